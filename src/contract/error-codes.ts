@@ -1,0 +1,164 @@
+/**
+ * The one table of error codes. A permanent error is not retried by a forward step; undo retries everything.
+ * `docs/errors.md` and the exit codes are tested against this table. Free of zod: workflow code imports it.
+ */
+interface ErrorCodeEntry {
+  /** No later attempt can succeed without somebody changing something. */
+  readonly permanent: boolean;
+  /** Exit code of a command that ends with this error (design: section Commands). */
+  readonly exit: number;
+  /** What it means, for docs/errors.md. */
+  readonly meaning: string;
+  /** What an operator does, when the error itself brings no better hint. */
+  readonly hint: string;
+}
+
+function permanent(meaning: string, hint: string, exit = 1): ErrorCodeEntry {
+  return { permanent: true, exit, meaning, hint };
+}
+
+function passing(meaning: string, hint: string, exit = 1): ErrorCodeEntry {
+  return { permanent: false, exit, meaning, hint };
+}
+
+export const ERROR_CODES = {
+  // usage and configuration
+  UsageInvalid: permanent('the command line is not understood', 'See `kedge --help`.', 2),
+  ConfigurationInvalid: permanent(
+    'the configuration cannot be used',
+    'Correct the named line, then run `kedge config check`.',
+    2,
+  ),
+  SecretUnavailable: permanent(
+    'a referenced secret cannot be read',
+    'Check the file or environment variable the reference names.',
+    2,
+  ),
+  InputInvalid: permanent(
+    'the input of a workflow is not valid',
+    'Start tasks by `kedge` or by KedgeClient, which build valid inputs.',
+    2,
+  ),
+  // what was asked for does not exist, or not now
+  SiteUnknown: permanent('no such site in the configuration', 'See `kedge sites`.', 10),
+  BackupUnknown: permanent('no such backup in the catalogue', 'See `kedge backups <site>`.', 10),
+  TaskUnknown: permanent('no such task', 'See `kedge tasks`.', 10),
+  SiteBusy: permanent('another task runs on the site', 'Wait for it, or submit with --wait-turn.', 11),
+  TemporalUnreachable: passing(
+    'the Temporal service does not answer',
+    'Check TEMPORAL_ADDRESS and the service; `kedge doctor` says more.',
+    12,
+  ),
+  NoWorker: passing('no worker took the task', 'Start one with `kedge worker` on the master.', 13),
+  // the task itself
+  Cancelled: permanent('the task was cancelled', 'Nothing to do: the site is as it was before.', 130),
+  WorkflowIdRefused: permanent(
+    'a task was started under an ID that is not the lock of its site',
+    'Start it under site/<uri>, or use KedgeClient.',
+  ),
+  TaskWasReset: permanent(
+    'the workflow was reset: its journal belongs to an earlier run',
+    'Start the task anew; what the earlier run made was undone.',
+  ),
+  TaskSuperseded: permanent('the site was taken over since the task began', 'Start the task anew.'),
+  TaskTerminated: permanent('the workflow was terminated', 'Recovery puts the site back; start the task anew.'),
+  MaintenanceLimitReached: permanent(
+    'the site was in maintenance for as long as the task may keep it there',
+    'Find what was slow in `kedge log`, or raise maintenanceLimit for the site.',
+  ),
+  Internal: permanent(
+    'an unexpected error, most likely a mistake in Kedge',
+    'Report it with the output of `kedge log`.',
+  ),
+  // hosts and programs
+  HostUnreachable: passing('a server cannot be reached', 'Check the server and its network.'),
+  ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),
+  ProgramFailed: permanent('a program ended with an error', 'Read its message above.'),
+  ProgramTimedOut: passing('a program did not end in its time', 'Look at the load of the server.'),
+  SandboxUnavailable: permanent(
+    'programs cannot be confined on this server',
+    'Install bubblewrap; in a container allow user namespaces.',
+  ),
+  DiskFull: permanent('a disk is full, out of inodes, or a quota is reached', 'Make room on the named file system.'),
+  FileRefused: permanent('a file or folder cannot be used as it is', 'Correct what the message names.'),
+  OwnerRefused: permanent(
+    'owner or mode of a file would let somebody else in',
+    'Correct owner and mode of the named path.',
+  ),
+  StateInvalid: permanent(
+    'a file under the state folder cannot be read',
+    'Restore it from a copy, or move it away and run `kedge sites adopt`.',
+  ),
+  // databases
+  DatabaseUnreachable: passing(
+    'the database server does not answer',
+    'Start it, or check address and socket in the configuration.',
+  ),
+  DatabaseAccessDenied: permanent(
+    'the database server refused the login',
+    'Check account and password; for a site run `kedge sites adopt`.',
+  ),
+  DatabaseRefused: permanent(
+    'the database server refused a statement',
+    'Read its message; the admin account may lack a privilege.',
+  ),
+  DatabaseUnknown: permanent('the database does not exist', 'Check the settings of the site.'),
+  AccountShared: permanent(
+    'the database account of the site is used elsewhere too, so its writes cannot be fenced',
+    'Give the site an account of its own, or use --no-fence.',
+  ),
+  DumpInvalid: permanent('a dump is empty or incomplete', 'Choose another backup.'),
+  DumpIncompatible: permanent(
+    'the database server cannot import the dump',
+    'Restore it on a server that knows what the message names.',
+  ),
+  ImportFailed: permanent(
+    'the dump could not be imported',
+    'Read the message of the database server; the site is unchanged.',
+  ),
+  // archives and the catalogue
+  ArchiveInvalid: permanent('an archive is empty, cut short or corrupt', 'Choose another backup.'),
+  ArchiveRefused: permanent(
+    'an archive holds something that no site backup holds',
+    'Do not restore it. The message names the member.',
+  ),
+  BackupDamaged: permanent('a backup does not match its record', 'Choose another backup; look at the disk.'),
+  RecordInvalid: permanent('the record of a backup cannot be read', 'Choose another backup.'),
+  // sites
+  SiteNotAdopted: permanent('Kedge does not know the database of the site yet', 'Run `kedge sites adopt <site>`.'),
+  AdoptionRefused: permanent(
+    'the site cannot be adopted as it is',
+    'Correct what the message names, then adopt it again.',
+  ),
+  SiteFolderRefused: permanent(
+    'the site folder cannot be restored as it is laid out',
+    'Correct what the message names.',
+  ),
+  SettingsInvalid: permanent('the settings of the site cannot be read or rewritten', 'Correct the named file.'),
+  // web
+  VhostTestFailed: permanent(
+    'the web server refuses its configuration',
+    'Run its configuration test, correct what it names.',
+  ),
+  VhostEdited: permanent(
+    'the managed vhost was edited by hand',
+    'Move the edits to an include file, then remove the vhost and run `kedge verify <site>`.',
+  ),
+  MaintenanceFailed: passing(
+    'the maintenance page does not show, or does not go away',
+    'Run `kedge verify <site>`; is the vhost loaded?',
+  ),
+  ProbeFailed: passing('the site does not answer as it should', 'Look at the error log of the web server and of PHP.'),
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** True for a string that is a code of the table. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERROR_CODES, value);
+}
+
+/** Codes that no later attempt can mend: Temporal's `nonRetryableErrorTypes` of forward steps. */
+export const PERMANENT_ERROR_CODES: ErrorCode[] = (Object.keys(ERROR_CODES) as ErrorCode[]).filter(
+  (code) => ERROR_CODES[code].permanent,
+);

@@ -1,0 +1,48 @@
+/** Names that callers, workers and the Temporal Web UI share. Free of zod, so that workflow code may import its values. */
+
+export const WORKFLOW_TYPES = ['backup', 'restore', 'verify'] as const;
+/** The workflows that are tasks: one at a time runs on a site, under {@link siteWorkflowId}. */
+export type TaskType = (typeof WORKFLOW_TYPES)[number];
+
+/** The description of a backup nobody described. Aegir's words. */
+export const DEFAULT_DESCRIPTION = 'Generated on request';
+/** The description of the backup a restore makes first. Aegir's words. */
+export const SAFETY_DESCRIPTION = 'Generated before being restored to a previous version';
+
+/** Update of the `turns` workflow by which every task is asked for. */
+export const SUBMIT_UPDATE = 'submit';
+
+/** Search attributes (Keyword). Every task sets each of them to a value or to {@link NO_VALUE}. */
+export const SEARCH_ATTRIBUTES = {
+  site: 'KedgeSite',
+  backup: 'KedgeBackup',
+  trigger: 'KedgeTrigger',
+  attention: 'KedgeAttention',
+} as const;
+export const NO_VALUE = 'none';
+
+/** The workflow ID that is the lock of a site: one task at a time. `site` is the canonical URI. */
+export function siteWorkflowId(site: string): string {
+  return `site/${site}`;
+}
+
+/** The workflow ID of the queue in front of a site. */
+export function turnsWorkflowId(site: string): string {
+  return `turns/${site}`;
+}
+
+/** The task queue of a master: two masters on one namespace never take each other's work. */
+export function taskQueueOf(master: string): string {
+  return `kedge/${master}`;
+}
+
+/** `20261124.031502` for a time, in UTC. The form of the time in task and backup ids. */
+export function timeStamp(time: Date): string {
+  const [date = '', clock = ''] = time.toISOString().split('T');
+  return `${date.replaceAll('-', '')}.${clock.slice(0, 8).replaceAll(':', '')}`;
+}
+
+/** The id people say for a task: `example.com-20261124.031502-restore`. */
+export function taskIdOf(site: string, type: TaskType, submitted: Date): string {
+  return `${site}-${timeStamp(submitted)}-${type}`;
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+
+const absolutePath = z
+  .string()
+  .regex(/^\//, 'an absolute path')
+  .refine((path) => !path.includes('\0'), 'a path without NUL');
+
+/** Where a secret is found. The secret itself is read at the moment of use and never stored. */
+export const secretReferenceSchema = z.union([
+  z.strictObject({ file: absolutePath }),
+  z.strictObject({ env: z.string().min(1) }),
+]);
+export type SecretReference = z.infer<typeof secretReferenceSchema>;
+
+/**
+ * Canonical form of a site's URI: lower case host name, as in a Host header without its port. It names folders, flags
+ * and workflow IDs, so nothing else is let in.
+ */
+export const siteUriSchema = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
+    'a host name in lower case',
+  );
+
+export const ownerSchema = z.strictObject({
+  user: z.string().min(1),
+  uid: z.int().nonnegative(),
+  gid: z.int().nonnegative(),
+});
+/** The system account a site's files and PHP run as. */
+export type Owner = z.infer<typeof ownerSchema>;
+
+export const listenSchema = z.strictObject({ address: z.string().min(1), port: z.int().min(1).max(65535) });
+/** An address the web server listens on. */
+export type Listen = z.infer<typeof listenSchema>;
+
+/** How plain PHP sites keep their settings. `names`: what the constant, variable or environment key of each value is called. */
+export const settingsFormatSchema = z.strictObject({
+  /** Path of the file, relative to the site folder. */
+  file: z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$)).+$/, 'a path inside the site folder'),
+  format: z.enum(['constants', 'variables', 'env']),
+  names: z.strictObject({
+    database: z.string().min(1),
+    user: z.string().min(1),
+    password: z.string().min(1),
+    host: z.string().min(1),
+  }),
+});
+export type SettingsFormat = z.infer<typeof settingsFormatSchema>;
+
+export const databaseServerSchema = z.strictObject({
+  name: z.string().min(1),
+  kind: z.enum(['mariadb', 'mysql']),
+  socket: absolutePath.optional(),
+  host: z.string().optional(),
+  port: z.int().optional(),
+  admin: z.strictObject({ user: z.string().min(1), password: secretReferenceSchema.optional() }),
+});
+/** How the admin account of a database server is reached. */
+export type DatabaseServerAddress = z.infer<typeof databaseServerSchema>;
+
+export const webServerSchema = z.strictObject({
+  name: z.string().min(1),
+  kind: z.enum(['nginx']),
+  /** Folder of the vhost files Kedge writes; the web server's configuration includes `*.conf` of it. */
+  vhosts: absolutePath,
+  /** Folder of maintenance flags and probe tokens, readable by the web server. */
+  flags: absolutePath,
+  test: z.array(z.string()).min(1),
+  reload: z.array(z.string()).min(1),
+  /** Addresses a managed vhost listens on. Probes ask the first. */
+  listen: z.array(listenSchema).min(1),
+});
+export type WebServerAddress = z.infer<typeof webServerSchema>;
+
+/** Where a site is and how it is run; secret-free. Part of {@link Target}. */
+export const siteLocationSchema = z.strictObject({
+  uri: siteUriSchema,
+  aliases: z.array(siteUriSchema),
+  kind: z.enum(['wordpress', 'php']),
+  /** The site folder. */
+  root: absolutePath,
+  owner: ownerSchema,
+  /** Only for kind `php`; WordPress has names of its own. */
+  settings: settingsFormatSchema.optional(),
+  /** FPM's socket. */
+  phpSocket: absolutePath,
+  vhost: z.enum(['managed', 'none']),
+  /** Path asked for by probes. */
+  healthPath: z.string().regex(/^\//),
+  /** Patterns left out of backups, relative to the site folder, GNU tar wildcards. Default: the kind's. */
+  exclude: z.array(z.string()),
+});
+export type SiteLocation = z.infer<typeof siteLocationSchema>;
+
+/**
+ * Where a task acts, resolved once by `preflight` and handed to every later step and undo, so that editing the
+ * configuration in mid-task changes nothing for that task.
+ */
+export const targetSchema = z.strictObject({
+  version: z.literal(1),
+  master: z.string(),
+  site: siteLocationSchema,
+  web: webServerSchema,
+  database: databaseServerSchema,
+  /** Folder of this site's backups. */
+  backups: absolutePath,
+  spool: absolutePath,
+  /** How long the task may keep the site in maintenance, ms. */
+  maintenanceLimitMs: z.int().positive(),
+});
+export type Target = z.infer<typeof targetSchema>;

@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { WORKFLOW_TYPES } from './names';
+import { backupIdSchema } from './backup-record';
+import { siteUriSchema } from './target';
+
+/** Inputs and results of the workflows: the public, versioned surface for services. */
+
+const description = z
+  .string()
+  .max(1000)
+  .refine((text) => !/[\0-\x08\x0b-\x1f\x7f]/.test(text), 'text without control characters');
+
+/** Fields that every task input has. */
+const taskInput = {
+  site: siteUriSchema,
+  /** Id of the task; `turns` gives it. A task started directly makes its own. */
+  task: z.string().max(300).optional(),
+  /** Who asked, for records and for those who find the site busy. */
+  who: z.string().max(200).optional(),
+  /** Makes a repeated submit the same task. */
+  requestKey: z.string().min(1).max(200).optional(),
+};
+
+export const compressionSchema = z.enum(['zstd', 'gzip']);
+export type Compression = z.infer<typeof compressionSchema>;
+
+export const backupInputSchema = z.strictObject({
+  ...taskInput,
+  description: description.optional(),
+  /** Put the site into maintenance and fence its writes while the backup is made. */
+  quiesce: z.boolean().optional(),
+  compression: compressionSchema.optional(),
+});
+export type BackupInput = z.infer<typeof backupInputSchema>;
+
+export const restoreInputSchema = z.strictObject({
+  ...taskInput,
+  /** Id of the backup to go back to. */
+  backup: backupIdSchema,
+  /** Go on although the account is shared and cannot be fenced. */
+  noFence: z.boolean().optional(),
+});
+export type RestoreInput = z.infer<typeof restoreInputSchema>;
+
+export const verifyInputSchema = z.strictObject(taskInput);
+export type VerifyInput = z.infer<typeof verifyInputSchema>;
+
+export const backupSummarySchema = z.strictObject({
+  id: backupIdSchema,
+  path: z.string(),
+  bytes: z.int(),
+  sha256: z.string(),
+  created: z.string(),
+  description: z.string(),
+});
+export type BackupSummary = z.infer<typeof backupSummarySchema>;
+
+const taskResult = { task: z.string(), site: siteUriSchema, warnings: z.array(z.string()), durationMs: z.int() };
+
+export const backupResultSchema = z.strictObject({ ...taskResult, backup: backupSummarySchema });
+export type BackupResult = z.infer<typeof backupResultSchema>;
+
+export const restoreResultSchema = z.strictObject({
+  ...taskResult,
+  restored: backupIdSchema,
+  safetyBackup: backupIdSchema,
+  /** From the maintenance page being seen to its being gone, ms. */
+  downtimeMs: z.int(),
+});
+export type RestoreResult = z.infer<typeof restoreResultSchema>;
+
+export const verifyResultSchema = z.strictObject({ ...taskResult, status: z.int() });
+export type VerifyResult = z.infer<typeof verifyResultSchema>;
+
+/** Why and whether a task failed, in the details of its failure. */
+export const taskFailureSchema = z.object({
+  hint: z.string().optional(),
+  site: z.string().optional(),
+  server: z.string().optional(),
+  /** What state the site is in now. */
+  state: z.string().optional(),
+  safetyBackup: z.string().optional(),
+});
+export type TaskFailureDetails = z.infer<typeof taskFailureSchema>;
+
+/** What `submit` is asked. */
+export const submitRequestSchema = z.strictObject({
+  type: z.enum(WORKFLOW_TYPES),
+  input: z.union([restoreInputSchema, backupInputSchema, verifyInputSchema]),
+  /** Keep the turn until the site is free, instead of answering that it is busy. */
+  waitTurn: z.boolean(),
+});
+export interface SubmitRequest {
+  type: (typeof WORKFLOW_TYPES)[number];
+  input: BackupInput | RestoreInput | VerifyInput;
+  waitTurn: boolean;
+}
+
+/** What `submit` answers: the task has its turn, or keeps its place. */
+export interface Ticket {
+  task: string;
+  workflowId: string;
+  /** True when the task waits behind another one. */
+  waiting: boolean;
+}
+
+/** Who holds a site, in the details of a SiteBusy failure. */
+export const busySchema = z.object({ task: z.string(), type: z.string(), who: z.string(), since: z.string() });
+export type Busy = z.infer<typeof busySchema>;
+
+/** Details of a heartbeat: a hint for those who watch. */
+export const progressSchema = z.object({
+  bytes: z.number().optional(),
+  totalBytes: z.number().optional(),
+  note: z.string().optional(),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+export const listBackupsInputSchema = z.strictObject({
+  site: siteUriSchema,
+  /** Entries left out from the newest on. */
+  offset: z.int().nonnegative().optional(),
+  limit: z.int().min(1).max(500).optional(),
+});
+export type ListBackupsInput = z.infer<typeof listBackupsInputSchema>;
+export const listBackupsResultSchema = z.strictObject({ total: z.int(), backups: z.array(backupSummarySchema) });
+export type ListBackupsResult = z.infer<typeof listBackupsResultSchema>;

@@ -1,0 +1,30 @@
+import type { BackupRecord } from '../../contract/backup-record';
+
+/** A file in the backups folder that is no sound backup, shown as what it is. */
+export interface Stray {
+  readonly file: string;
+  /** `archive without record`, `record without archive`, `record cannot be read: …`, `foreign file` */
+  readonly problem: string;
+}
+
+export interface Listing {
+  /** Newest first. */
+  readonly backups: readonly BackupRecord[];
+  readonly strays: readonly Stray[];
+}
+
+/** The backups of the master: `<backups>/<site>/`. Records are the catalogue, and are published last. */
+export interface Catalog {
+  /** Folder of a site's backups, made 0700 when missing. */
+  folderOf(site: string): Promise<string>;
+  /** An id for a backup made at this time; `_1` … where a file of that name exists. */
+  nextId(site: string, created: Date): Promise<string>;
+  /** Gives the archive its final name, then publishes the record. Idempotent. */
+  publish(record: BackupRecord, temporaryArchive: string): Promise<void>;
+  list(site: string): Promise<Listing>;
+  /** @throws KedgeError BackupUnknown, RecordInvalid */
+  get(site: string, id: string): Promise<BackupRecord>;
+  pathOf(record: BackupRecord): string;
+  /** Record first, archive after it. Nothing happens when it is gone. */
+  delete(site: string, id: string): Promise<void>;
+}

@@ -1,0 +1,128 @@
+import type { Writable } from 'node:stream';
+import type { DatabaseSummary } from '../../contract/backup-record';
+import type { Operation } from '../operation';
+
+/** An account of the database server: one user name, at one or more hosts. */
+export interface DatabaseAccount {
+  readonly user: string;
+  /** Hosts as in `mysql.user`: `localhost`, `127.0.0.1`. */
+  readonly hosts: readonly string[];
+}
+
+/** The account of a site with what logs it in. `address` as the site's settings write it: `host`, `host:port`, `localhost:/socket`. */
+export interface SiteLogin {
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly address: string;
+}
+
+export interface ServerFacts {
+  readonly version: string;
+  readonly kind: 'mariadb' | 'mysql';
+  readonly collations: ReadonlySet<string>;
+  readonly charsets: ReadonlySet<string>;
+  /** Functions and triggers can be created by an account without SUPER. */
+  readonly allowsFunctionCreators: boolean;
+  readonly dataFolder: string;
+  readonly skipNameResolve: boolean;
+}
+
+export interface DatabaseFacts {
+  readonly charset: string;
+  readonly collation: string;
+  /** Data and index bytes, as the server estimates them. */
+  readonly bytes: number;
+  readonly tables: readonly string[];
+  readonly views: readonly string[];
+  /** Views whose tables are gone: mariadb-dump would end with error 1356 on them. */
+  readonly brokenViews: readonly string[];
+  readonly nonTransactionalTables: readonly string[];
+  readonly events: readonly { readonly name: string; readonly enabled: boolean }[];
+  readonly routines: number;
+  readonly triggers: number;
+}
+
+export interface DumpResult {
+  readonly bytes: number;
+  readonly summary: DatabaseSummary;
+}
+
+/** What a fence changed, enough to take it away again. Goes to the journal before anything is done. */
+export interface Fence {
+  readonly account: DatabaseAccount;
+  readonly database: string;
+  /** Hosts whose account was locked before: they stay so. */
+  readonly lockedBefore: readonly string[];
+  /** Hosts whose account had EVENT on the database. */
+  readonly eventPrivilegeAt: readonly string[];
+}
+
+export interface ImportResult {
+  /** Events the dump wanted enabled. They are imported disabled. */
+  readonly enabledEvents: readonly string[];
+  readonly bytes: number;
+}
+
+/**
+ * A MariaDB or MySQL server, seen with its admin account. Everything is idempotent. Identifiers and literals are quoted
+ * in one place. Clients run confined, credentials by descriptor. Connection errors are DatabaseUnreachable, refused
+ * logins DatabaseAccessDenied, other SQL errors DatabaseRefused.
+ */
+export interface DatabaseServer {
+  readonly name: string;
+
+  facts(): Promise<ServerFacts>;
+  /** @throws KedgeError DatabaseUnknown */
+  describe(database: string): Promise<DatabaseFacts>;
+  databaseExists(database: string): Promise<boolean>;
+
+  /**
+   * Dumps by the admin account: `--single-transaction --quick --no-autocommit --routines --events --triggers --hex-blob
+   * --no-tablespaces`, DEFINER removed while streaming. Broken views are dumped as their definition, with a warning.
+   * Checks the trailer and that every table of the database is in the dump.
+   * `output` is ended. @throws KedgeError DumpInvalid, DatabaseUnknown
+   */
+  dump(database: string, output: Writable, operation: Operation): Promise<DumpResult>;
+
+  createDatabase(database: string, charset: string, collation: string): Promise<void>;
+  /** Ends its connections first. Nothing happens when it does not exist. */
+  dropDatabase(database: string): Promise<void>;
+
+  /** Creates or resets the account: this password, all privileges on this one database, nothing else; unlocked. */
+  createAccount(account: DatabaseAccount, password: string, database: string): Promise<void>;
+  /** Limits (MAX_…) and REQUIRE of `from` given to `to`, host by host. */
+  copyAccountOptions(from: DatabaseAccount, to: DatabaseAccount): Promise<void>;
+  dropAccount(account: DatabaseAccount): Promise<void>;
+  /** Locks, then ends its connections. Hosts where the account does not exist are passed over. */
+  lockAccount(account: DatabaseAccount): Promise<void>;
+  unlockAccount(account: DatabaseAccount): Promise<void>;
+  accountExists(account: DatabaseAccount): Promise<boolean>;
+  /** True when the account has privileges beyond this database, USAGE aside. */
+  accountIsShared(account: DatabaseAccount, database: string): Promise<boolean>;
+
+  /** What a fence of this account would change; changes nothing. */
+  planFence(account: DatabaseAccount, database: string): Promise<Fence>;
+  /** Locks the account, revokes EVENT on the database, ends its connections. */
+  raiseFence(fence: Fence): Promise<void>;
+  lowerFence(fence: Fence): Promise<void>;
+
+  /**
+   * Imports a dump as the given account, which can reach only that database, with events disabled, DEFINER removed,
+   * by a confined client. `dumpPath` is a file on the master.
+   * @throws KedgeError ImportFailed with the server's message, DumpInvalid when empty or without trailer
+   */
+  importDump(
+    dumpPath: string,
+    database: string,
+    user: string,
+    password: string,
+    operation: Operation,
+  ): Promise<ImportResult>;
+  /** Switches events on, each under `definer`. */
+  enableEvents(database: string, events: readonly string[], definer: DatabaseAccount): Promise<void>;
+
+  /** Logs in as the site does and returns the account the server took (`CURRENT_USER()`), and the server's id and version. */
+  proveLogin(login: SiteLogin): Promise<{ user: string; host: string; database: string }>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,140 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Owner } from '../../contract/target';
+import type { Operation } from '../operation';
+
+/** A folder or file of the host that a sandbox shows. */
+export interface Bind {
+  /** Path on the host. */
+  readonly from: string;
+  /** Path in the sandbox. Default: the same. */
+  readonly to?: string;
+}
+
+export type Capability = 'CHOWN' | 'FOWNER' | 'FSETID' | 'DAC_OVERRIDE' | 'DAC_READ_SEARCH' | 'SETFCAP';
+
+/**
+ * What a confined program can reach: the system's programs read-only, an empty /tmp, and what is listed here.
+ * Everything else does not exist for it, so a symlink or a rename has nowhere to lead.
+ */
+export interface Sandbox {
+  readonly readOnly?: readonly Bind[];
+  readonly writable?: readonly Bind[];
+  /** Default false. */
+  readonly network?: boolean;
+  /** Capabilities kept while the program runs as the worker's user. Default none. Ignored with `owner`. */
+  readonly capabilities?: readonly Capability[];
+  readonly workingFolder?: string;
+}
+
+export interface Limits {
+  /** The program is ended after this many ms: ProgramTimedOut. */
+  readonly timeoutMs?: number;
+  /** Bytes of captured standard output, standard error and result, each. More ends the program: ProgramFailed. Default 1 MiB. */
+  readonly captureBytes?: number;
+  readonly memoryBytes?: number;
+  readonly processes?: number;
+  /** Largest file it may write. */
+  readonly fileBytes?: number;
+}
+
+export interface Command {
+  /** Program and arguments. Never a shell line, never a secret. */
+  readonly argv: readonly [string, ...string[]];
+  /** Without: runs unconfined as the worker's user; for the admin's own commands only (`nginx -t`). */
+  readonly sandbox?: Sandbox;
+  /** Runs the program as this account, without any capability. Needs `sandbox`. */
+  readonly owner?: Owner;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Standard input. Default: empty. */
+  readonly input?: Readable | string | Buffer;
+  /** Standard output goes here, with back-pressure, and is ended. Default: captured. */
+  readonly output?: Writable;
+  /** Text the program reads at {@link SECRET_PATH}: never in argv, environment or a named file. */
+  readonly secret?: string;
+  /** Capture what the program writes to {@link RESULT_DESCRIPTOR}, apart from its standard output. */
+  readonly wantsResult?: boolean;
+  readonly limits?: Limits;
+  /** Exit codes that are no error. Default [0]. */
+  readonly acceptExitCodes?: readonly number[];
+  readonly operation: Operation;
+}
+
+/** Where a program finds `Command.secret`. Seekable: the MariaDB clients refuse a pipe or socket here. */
+export const SECRET_PATH = '/dev/fd/3';
+export const RESULT_DESCRIPTOR = 4;
+
+export interface Completed {
+  readonly exitCode: number;
+  /** Empty when `output` was given. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly result: Buffer;
+}
+
+export interface FileStatus {
+  readonly type: 'file' | 'folder' | 'link' | 'other';
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits, including setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+  readonly device: number;
+  readonly links: number;
+}
+
+export interface FreeSpace {
+  readonly bytes: number;
+  /** Null where the file system does not count inodes. */
+  readonly inodes: number | null;
+}
+
+export interface FileAttributes {
+  /** Permission bits. */
+  readonly mode: number;
+  /** Default: the worker's user. */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/**
+ * A server as the work sees it. One implementation is this machine; others reach theirs by SSH. The contract suite
+ * (test/core/hosts) runs over each. No method follows a symlink at the last component of a path; methods other than
+ * `run` are for folders that only root or the worker's user can change, never for folders of a site's owner.
+ */
+export interface Host {
+  readonly name: string;
+  /** True when the worker acts as root there. */
+  readonly privileged: boolean;
+
+  /**
+   * Runs a program and waits for it. When it returns or throws, no process of it lives on.
+   * @throws KedgeError ProgramMissing, ProgramFailed (message holds the end of standard error), ProgramTimedOut,
+   *   SandboxUnavailable; the signal's reason when cancelled.
+   */
+  run(command: Command): Promise<Completed>;
+  /** Ends every process whose mark is `mark` or starts with `mark` + `/`, and waits until they are gone. Returns how many. */
+  endProcesses(mark: string): Promise<number>;
+
+  /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
+  readFile(path: string, maximumBytes?: number): Promise<Buffer>;
+  /** Durable and atomic: temporary name in the same folder, fsync, rename, fsync of the folder. */
+  writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void>;
+  /** Undefined when nothing is there. Describes a link itself. */
+  status(path: string): Promise<FileStatus | undefined>;
+  /** Names in a folder, sorted; empty when the folder is missing. */
+  list(path: string): Promise<string[]>;
+  /** Makes the folder and missing parents, all with these attributes; keeps what exists. Durable. */
+  makeFolder(path: string, attributes: FileAttributes): Promise<void>;
+  /** Renames within one file system, then fsyncs both folders. Never replaces anything: FileRefused when `to` exists. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or link; nothing happens when it is missing. Durable. */
+  removeFile(path: string): Promise<void>;
+  /** `rm -rf --one-file-system` in a sandbox that shows only the parent. Nothing happens when it is missing. */
+  removeTree(path: string, operation: Operation): Promise<void>;
+  freeSpace(path: string): Promise<FreeSpace>;
+  /** Mount points at and below a path. */
+  mountsBelow(path: string): Promise<string[]>;
+  /** @throws KedgeError ConfigurationInvalid for an unknown account. */
+  lookUpOwner(user: string): Promise<Owner>;
+}

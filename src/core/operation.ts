@@ -1,0 +1,18 @@
+import type { Progress } from '../contract/tasks';
+
+/** One line of a task's log. Implementations redact it. */
+export interface Log {
+  info(message: string, fields?: Record<string, unknown>): void;
+  /** A warning ends up in the task's result too: the command then exits 3. */
+  warn(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** What the work is given by whoever asks for it: how to stop, how to tell, and under which mark. */
+export interface Operation {
+  /** Aborts when the activity is cancelled. Every process, stream and statement ends with it. */
+  readonly signal: AbortSignal;
+  /** `<token>/<step>`: stands in the environment of every process, so that a successor can find and end it. */
+  readonly mark: string;
+  progress(progress: Progress): void;
+  readonly log: Log;
+}

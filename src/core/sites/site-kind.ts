@@ -1,0 +1,47 @@
+import type { SiteLocation } from '../../contract/target';
+import type { SiteLogin } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+
+/**
+ * A folder of a site as it lies on a host, and the path the site knows it by. While a restore is staged they differ:
+ * programs see the folder at the path the site will live at, so that `__DIR__` is right.
+ */
+export interface SiteFolder {
+  readonly host: Host;
+  /** Where the folder is now. */
+  readonly path: string;
+  /** Who it is. `site.root` is the path it is seen at. */
+  readonly site: SiteLocation;
+}
+
+export interface SiteSettings extends SiteLogin {
+  /** Prefix of the site's tables; empty where the kind has none. */
+  readonly tablePrefix: string;
+}
+
+/**
+ * What a kind of site knows about itself. Everything in the folder is hostile: files are opened confined to the folder,
+ * settings are evaluated as the owner without network and with nothing writable.
+ */
+export interface SiteKind {
+  readonly kind: SiteLocation['kind'];
+  /** Left out of backups unless the configuration says otherwise: caches and temporary files. Relative to the site folder. */
+  readonly defaultExcludes: readonly string[];
+  /** The application's own maintenance file, relative to the site folder; never in a backup. */
+  readonly maintenanceFile: string | null;
+
+  /**
+   * What the settings of the site evaluate to.
+   * @throws KedgeError SettingsInvalid: missing, endless, exits, prints nothing usable; names the file
+   */
+  readSettings(folder: SiteFolder, operation: Operation): Promise<SiteSettings>;
+  /**
+   * Rewrites the login in the settings: everything else byte for byte, mode and owner kept, the form of the address
+   * (`host`, `host:port`, `localhost:/socket`) kept as `login.address` gives it, the result checked by evaluating it.
+   * Idempotent. @throws KedgeError SettingsInvalid, with the line, when a value is not a literal
+   */
+  writeSettings(folder: SiteFolder, login: SiteLogin, operation: Operation): Promise<void>;
+  /** Version of the application's code, or null when it has none. */
+  codeVersion(folder: SiteFolder, operation: Operation): Promise<string | null>;
+}
