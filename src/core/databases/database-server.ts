@@ -26,6 +26,8 @@ export interface ServerFacts {
   readonly allowsFunctionCreators: boolean;
   readonly dataFolder: string;
   readonly skipNameResolve: boolean;
+  /** Tells this server from every other: `@@hostname`, `@@port`, `@@datadir`, joined; what any account may ask. */
+  readonly identity: string;
 }
 
 export interface DatabaseFacts {
@@ -122,7 +124,10 @@ export interface DatabaseServer {
   /** Switches events on, each under `definer`. */
   enableEvents(database: string, events: readonly string[], definer: DatabaseAccount): Promise<void>;
 
-  /** Logs in as the site does and returns the account the server took (`CURRENT_USER()`), and the server's id and version. */
-  proveLogin(login: SiteLogin): Promise<{ user: string; host: string; database: string }>;
+  /**
+   * Logs in as the site does and returns the account the server took (`CURRENT_USER()`), and which server answered:
+   * the same as {@link ServerFacts.identity} when it is this one.
+   */
+  proveLogin(login: SiteLogin): Promise<{ user: string; host: string; database: string; identity: string }>;
   close(): Promise<void>;
 }

@@ -1,0 +1,186 @@
+import { createWriteStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BackupRecord, type DatabaseSummary, databaseSummarySchema } from '../contract/backup-record';
+import { KedgeError } from '../contract/errors';
+import type { BackupSummary, Compression } from '../contract/tasks';
+import type { Target } from '../contract/target';
+import type { Operation } from '../core/operation';
+import type { Journal } from '../core/tasks/journal';
+import type { ActivityDependencies } from './dependencies';
+import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
+
+export interface TarballOptions {
+  description: string;
+  /** `request`, or `restore` for a safety backup. */
+  trigger: 'request' | 'restore';
+  compression: Compression;
+}
+
+/** Activities that make a backup, be it asked for or the safety backup of a restore. */
+export function createBackupActivities(deps: ActivityDependencies) {
+  const spoolOf = (target: Target, journal: Journal): string => join(target.spool, journal.token);
+
+  const clear = async ({ journal, target, operation }: UndoStep): Promise<void> => {
+    if (journal.backup && !journal.backup.published) await deps.master.removeFile(journal.backup.temporaryArchive);
+    await deps.master.removeTree(spoolOf(target, journal), operation);
+  };
+
+  return {
+    /** Dumps the database into the spool, with a summary beside it. */
+    async dumpDatabase(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, target, operation }) => {
+        const spool = spoolOf(target, journal);
+        await deps.master.makeFolder(spool, { mode: 0o700 });
+        const path = join(spool, 'database.sql');
+        const server = await deps.databaseServer(target.database);
+        const file = createWriteStream(path, { mode: 0o600, flush: true });
+        const dump = await server.dump(databaseOf(journal), file, operation);
+        await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
+        return { bytes: dump.bytes };
+      });
+    },
+
+    /** Brings the site's files to the master. */
+    async syncRemote(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ operation }) => {
+        operation.log.info('web server and master are one: nothing to sync');
+        return { bytes: 0 };
+      });
+    },
+
+    /** Packs site folder and dump into one archive, under a temporary name. */
+    async tarball(ref: TaskRef, options: TarballOptions) {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+        const { site } = target;
+        const folder = await deps.catalog.folderOf(site.uri);
+        const created = journal.backup?.created ?? new Date().toISOString();
+        const id = journal.backup?.id ?? (await deps.catalog.nextId(site.uri, new Date(created)));
+        const spool = spoolOf(target, journal);
+        const dump = join(spool, 'database.sql');
+        const codeVersion = await deps
+          .kindOf(target)
+          .codeVersion({ host: deps.webHost(target), path: site.root, site }, operation);
+        const backup = { id, created, archive: `${id}.tar.${options.compression === 'gzip' ? 'gz' : 'zst'}`,
+          temporaryArchive: join(folder, `.tmp-${journal.token}`),
+          packed: null,
+          published: false,
+        };
+        await record({ backup });
+        const packed = await deps.archives.pack(
+          {
+            host: deps.webHost(target),
+            siteFolder: site.root,
+            exclude: [...site.exclude, ...maintenanceFile(deps, target)],
+            dump,
+            record: {
+              schema: 1,
+              id,
+              site: site.uri,
+              kind: site.kind,
+              description: options.description,
+              trigger: options.trigger,
+              who: journal.who,
+              task: journal.task,
+              created,
+              dumpBytes: (await stat(dump)).size,
+              database: await summaryOf(spool),
+              codeVersion,
+              contentMark: journal.contentMark,
+            },
+            scratch: join(spool, 'pack'),
+            destination: backup.temporaryArchive,
+            compression: options.compression,
+          },
+          operation,
+        );
+        for (const warning of packed.warnings) operation.log.warn(warning);
+        await record({ backup: { ...backup, packed: { ...packed, warnings: [...packed.warnings], codeVersion } } });
+        return { bytes: packed.bytes };
+      });
+    },
+
+    /** Reads the archive back, holds it against what was packed, and publishes it, its record last. */
+    async publishBackup(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, operation, record }): Promise<BackupSummary> => {
+        const { backup } = journal;
+        if (!backup?.packed)
+          throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
+        if (backup.published) return summaryOfRecord(deps, await deps.catalog.get(journal.site, backup.id));
+        const inTheCatalogue = (await deps.catalog.list(journal.site)).backups.find((other) => other.id === backup.id);
+        const published = inTheCatalogue ?? (await publish(deps, journal, operation));
+        await record({ backup: { ...backup, published: true } });
+        return summaryOfRecord(deps, published);
+      });
+    },
+
+    /** Undo of the steps that make a backup. A published one stays. */
+    async discardUnpublished(ref: TaskRef) {
+      return undoStep(deps, ref, clear);
+    },
+
+    /** Clears what a finished task no longer needs. */
+    async discardSpool(ref: TaskRef) {
+      return finishingStep(deps, ref, async (step) => {
+        await clear(step);
+        return null;
+      });
+    },
+  };
+}
+
+async function publish(deps: ActivityDependencies, journal: Journal, operation: Operation): Promise<BackupRecord> {
+  const { backup } = journal;
+  if (!backup?.packed)
+    throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
+  // An attempt that died between the two halves of publishing has given the archive its final name already.
+  const renamed = join(await deps.catalog.folderOf(journal.site), backup.archive);
+  const path = (await deps.master.status(backup.temporaryArchive)) ? backup.temporaryArchive : renamed;
+  const inspection = await deps.archives.inspect(path, operation);
+  const context = { site: journal.site, state: 'the backup is not in the catalogue' };
+  if (inspection.sha256 !== backup.packed.sha256) {
+    throw new KedgeError('BackupDamaged', `${path} does not read back as it was written`, context);
+  }
+  if (!inspection.record) throw new KedgeError('BackupDamaged', `${path} holds no record`, context);
+  if (!inspection.dump?.complete)
+    throw new KedgeError('DumpInvalid', `the dump in ${path} is incomplete`, context);
+  const missing = inspection.record.database.tables.filter((table) => !inspection.dump?.tables.includes(table.name));
+  if (missing.length > 0) {
+    throw new KedgeError(
+      'DumpInvalid',
+      `the dump lacks the tables ${missing.map((table) => table.name).join(', ')}`,
+      context,
+    );
+  }
+  for (const link of inspection.leavingLinks)
+    operation.log.info(`a link leads out of the site folder and is kept as a link: ${link}`);
+  const record: BackupRecord = {
+    ...inspection.record,
+    archive: backup.archive,
+    bytes: inspection.bytes,
+    sha256: inspection.sha256,
+    members: inspection.members,
+    warnings: backup.packed.warnings,
+  };
+  await deps.catalog.publish(record, backup.temporaryArchive);
+  return record;
+}
+
+function summaryOfRecord(deps: ActivityDependencies, record: BackupRecord): BackupSummary {
+  const { id, bytes, sha256, created, description } = record;
+  return { id, path: deps.catalog.pathOf(record), bytes, sha256, created, description };
+}
+
+function databaseOf(journal: Journal): string {
+  if (journal.before) return journal.before.database;
+  throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
+}
+
+async function summaryOf(spool: string): Promise<DatabaseSummary> {
+  return databaseSummarySchema.parse(JSON.parse(await readFile(join(spool, 'database.json'), 'utf8')));
+}
+
+function maintenanceFile(deps: ActivityDependencies, target: Target): string[] {
+  const file = deps.kindOf(target).maintenanceFile;
+  return file === null ? [] : [file];
+}

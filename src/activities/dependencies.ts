@@ -1,0 +1,34 @@
+import type { DatabaseServerAddress, Target, WebServerAddress } from '../contract/target';
+import type { Busy } from '../contract/tasks';
+import type { Archives } from '../core/archive/archive';
+import type { Catalog } from '../core/catalog/catalog';
+import type { DatabaseServer } from '../core/databases/database-server';
+import type { Host } from '../core/hosts/host';
+import type { SiteKind } from '../core/sites/site-kind';
+import type { Journals } from '../core/tasks/journals';
+import type { SiteStates } from '../core/tasks/site-state';
+import type { TaskLogs } from '../core/tasks/task-log';
+import type { WebServer } from '../core/web/web-server';
+
+/** Everything activities act through. Built in one place: src/worker.ts; tests build it with real or fake parts. */
+export interface ActivityDependencies {
+  readonly master: Host;
+  readonly journals: Journals;
+  readonly states: SiteStates;
+  readonly logs: TaskLogs;
+  readonly archives: Archives;
+  readonly catalog: Catalog;
+  redact<T>(value: T): T;
+  /** Reads the configuration anew. @throws KedgeError ConfigurationInvalid, SiteUnknown */
+  resolveTarget(site: string): Promise<Target>;
+  kindOf(target: Target): SiteKind;
+  webHost(target: Target): Host;
+  webServer(address: WebServerAddress): WebServer;
+  databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer>;
+  /** True while this run of the workflow is open in Temporal. */
+  isRunning(workflowId: string, runId: string): Promise<boolean>;
+  /** Who runs under a workflow ID now; null when nobody does. */
+  whoRuns(workflowId: string): Promise<Busy | null>;
+  /** How long undo may fail before it asks for attention, ms. */
+  readonly attentionAfterMs: number;
+}

@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import { KedgeError } from '../contract/errors';
+import type { Target } from '../contract/target';
+import { ensureStagingFolder } from '../core/hosts/staging';
+import type { Operation } from '../core/operation';
+import type { Journal } from '../core/tasks/journal';
+import type { ActivityDependencies } from './dependencies';
+import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
+
+/** Names inside `.kedge/<token>`. */
+const STAGED = 'site';
+const PREVIOUS = 'previous';
+
+/** Activities that bring a backup's files beside the live ones, and put them in their place. */
+export function createDeployActivities(deps: ActivityDependencies) {
+  const refreshPhp = async (target: Target, operation: Operation): Promise<void> => {
+    const scripts = await deps.webServer(target.web).refreshPhp(target.site, operation);
+    if (scripts === null) operation.log.info(`opcache of ${target.site.uri} is off or cannot be asked`);
+  };
+
+  return {
+    /** Unpacks the files beside the live folder, out of the owner's reach, and the dump into the spool. */
+    async deploy(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+        const source = sourceOf(journal);
+        const host = deps.webHost(target);
+        const staging = await ensureStagingFolder(host, target.site.root, journal.token);
+        await record({ staging });
+        const folder = join(staging, STAGED);
+        // An earlier attempt may have left a part.
+        await host.removeTree(folder, operation);
+        await host.makeFolder(folder, { mode: 0o700 });
+        const { bytes } = await deps.archives.extract(source.path, source.sha256, host, folder, operation);
+        const spool = join(target.spool, journal.token);
+        await deps.master.makeFolder(spool, { mode: 0o700 });
+        await deps.archives.extractDump(source.path, join(spool, 'restore.sql'), operation);
+        return { bytes };
+      });
+    },
+
+    /** Undo of deploy. */
+    async discardStaged(ref: TaskRef) {
+      return undoStep(deps, ref, async ({ journal, target, operation }) => {
+        if (journal.staging !== null) await deps.webHost(target).removeTree(journal.staging, operation);
+      });
+    },
+
+    /** Two renames: live → previous, staged → live. Then the events of the new database run, under the site's account. */
+    async switchSite(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, assertStillMine }) => {
+        const host = deps.webHost(target);
+        const staging = stagingOf(journal);
+        const live = target.site.root;
+        const previous = join(staging, PREVIOUS);
+        const staged = join(staging, STAGED);
+        await record({ switched: true });
+        await assertStillMine();
+        if ((await host.status(previous)) === undefined) await host.rename(live, previous);
+        if ((await host.status(live)) === undefined) await host.rename(staged, live);
+        const { created } = journal;
+        if (created && created.enabledEvents.length > 0) {
+          const server = await deps.databaseServer(target.database);
+          await server.enableEvents(newest(created.databases), created.enabledEvents, created.account);
+        }
+        operation.log.info('the restored folder is in its place');
+        return null;
+      });
+    },
+
+    /** Undo of switchSite: the previous folder is live again, wherever the renames stopped. */
+    async switchBack(ref: TaskRef) {
+      return undoStep(deps, ref, async ({ journal, target, operation }) => {
+        if (!journal.switched || journal.staging === null) return;
+        const host = deps.webHost(target);
+        const live = target.site.root;
+        const previous = join(journal.staging, PREVIOUS);
+        if ((await host.status(previous)) !== undefined) {
+          if ((await host.status(live)) !== undefined) await host.rename(live, join(journal.staging, STAGED));
+          await host.rename(previous, live);
+        }
+        await refreshPhp(target, operation);
+      });
+    },
+
+    /** After the commit point: the folder the site was in before. */
+    async discardPrevious(ref: TaskRef) {
+      return finishingStep(deps, ref, async ({ journal, target, operation }) => {
+        if (journal.staging !== null) await deps.webHost(target).removeTree(journal.staging, operation);
+        return null;
+      });
+    },
+
+    /** Vhost written, tested, reloaded; PHP sees the code and settings that are on disk now. */
+    async reloadWebServer(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+        const web = deps.webServer(target.web);
+        if (target.site.vhost === 'managed') {
+          const vhostBefore = journal.vhostBefore ?? { content: await web.readVhost(target.site) };
+          await record({ vhostBefore });
+          const { changed } = await web.writeVhost(target.site, operation);
+          operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
+        }
+        await refreshPhp(target, operation);
+        return null;
+      });
+    },
+
+    /** Undo of reloadWebServer. */
+    async putVhostBack(ref: TaskRef) {
+      return undoStep(deps, ref, async ({ journal, target, operation }) => {
+        if (!journal.vhostBefore) return;
+        await deps.webServer(target.web).putVhostBack(target.site, journal.vhostBefore.content, operation);
+      });
+    },
+  };
+}
+
+function sourceOf(journal: Journal): NonNullable<Journal['source']> {
+  if (journal.source) return journal.source;
+  throw new KedgeError('Internal', `${journal.task} has no backup to go back to`, { site: journal.site });
+}
+
+function stagingOf(journal: Journal): string {
+  if (journal.staging !== null) return journal.staging;
+  throw new KedgeError('Internal', `${journal.task} has nothing staged`, { site: journal.site });
+}
+
+function newest(databases: readonly string[]): string {
+  return databases.at(-1) ?? '';
+}

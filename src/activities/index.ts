@@ -1,0 +1,24 @@
+import { createBackupActivities } from './backup';
+import { createDatabaseActivities } from './databases';
+import type { ActivityDependencies } from './dependencies';
+import { createDeployActivities } from './deploy';
+import { createMaintenanceActivities } from './maintenance';
+import { createPreflightActivities } from './preflight';
+import { createTaskActivities } from './tasks';
+import { createVerifyActivities } from './verify';
+
+/** Every activity, over the given dependencies. */
+export function createActivities(deps: ActivityDependencies) {
+  return {
+    ...createPreflightActivities(deps),
+    ...createMaintenanceActivities(deps),
+    ...createBackupActivities(deps),
+    ...createDeployActivities(deps),
+    ...createDatabaseActivities(deps),
+    ...createVerifyActivities(deps),
+    ...createTaskActivities(deps),
+  };
+}
+
+/** What workflows see of the activities: their types. */
+export type Activities = ReturnType<typeof createActivities>;

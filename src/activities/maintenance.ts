@@ -1,0 +1,118 @@
+import { KedgeError } from '../contract/errors';
+import type { ActivityDependencies } from './dependencies';
+import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
+
+/** Activities around the maintenance page and the write fence. */
+export function createMaintenanceActivities(deps: ActivityDependencies) {
+  const lower = async ({ journal, target, operation, record }: UndoStep): Promise<void> => {
+    const { maintenance } = journal;
+    if (!maintenance || maintenance.ended) return;
+    if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
+    else await deps.webServer(target.web).lowerMaintenance(target.site.uri);
+    await record({ maintenance: { ...maintenance, ended: new Date().toISOString() } });
+  };
+
+  return {
+    /** Puts the maintenance page up, and sees it with a request of its own. Remembers whether it was up before. */
+    async enterMaintenance(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+        const web = deps.webServer(target.web);
+        const { uri, vhost, healthPath } = target.site;
+        const maintenance = journal.maintenance ?? {
+          foundOn: await web.maintenanceIsOn(uri),
+          deadline: new Date(Date.now() + target.maintenanceLimitMs).toISOString(),
+          seen: null,
+          ended: null,
+        };
+        await record({ maintenance });
+        await web.raiseMaintenance(uri);
+        if (vhost === 'none') {
+          operation.log.warn(`vhost of ${uri} is none: nobody sees a maintenance page`);
+        } else {
+          const answer = await web.request(target.site, healthPath, operation);
+          if (answer.status !== 503 || answer.retryAfter === null) {
+            throw new KedgeError(
+              'MaintenanceFailed',
+              `${uri} answers ${answer.status} although its maintenance flag is up`,
+              {
+                site: uri,
+                server: target.web.name,
+              },
+            );
+          }
+        }
+        await record({ maintenance: { ...maintenance, seen: maintenance.seen ?? new Date().toISOString() } });
+        return null;
+      });
+    },
+
+    /** Undo of enterMaintenance: puts back what was found. */
+    async leaveMaintenance(ref: TaskRef) {
+      return undoStep(deps, ref, lower);
+    },
+
+    /** After the commit point: the restored site is shown. Returns how long it was not, ms. */
+    async endMaintenance(ref: TaskRef) {
+      return finishingStep(deps, ref, async (step) => {
+        await lower(step);
+        const { maintenance } = await deps.journals.get(ref.task);
+        if (!maintenance?.seen || !maintenance.ended) return 0;
+        return new Date(maintenance.ended).getTime() - new Date(maintenance.seen).getTime();
+      });
+    },
+
+    /** Locks the site's account, stops its events, ends its connections: no write falls between dump and switch. */
+    async fenceWrites(ref: TaskRef, options: { allowShared: boolean }) {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+        const { before } = journal;
+        if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${target.site.uri} is not known`);
+        const server = await deps.databaseServer(target.database);
+        if (await server.accountIsShared(before.account, before.database)) {
+          if (!options.allowShared) {
+            throw new KedgeError(
+              'AccountShared',
+              `the account ${before.account.user} reaches more than the database ${before.database}`,
+              {
+                site: target.site.uri,
+                server: target.database.name,
+              },
+            );
+          }
+          operation.log.warn(`the account ${before.account.user} is shared: writes of the site are not fenced`);
+          return null;
+        }
+        const fence = journal.fence ?? {
+          ...mutable(await server.planFence(before.account, before.database)),
+          lowered: false,
+        };
+        await record({ fence });
+        await server.raiseFence(fence);
+        return null;
+      });
+    },
+
+    /** Undo of fenceWrites. */
+    async liftFence(ref: TaskRef) {
+      return undoStep(deps, ref, async ({ journal, target, record }) => {
+        if (!journal.fence || journal.fence.lowered) return;
+        const server = await deps.databaseServer(target.database);
+        await server.lowerFence(journal.fence);
+        await record({ fence: { ...journal.fence, lowered: true } });
+      });
+    },
+  };
+}
+
+function mutable(fence: {
+  account: { user: string; hosts: readonly string[] };
+  database: string;
+  lockedBefore: readonly string[];
+  eventPrivilegeAt: readonly string[];
+}) {
+  return {
+    account: { user: fence.account.user, hosts: [...fence.account.hosts] },
+    database: fence.database,
+    lockedBefore: [...fence.lockedBefore],
+    eventPrivilegeAt: [...fence.eventPrivilegeAt],
+  };
+}

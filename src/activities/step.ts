@@ -1,0 +1,183 @@
+import { Context } from '@temporalio/activity';
+import { KedgeError } from '../contract/errors';
+import type { Progress } from '../contract/tasks';
+import type { Target } from '../contract/target';
+import type { Operation } from '../core/operation';
+import type { Journal } from '../core/tasks/journal';
+import { assertForward, assertRun } from '../core/tasks/journals';
+import type { ActivityDependencies } from './dependencies';
+
+/** What every step of a task is given. Everything else is in the task's journal. */
+export interface TaskRef {
+  task: string;
+}
+
+/** What every step returns: its value, and what it warned about. */
+export interface Reported<T> {
+  value: T;
+  warnings: string[];
+}
+
+/** What the body of a forward step works with. */
+export interface Step {
+  readonly journal: Journal;
+  readonly target: Target;
+  readonly operation: Operation;
+  /** Writes to the journal, unless another run or undo has taken over. */
+  record(change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)): Promise<Journal>;
+  /** To be asked right before what cannot be taken back by itself. @throws KedgeError TaskWasReset, TaskSuperseded */
+  assertStillMine(): Promise<void>;
+}
+
+/** What the body of an undo works with. `target` is null when preflight never came to resolve it: nothing was done then. */
+export interface UndoStep {
+  readonly journal: Journal;
+  readonly target: Target;
+  readonly operation: Operation;
+  record(change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)): Promise<Journal>;
+}
+
+/**
+ * Runs a forward step of a task: refuses when the task was reset, taken over, is being undone or is out of its time in
+ * maintenance; ends what an earlier attempt of the step left running; heartbeats; logs.
+ */
+export async function forwardStep<T>(
+  deps: ActivityDependencies,
+  ref: TaskRef,
+  body: (step: Step) => Promise<T>,
+): Promise<Reported<T>> {
+  const { info, cancellationSignal: signal } = Context.current();
+  const runId = info.workflowExecution?.runId ?? '';
+  const name = info.activityType;
+  const assertMine = async (): Promise<Journal> => {
+    const journal = await deps.journals.get(ref.task);
+    assertRun(journal, runId);
+    assertForward(journal);
+    const state = await deps.states.find(journal.site);
+    if (state && state.epoch > journal.epoch) {
+      throw new KedgeError('TaskSuperseded', `${journal.site} was taken over since task ${journal.task} began`, {
+        site: journal.site,
+      });
+    }
+    return journal;
+  };
+  await assertMine();
+  const journal = await deps.journals.record(ref.task, runId, { step: name });
+  assertInTime(journal, name);
+  const target = targetOf(journal);
+  return reported(deps, ref, name, `${journal.token}/${name}`, signal, async (operation) => {
+    await deps.webHost(target).endProcesses(operation.mark);
+    return body({
+      journal,
+      target,
+      operation,
+      record: (change) => deps.journals.record(ref.task, runId, change),
+      assertStillMine: async () => {
+        signal.throwIfAborted();
+        await assertMine();
+      },
+    });
+  });
+}
+
+/**
+ * Runs an undo of a task. Before the first one acts, the forward steps are revoked: their processes are ended, and the
+ * journal refuses them from then on. Nothing happens when the task never came to have a journal or a target.
+ */
+export async function undoStep(
+  deps: ActivityDependencies,
+  ref: TaskRef,
+  body: (step: UndoStep) => Promise<void>,
+): Promise<Reported<null>> {
+  const { info, cancellationSignal: signal } = Context.current();
+  const before = await deps.journals.find(ref.task);
+  if (!before?.target || before.outcome !== null || before.committed) return { value: null, warnings: [] };
+  const journal = before.undoing ? before : await deps.journals.recordUndo(ref.task, { undoing: true });
+  return reported(
+    deps,
+    ref,
+    info.activityType,
+    `undo-${journal.token}/${info.activityType}`,
+    signal,
+    async (operation) => {
+      const target = targetOf(journal);
+      await deps.webHost(target).endProcesses(journal.token);
+      await deps.webHost(target).endProcesses(operation.mark);
+      await body({ journal, target, operation, record: (change) => deps.journals.recordUndo(ref.task, change) });
+      return null;
+    },
+  );
+}
+
+/** Runs a step after the commit point: only forward from here, nothing revokes it. */
+export async function finishingStep<T>(
+  deps: ActivityDependencies,
+  ref: TaskRef,
+  body: (step: UndoStep) => Promise<T>,
+): Promise<Reported<T>> {
+  const { info, cancellationSignal: signal } = Context.current();
+  const journal = await deps.journals.get(ref.task);
+  return reported(
+    deps,
+    ref,
+    info.activityType,
+    `finish-${journal.token}/${info.activityType}`,
+    signal,
+    async (operation) => {
+      const target = targetOf(journal);
+      await deps.webHost(target).endProcesses(operation.mark);
+      return body({ journal, target, operation, record: (change) => deps.journals.recordUndo(ref.task, change) });
+    },
+  );
+}
+
+/** Gives the work an operation under a mark, heartbeats once a second while it runs, and logs how it went. */
+export async function reported<T>(
+  deps: ActivityDependencies,
+  ref: TaskRef,
+  name: string,
+  mark: string,
+  signal: AbortSignal,
+  body: (operation: Operation) => Promise<T>,
+): Promise<Reported<T>> {
+  const context = Context.current();
+  const log = deps.logs.of(ref.task, name, context.info.attempt);
+  let progress: Progress = {};
+  const heartbeats = setInterval(() => context.heartbeat(progress), HEARTBEAT_INTERVAL_MS);
+  const began = Date.now();
+  log.info('began', { event: 'began' });
+  try {
+    const value = await body({ signal, mark, log, progress: (next) => (progress = { ...progress, ...next }) });
+    log.info('done', {
+      event: 'done',
+      durationMs: Date.now() - began,
+      ...(progress.bytes === undefined ? {} : { bytes: progress.bytes }),
+    });
+    return { value, warnings: log.warnings };
+  } catch (error) {
+    log.error(signal.aborted ? 'cancelled' : error instanceof Error ? error.message : String(error));
+    throw error;
+  } finally {
+    clearInterval(heartbeats);
+    await log.settled();
+  }
+}
+
+const HEARTBEAT_INTERVAL_MS = 1000;
+
+function assertInTime(journal: Journal, step: string): void {
+  const deadline = journal.maintenance?.deadline;
+  if (deadline === undefined || journal.maintenance?.foundOn || new Date(deadline) > new Date()) return;
+  throw new KedgeError(
+    'MaintenanceLimitReached',
+    `${journal.site} was in maintenance until ${deadline}; ${step} does not begin any more`,
+    {
+      site: journal.site,
+    },
+  );
+}
+
+function targetOf(journal: Journal): Target {
+  if (journal.target) return journal.target;
+  throw new KedgeError('Internal', `task ${journal.task} has no target`, { site: journal.site });
+}

@@ -1,0 +1,134 @@
+import { KedgeError } from '../contract/errors';
+import { siteWorkflowId } from '../contract/names';
+import { type Busy, type ListBackupsResult, listBackupsInputSchema } from '../contract/tasks';
+import type { Journal } from '../core/tasks/journal';
+import type { ActivityDependencies } from './dependencies';
+import { type TaskRef, finishingStep } from './step';
+
+export interface Closing {
+  status: 'done' | 'failed' | 'cancelled' | 'recovered';
+  code: string | null;
+  message: string | null;
+  warnings: string[];
+}
+
+/** What a recovery needs to know of a task left open. */
+export interface OpenTask {
+  committed: boolean;
+  safetyBackup: string | null;
+}
+
+/** Activities about tasks themselves. */
+export function createTaskActivities(deps: ActivityDependencies) {
+  return {
+    /** The commit point of a restore: from here there is only forward. The site's state names the new database. */
+    async commitSwitch(ref: TaskRef) {
+      return finishingStep(deps, ref, async ({ journal, record }) => {
+        const { created, before } = journal;
+        if (!created || !before)
+          throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
+        await record({ committed: true });
+        const state = await deps.states.get(journal.site);
+        const database = created.databases.at(-1) ?? '';
+        if (state.current.database === database) return null;
+        const { password: _password, madeByKedge, ...replaced } = state.current;
+        await deps.states.save({
+          ...state,
+          current: {
+            database,
+            account: created.account,
+            password: created.password,
+            address: before.address,
+            madeByKedge: true,
+          },
+          kept: madeByKedge ? state.kept : [...state.kept, replaced],
+        });
+        return null;
+      });
+    },
+
+    /** The last thing of every task: its outcome is written, and it is open no more. */
+    async closeTask(ref: TaskRef, closing: Closing): Promise<null> {
+      const journal = await deps.journals.find(ref.task);
+      if (!journal) return null;
+      await deps.journals.close(ref.task, {
+        ...closing,
+        message: deps.redact(closing.message),
+        ended: new Date().toISOString(),
+      });
+      const log = deps.logs.of(ref.task, 'closeTask', 1);
+      if (closing.message === null) log.info(closing.status, { event: 'closed' });
+      else log.error(`${closing.status}: ${closing.message}`);
+      await log.settled();
+      return null;
+    },
+
+    /** What the journal of a task left open says. */
+    async readOpenTask(ref: TaskRef): Promise<OpenTask> {
+      const journal = await deps.journals.get(ref.task);
+      return { committed: journal.committed, safetyBackup: safetyBackupOf(journal) };
+    },
+
+    /** The safety backup a failed restore leaves, for its failure's details. */
+    async findSafetyBackup(ref: TaskRef): Promise<string | null> {
+      const journal = await deps.journals.find(ref.task);
+      return journal ? safetyBackupOf(journal) : null;
+    },
+
+    /** Journals left open for a site, for recovery. */
+    async listOpenTasks(request: { site: string }): Promise<string[]> {
+      return (await deps.journals.open(request.site)).map((journal) => journal.task);
+    },
+
+    /** The task that a request key made before; null for a new key. */
+    async findTaskOfRequest(request: { site: string; requestKey: string }): Promise<string | null> {
+      for (const task of (await deps.journals.all()).reverse()) {
+        if (!task.startsWith(`${request.site}-`)) continue;
+        const journal = await deps.journals.find(task);
+        if (journal?.requestKey === request.requestKey && journal.site === request.site) return task;
+      }
+      return null;
+    },
+
+    /** Who holds a site that was found busy. */
+    async whoHoldsSite(request: { site: string }): Promise<Busy | null> {
+      const workflowId = siteWorkflowId(request.site);
+      const running = await deps.whoRuns(workflowId);
+      if (!running) return null;
+      const open = (await deps.journals.open(request.site)).at(-1);
+      return open ? { task: open.task, type: open.type, who: open.who, since: open.started } : running;
+    },
+
+    /** A page of a site's backups, newest first. */
+    async listBackups(input: unknown): Promise<ListBackupsResult> {
+      const request = listBackupsInputSchema.parse(input);
+      const { backups } = await deps.catalog.list(request.site);
+      const offset = request.offset ?? 0;
+      return {
+        total: backups.length,
+        backups: backups.slice(offset, offset + (request.limit ?? 100)).map((record) => ({
+          id: record.id,
+          path: deps.catalog.pathOf(record),
+          bytes: record.bytes,
+          sha256: record.sha256,
+          created: record.created,
+          description: record.description,
+        })),
+      };
+    },
+
+    /** Lines of a task's log from an offset on. */
+    async readTaskLog(request: {
+      task: string;
+      offset: number;
+    }): Promise<{ lines: object[]; next: number; ended: boolean }> {
+      const journal = await deps.journals.get(request.task);
+      const { lines, next } = await deps.logs.read(request.task, request.offset);
+      return { lines, next, ended: journal.outcome !== null };
+    },
+  };
+}
+
+function safetyBackupOf(journal: Journal): string | null {
+  return journal.type === 'restore' && journal.backup?.published ? journal.backup.id : null;
+}

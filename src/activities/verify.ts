@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { KedgeError } from '../contract/errors';
+import type { ActivityDependencies } from './dependencies';
+import { type TaskRef, forwardStep } from './step';
+
+/** Activities that look whether a site is right. */
+export function createVerifyActivities(deps: ActivityDependencies) {
+  return {
+    /**
+     * Settings are read (live) or rewritten (staged) and evaluated, and their login is tried; the vhost test passes.
+     */
+    async verify(ref: TaskRef, options: { folder: 'live' | 'staged' }) {
+      return forwardStep(deps, ref, async ({ journal, target, operation }) => {
+        const { site } = target;
+        const kind = deps.kindOf(target);
+        const server = await deps.databaseServer(target.database);
+        if (options.folder === 'staged') {
+          const { created, before, staging } = journal;
+          if (!created || !before || staging === null)
+            throw new KedgeError('Internal', `${journal.task} has nothing staged`, { site: site.uri });
+          const login = {
+            database: created.databases.at(-1) ?? '',
+            user: created.account.user,
+            password: created.password,
+            address: before.address,
+          };
+          await kind.writeSettings({ host: deps.webHost(target), path: join(staging, 'site'), site }, login, operation);
+          await server.proveLogin(login);
+        } else {
+          const settings = await kind.readSettings({ host: deps.webHost(target), path: site.root, site }, operation);
+          await server.proveLogin(settings);
+          if (settings.database !== journal.before?.database) {
+            operation.log.warn(
+              `the settings of ${site.uri} name the database ${settings.database}, Kedge knows ${journal.before?.database}`,
+            );
+          }
+        }
+        if (site.vhost !== 'none') await deps.webServer(target.web).test(operation);
+        return null;
+      });
+    },
+
+    /**
+     * Asks for a page through maintenance and holds it against the mark of the backup that was restored.
+     * @throws KedgeError ProbeFailed
+     */
+    async probeSite(ref: TaskRef) {
+      return forwardStep(deps, ref, async ({ journal, target, operation }) => {
+        const { site } = target;
+        if (site.vhost === 'none') {
+          operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
+          return { status: 0 };
+        }
+        const answer = await deps.webServer(target.web).probe(site, site.healthPath, operation);
+        const expected = journal.source ? (await deps.catalog.get(site.uri, journal.source.id)).contentMark : null;
+        const context = { site: site.uri, server: target.web.name };
+        if (expected && (answer.mark.status !== expected.status || answer.mark.title !== expected.title)) {
+          throw new KedgeError(
+            'ProbeFailed',
+            `${site.uri} answers ${answer.status} with the title ${JSON.stringify(answer.mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`,
+            context,
+          );
+        }
+        if (!expected && answer.status >= 500)
+          throw new KedgeError('ProbeFailed', `${site.uri} answers ${answer.status}`, context);
+        return { status: answer.status };
+      });
+    },
+  };
+}

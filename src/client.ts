@@ -1,0 +1,123 @@
+import type { Client } from '@temporalio/client';
+import { taskQueueOf } from './contract/names';
+import {
+  type BackupInput,
+  type BackupResult,
+  type ListBackupsInput,
+  type ListBackupsResult,
+  type RestoreInput,
+  type RestoreResult,
+  type SubmitRequest,
+  type VerifyInput,
+  type VerifyResult,
+  backupResultSchema,
+  listBackupsResultSchema,
+  restoreResultSchema,
+  verifyResultSchema,
+} from './contract/tasks';
+import { connectClient } from './temporal/connection';
+import { kedgeErrorOf } from './temporal/failures';
+import { submit } from './temporal/submit';
+import { TaskHandle } from './temporal/task-handle';
+
+export { ERROR_CODES, type ErrorCode } from './contract/error-codes';
+export { KedgeError } from './contract/errors';
+export type {
+  BackupInput,
+  BackupResult,
+  BackupSummary,
+  ListBackupsResult,
+  RestoreInput,
+  RestoreResult,
+  VerifyInput,
+  VerifyResult,
+} from './contract/tasks';
+export { TaskFailedError } from './temporal/failures';
+export { TaskHandle, type RunningStep, type TaskStatus } from './temporal/task-handle';
+
+/** How a task is asked for. */
+export interface SubmitOptions {
+  /** Wait for the site to be free, instead of failing with SiteBusy. */
+  waitTurn?: boolean;
+  /** How long to wait for a worker to answer, ms. Default 20,000. */
+  timeoutMs?: number;
+}
+
+/** Kedge for services: starts tasks, awaits, cancels and lists, from anywhere that reaches Temporal. */
+export class KedgeClient {
+  private readonly taskQueue: string;
+
+  /** `master`: the name of the master in its configuration. */
+  constructor(
+    readonly temporal: Client,
+    master: string,
+  ) {
+    this.taskQueue = taskQueueOf(master);
+  }
+
+  /** Connects by Temporal's own environment variables and profiles. @throws KedgeError TemporalUnreachable */
+  static async connect(
+    master: string,
+    environment: Record<string, string | undefined> = process.env,
+  ): Promise<KedgeClient> {
+    return new KedgeClient(await connectClient(environment), master);
+  }
+
+  async backup(input: BackupInput, options: SubmitOptions = {}): Promise<TaskHandle<BackupResult>> {
+    return new TaskHandle(
+      this.temporal,
+      this.taskQueue,
+      input.site,
+      await this.submit('backup', input, options),
+      backupResultSchema,
+    );
+  }
+
+  async restore(input: RestoreInput, options: SubmitOptions = {}): Promise<TaskHandle<RestoreResult>> {
+    return new TaskHandle(
+      this.temporal,
+      this.taskQueue,
+      input.site,
+      await this.submit('restore', input, options),
+      restoreResultSchema,
+    );
+  }
+
+  async verify(input: VerifyInput, options: SubmitOptions = {}): Promise<TaskHandle<VerifyResult>> {
+    return new TaskHandle(
+      this.temporal,
+      this.taskQueue,
+      input.site,
+      await this.submit('verify', input, options),
+      verifyResultSchema,
+    );
+  }
+
+  /** A page of the catalogue, newest first. */
+  async listBackups(input: ListBackupsInput): Promise<ListBackupsResult> {
+    try {
+      const page = await this.temporal.workflow.execute<(input: ListBackupsInput) => Promise<unknown>>('listBackups', {
+        workflowId: `list-backups/${input.site}/${Date.now()}`,
+        taskQueue: this.taskQueue,
+        args: [input],
+        workflowRunTimeout: '1 minute',
+      });
+      return listBackupsResultSchema.parse(page);
+    } catch (error) {
+      throw kedgeErrorOf(error, input.site);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.temporal.connection.close();
+  }
+
+  private async submit(type: SubmitRequest['type'], input: SubmitRequest['input'], options: SubmitOptions) {
+    return submit(
+      this.temporal,
+      this.taskQueue,
+      { type, input, waitTurn: options.waitTurn ?? false },
+      options.timeoutMs ?? 20_000,
+    );
+  }
+}

@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { backupIdSchema, contentMarkSchema } from '../../contract/backup-record';
+import { WORKFLOW_TYPES } from '../../contract/names';
+import { siteUriSchema, targetSchema } from '../../contract/target';
+import { siteDatabaseSchema } from './site-state';
+
+const instant = z.iso.datetime();
+const accountSchema = z.strictObject({ user: z.string(), hosts: z.array(z.string()) });
+
+/**
+ * The journal of one task: what it means to do, written before it is done, and what undo needs to take it back. It
+ * outlives workers and Temporal's history: undo and recovery read nothing else.
+ */
+export const journalSchema = z.strictObject({
+  version: z.literal(1),
+  task: z.string(),
+  site: siteUriSchema,
+  type: z.enum(WORKFLOW_TYPES),
+  who: z.string(),
+  description: z.string().nullable(),
+  requestKey: z.string().nullable(),
+  /** Stands in the name of everything the task makes. */
+  token: z.string().regex(/^[a-z0-9]{10}$/),
+  workflowId: z.string(),
+  /** The run that may act. A reset gives a workflow a new run id: then only undo remains. */
+  runId: z.string(),
+  /** The site's epoch when the task began: an older task may only undo. */
+  epoch: z.int(),
+  started: instant,
+  target: targetSchema.nullable(),
+  /** What a visitor saw when the task began; null when the site was broken. */
+  contentMark: contentMarkSchema.nullable(),
+  /** From the first undo on no forward step may write here any more. */
+  undoing: z.boolean(),
+  /** Newest forward step that began. */
+  step: z.string().nullable(),
+  maintenance: z
+    .strictObject({
+      foundOn: z.boolean(),
+      /** From here on no attempt begins. */
+      deadline: instant,
+      /** When a request was first answered by the maintenance page. */
+      seen: instant.nullable(),
+      ended: instant.nullable(),
+    })
+    .nullable(),
+  fence: z
+    .strictObject({
+      account: accountSchema,
+      database: z.string(),
+      lockedBefore: z.array(z.string()),
+      eventPrivilegeAt: z.array(z.string()),
+      lowered: z.boolean(),
+    })
+    .nullable(),
+  /** The backup the task makes: its own, or the safety backup of a restore. */
+  backup: z
+    .strictObject({
+      id: backupIdSchema,
+      created: instant,
+      /** Final file name. */
+      archive: z.string(),
+      temporaryArchive: z.string(),
+      packed: z
+        .strictObject({
+          bytes: z.int(),
+          sha256: z.string(),
+          warnings: z.array(z.string()),
+          codeVersion: z.string().nullable(),
+        })
+        .nullable(),
+      published: z.boolean(),
+    })
+    .nullable(),
+  /** The backup a restore goes back to, as it was checked by preflight. */
+  source: z.strictObject({ id: backupIdSchema, path: z.string(), sha256: z.string() }).nullable(),
+  /** `.kedge/<token>` on the web server. */
+  staging: z.string().nullable(),
+  /** What the site used when the task began. */
+  before: siteDatabaseSchema.nullable(),
+  /** The database and account the task made, newest attempt last. */
+  created: z
+    .strictObject({
+      databases: z.array(z.string()),
+      importBegan: z.boolean(),
+      account: accountSchema,
+      password: z.string(),
+      enabledEvents: z.array(z.string()),
+    })
+    .nullable(),
+  /** Set before the first rename. */
+  switched: z.boolean(),
+  vhostBefore: z.strictObject({ content: z.string().nullable() }).nullable(),
+  committed: z.boolean(),
+  outcome: z
+    .strictObject({
+      status: z.enum(['done', 'failed', 'cancelled', 'recovered']),
+      ended: instant,
+      code: z.string().nullable(),
+      message: z.string().nullable(),
+      warnings: z.array(z.string()),
+    })
+    .nullable(),
+});
+export type Journal = z.infer<typeof journalSchema>;
+
+/** A journal in which nothing has happened yet. */
+export function newJournal(
+  begin: Pick<
+    Journal,
+    | 'task'
+    | 'site'
+    | 'type'
+    | 'who'
+    | 'description'
+    | 'requestKey'
+    | 'token'
+    | 'workflowId'
+    | 'runId'
+    | 'epoch'
+    | 'started'
+  >,
+): Journal {
+  return {
+    version: 1,
+    ...begin,
+    target: null,
+    contentMark: null,
+    undoing: false,
+    step: null,
+    maintenance: null,
+    fence: null,
+    backup: null,
+    source: null,
+    staging: null,
+    before: null,
+    created: null,
+    switched: false,
+    vhostBefore: null,
+    committed: false,
+    outcome: null,
+  };
+}

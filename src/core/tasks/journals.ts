@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { KedgeError } from '../../contract/errors';
+import type { Host } from '../hosts/host';
+import { type Journal, journalSchema, newJournal } from './journal';
+import { decode } from './site-state';
+
+/** What begins a task. */
+export type NewTask = Pick<
+  Journal,
+  'task' | 'site' | 'type' | 'who' | 'description' | 'requestKey' | 'workflowId' | 'runId' | 'epoch'
+>;
+
+/**
+ * The journals in `<state>/tasks/`. Every change is read, made and written as one, in turn within this process, durably.
+ * A task that is not closed has an empty file in `<state>/open/`, so that finding the open ones does not read them all.
+ */
+export class Journals {
+  private readonly turns = new Map<string, Promise<unknown>>();
+
+  constructor(
+    private readonly tasksFolder: string,
+    private readonly openFolder: string,
+    private readonly host: Host,
+    private readonly onSecret: (secret: string) => void,
+  ) {}
+
+  /**
+   * Begins the journal of a task; a repeated call of the same run finds its own.
+   * @throws KedgeError TaskWasReset when another run has begun it
+   */
+  async begin(task: NewTask): Promise<Journal> {
+    return this.inTurn(task.task, async () => {
+      const existing = await this.find(task.task);
+      if (existing) {
+        assertRun(existing, task.runId);
+        return existing;
+      }
+      await this.host.makeFolder(this.tasksFolder, { mode: 0o700 });
+      await this.host.makeFolder(this.openFolder, { mode: 0o700 });
+      await this.host.writeFile(join(this.openFolder, task.task), '', { mode: 0o600 });
+      const journal = newJournal({ ...task, token: newToken(), started: new Date().toISOString() });
+      await this.write(journal);
+      return journal;
+    });
+  }
+
+  async find(task: string): Promise<Journal | undefined> {
+    const path = this.pathOf(task);
+    if ((await this.host.status(path)) === undefined) return undefined;
+    const journal = decode(
+      journalSchema,
+      (await this.host.readFile(path, MAXIMUM_JOURNAL_BYTES)).toString('utf8'),
+      path,
+    );
+    for (const secret of [journal.before?.password, journal.created?.password]) if (secret) this.onSecret(secret);
+    return journal;
+  }
+
+  /** @throws KedgeError TaskUnknown */
+  async get(task: string): Promise<Journal> {
+    const journal = await this.find(task);
+    if (!journal) throw new KedgeError('TaskUnknown', `there is no task ${task}`);
+    return journal;
+  }
+
+  /**
+   * Changes a journal on behalf of a forward step.
+   * @throws KedgeError TaskWasReset when another run has taken over, TaskSuperseded when undo has begun
+   */
+  async record(
+    task: string,
+    runId: string,
+    change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
+  ): Promise<Journal> {
+    return this.change(task, change, (journal) => {
+      assertRun(journal, runId);
+      assertForward(journal);
+    });
+  }
+
+  /** Changes a journal on behalf of an undo or of closing it, which nothing stops. */
+  async recordUndo(
+    task: string,
+    change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
+  ): Promise<Journal> {
+    return this.change(task, change, () => undefined);
+  }
+
+  /** Writes the outcome; the task is no longer open. A closed journal keeps its outcome. */
+  async close(task: string, outcome: NonNullable<Journal['outcome']>): Promise<void> {
+    await this.change(
+      task,
+      (journal) => ({ outcome: journal.outcome ?? outcome }),
+      () => undefined,
+    );
+    await this.host.removeFile(join(this.openFolder, task));
+  }
+
+  /** Tasks that were begun and not closed, oldest name first; of one site or of all. */
+  async open(site?: string): Promise<Journal[]> {
+    const journals: Journal[] = [];
+    for (const task of await this.host.list(this.openFolder)) {
+      if (site !== undefined && !task.startsWith(`${site}-`)) continue;
+      const journal = await this.find(task);
+      // The marker is written first: a crash in between leaves one without a journal, and nothing was done under it.
+      if (!journal) await this.host.removeFile(join(this.openFolder, task));
+      else if (site === undefined || journal.site === site) journals.push(journal);
+    }
+    return journals;
+  }
+
+  /** Ids of every task of this master, oldest first. */
+  async all(): Promise<string[]> {
+    const names = await this.host.list(this.tasksFolder);
+    return names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
+  }
+
+  private async change(
+    task: string,
+    change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
+    assert: (journal: Journal) => void,
+  ): Promise<Journal> {
+    return this.inTurn(task, async () => {
+      const journal = await this.get(task);
+      assert(journal);
+      const next = { ...journal, ...(typeof change === 'function' ? change(journal) : change) };
+      await this.write(next);
+      return next;
+    });
+  }
+
+  private async write(journal: Journal): Promise<void> {
+    await this.host.writeFile(this.pathOf(journal.task), `${JSON.stringify(journal, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  /** Parallel steps of one task change its journal one after the other. */
+  private async inTurn<T>(task: string, work: () => Promise<T>): Promise<T> {
+    const before = this.turns.get(task) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    const settled = mine.catch(() => undefined);
+    this.turns.set(task, settled);
+    void settled.then(() => {
+      if (this.turns.get(task) === settled) this.turns.delete(task);
+    });
+    return mine;
+  }
+
+  private pathOf(task: string): string {
+    if (!/^[a-z0-9][a-z0-9._-]*$/.test(task))
+      throw new KedgeError('TaskUnknown', `${JSON.stringify(task)} is no task id`);
+    return join(this.tasksFolder, `${task}.json`);
+  }
+}
+
+/** Journals hold the outcome's warnings, which may be many; a torn or foreign file is not read into memory. */
+const MAXIMUM_JOURNAL_BYTES = 16 * 1024 * 1024;
+
+/** @throws KedgeError TaskWasReset */
+export function assertRun(journal: Journal, runId: string): void {
+  if (journal.runId === runId && journal.outcome === null) return;
+  throw new KedgeError('TaskWasReset', `task ${journal.task} belongs to run ${journal.runId}, not to ${runId}`, {
+    site: journal.site,
+  });
+}
+
+/** @throws KedgeError TaskSuperseded */
+export function assertForward(journal: Journal): void {
+  if (!journal.undoing) return;
+  throw new KedgeError('TaskSuperseded', `task ${journal.task} is being undone`, { site: journal.site });
+}
+
+function newToken(): string {
+  return BigInt(`0x${randomBytes(8).toString('hex')}`)
+    .toString(36)
+    .padStart(10, '0')
+    .slice(-10);
+}

@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { KedgeError } from '../../contract/errors';
+import type { Host } from '../hosts/host';
+
+/** The database a site uses now, with what logs it in, and whether Kedge made it or adopted it. */
+export const siteDatabaseSchema = z.strictObject({
+  database: z.string(),
+  account: z.strictObject({ user: z.string(), hosts: z.array(z.string()) }),
+  password: z.string(),
+  /** As the site's settings write it: `localhost`, `127.0.0.1:3307`, `localhost:/run/mysqld/mysqld.sock`. */
+  address: z.string(),
+  madeByKedge: z.boolean(),
+});
+export type SiteDatabase = z.infer<typeof siteDatabaseSchema>;
+
+export const siteStateSchema = z.strictObject({
+  version: z.literal(1),
+  site: z.string(),
+  /** Raised when somebody takes the site over by hand: tasks of an older epoch may only undo. */
+  epoch: z.int().nonnegative(),
+  current: siteDatabaseSchema,
+  /** Databases and accounts a restore replaced and that Kedge had not made: kept, reported, never dropped. */
+  kept: z.array(siteDatabaseSchema.omit({ password: true, madeByKedge: true })),
+});
+export type SiteState = z.infer<typeof siteStateSchema>;
+
+/** What the master remembers of each site, in `<state>/sites/<uri>.json`. */
+export class SiteStates {
+  constructor(
+    private readonly folder: string,
+    private readonly host: Host,
+    private readonly onSecret: (secret: string) => void,
+  ) {}
+
+  /** Undefined for a site nobody adopted. @throws KedgeError StateInvalid */
+  async find(site: string): Promise<SiteState | undefined> {
+    const path = this.pathOf(site);
+    if ((await this.host.status(path)) === undefined) return undefined;
+    const text = (await this.host.readFile(path)).toString('utf8');
+    const state = decode(siteStateSchema, text, path);
+    this.onSecret(state.current.password);
+    return state;
+  }
+
+  /** @throws KedgeError SiteNotAdopted */
+  async get(site: string): Promise<SiteState> {
+    const state = await this.find(site);
+    if (!state) {
+      throw new KedgeError('SiteNotAdopted', `the database of ${site} is not known`, {
+        site,
+        hint: `Run \`kedge sites adopt ${site}\`: it reads the credentials from the site's settings and proves them.`,
+      });
+    }
+    return state;
+  }
+
+  async save(state: SiteState): Promise<void> {
+    this.onSecret(state.current.password);
+    await this.host.makeFolder(this.folder, { mode: 0o700 });
+    await this.host.writeFile(this.pathOf(state.site), `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  /** Every site adopted so far. */
+  async all(): Promise<SiteState[]> {
+    const names = (await this.host.list(this.folder)).filter((name) => name.endsWith('.json'));
+    const states = await Promise.all(names.map((name) => this.find(name.slice(0, -'.json'.length))));
+    return states.filter((state) => state !== undefined);
+  }
+
+  private pathOf(site: string): string {
+    return join(this.folder, `${site}.json`);
+  }
+}
+
+/** Decodes a file of the state folder. @throws KedgeError StateInvalid naming the file and what is wrong */
+export function decode<T>(schema: z.ZodType<T>, text: string, path: string): T {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON';
+    throw new KedgeError('StateInvalid', `${path} cannot be read: ${reason}`, { cause });
+  }
+}

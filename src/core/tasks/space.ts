@@ -1,0 +1,53 @@
+import { dirname } from 'node:path';
+import { KedgeError } from '../../contract/errors';
+import type { Host } from '../hosts/host';
+
+/** Bytes a task will write at a place. */
+export interface SpaceNeed {
+  /** What the place is for, as an operator knows it: `backups`, `spool`. */
+  readonly place: string;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** Room that stays free on every file system, so that a neighbour's small writes go on. */
+const RESERVE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Checks that every file system has room for all that will be written to it; needs on the same one are added up. A
+ * place that cannot be looked at from here (the data folder of a database server elsewhere) is passed over.
+ * @throws KedgeError DiskFull naming the places, what they need and what there is
+ */
+export async function checkSpace(host: Host, needs: readonly SpaceNeed[], site: string): Promise<void> {
+  const byDevice = new Map<number, SpaceNeed[]>();
+  for (const need of needs) {
+    const path = await nearestExisting(host, need.path);
+    const status = path === null ? undefined : await host.status(path);
+    if (path === null || !status) continue;
+    const together = byDevice.get(status.device) ?? [];
+    byDevice.set(status.device, [...together, { ...need, path }]);
+  }
+  for (const together of byDevice.values()) {
+    const path = together[0]?.path ?? '/';
+    const wanted = together.reduce((sum, need) => sum + need.bytes, RESERVE_BYTES);
+    const free = await host.freeSpace(path);
+    if (free.bytes >= wanted) continue;
+    const places = [...new Set(together.map((need) => need.place))].join(', ');
+    throw new KedgeError(
+      'DiskFull',
+      `${places} on ${host.name} need ${wanted} bytes, the file system of ${path} has ${free.bytes}`,
+      {
+        site,
+        server: host.name,
+        state: 'the site is unchanged',
+      },
+    );
+  }
+}
+
+async function nearestExisting(host: Host, path: string): Promise<string | null> {
+  for (let candidate = path; ; candidate = dirname(candidate)) {
+    if (await host.status(candidate)) return candidate;
+    if (candidate === dirname(candidate)) return null;
+  }
+}

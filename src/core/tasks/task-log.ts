@@ -1,0 +1,100 @@
+import { appendFile, mkdir, open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { KedgeError } from '../../contract/errors';
+import type { Log } from '../operation';
+
+export const taskLogLineSchema = z.looseObject({
+  time: z.string(),
+  level: z.enum(['info', 'warning', 'error']),
+  step: z.string(),
+  message: z.string(),
+});
+export type TaskLogLine = z.infer<typeof taskLogLineSchema>;
+
+/** The logs of tasks, `<state>/tasks/<task>.ndjson`: a line each, redacted before it is written. */
+export class TaskLogs {
+  constructor(
+    private readonly folder: string,
+    private readonly redact: <T>(value: T) => T,
+  ) {}
+
+  /** A log for one step; `warnings` collects what was warned about. */
+  of(
+    task: string,
+    step: string,
+    attempt: number,
+  ): Log & { readonly warnings: string[]; error(message: string): void; settled(): Promise<void> } {
+    const warnings: string[] = [];
+    let writing: Promise<void> = Promise.resolve();
+    const write = (level: TaskLogLine['level'], message: string, fields?: Record<string, unknown>): void => {
+      const line = this.redact({ ...fields, time: new Date().toISOString(), level, step, attempt, message });
+      writing = writing.then(() => this.append(task, line));
+    };
+    return {
+      warnings,
+      info: (message, fields) => write('info', message, fields),
+      warn: (message, fields) => {
+        warnings.push(this.redact(message));
+        write('warning', message, fields);
+      },
+      error: (message) => write('error', message),
+      settled: () => writing,
+    };
+  }
+
+  /** Lines of a log from a byte offset on, and the offset after them. A line not yet whole is left for the next call. */
+  async read(task: string, offset = 0): Promise<{ lines: TaskLogLine[]; next: number }> {
+    const file = await open(this.pathOf(task), 'r').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    });
+    if (!file) return { lines: [], next: offset };
+    try {
+      const size = (await file.stat()).size;
+      const length = Math.max(0, Math.min(size - offset, MAXIMUM_READ_BYTES));
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+      const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+      const texts = buffer.subarray(0, end).toString('utf8').split('\n').filter(Boolean);
+      return { lines: texts.flatMap(parseLine), next: offset + end };
+    } finally {
+      await file.close();
+    }
+  }
+
+  private async append(task: string, line: object): Promise<void> {
+    const path = this.pathOf(task);
+    const text = `${JSON.stringify(line)}\n`;
+    try {
+      await appendFile(path, text, { mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return reportUnwritable(path, error);
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await appendFile(path, text, { mode: 0o600 }).catch((cause: unknown) => reportUnwritable(path, cause));
+    }
+  }
+
+  private pathOf(task: string): string {
+    if (!/^[a-z0-9][a-z0-9._-]*$/.test(task))
+      throw new KedgeError('TaskUnknown', `${JSON.stringify(task)} is no task id`);
+    return join(this.folder, `${task}.ndjson`);
+  }
+}
+
+const MAXIMUM_READ_BYTES = 1024 * 1024;
+
+/** A log that cannot be written (disk full) does not fail the task, whose undo may be what makes room. */
+function reportUnwritable(path: string, error: unknown): void {
+  process.emitWarning(
+    `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    'KedgeTaskLog',
+  );
+}
+
+function parseLine(text: string): TaskLogLine[] {
+  try {
+    return [taskLogLineSchema.parse(JSON.parse(text))];
+  } catch {
+    return [];
+  }
+}

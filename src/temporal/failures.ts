@@ -1,0 +1,49 @@
+import { WorkflowFailedError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import { isErrorCode } from '../contract/error-codes';
+import { KedgeError, isKedgeError } from '../contract/errors';
+import { taskFailureSchema } from '../contract/tasks';
+
+/** A failed task, as its caller sees it. */
+export class TaskFailedError extends KedgeError {
+  /** The backup a failed restore made first; it stays in the catalogue. */
+  safetyBackup: string | undefined;
+}
+
+/** The error a caller is given for whatever Temporal's client threw. Errors of Kedge's own come back as they are. */
+export function kedgeErrorOf(error: unknown, site: string): unknown {
+  if (isKedgeError(error)) return error;
+  const cause =
+    error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError ? error.cause : error;
+  if (cause instanceof ApplicationFailure) return fromApplicationFailure(cause, site);
+  if (cause instanceof CancelledFailure) {
+    return new TaskFailedError('Cancelled', `the task on ${site} was cancelled`, {
+      site,
+      state: 'the site is as it was before',
+    });
+  }
+  if (cause instanceof TerminatedFailure) {
+    return new TaskFailedError('TaskTerminated', `the task on ${site} was terminated in Temporal`, {
+      site,
+      state: 'recovery puts the site back',
+    });
+  }
+  if (isGrpcServiceError(error)) {
+    return new KedgeError('TemporalUnreachable', `Temporal did not answer: ${error.details || error.message}`, {
+      cause: error,
+    });
+  }
+  return error;
+}
+
+function fromApplicationFailure(failure: ApplicationFailure, site: string): TaskFailedError {
+  const details = taskFailureSchema.safeParse(failure.details?.[0] ?? {}).data ?? {};
+  const { safetyBackup, ...context } = details;
+  const error = new TaskFailedError(isErrorCode(failure.type) ? failure.type : 'Internal', failure.message, {
+    site,
+    ...context,
+    cause: failure,
+  });
+  error.safetyBackup = safetyBackup;
+  return error;
+}

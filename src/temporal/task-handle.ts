@@ -1,0 +1,142 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { z } from 'zod';
+import { KedgeError } from '../contract/errors';
+import { NO_VALUE, SEARCH_ATTRIBUTES, siteWorkflowId } from '../contract/names';
+import { type Progress, type Ticket, progressSchema } from '../contract/tasks';
+import { kedgeErrorOf } from './failures';
+
+/** A step that runs or waits for its next attempt. */
+export interface RunningStep {
+  step: string;
+  attempt: number;
+  progress: Progress;
+  /** Why the attempt before failed. */
+  lastFailure: string | null;
+}
+
+export interface TaskStatus {
+  state: 'waiting' | 'running' | 'ended';
+  steps: RunningStep[];
+  /** The undo that cannot finish and needs somebody's hand. */
+  attention: string | null;
+}
+
+/** A task that was submitted. */
+export class TaskHandle<Result> {
+  readonly task: string;
+  private run: WorkflowHandle | null = null;
+
+  constructor(
+    private readonly client: Client,
+    private readonly taskQueue: string,
+    readonly site: string,
+    readonly ticket: Ticket,
+    private readonly schema: z.ZodType<Result>,
+  ) {
+    this.task = ticket.task;
+  }
+
+  /** Waits for the outcome, be the task still waiting for its turn. @throws KedgeError with the code of what failed */
+  async result(): Promise<Result> {
+    try {
+      const run = await this.started();
+      return this.schema.parse(await run.result());
+    } catch (error) {
+      throw kedgeErrorOf(error, this.site);
+    }
+  }
+
+  /** Asks the task to stop and undo. Returns at once; `result` tells when it has. */
+  async cancel(): Promise<void> {
+    try {
+      await (await this.started()).cancel();
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw kedgeErrorOf(error, this.site);
+    }
+  }
+
+  async status(): Promise<TaskStatus> {
+    const run = await this.find();
+    if (!run) return { state: 'waiting', steps: [], attention: null };
+    const description = await run.describe();
+    const attention = description.searchAttributes[SEARCH_ATTRIBUTES.attention]?.[0];
+    const steps = (description.raw.pendingActivities ?? []).map((pending) => {
+      const payload = pending.heartbeatDetails?.payloads?.[0];
+      const progress = progressSchema.safeParse(payload ? defaultPayloadConverter.fromPayload(payload) : {});
+      return {
+        step: pending.activityType?.name ?? '',
+        attempt: pending.attempt ?? 1,
+        progress: progress.data ?? {},
+        lastFailure: pending.lastFailure?.message ?? null,
+      };
+    });
+    return {
+      state: description.status.name === 'RUNNING' ? 'running' : 'ended',
+      steps,
+      attention: typeof attention === 'string' && attention !== NO_VALUE ? attention : null,
+    };
+  }
+
+  /** Lines of the task's log, until the task has ended. Each page is a short workflow on the master. */
+  async *log(): AsyncGenerator<Record<string, unknown>> {
+    for (let offset = 0; ;) {
+      const page = await this.client.workflow.execute<(input: { task: string; offset: number }) => Promise<LogPage>>(
+        'readTaskLog',
+        {
+          workflowId: `read-log/${this.task}/${offset}/${Date.now()}`,
+          taskQueue: this.taskQueue,
+          args: [{ task: this.task, offset }],
+        },
+      );
+      yield* page.lines;
+      if (page.ended && page.lines.length === 0) return;
+      if (page.lines.length === 0) await delay(POLL_INTERVAL_MS);
+      offset = page.next;
+    }
+  }
+
+  private async started(): Promise<WorkflowHandle> {
+    for (;;) {
+      const run = await this.find();
+      if (run) return run;
+      await delay(POLL_INTERVAL_MS);
+    }
+  }
+
+  /** The run of this task: the newest under the site's ID, or an earlier one. Null while the task waits for its turn. */
+  private async find(): Promise<WorkflowHandle | null> {
+    if (this.run) return this.run;
+    const workflowId = siteWorkflowId(this.site);
+    const runId = (await this.newestRun(workflowId)) ?? (await this.earlierRun(workflowId));
+    if (runId !== null) this.run = this.client.workflow.getHandle(workflowId, runId);
+    return this.run;
+  }
+
+  private async newestRun(workflowId: string): Promise<string | null> {
+    try {
+      const newest = await this.client.workflow.getHandle(workflowId).describe();
+      return newest.memo?.['task'] === this.task ? newest.runId : null;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return null;
+      throw error;
+    }
+  }
+
+  private async earlierRun(workflowId: string): Promise<string | null> {
+    if (!/^site\/[a-z0-9.-]+$/.test(workflowId)) throw new KedgeError('SiteUnknown', `${workflowId} is no site`);
+    for await (const run of this.client.workflow.list({ query: `WorkflowId = '${workflowId}'`, pageSize: 50 })) {
+      if (run.memo?.['task'] === this.task) return run.runId;
+    }
+    return null;
+  }
+}
+
+const POLL_INTERVAL_MS = 500;
+
+interface LogPage {
+  lines: Record<string, unknown>[];
+  next: number;
+  ended: boolean;
+}

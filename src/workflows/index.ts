@@ -1,0 +1,6 @@
+export { backup } from './backup';
+export { listBackups, readTaskLog } from './list-backups';
+export { recover } from './recover';
+export { restore } from './restore';
+export { turns } from './turns';
+export { verify } from './verify';

@@ -1,0 +1,114 @@
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities';
+import { PERMANENT_ERROR_CODES } from '../contract/error-codes';
+
+/** One line a step for the Temporal Web UI. */
+const SUMMARIES: Record<keyof Activities, string> = {
+  findAbandonedTasks: 'Look for tasks left open',
+  preflight: 'Check everything that can be known before',
+  enterMaintenance: 'Put up the maintenance page',
+  leaveMaintenance: 'Undo: put maintenance back as it was',
+  endMaintenance: 'Take the maintenance page away',
+  fenceWrites: 'Lock the account of the site',
+  liftFence: 'Undo: unlock the account of the site',
+  dumpDatabase: 'Dump the database',
+  syncRemote: 'Bring the files to the master',
+  tarball: 'Pack files and dump',
+  publishBackup: 'Read the archive back and publish it',
+  discardUnpublished: 'Undo: remove the unfinished backup',
+  discardSpool: 'Clear the spool',
+  deploy: 'Unpack beside the live site',
+  discardStaged: 'Undo: remove the unpacked files',
+  createDatabase: 'Create the new database',
+  importDatabase: 'Import the dump',
+  createDbUser: 'Complete the new account',
+  discardDatabase: 'Undo: drop the new database and account',
+  verify: 'Rewrite and check the settings',
+  switchSite: 'Switch to the restored folder',
+  switchBack: 'Undo: switch to the folder before',
+  reloadWebServer: 'Load vhost and code',
+  putVhostBack: 'Undo: put the vhost back',
+  probeSite: 'Ask for a page',
+  commitSwitch: 'Commit: from here only forward',
+  discardPrevious: 'Remove the folder before',
+  discardReplacedDatabase: 'Let go of the database before',
+  closeTask: 'Write the outcome',
+  readOpenTask: 'Read the journal',
+  findSafetyBackup: 'Find the safety backup',
+  listOpenTasks: 'List tasks left open',
+  findTaskOfRequest: 'Look for the same request',
+  whoHoldsSite: 'See who holds the site',
+  listBackups: 'List backups',
+  readTaskLog: 'Read the task log',
+};
+
+/** What every activity has: an attempt that stops beating for 10 s is given up; nothing is undone while it may run. */
+const COMMON: ActivityOptions = {
+  heartbeatTimeout: '10 seconds',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+};
+
+/**
+ * Forward steps: retried until they succeed, except on errors that only somebody's hand can mend. Under maintenance the
+ * activity itself refuses to begin after the task's limit; elsewhere twenty attempts (about a quarter of an hour) do.
+ */
+const FORWARD: ActivityOptions = {
+  ...COMMON,
+  startToCloseTimeout: '24 hours',
+  retry: {
+    initialInterval: '1 second',
+    maximumInterval: '1 minute',
+    maximumAttempts: 20,
+    nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
+  },
+};
+
+/** Looking before doing: a server that does not answer is said soon. */
+const LOOKING: ActivityOptions = {
+  ...COMMON,
+  startToCloseTimeout: '12 hours',
+  retry: {
+    initialInterval: '500 milliseconds',
+    maximumAttempts: 3,
+    nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
+  },
+};
+
+/** Undo, and what follows the commit point: retried without end, whatever the error. */
+const ENDLESS: ActivityOptions = {
+  ...COMMON,
+  startToCloseTimeout: '24 hours',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+};
+
+/** Tidying up after the commit point: what cannot be removed now is a warning, it holds nothing. */
+const TIDYING: ActivityOptions = {
+  ...COMMON,
+  startToCloseTimeout: '1 hour',
+  retry: { initialInterval: '1 second', maximumInterval: '10 seconds', maximumAttempts: 5 },
+};
+
+/** Short reads for other workflows than tasks. */
+const READING: ActivityOptions = {
+  startToCloseTimeout: '1 minute',
+  retry: {
+    initialInterval: '500 milliseconds',
+    maximumInterval: '10 seconds',
+    nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
+  },
+};
+
+function withSummaries(options: ActivityOptions): Activities {
+  const names = Object.keys(SUMMARIES) as (keyof Activities)[];
+  const entries = names.map((name) => [
+    name,
+    proxyActivities<Activities>({ ...options, summary: SUMMARIES[name] })[name],
+  ]);
+  return Object.fromEntries(entries) as Activities;
+}
+
+export const forward = withSummaries(FORWARD);
+export const looking = withSummaries(LOOKING);
+export const endless = withSummaries(ENDLESS);
+export const tidying = withSummaries(TIDYING);
+export const reading = withSummaries(READING);

@@ -1,0 +1,81 @@
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { NO_VALUE, SEARCH_ATTRIBUTES } from '../../contract/names';
+
+const site = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
+const backup = defineSearchAttributeKey(SEARCH_ATTRIBUTES.backup, 'KEYWORD');
+const trigger = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD');
+const attention = defineSearchAttributeKey(SEARCH_ATTRIBUTES.attention, 'KEYWORD');
+
+/** Every task carries every attribute, so that fleets can be filtered by their absence too. */
+export function setTaskAttributes(values: { site: string; backup?: string; trigger: string }): void {
+  upsertSearchAttributes([
+    { key: site, value: values.site },
+    { key: backup, value: values.backup ?? NO_VALUE },
+    { key: trigger, value: values.trigger },
+    { key: attention, value: NO_VALUE },
+  ]);
+}
+
+/** Names the step that needs somebody's hand; null when it got over it. */
+export function setAttention(step: string | null): void {
+  upsertSearchAttributes([{ key: attention, value: step ?? NO_VALUE }]);
+}
+
+/** Names the backup a task made or goes back to. */
+export function setBackupAttribute(id: string): void {
+  upsertSearchAttributes([{ key: backup, value: id }]);
+}
+
+/** What is done, running and next, in Markdown, as the run's current details. */
+export class Runbook {
+  private readonly done: string[] = [];
+  private readonly running = new Set<string>();
+  private readonly title: string;
+
+  constructor(
+    site: string,
+    private readonly plan: readonly string[],
+  ) {
+    this.title = `**${workflowInfo().workflowType} ${site}**`;
+  }
+
+  began(step: string): void {
+    this.running.add(step);
+    this.show();
+  }
+
+  ended(step: string): void {
+    this.running.delete(step);
+    this.done.push(step);
+    this.show();
+  }
+
+  /** From the first undo on the plan no longer holds. */
+  undoing(step: string): void {
+    this.running.clear();
+    setCurrentDetails(`${this.title}\n\n- undoing: **${step}**\n${this.lines(this.done, 'done before')}`);
+  }
+
+  private show(): void {
+    const next = this.plan.filter((step) => !this.done.includes(step) && !this.running.has(step));
+    setCurrentDetails(
+      [
+        this.title,
+        '',
+        this.lines(this.done, 'done'),
+        this.lines(
+          [...this.running].map((step) => `**${step}**`),
+          'running',
+        ),
+        this.lines(next, 'next'),
+      ]
+        .filter((line) => line !== null)
+        .join('\n'),
+    );
+  }
+
+  private lines(steps: readonly string[], label: string): string {
+    return steps.length === 0 ? '' : `- ${label}: ${steps.join(', ')}`;
+  }
+}

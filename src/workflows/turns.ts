@@ -1,0 +1,176 @@
+import {
+  ApplicationFailure,
+  ChildWorkflowCancellationType,
+  ChildWorkflowFailure,
+  ParentClosePolicy,
+  TerminatedFailure,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  defineUpdate,
+  executeChild,
+  setHandler,
+  sleep,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { DEFAULT_DESCRIPTION, SUBMIT_UPDATE, siteWorkflowId, taskIdOf } from '../contract/names';
+import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
+import { reading } from './options';
+
+const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
+
+interface Turn {
+  task: string;
+  request: SubmitRequest;
+  submitted: string;
+}
+
+/** What a run hands to the next one when its history grows long. */
+export interface TurnsState {
+  waiting: Turn[];
+}
+
+/**
+ * The queue in front of a site. Callers reach it by update-with-start: it gives the turn, answers that the site is busy,
+ * or keeps the turn until the site is free. It ends when nobody waits.
+ */
+export async function turns(site: string, state: TurnsState = { waiting: [] }): Promise<void> {
+  const waiting = state.waiting;
+  /** Tasks of this run by request key, so that a repeated submit is the same task. */
+  const byKey = new Map<string, Turn>();
+  for (const turn of waiting) if (turn.request.input.requestKey) byKey.set(turn.request.input.requestKey, turn);
+  let running: Turn | null = null;
+  /** The turn that is being given now, before it is known whether the site is free. */
+  let starting: Turn | null = null;
+  const refused = new Map<string, Busy>();
+
+  const holder = (): Busy | null => {
+    const turn = running ?? starting ?? waiting[0];
+    if (!turn) return null;
+    return {
+      task: turn.task,
+      type: turn.request.type,
+      who: turn.request.input.who ?? 'unknown',
+      since: turn.submitted,
+    };
+  };
+
+  const ids = new Set<string>(waiting.map((turn) => turn.task));
+  const ended = new Set<string>();
+  const newTaskId = (request: SubmitRequest): string => {
+    const base = taskIdOf(site, request.type, new Date());
+    let id = base;
+    for (let count = 1; ids.has(id); count += 1) id = `${base}_${count}`;
+    ids.add(id);
+    return id;
+  };
+
+  setHandler(
+    submit,
+    async (request): Promise<Ticket> => {
+      const { requestKey } = request.input;
+      if (requestKey) {
+        const known =
+          byKey.get(requestKey)?.task ??
+          (await reading.findTaskOfRequest({ site, requestKey })) ??
+          byKey.get(requestKey)?.task;
+        if (known) return { task: known, workflowId: siteWorkflowId(site), waiting: false };
+      }
+      const held = holder();
+      if (held && !request.waitTurn) throw siteBusy(site, held);
+      const turn: Turn = { task: newTaskId(request), request, submitted: new Date().toISOString() };
+      if (requestKey) byKey.set(requestKey, turn);
+      waiting.push(turn);
+      if (request.waitTurn) return { task: turn.task, workflowId: siteWorkflowId(site), waiting: held !== null };
+      // Not asked to wait: whether somebody else holds the site is known as soon as the start was tried.
+      await condition(() => running === turn || ended.has(turn.task) || refused.has(turn.task));
+      const busy = refused.get(turn.task);
+      if (busy) throw siteBusy(site, busy);
+      return { task: turn.task, workflowId: siteWorkflowId(site), waiting: false };
+    },
+    {
+      validator: (request) => {
+        const held = holder();
+        if (held && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
+      },
+    },
+  );
+
+  // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
+  await condition(() => waiting.length > 0, FIRST_REQUEST_MS);
+  while (waiting.length > 0 || !allHandlersFinished()) {
+    await condition(() => waiting.length > 0 || allHandlersFinished());
+    const turn = waiting.shift();
+    if (!turn) continue;
+    starting = turn;
+    const child = await startTask(site, turn).catch(async (error: unknown) => {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      return null;
+    });
+    starting = null;
+    if (child) {
+      running = turn;
+      const terminated = await child.result().then(
+        () => false,
+        (error: unknown) => error instanceof ChildWorkflowFailure && error.cause instanceof TerminatedFailure,
+      );
+      if (terminated) await recoverSite(site);
+      ended.add(turn.task);
+      running = null;
+    } else if (turn.request.waitTurn) {
+      // Somebody started a task directly. An accepted turn is never lost: it is tried again.
+      waiting.unshift(turn);
+      await sleep(BUSY_RETRY_MS);
+    } else {
+      if (turn.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
+      refused.set(turn.task, (await reading.whoHoldsSite({ site })) ?? UNKNOWN_HOLDER);
+      // Those asked to wait behind it are still in `waiting`.
+    }
+    if (workflowInfo().continueAsNewSuggested && allHandlersFinished())
+      await continueAsNew<typeof turns>(site, { waiting });
+  }
+}
+
+const FIRST_REQUEST_MS = 60_000;
+const BUSY_RETRY_MS = 2_000;
+const UNKNOWN_HOLDER: Busy = { task: 'unknown', type: 'unknown', who: 'unknown', since: 'unknown' };
+
+async function startTask(site: string, turn: Turn) {
+  const { type, input } = turn.request;
+  const description =
+    'description' in input ? (input.description ?? DEFAULT_DESCRIPTION) : 'backup' in input ? `to ${input.backup}` : '';
+  return startChild(type, {
+    workflowId: siteWorkflowId(site),
+    args: [{ ...input, task: turn.task }],
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    cancellationType: ChildWorkflowCancellationType.ABANDON,
+    memo: { task: turn.task, who: input.who ?? 'unknown' },
+    staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
+    staticDetails: description,
+  });
+}
+
+/** A terminated task has undone nothing: recovery runs the same undo, from its journal. */
+async function recoverSite(site: string): Promise<void> {
+  await executeChild('recover', {
+    workflowId: siteWorkflowId(site),
+    args: [site],
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    staticSummary: `Recover ${site}`,
+  }).catch((error: unknown) => {
+    // A task started directly in between runs the same recovery before its own preflight.
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError) && !(error instanceof ChildWorkflowFailure))
+      throw error;
+  });
+}
+
+function siteBusy(site: string, held: Busy): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'SiteBusy',
+    message: `${site} is busy: ${held.task} by ${held.who} since ${held.since}`,
+    details: [{ ...held, site }],
+    nonRetryable: true,
+  });
+}

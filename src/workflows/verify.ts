@@ -1,0 +1,11 @@
+import type { VerifyInput, VerifyResult } from '../contract/tasks';
+import { asTask } from './steps/task';
+
+/** Looks whether a site is right: settings, login, vhost, and a page of it. */
+export async function verify(input: VerifyInput): Promise<VerifyResult> {
+  return asTask('verify', input, { trigger: 'request' }, ['verify', 'reloadWebServer', 'probeSite'], async (task) => {
+    await task.step('verify', null, { folder: 'live' });
+    await task.step('reloadWebServer', 'putVhostBack');
+    return task.step('probeSite', null);
+  });
+}

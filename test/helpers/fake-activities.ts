@@ -1,0 +1,155 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities } from '../../src/activities';
+
+type Name = keyof Activities;
+
+/** What a fake step does instead of its work. */
+export type Behaviour =
+  /** Fails every time with this error code. */
+  | { fails: string }
+  /** Fails this often, then works. */
+  | { failsTimes: number; code: string }
+  /** Runs until it is cancelled, then takes `settlesAfterMs` to end. */
+  | { blocks: true; settlesAfterMs?: number }
+  /** Returns this. */
+  | { returns: unknown };
+
+/**
+ * Fake activities that record what was called, in order: `name` when it began, `name!` when it failed, `name.` when it
+ * ended. They hold the signatures of the real ones.
+ */
+export class FakeActivities {
+  readonly calls: string[] = [];
+  readonly arguments = new Map<string, unknown[]>();
+  private readonly behaviours = new Map<string, Behaviour>();
+  private readonly failures = new Map<string, number>();
+  private readonly waiters: { call: string; resolve: () => void }[] = [];
+  /** Steps running at this moment. */
+  readonly running = new Set<string>();
+
+  set(name: Name, behaviour: Behaviour): this {
+    this.behaviours.set(name, behaviour);
+    return this;
+  }
+
+  clear(name: Name): void {
+    this.behaviours.delete(name);
+  }
+
+  /** Resolves when a step of this name has begun. */
+  began(name: Name): Promise<void> {
+    if (this.calls.includes(name)) return Promise.resolve();
+    return new Promise((resolve) => this.waiters.push({ call: name, resolve }));
+  }
+
+  /** Steps in the order they ended well. */
+  get done(): string[] {
+    return this.calls.filter((call) => call.endsWith('.')).map((call) => call.slice(0, -1));
+  }
+
+  implementation(): Record<Name, (...args: never[]) => Promise<unknown>> {
+    const entries = ACTIVITY_NAMES.map((name) => [name, (...args: unknown[]) => this.run(name, args)]);
+    return Object.fromEntries(entries) as Record<Name, (...args: never[]) => Promise<unknown>>;
+  }
+
+  private async run(name: Name, args: unknown[]): Promise<unknown> {
+    this.record(name);
+    this.arguments.set(name, args);
+    this.running.add(name);
+    try {
+      const behaviour = this.behaviours.get(name);
+      if (behaviour && 'fails' in behaviour)
+        throw ApplicationFailure.create({ type: behaviour.fails, message: `${name} failed` });
+      if (behaviour && 'failsTimes' in behaviour) {
+        const count = (this.failures.get(name) ?? 0) + 1;
+        this.failures.set(name, count);
+        if (count <= behaviour.failsTimes)
+          throw ApplicationFailure.create({ type: behaviour.code, message: `${name} failed` });
+      }
+      if (behaviour && 'blocks' in behaviour) {
+        const context = Context.current();
+        const beats = setInterval(() => context.heartbeat(), 100);
+        await context.cancelled
+          .catch(async (error: unknown) => {
+            await new Promise((resolve) => setTimeout(resolve, behaviour.settlesAfterMs ?? 0));
+            throw error;
+          })
+          .finally(() => clearInterval(beats));
+      }
+      const value = behaviour && 'returns' in behaviour ? behaviour.returns : DEFAULTS[name];
+      this.running.delete(name);
+      this.record(`${name}.`);
+      return value;
+    } catch (error) {
+      this.running.delete(name);
+      this.record(`${name}!`);
+      throw error;
+    }
+  }
+
+  private record(call: string): void {
+    this.calls.push(call);
+    for (const waiter of [...this.waiters]) {
+      if (waiter.call !== call) continue;
+      this.waiters.splice(this.waiters.indexOf(waiter), 1);
+      waiter.resolve();
+    }
+  }
+}
+
+const nothing = { value: null, warnings: [] };
+
+export const SAFETY_BACKUP_ID = 'example.com-20261124.031500';
+
+/** What each step returns when nothing else is asked of it. The type keeps it in step with the real activities. */
+const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
+  findAbandonedTasks: [],
+  preflight: { value: { site: 'example.com', description: 'before the update', attentionAfterMs: 500 }, warnings: [] },
+  enterMaintenance: nothing,
+  leaveMaintenance: nothing,
+  endMaintenance: { value: 1234, warnings: [] },
+  fenceWrites: nothing,
+  liftFence: nothing,
+  dumpDatabase: { value: { bytes: 10 }, warnings: [] },
+  syncRemote: { value: { bytes: 0 }, warnings: [] },
+  tarball: { value: { bytes: 20 }, warnings: ['a file changed while it was read'] },
+  publishBackup: {
+    value: {
+      id: SAFETY_BACKUP_ID,
+      path: '/b',
+      bytes: 20,
+      sha256: 'f'.repeat(64),
+      created: '2026-11-24T03:15:00.000Z',
+      description: 'd',
+    },
+    warnings: [],
+  },
+  discardUnpublished: nothing,
+  discardSpool: nothing,
+  deploy: { value: { bytes: 1 }, warnings: [] },
+  discardStaged: nothing,
+  createDatabase: { value: { database: 'a' }, warnings: [] },
+  importDatabase: { value: { bytes: 1 }, warnings: [] },
+  createDbUser: { value: { user: 'a' }, warnings: [] },
+  discardDatabase: nothing,
+  verify: nothing,
+  switchSite: nothing,
+  switchBack: nothing,
+  reloadWebServer: nothing,
+  putVhostBack: nothing,
+  probeSite: { value: { status: 200 }, warnings: [] },
+  commitSwitch: nothing,
+  discardPrevious: nothing,
+  discardReplacedDatabase: nothing,
+  closeTask: null,
+  readOpenTask: { committed: false, safetyBackup: null },
+  findSafetyBackup: null,
+  listOpenTasks: [],
+  findTaskOfRequest: null,
+  whoHoldsSite: { task: 'other', type: 'backup', who: 'somebody', since: '2026-11-24T03:00:00.000Z' },
+  listBackups: { total: 0, backups: [] },
+  readTaskLog: { lines: [], next: 0, ended: true },
+};
+
+export const ACTIVITY_NAMES = Object.keys(DEFAULTS) as Name[];

@@ -1,0 +1,281 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { ApplicationFailure } from '@temporalio/common';
+import type { Activities } from '../../src/activities';
+import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
+import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await startWorkflowEnvironment();
+});
+afterAll(async () => {
+  await environment.teardown();
+});
+
+const input = { site: 'example.com', backup: 'example.com-20261124.031502' };
+
+async function start() {
+  return environment.client.workflow.start('restore', {
+    workflowId: 'site/example.com',
+    taskQueue: TASK_QUEUE,
+    args: [input],
+  });
+}
+
+async function run(fake: FakeActivities): Promise<unknown> {
+  return withWorker(environment, fake.implementation(), async () => (await start()).result());
+}
+
+async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
+  const error = await work.then(
+    () => {
+      throw new Error('the workflow did not fail');
+    },
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof WorkflowFailedError)) throw error;
+  return error.cause as ApplicationFailure;
+}
+
+/** Forward steps before the commit point in order, each with what has been registered to undo it and those before it, newest first. */
+const UNDONE_BY: [keyof Activities, string[]][] = [
+  ['findAbandonedTasks', []],
+  ['preflight', []],
+  ['enterMaintenance', ['leaveMaintenance']],
+  ['fenceWrites', ['liftFence', 'leaveMaintenance']],
+  ['dumpDatabase', ['discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['syncRemote', ['discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['tarball', ['discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['publishBackup', ['discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['deploy', ['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['createDatabase', ['discardDatabase', 'discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['importDatabase', ['discardDatabase', 'discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['createDbUser', ['discardDatabase', 'discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  ['verify', ['discardDatabase', 'discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']],
+  [
+    'switchSite',
+    ['switchBack', 'discardDatabase', 'discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance'],
+  ],
+  [
+    'reloadWebServer',
+    [
+      'putVhostBack',
+      'switchBack',
+      'discardDatabase',
+      'discardStaged',
+      'discardUnpublished',
+      'liftFence',
+      'leaveMaintenance',
+    ],
+  ],
+  [
+    'probeSite',
+    [
+      'putVhostBack',
+      'switchBack',
+      'discardDatabase',
+      'discardStaged',
+      'discardUnpublished',
+      'liftFence',
+      'leaveMaintenance',
+    ],
+  ],
+];
+const UNDOS = new Set(UNDONE_BY.flatMap(([, undos]) => undos));
+const undosIn = (fake: FakeActivities): string[] => fake.done.filter((call) => UNDOS.has(call));
+
+describe('restore', () => {
+  it('runs the steps in order, tells warnings, downtime and safety backup', async () => {
+    const fake = new FakeActivities();
+    expect(await run(fake)).toMatchObject({
+      site: 'example.com',
+      restored: input.backup,
+      safetyBackup: SAFETY_BACKUP_ID,
+      downtimeMs: 1234,
+      warnings: ['a file changed while it was read'],
+    });
+    const order = fake.done.filter((call) => call !== 'syncRemote');
+    expect(order).toEqual([
+      ...UNDONE_BY.map(([step]) => step).filter((step) => step !== 'syncRemote'),
+      'commitSwitch',
+      'endMaintenance',
+      'discardPrevious',
+      'discardReplacedDatabase',
+      'discardSpool',
+      'closeTask',
+    ]);
+    expect(fake.arguments.get('tarball')?.[1]).toMatchObject({
+      description: 'Generated before being restored to a previous version',
+      trigger: 'restore',
+    });
+  });
+
+  it.each(UNDONE_BY)('%s failing for good: every undo in order, and the original error', async (step, undos) => {
+    const fake = new FakeActivities()
+      .set(step, { fails: 'ProgramFailed' })
+      .set('findSafetyBackup', { returns: SAFETY_BACKUP_ID });
+    const failure = await failureOf(run(fake));
+    expect(failure.type).toBe('ProgramFailed');
+    expect(failure.message).toBe(`${step} failed`);
+    expect(failure.details?.[0]).toMatchObject({
+      state: 'the site is as it was before',
+      safetyBackup: SAFETY_BACKUP_ID,
+    });
+    expect(undosIn(fake)).toEqual(undos);
+    expect(fake.calls.filter((call) => call === step)).toHaveLength(1);
+    expect(fake.done.at(-1)).toBe('closeTask');
+    expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'failed', code: 'ProgramFailed' });
+  });
+
+  it.each(UNDONE_BY.filter(([step]) => !['findAbandonedTasks', 'preflight'].includes(step)))(
+    'cancelled in %s: undone once the step has settled',
+    async (step, undos) => {
+      const fake = new FakeActivities().set(step, { blocks: true, settlesAfterMs: 300 });
+      const failure = await failureOf(
+        withWorker(environment, fake.implementation(), async () => {
+          const handle = await start();
+          await fake.began(step);
+          await handle.cancel();
+          return handle.result();
+        }),
+      );
+      expect(failure.name).toBe('CancelledFailure');
+      expect(undosIn(fake)).toEqual(undos);
+      const firstUndo = fake.calls.findIndex((call) => UNDOS.has(call));
+      expect(fake.calls.indexOf(`${step}!`)).toBeLessThan(firstUndo);
+      expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'cancelled' });
+    },
+  );
+
+  it('fails twice in every step, then works: success', async () => {
+    const fake = new FakeActivities();
+    for (const [step] of UNDONE_BY) {
+      // Preflight looks three times at the most.
+      fake.set(step, {
+        failsTimes: step === 'importDatabase' || step === 'enterMaintenance' ? 2 : 1,
+        code: 'HostUnreachable',
+      });
+    }
+    expect(await run(fake)).toMatchObject({ restored: input.backup });
+    expect(undosIn(fake)).toEqual([]);
+  });
+
+  it.each(['commitSwitch', 'endMaintenance'] as const)(
+    '%s failing with a permanent error: only forward',
+    async (step) => {
+      const fake = new FakeActivities().set(step, { failsTimes: 2, code: 'ProgramFailed' });
+      expect(await run(fake)).toMatchObject({ restored: input.backup });
+      expect(undosIn(fake)).toEqual([]);
+    },
+  );
+
+  it('cancelled behind the commit point: the task ends well', async () => {
+    const fake = new FakeActivities().set('commitSwitch', { failsTimes: 1, code: 'HostUnreachable' });
+    const result = await withWorker(environment, fake.implementation(), async () => {
+      const handle = await start();
+      await fake.began('commitSwitch');
+      await handle.cancel();
+      return handle.result();
+    });
+    expect(result).toMatchObject({ restored: input.backup });
+    expect(undosIn(fake)).toEqual([]);
+  });
+
+  it('cleanup that cannot finish is a warning', async () => {
+    const fake = new FakeActivities().set('discardPrevious', { fails: 'FileRefused' });
+    const result = (await run(fake)) as { warnings: string[] };
+    expect(result.warnings).toContain('discardPrevious could not finish: discardPrevious failed');
+    expect(fake.done).toContain('discardSpool');
+  }, 60_000);
+
+  it('one of two parallel steps failing: the other has settled before undo begins', async () => {
+    const fake = new FakeActivities()
+      .set('dumpDatabase', { fails: 'DumpInvalid' })
+      .set('syncRemote', { blocks: true, settlesAfterMs: 400 });
+    const failure = await failureOf(run(fake));
+    expect(failure.type).toBe('DumpInvalid');
+    expect(fake.calls.indexOf('syncRemote!')).toBeGreaterThan(-1);
+    expect(fake.calls.indexOf('syncRemote!')).toBeLessThan(fake.calls.indexOf('discardUnpublished'));
+  });
+
+  it('undo that meets a permanent error keeps on, asks for attention, and recovers', async () => {
+    const fake = new FakeActivities()
+      .set('deploy', { fails: 'ArchiveInvalid' })
+      .set('liftFence', { fails: 'DatabaseRefused' });
+    const failure = await failureOf(
+      withWorker(environment, fake.implementation(), async () => {
+        const handle = await start();
+        await expectAttention(handle, 'liftFence');
+        expect((await handle.describe()).status.name).toBe('RUNNING');
+        fake.clear('liftFence');
+        return handle.result();
+      }),
+    );
+    expect(failure.type).toBe('ArchiveInvalid');
+    expect(undosIn(fake)).toEqual(['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']);
+    const description = await environment.client.workflow.getHandle('site/example.com').describe();
+    expect(description.searchAttributes['KedgeAttention']).toEqual(['none']);
+  });
+
+  it('a cancel during undo changes nothing', async () => {
+    const fake = new FakeActivities()
+      .set('deploy', { fails: 'ArchiveInvalid' })
+      .set('discardStaged', { failsTimes: 1, code: 'FileRefused' });
+    const failure = await failureOf(
+      withWorker(environment, fake.implementation(), async () => {
+        const handle = await start();
+        await fake.began('discardStaged');
+        await handle.cancel();
+        return handle.result();
+      }),
+    );
+    expect(failure.type).toBe('ArchiveInvalid');
+    expect(undosIn(fake)).toEqual(['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']);
+  });
+
+  it('a task that was reset runs every undo there is', async () => {
+    const fake = new FakeActivities().set('preflight', { fails: 'TaskWasReset' });
+    expect((await failureOf(run(fake))).type).toBe('TaskWasReset');
+    expect(undosIn(fake)).toEqual([
+      'putVhostBack',
+      'switchBack',
+      'discardDatabase',
+      'discardStaged',
+      'discardUnpublished',
+      'liftFence',
+      'leaveMaintenance',
+    ]);
+  });
+
+  it('recovers an abandoned task before its own preflight', async () => {
+    const fake = new FakeActivities().set('findAbandonedTasks', { returns: ['example.com-20261123.000000-restore'] });
+    await run(fake);
+    const before = fake.done.slice(0, fake.done.indexOf('preflight'));
+    expect(before).toEqual([
+      'findAbandonedTasks',
+      'readOpenTask',
+      'putVhostBack',
+      'switchBack',
+      'discardDatabase',
+      'discardStaged',
+      'discardUnpublished',
+      'liftFence',
+      'leaveMaintenance',
+      'closeTask',
+    ]);
+  });
+});
+
+async function expectAttention(
+  handle: { describe(): Promise<{ searchAttributes: Record<string, unknown> }> },
+  step: string,
+): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const { searchAttributes } = await handle.describe();
+    if (JSON.stringify(searchAttributes['KedgeAttention']) === JSON.stringify([step])) return;
+    if (Date.now() > deadline) throw new Error(`attention was never asked for: ${JSON.stringify(searchAttributes)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
