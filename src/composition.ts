@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
+import type { ActivityDependencies } from './activities/dependencies';
+import { targetOf } from './config/inventory';
+import { loadConfiguration } from './config/load';
+import type { Configuration } from './config/schema';
+import type { DatabaseServerAddress, Target, WebServerAddress } from './contract/target';
+import { createArchives } from './core/archive/archives';
+import { createCatalog } from './core/catalog/file-catalog';
+import type { DatabaseServer } from './core/databases/database-server';
+import { openDatabaseServer } from './core/databases/mariadb-server';
+import { createLocalHost } from './core/hosts/local-host';
+import { Redactor } from './core/secrets/redaction';
+import { readSecret } from './core/secrets/references';
+import { siteKindOf } from './core/sites/site-kinds';
+import { Journals } from './core/tasks/journals';
+import { SiteStates } from './core/tasks/site-state';
+import { TaskLogs } from './core/tasks/task-log';
+import { createNginx } from './core/web/nginx';
+import type { WebServer } from './core/web/web-server';
+import { isRunning, whoRuns } from './temporal/running';
+
+export interface CompositionOptions {
+  configuration: Configuration;
+  configurationPath: string;
+  environment: Record<string, string | undefined>;
+}
+
+/** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
+export function createMaster({ configuration, configurationPath, environment }: CompositionOptions) {
+  const redactor = new Redactor();
+  const onSecret = (secret: string): void => redactor.register(secret);
+  const redact = <T>(value: T): T => redactor.value(value);
+  const master = createLocalHost({ name: configuration.master });
+  const state = configuration.state;
+  const webServers = new Map<string, WebServer>();
+  const databaseServers = new Map<string, DatabaseServer>();
+
+  return {
+    master,
+    redact,
+    journals: new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret),
+    states: new SiteStates(join(state, 'sites'), master, onSecret),
+    logs: new TaskLogs(join(state, 'tasks'), redact),
+    archives: createArchives(master),
+    catalog: createCatalog(configuration.backups, master),
+    async resolveTarget(site: string): Promise<Target> {
+      const current = await loadConfiguration(configurationPath);
+      return targetOf(current, site, (user) => master.lookUpOwner(user), siteKindOf);
+    },
+    kindOf: (target: Target) => siteKindOf(target.site),
+    webHost: () => master,
+    webServer(address: WebServerAddress): WebServer {
+      const key = JSON.stringify(address);
+      const server = webServers.get(key) ?? createNginx({ address, host: master });
+      webServers.set(key, server);
+      return server;
+    },
+    async databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer> {
+      const key = JSON.stringify(address);
+      const known = databaseServers.get(key);
+      if (known) return known;
+      const { password } = address.admin;
+      const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
+      if (adminPassword !== undefined) onSecret(adminPassword);
+      const server = openDatabaseServer({ address, adminPassword, host: master });
+      databaseServers.set(key, server);
+      return server;
+    },
+    async close(): Promise<void> {
+      await Promise.all([...databaseServers.values()].map((server) => server.close()));
+    },
+  };
+}
+export type Master = ReturnType<typeof createMaster>;
+
+/** What activities act through: the master's parts, and Temporal. */
+export function createDependencies(
+  options: CompositionOptions,
+  client: Client,
+): ActivityDependencies & { close(): Promise<void> } {
+  return {
+    ...createMaster(options),
+    isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
+    whoRuns: (workflowId) => whoRuns(client, workflowId),
+    attentionAfterMs: 60_000,
+  };
+}

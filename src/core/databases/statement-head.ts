@@ -1,0 +1,220 @@
+import { type SqlToken, nameOf, sqlTokens } from './sql-tokens';
+
+/** What the head of a statement says it creates. */
+export interface Created {
+  readonly kind: 'table' | 'view' | 'sequence' | 'trigger' | 'routine' | 'event';
+  readonly name: string;
+  /** Only for an event: its definition switches it on. */
+  readonly enabled: boolean;
+}
+
+export interface HeadRules {
+  /** Write events switched off. */
+  readonly disableEvents: boolean;
+  /** Name of the dumped database, where it is known: triggers that name it are written without. */
+  readonly database: string | undefined;
+}
+
+export interface RewrittenHead {
+  /** The head in latin1. */
+  readonly text: string;
+  readonly created: Created | undefined;
+}
+
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+const KINDS: Record<string, Created['kind']> = {
+  TABLE: 'table',
+  VIEW: 'view',
+  SEQUENCE: 'sequence',
+  TRIGGER: 'trigger',
+  FUNCTION: 'routine',
+  PROCEDURE: 'routine',
+  PACKAGE: 'routine',
+  EVENT: 'event',
+};
+
+/** Words between CREATE and the kind of what is created. */
+const BEFORE_KIND = new Set([
+  'OR', 'REPLACE', 'ALGORITHM', 'UNDEFINED', 'MERGE', 'TEMPTABLE', 'SQL', 'SECURITY', 'INVOKER', 'AGGREGATE', 'TEMPORARY',
+]); // prettier-ignore
+
+/**
+ * Rewrites the head of a statement of a dump, so that another account can import it into a database of another name:
+ * DEFINER is removed, SQL SECURITY kept; `ALTER DATABASE <name>` means the current database; events are switched off if
+ * asked. Everything else stays byte for byte. `head` is latin1, one character a byte.
+ */
+export function rewriteHead(head: string, rules: HeadRules): RewrittenHead {
+  const tokens = sqlTokens(head);
+  const first = wordOf(tokens.next().value);
+  if (first === 'CREATE') return rewriteCreate(head, tokens, rules);
+  if (first === 'ALTER') return { text: rewriteAlterDatabase(head, tokens), created: undefined };
+  return { text: head, created: undefined };
+}
+
+/** The table an INSERT or REPLACE writes to. `head` is latin1. */
+export function insertedTable(head: string): string | undefined {
+  const tokens = sqlTokens(head);
+  for (const token of tokens) {
+    if (token.kind === 'quoted') return qualifiedName(token, tokens).name;
+    if (wordOf(token) === 'INTO') {
+      const next = tokens.next().value;
+      return next && qualifiedName(next, tokens).name;
+    }
+  }
+  return undefined;
+}
+
+function rewriteCreate(head: string, tokens: Generator<SqlToken, undefined>, rules: HeadRules): RewrittenHead {
+  const edits: Edit[] = [];
+  let kind: Created['kind'] | undefined;
+  let token = tokens.next().value;
+  while (token && !kind) {
+    const word = wordOf(token);
+    kind = word === undefined ? undefined : KINDS[word];
+    if (kind) break;
+    if (word === 'DEFINER') {
+      const { end, next } = readDefiner(tokens, token);
+      // The space after it goes too, for there is one before.
+      edits.push({ start: token.start, end: head[end] === ' ' ? end + 1 : end, text: '' });
+      token = next;
+      continue;
+    }
+    if (token.text !== '=' && (word === undefined || !BEFORE_KIND.has(word))) return { text: head, created: undefined };
+    token = tokens.next().value;
+  }
+  if (!kind) return { text: head, created: undefined };
+
+  const nameToken = firstName(tokens);
+  if (!nameToken) return { text: apply(head, edits), created: undefined };
+  const { name, qualifier, after } = qualifiedName(nameToken, tokens);
+  let enabled = false;
+  if (kind === 'event') {
+    const found = findSwitch(tokens, after);
+    enabled = found.enabled;
+    if (enabled && rules.disableEvents) edits.push(found.edit);
+  }
+  if (kind === 'trigger' && rules.database !== undefined) {
+    if (qualifier && nameOf(qualifier.token) === rules.database) edits.push(qualifier.cut);
+    const table = qualifiedTable(tokens, after);
+    if (table && nameOf(table.token) === rules.database) edits.push(table.cut);
+  }
+  return { text: apply(head, edits), created: { kind, name, enabled } };
+}
+
+/** Reads `= user@host` after DEFINER. */
+function readDefiner(
+  tokens: Generator<SqlToken, undefined>,
+  definer: SqlToken,
+): { end: number; next: SqlToken | undefined } {
+  const equals = tokens.next().value;
+  if (equals?.text !== '=') return { end: definer.end, next: equals };
+  const user = tokens.next().value;
+  let end = user?.end ?? equals.end;
+  let next = tokens.next().value;
+  if (next?.text === '(' && next.start === end) {
+    // CURRENT_USER()
+    end = tokens.next().value?.end ?? next.end;
+    return { end, next: tokens.next().value };
+  }
+  if (next?.text !== '@') return { end, next };
+  const host = tokens.next().value;
+  end = host?.end ?? next.end;
+  next = tokens.next().value;
+  // A host without quotes may hold dots and dashes.
+  while (next && next.start === end && host?.kind === 'word' && (next.kind === 'word' || /[.-]/.test(next.text))) {
+    end = next.end;
+    next = tokens.next().value;
+  }
+  return { end, next };
+}
+
+/** The name after the kind, past `IF NOT EXISTS` and `BODY`. */
+function firstName(tokens: Generator<SqlToken, undefined>): SqlToken | undefined {
+  for (;;) {
+    const token = tokens.next().value;
+    if (!token || token.kind === 'quoted') return token;
+    const word = wordOf(token);
+    if (word === undefined) return undefined;
+    if (!['IF', 'NOT', 'EXISTS', 'BODY'].includes(word)) return token;
+  }
+}
+
+interface Qualifier {
+  readonly token: SqlToken;
+  /** Takes the qualifier and its dot away. */
+  readonly cut: Edit;
+}
+
+interface QualifiedName {
+  readonly name: string;
+  readonly qualifier: Qualifier | undefined;
+  /** First token after the name. */
+  readonly after: SqlToken | undefined;
+}
+
+function qualifiedName(first: SqlToken, tokens: Generator<SqlToken, undefined>): QualifiedName {
+  const dot = tokens.next().value;
+  if (dot?.text !== '.') return { name: nameOf(first), qualifier: undefined, after: dot };
+  const second = tokens.next().value;
+  if (!second) return { name: nameOf(first), qualifier: undefined, after: undefined };
+  return {
+    name: nameOf(second),
+    qualifier: { token: first, cut: { start: first.start, end: second.start, text: '' } },
+    after: tokens.next().value,
+  };
+}
+
+/** The qualifier of the table in `BEFORE INSERT ON <table> FOR EACH ROW`. */
+function qualifiedTable(
+  tokens: Generator<SqlToken, undefined>,
+  first: SqlToken | undefined,
+): QualifiedName['qualifier'] {
+  let token = first;
+  while (token && wordOf(token) !== 'ON') token = tokens.next().value;
+  const table = tokens.next().value;
+  return table && qualifiedName(table, tokens).qualifier;
+}
+
+/** ENABLE or DISABLE of an event, which stands before COMMENT and DO. Without either the event is on. */
+function findSwitch(
+  tokens: Generator<SqlToken, undefined>,
+  first: SqlToken | undefined,
+): { enabled: boolean; edit: Edit } {
+  let depth = 0;
+  let token = first;
+  while (token) {
+    if (token.text === '(') depth += 1;
+    if (token.text === ')') depth -= 1;
+    const word = depth === 0 ? wordOf(token) : undefined;
+    if (word === 'DISABLE') break;
+    if (word === 'ENABLE') return { enabled: true, edit: { start: token.start, end: token.end, text: 'DISABLE' } };
+    if (word === 'COMMENT' || word === 'DO') {
+      return { enabled: true, edit: { start: token.start, end: token.start, text: 'DISABLE ' } };
+    }
+    token = tokens.next().value;
+  }
+  return { enabled: false, edit: { start: 0, end: 0, text: '' } };
+}
+
+/** Dump programs name the database here although the dump may go into another one. */
+function rewriteAlterDatabase(head: string, tokens: Generator<SqlToken, undefined>): string {
+  const kind = wordOf(tokens.next().value);
+  const name = tokens.next().value;
+  if ((kind !== 'DATABASE' && kind !== 'SCHEMA') || name?.kind !== 'quoted' || !name.text.startsWith('`')) return head;
+  return apply(head, [{ start: name.start, end: head[name.end] === ' ' ? name.end + 1 : name.end, text: '' }]);
+}
+
+function apply(text: string, edits: readonly Edit[]): string {
+  return edits
+    .toReversed()
+    .reduce((result, edit) => result.slice(0, edit.start) + edit.text + result.slice(edit.end), text);
+}
+
+function wordOf(token: SqlToken | undefined): string | undefined {
+  return token?.kind === 'word' ? token.text.toUpperCase() : undefined;
+}

@@ -1,0 +1,100 @@
+import { KedgeError } from '../../contract/errors';
+import type { Owner } from '../../contract/target';
+import type { Operation } from '../operation';
+import { lookUpAccount } from './accounts';
+import { writeFileDurably } from './durable-file';
+import {
+  freeSpaceOf,
+  makeFolders,
+  namesIn,
+  readSmallFile,
+  removeOne,
+  renameWithoutReplacing,
+  splitPath,
+  statusOf,
+} from './files';
+import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host } from './host';
+import { readMountPointsBelow } from './mounts';
+import { endMarkedProcesses } from './processes';
+import { diskFullOr, run } from './run';
+
+/** This machine as a {@link Host}. */
+export function createLocalHost(options: { name: string }): Host {
+  return new LocalHost(options.name, process.getuid?.() === 0);
+}
+
+class LocalHost implements Host {
+  constructor(
+    readonly name: string,
+    readonly privileged: boolean,
+  ) {}
+
+  run(command: Command): Promise<Completed> {
+    return run(command, { server: this.name, privileged: this.privileged });
+  }
+
+  endProcesses(mark: string): Promise<number> {
+    return endMarkedProcesses(mark, this.name);
+  }
+
+  readFile(path: string, maximumBytes?: number): Promise<Buffer> {
+    return readSmallFile(path, this.name, maximumBytes);
+  }
+
+  async writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void> {
+    await this.writing(writeFileDurably(path, content, attributes));
+  }
+
+  status(path: string): Promise<FileStatus | undefined> {
+    return statusOf(path);
+  }
+
+  list(path: string): Promise<string[]> {
+    return namesIn(path);
+  }
+
+  async makeFolder(path: string, attributes: FileAttributes): Promise<void> {
+    await this.writing(makeFolders(path, attributes));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.writing(renameWithoutReplacing(from, to, this.name));
+  }
+
+  removeFile(path: string): Promise<void> {
+    return removeOne(path);
+  }
+
+  async removeTree(path: string, operation: Operation): Promise<void> {
+    if ((await statusOf(path)) === undefined) return;
+    const { parent, name } = splitPath(path);
+    await this.run({
+      argv: ['rm', '-rf', '--one-file-system', '--', `/folder/${name}`],
+      sandbox: { writable: [{ from: parent, to: '/folder' }], capabilities: ['DAC_OVERRIDE', 'FOWNER'] },
+      operation,
+    });
+    if ((await statusOf(path)) === undefined) return;
+    throw new KedgeError('FileRefused', `${path} on ${this.name} could not be removed`, {
+      server: this.name,
+      hint: 'Is another file system mounted below it, or a file immutable?',
+    });
+  }
+
+  freeSpace(path: string): Promise<FreeSpace> {
+    return freeSpaceOf(path);
+  }
+
+  mountsBelow(path: string): Promise<string[]> {
+    return readMountPointsBelow(path);
+  }
+
+  lookUpOwner(user: string): Promise<Owner> {
+    return lookUpAccount(this, user);
+  }
+
+  private async writing<T>(work: Promise<T>): Promise<T> {
+    return work.catch((error: unknown) => {
+      throw diskFullOr(error, this.name);
+    });
+  }
+}

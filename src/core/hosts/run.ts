@@ -1,0 +1,255 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, existsSync } from 'node:fs';
+import { type FileHandle, access, open, unlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { delimiter, join } from 'node:path';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { KedgeError } from '../../contract/errors';
+import type { Owner } from '../../contract/target';
+import type { Command, Completed } from './host';
+import { MARK_VARIABLE } from './processes';
+import { confine } from './sandbox';
+
+export interface RunContext {
+  readonly server: string;
+  readonly privileged: boolean;
+}
+
+const DEFAULT_CAPTURE_BYTES = 1024 * 1024;
+const MESSAGE_BYTES = 8 * 1024;
+const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** `Host.run` on this machine; its contract is there. */
+export async function run(command: Command, { server, privileged }: RunContext): Promise<Completed> {
+  const { signal, mark } = command.operation;
+  signal.throwIfAborted();
+  assertOwner(command, privileged, server);
+  await assertInstalled(command, server);
+  const [program, ...args] = command.sandbox ? confine(command, command.sandbox, privileged) : [...command.argv];
+  const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
+  let child: ChildProcess;
+  try {
+    child = spawn(program ?? '', args, {
+      stdio: ['pipe', 'pipe', 'pipe', secret?.fd ?? 'ignore', command.wantsResult ? 'pipe' : 'ignore'],
+      env: {
+        PATH: PROGRAM_PATH,
+        LC_ALL: 'C.UTF-8',
+        ...(command.sandbox ? {} : command.environment),
+        [MARK_VARIABLE]: mark,
+      },
+      // An unconfined program is ended with its group; a confined one with its namespace.
+      detached: command.sandbox === undefined,
+    });
+  } finally {
+    await secret?.close();
+  }
+  return await supervise(child, command, server);
+}
+
+async function supervise(child: ChildProcess, command: Command, server: string): Promise<Completed> {
+  const { signal } = command.operation;
+  const name = command.argv[0];
+  const capture = command.limits?.captureBytes ?? DEFAULT_CAPTURE_BYTES;
+  let ended: Error | null = null;
+  const end = (reason: Error): void => {
+    ended ??= reason;
+    kill(child, command.sandbox === undefined);
+  };
+  const onAbort = (): void => end(new Error('cancelled'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timeoutMs = command.limits?.timeoutMs;
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(
+          () =>
+            end(
+              new KedgeError('ProgramTimedOut', `${name} did not end within ${timeoutMs} ms on ${server}`, { server }),
+            ),
+          timeoutMs,
+        );
+  const tooMuch = (): void =>
+    end(new KedgeError('ProgramFailed', `${name} on ${server} wrote more than ${capture} bytes`, { server }));
+
+  try {
+    const exit = new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, killedBy) => resolve(code ?? (killedBy === null ? 1 : 128)));
+    });
+    const streams = Promise.all([
+      feed(child.stdin, command.input),
+      command.output ? deliver(child.stdout, command.output, end) : collect(child.stdout, capture, tooMuch),
+      collectTail(child.stderr, MESSAGE_BYTES),
+      command.wantsResult ? collect(readableOf(child.stdio[4]), capture, tooMuch) : Promise.resolve(Buffer.alloc(0)),
+    ]);
+    // Both are awaited, whichever fails first: nothing of the program lives on when this returns.
+    const [exited, streamed] = await Promise.allSettled([exit, streams]);
+    if (signal.aborted) throw signal.reason;
+    if (ended) throw diskFullOr(ended, server);
+    if (exited.status === 'rejected') throw spawnFailure(exited.reason, command, server);
+    if (streamed.status === 'rejected') throw diskFullOr(streamed.reason, server);
+    const [, stdout, stderr, result] = streamed.value;
+    const completed = {
+      exitCode: exited.value,
+      stdout: stdout.toString('utf8'),
+      stderr: stderr.toString('utf8'),
+      result,
+    };
+    if (!(command.acceptExitCodes ?? [0]).includes(completed.exitCode))
+      throw programFailure(command, completed, server);
+    return completed;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function programFailure(command: Command, { exitCode, stderr }: Completed, server: string): KedgeError {
+  const name = command.argv[0];
+  const message = stderr.trim();
+  if (command.sandbox && /^bwrap: /m.test(message)) {
+    return new KedgeError('SandboxUnavailable', `${name} cannot be confined on ${server}: ${message}`, { server });
+  }
+  if (/no space left on device|disk quota exceeded/i.test(message)) {
+    return new KedgeError('DiskFull', `${name} on ${server}: ${message}`, { server });
+  }
+  return new KedgeError(
+    'ProgramFailed',
+    `${name} ended with ${exitCode} on ${server}${message === '' ? '' : `: ${message}`}`,
+    { server },
+  );
+}
+
+function spawnFailure(error: unknown, command: Command, server: string): unknown {
+  const program = command.sandbox ? 'bwrap' : command.argv[0];
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return missing(program, server);
+  return error;
+}
+
+function missing(program: string, server: string): KedgeError {
+  const code = program === 'bwrap' ? 'SandboxUnavailable' : 'ProgramMissing';
+  return new KedgeError(code, `${program} is not installed on ${server}`, {
+    server,
+    hint:
+      program === 'bwrap'
+        ? 'Install the package bubblewrap.'
+        : `Install the program ${program}; \`kedge doctor\` names its package.`,
+  });
+}
+
+async function assertInstalled(command: Command, server: string): Promise<void> {
+  const programs = command.sandbox ? ['bwrap', command.argv[0]] : [command.argv[0]];
+  for (const program of programs) {
+    const candidates = program.includes('/')
+      ? [program]
+      : PROGRAM_PATH.split(delimiter).map((folder) => join(folder, program));
+    const found = await Promise.all(
+      candidates.map((path) =>
+        access(path, constants.X_OK).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    if (!found.includes(true)) throw missing(program, server);
+  }
+}
+
+function assertOwner(command: Command, privileged: boolean, server: string): void {
+  if (!command.owner) return;
+  if (!command.sandbox)
+    throw new KedgeError('Internal', `${command.argv[0]} is to run as ${command.owner.user} without a sandbox`);
+  if (!privileged && command.owner.uid !== process.getuid?.()) {
+    throw new KedgeError('OwnerRefused', `the worker cannot act as ${command.owner.user} on ${server}`, {
+      server,
+      hint: 'Run the worker as root, or as the account that owns the sites.',
+    });
+  }
+}
+
+/** A file that only its open descriptor leads to. Opened again for reading, so that the offset is its own. */
+async function secretFile(secret: string, owner: Owner | undefined): Promise<FileHandle> {
+  const folder = existsSync('/dev/shm') ? '/dev/shm' : '/tmp';
+  const path = join(folder, `.kedge-${randomBytes(12).toString('hex')}`);
+  const writer = await open(path, 'wx', 0o600);
+  try {
+    await writer.writeFile(secret);
+    // The program opens it once more, by its descriptor's name.
+    if (owner && process.getuid?.() === 0) await writer.chown(owner.uid, owner.gid);
+    return await open(path, 'r');
+  } finally {
+    await unlink(path);
+    await writer.close();
+  }
+}
+
+async function feed(stdin: Writable | null, input: Command['input']): Promise<void> {
+  if (!stdin) return;
+  const source = input === undefined ? Readable.from([]) : input instanceof Readable ? input : Readable.from([input]);
+  try {
+    await pipeline(source, stdin);
+  } catch (error) {
+    // A program that ends without reading all it was given says by its exit code whether that was right.
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE' && code !== 'ECONNRESET') throw error;
+  }
+}
+
+async function deliver(stdout: Readable | null, output: Writable, end: (reason: Error) => void): Promise<Buffer> {
+  if (!stdout) return Buffer.alloc(0);
+  try {
+    await pipeline(stdout, output);
+  } catch (error) {
+    end(error instanceof Error ? error : new Error(String(error)));
+  }
+  return Buffer.alloc(0);
+}
+
+async function collect(stream: Readable | null, limit: number, onTooMuch: () => void): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunksOf(stream)) {
+    bytes += chunk.length;
+    if (bytes <= limit) chunks.push(chunk);
+    else onTooMuch();
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The end of what a program says tells why it failed. */
+async function collectTail(stream: Readable | null, bytes: number): Promise<Buffer> {
+  let tail = Buffer.alloc(0);
+  for await (const chunk of chunksOf(stream)) tail = Buffer.concat([tail, chunk]).subarray(-bytes);
+  return tail;
+}
+
+async function* chunksOf(stream: Readable | null): AsyncGenerator<Buffer> {
+  if (!stream) return;
+  for await (const chunk of stream) {
+    if (Buffer.isBuffer(chunk)) yield chunk;
+  }
+}
+
+function readableOf(stream: unknown): Readable | null {
+  return stream instanceof Readable ? stream : null;
+}
+
+function kill(child: ChildProcess, group: boolean): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(group ? -child.pid : child.pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Errors of the disk that say the same, whatever was written. */
+export function diskFullOr(error: unknown, server: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') {
+    const message = error instanceof Error ? error.message : String(error);
+    return new KedgeError('DiskFull', `cannot write on ${server}: ${message}`, { server, cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,93 @@
+import { lstatSync, readlinkSync } from 'node:fs';
+import type { Command, Limits, Sandbox } from './host';
+import type { Owner } from '../../contract/target';
+
+/** The parts of /etc that programs need; all else of it does not exist in a sandbox. */
+const SYSTEM_CONFIGURATION = [
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'alternatives',
+  'passwd',
+  'group',
+  'nsswitch.conf',
+  'hosts',
+  'resolv.conf',
+  'localtime',
+  'ssl',
+  'ca-certificates',
+  'php',
+  'php.ini',
+  'php.d',
+  'mysql',
+  'my.cnf',
+  'my.cnf.d',
+  'mime.types',
+];
+
+/** Program folders; on systems with a merged /usr all but the first are links into it. */
+const SYSTEM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+
+/**
+ * The bubblewrap command line that confines a command. As root without a user namespace, so that owners of files stay
+ * what they are; as anybody else within one.
+ */
+export function confine(command: Command, sandbox: Sandbox, privileged: boolean): string[] {
+  const argv = [
+    'bwrap',
+    '--die-with-parent',
+    '--new-session',
+    '--unshare-pid',
+    '--unshare-ipc',
+    '--unshare-uts',
+    '--unshare-cgroup-try',
+  ];
+  if (!sandbox.network) argv.push('--unshare-net');
+  if (!privileged) argv.push('--unshare-user');
+  argv.push(...systemFolders(), '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp');
+  for (const { from, to } of sandbox.readOnly ?? []) argv.push('--ro-bind', from, to ?? from);
+  for (const { from, to } of sandbox.writable ?? []) argv.push('--bind', from, to ?? from);
+  if (sandbox.workingFolder !== undefined) argv.push('--chdir', sandbox.workingFolder);
+  argv.push('--clearenv', ...environmentOf(command));
+  argv.push('--cap-drop', 'ALL');
+  const switches = privileged && command.owner !== undefined;
+  const capabilities = switches ? ['SETUID', 'SETGID'] : privileged ? (sandbox.capabilities ?? []) : [];
+  for (const capability of capabilities) argv.push('--cap-add', `CAP_${capability}`);
+  argv.push(
+    '--',
+    ...(switches && command.owner ? asOwner(command.owner) : []),
+    ...limited(command.limits),
+    ...command.argv,
+  );
+  return argv;
+}
+
+function systemFolders(): string[] {
+  const argv: string[] = [];
+  for (const path of SYSTEM_FOLDERS) {
+    const status = lstatSync(path, { throwIfNoEntry: false });
+    if (status?.isSymbolicLink()) argv.push('--symlink', readlinkSync(path), path);
+    else if (status) argv.push('--ro-bind', path, path);
+  }
+  for (const name of SYSTEM_CONFIGURATION) argv.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
+  return argv;
+}
+
+function environmentOf(command: Command): string[] {
+  const variables = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', HOME: '/tmp', ...command.environment };
+  return Object.entries(variables).flatMap(([name, value]) => ['--setenv', name, value]);
+}
+
+/** Leaving root takes every capability away; none comes back. */
+function asOwner({ uid, gid }: Owner): string[] {
+  return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=-all', '--no-new-privs', '--'];
+}
+
+/** Set as the owner: a limit on processes set before would count root's. */
+function limited(limits: Limits | undefined): string[] {
+  const options: string[] = [];
+  if (limits?.memoryBytes !== undefined) options.push(`--as=${limits.memoryBytes}`);
+  if (limits?.processes !== undefined) options.push(`--nproc=${limits.processes}`);
+  if (limits?.fileBytes !== undefined) options.push(`--fsize=${limits.fileBytes}`);
+  return options.length === 0 ? [] : ['prlimit', ...options, '--'];
+}

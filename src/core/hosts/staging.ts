@@ -1,0 +1,60 @@
+import { dirname, join } from 'node:path';
+import { KedgeError } from '../../contract/errors';
+import type { Host } from './host';
+
+const STICKY = 0o1000;
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * The nearest ancestor of a site folder, on its file system, that only root or the worker's user may change, and whose
+ * own ancestors are such: there the owner of the site can rename nothing under our hands.
+ * @throws KedgeError SiteFolderRefused when the site folder is no folder of its own or there is no such ancestor
+ */
+export async function safeStagingParent(host: Host, siteFolder: string): Promise<string> {
+  const refuse = (why: string): KedgeError =>
+    new KedgeError('SiteFolderRefused', `the site folder ${siteFolder} on ${host.name} ${why}`, {
+      server: host.name,
+      state: 'the site is unchanged',
+    });
+  const site = await host.status(siteFolder);
+  if (!site) throw refuse('does not exist');
+  if (site.type === 'link') throw refuse('is a symbolic link; name the folder it leads to as root');
+  if (site.type !== 'folder') throw refuse('is no folder');
+  if ((await host.mountsBelow(siteFolder)).includes(siteFolder))
+    throw refuse('is a mount point and cannot be renamed; use a folder below it');
+  for (let folder = dirname(siteFolder); folder !== dirname(folder); folder = dirname(folder)) {
+    const status = await host.status(folder);
+    if (!status || status.device !== site.device) break;
+    if (await isSafe(host, folder)) return folder;
+  }
+  throw refuse('has no ancestor on its file system that only root may change, to stage a restore in');
+}
+
+/** `<ancestor>/.kedge/<token>`, 0700 and the worker's own. @throws KedgeError SiteFolderRefused, OwnerRefused */
+export async function ensureStagingFolder(host: Host, siteFolder: string, token: string): Promise<string> {
+  const folder = join(await safeStagingParent(host, siteFolder), '.kedge', token);
+  await host.makeFolder(folder, { mode: 0o700 });
+  for (const path of [dirname(folder), folder]) {
+    const status = await host.status(path);
+    if (status?.type === 'folder' && status.uid === workerUid() && (status.mode & 0o077) === 0) continue;
+    throw new KedgeError('OwnerRefused', `${path} on ${host.name} is not a folder of the worker alone`, {
+      server: host.name,
+      hint: `Remove ${path}, or make it the worker's with mode 0700.`,
+    });
+  }
+  return folder;
+}
+
+async function isSafe(host: Host, folder: string): Promise<boolean> {
+  for (let path = folder; ; path = dirname(path)) {
+    const status = await host.status(path);
+    if (status?.type !== 'folder' || (status.uid !== 0 && status.uid !== workerUid())) return false;
+    // In a sticky folder nobody renames what root or the worker owns; we would own `.kedge` there.
+    if ((status.mode & WRITABLE_BY_OTHERS) !== 0 && (status.mode & STICKY) === 0) return false;
+    if (path === dirname(path)) return true;
+  }
+}
+
+function workerUid(): number {
+  return process.getuid?.() ?? 0;
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { isKedgeError } from '../../contract/errors';
+import type { Bind } from '../hosts/host';
+import type { Operation } from '../operation';
+import { settingsInvalid } from './settings-error';
+import type { SettingsFile } from './settings-formats/settings-format';
+
+/** What one run of PHP is given. */
+export interface PhpProgram {
+  /** PHP code without an opening tag. It writes its result as JSON to `php://fd/4`. */
+  readonly script: string;
+  readonly arguments?: readonly string[];
+  /** What the program may see, read-only. Default nothing. */
+  readonly show?: readonly Bind[];
+  readonly input?: Buffer;
+  /** Most bytes of output and of result, each. Default 256 KiB. */
+  readonly captureBytes?: number;
+  /** Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** What sites may expect of any PHP; loaded where it is not compiled in, and passed over where it is missing. */
+const EXTENSIONS = ['json', 'tokenizer', 'ctype', 'mbstring', 'iconv', 'mysqlnd', 'mysqli', 'pdo', 'pdo_mysql'];
+
+const SETTINGS = [
+  ...EXTENSIONS.map((extension) => `extension=${extension}`),
+  'display_errors=0',
+  'display_startup_errors=0',
+  'log_errors=0',
+  'memory_limit=128M',
+  'short_open_tag=0',
+];
+
+/**
+ * Runs PHP on something hostile: as the site's owner, confined, without network, nothing writable but an empty /tmp,
+ * without the configuration of the host's PHP. Its result is decoded by the schema.
+ * @throws KedgeError SettingsInvalid naming the file when it does not end in time, prints too much or gives no result;
+ *   ProgramMissing, SandboxUnavailable, HostUnreachable as Host.run
+ */
+export async function runPhp<T>(
+  file: SettingsFile,
+  program: PhpProgram,
+  schema: z.ZodType<T>,
+  operation: Operation,
+): Promise<T> {
+  const { host, site } = file.folder;
+  const { timeoutMs = 10_000, captureBytes = 256 * 1024 } = program;
+  const completed = await host
+    .run({
+      argv: [
+        'php',
+        '-n',
+        ...SETTINGS.flatMap((setting) => ['-d', setting]),
+        '-r',
+        program.script,
+        '--',
+        ...(program.arguments ?? []),
+      ],
+      sandbox: { readOnly: program.show ?? [] },
+      owner: site.owner,
+      ...(program.input === undefined ? {} : { input: program.input }),
+      wantsResult: true,
+      limits: { timeoutMs, captureBytes, memoryBytes: 1024 ** 3, processes: 32, fileBytes: 1024 ** 2 },
+      // PHP's own exit code says nothing: the result does.
+      acceptExitCodes: Array.from({ length: 256 }, (_, code) => code),
+      operation,
+    })
+    .catch((error: unknown) => {
+      if (!isKedgeError(error)) throw error;
+      // Neither message nor cause is kept: they hold what the site printed.
+      if (error.code === 'ProgramTimedOut') throw settingsInvalid(file, `did not end within ${timeoutMs / 1000} s`);
+      if (error.code === 'ProgramFailed') throw settingsInvalid(file, 'made PHP end without a result');
+      throw error;
+    });
+  const result = schema.safeParse(parseJson(completed.result));
+  if (!result.success) throw settingsInvalid(file, 'made PHP end without a result');
+  return result.data;
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

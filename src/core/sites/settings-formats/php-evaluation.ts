@@ -1,0 +1,209 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Operation } from '../../operation';
+import { runPhp } from '../php-runner';
+import { settingsInvalid } from '../settings-error';
+import { MAXIMUM_FILE_BYTES } from '../site-files';
+import { decodeText } from './decode-text';
+import { parsePhpName } from './php-name';
+import type { SettingsFile } from './settings-format';
+
+/**
+ * What the settings start when they are through, and evaluation must not: a file of the site folder, found through a
+ * constant.
+ */
+export interface Bootstrap {
+  /** Names the folder of the application; defined before the settings run. */
+  readonly constant: string;
+  /** Empty while evaluating. */
+  readonly file: string;
+  /** Not found through the constant: without it `file` ends at once, should the settings find it by another way. */
+  readonly code: string;
+}
+
+// Runs in the global scope, as the application includes its settings. The site's code can forge what is reported; it
+// could as well have set other values.
+const EVALUATE = String.raw`
+final class KedgeEvaluation {
+    private static $request;
+    private static $through = false;
+    private static $failure = null;
+
+    static function begin() {
+        self::$request = $request = json_decode($_SERVER['argv'][1], true);
+        $_SERVER['argv'] = [$request['file']];
+        $_SERVER['argc'] = 1;
+        $_SERVER['HTTP_HOST'] = $_SERVER['SERVER_NAME'] = $request['uri'];
+        $_SERVER['DOCUMENT_ROOT'] = $request['root'];
+        $_SERVER['REQUEST_METHOD'] = 'GET';
+        $_SERVER['REQUEST_URI'] = '/';
+        $_SERVER['REMOTE_ADDR'] = '127.0.0.1';
+        $_SERVER['SCRIPT_FILENAME'] = $request['root'] . '/index.php';
+        $_SERVER['SCRIPT_NAME'] = $_SERVER['PHP_SELF'] = '/index.php';
+        chdir($request['root']);
+        if ($request['bootstrap']) self::withoutBootstrap($request['root'], $request['bootstrap']);
+        $file = $request['file'];
+        if (is_link($file)) self::report('link');
+        if (!file_exists($file)) self::report('missing');
+        if (!is_file($file)) self::report('no file');
+        if (!is_readable($file)) self::report('unreadable');
+        if (filesize($file) > $request['maximum']) self::report('large');
+        register_shutdown_function([self::class, 'end']);
+        return $file;
+    }
+
+    // The folder as it is, but for the file that starts the application.
+    private static function withoutBootstrap($root, $bootstrap) {
+        $stub = '/tmp/application';
+        mkdir($stub);
+        foreach (array_diff(scandir($root), ['.', '..', $bootstrap['file'], $bootstrap['code']]) as $name) {
+            symlink("$root/$name", "$stub/$name");
+        }
+        touch("$stub/{$bootstrap['file']}");
+        define($bootstrap['constant'], "$stub/");
+    }
+
+    static function through() { self::$through = true; }
+
+    static function failed($error) {
+        self::$failure = [get_class($error), $error->getLine(), $error->getFile(), $error->getMessage()];
+    }
+
+    static function end() {
+        $last = error_get_last();
+        if (!self::$failure && $last && ($last['type'] & (E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR))) {
+            self::$failure = ['fatal error', $last['line'], $last['file'], $last['message']];
+        }
+        $start = self::$request['bootstrap'] ? self::$request['root'] . '/' . self::$request['bootstrap']['file'] : null;
+        if (self::$through || ($start && in_array($start, get_included_files(), true))) self::report('through');
+        self::report(self::$failure ? 'failed' : 'ended');
+    }
+
+    private static function report($state) {
+        $report = ['state' => $state];
+        if ($state === 'failed') {
+            list($report['error'], $report['line'], $report['file'], $message) = self::$failure;
+            // Other messages quote the source.
+            preg_match('/Call to undefined function [\\\\\w]+\(\)|Failed opening required \'[^\']+\'/', $message, $known);
+            $report['detail'] = isset($known[0]) ? $known[0] : null;
+        }
+        if ($state === 'through') $report['values'] = array_map([self::class, 'value'], self::$request['names']);
+        $report = json_encode($report, JSON_PARTIAL_OUTPUT_ON_ERROR);
+        fwrite(fopen('php://fd/4', 'w'), $report);
+        exit;
+    }
+
+    private static function value($name) {
+        if ($name['form'] === 'constant') {
+            if (!defined($name['constant'])) return null;
+            $value = constant($name['constant']);
+        } else {
+            $value = $GLOBALS;
+            foreach ($name['path'] as $key) {
+                if (!is_array($value) || !isset($value[$key])) return null;
+                $value = $value[$key];
+            }
+        }
+        return is_string($value) || is_int($value) ? ['text', bin2hex((string) $value)] : ['other', gettype($value)];
+    }
+}
+try {
+    include KedgeEvaluation::begin();
+    KedgeEvaluation::through();
+} catch (Throwable $error) {
+    KedgeEvaluation::failed($error);
+}
+`;
+
+const valueSchema = z.union([
+  z.null(),
+  z.tuple([z.literal('text'), z.string().regex(/^([0-9a-f]{2})*$/)]),
+  z.tuple([z.literal('other'), z.string().max(40)]),
+]);
+
+const reportSchema = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('through'), values: z.array(valueSchema) }),
+  z.object({
+    state: z.literal('failed'),
+    error: z.string(),
+    line: z.int(),
+    file: z.string(),
+    detail: z.string().nullable(),
+  }),
+  z.object({ state: z.enum(['ended', 'link', 'no file', 'missing', 'unreadable', 'large']) }),
+]);
+
+const PROBLEMS = {
+  ended: 'end PHP before they are through: they call exit or die',
+  link: 'are a symbolic link, which is not followed',
+  'no file': 'are no regular file',
+  missing: 'are missing',
+  unreadable: 'cannot be read by the owner of the site',
+  large: `are larger than ${MAXIMUM_FILE_BYTES} bytes`,
+};
+
+/**
+ * What PHP makes of the names when it runs the file: confined, as the owner of the site, seeing the site folder at the
+ * path it lives at.
+ * @throws KedgeError SettingsInvalid when the file does not come through, or sets a name to something that is no text;
+ *   ConfigurationInvalid for a name PHP cannot have
+ */
+export async function evaluatePhp(
+  file: SettingsFile,
+  names: readonly string[],
+  options: { readonly bootstrap?: Bootstrap; readonly timeoutMs?: number },
+  operation: Operation,
+): Promise<ReadonlyMap<string, string>> {
+  const { folder, path, candidate } = file;
+  const { root, uri } = folder.site;
+  const shown = { from: folder.path, to: root };
+  const request = {
+    file: join(root, path),
+    root,
+    uri,
+    bootstrap: options.bootstrap ?? null,
+    names: names.map(parsePhpName),
+    maximum: MAXIMUM_FILE_BYTES,
+  };
+  const program = {
+    script: EVALUATE,
+    arguments: [JSON.stringify(request)],
+    show: candidate === undefined ? [shown] : [shown, { from: join(folder.path, candidate), to: request.file }],
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+  };
+  const report = await runPhp(file, program, reportSchema, operation);
+  if (report.state === 'failed') throw settingsInvalid(file, describeFailure(report, root));
+  if (report.state !== 'through') throw settingsInvalid(file, PROBLEMS[report.state]);
+  return collectValues(file, names, report.values);
+}
+
+function describeFailure(
+  failure: { error: string; line: number; file: string; detail: string | null },
+  root: string,
+): string {
+  const where = failure.file.startsWith(`${root}/`) ? failure.file.slice(root.length + 1) : failure.file;
+  const detail = failure.detail === null ? '' : ` (${plain(failure.detail)})`;
+  return `fail with ${plain(failure.error)} in line ${failure.line} of ${plain(where)}${detail}`;
+}
+
+/** Text of the site for a message: one short line. */
+function plain(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
+}
+
+function collectValues(
+  file: SettingsFile,
+  names: readonly string[],
+  reported: readonly z.infer<typeof valueSchema>[],
+): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  names.forEach((name, at) => {
+    const value = reported[at] ?? null;
+    if (value === null) return;
+    if (value[0] === 'other') throw settingsInvalid(file, `set ${name} to no text (${plain(value[1])})`);
+    const text = decodeText(Buffer.from(value[1], 'hex'));
+    if (text === null) throw settingsInvalid(file, `set ${name} to text that is not UTF-8`);
+    values.set(name, text);
+  });
+  return values;
+}

@@ -1,0 +1,66 @@
+import { isKedgeError } from '../../contract/errors';
+import { rewriteSettings } from './rewrite-settings';
+import { settingsInvalid } from './settings-error';
+import { phpSettings } from './settings-formats/php';
+import type { SettingsFile } from './settings-formats/settings-format';
+import type { SiteFolder, SiteKind } from './site-kind';
+
+// wp-config.php ends by starting WordPress.
+const CONFIGURATION = phpSettings({ constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' });
+const CODE = phpSettings();
+
+/** Names and rules: wp-config-sample.php and wpdb::set_prefix() of WordPress. */
+export const wordPress: SiteKind = {
+  kind: 'wordpress',
+  // What WordPress and its caching plugins write again by themselves. The folders stay: a plugin may want them writable.
+  defaultExcludes: ['wp-content/cache/*', 'wp-content/upgrade/*', 'wp-content/upgrade-temp-backup/*'],
+  maintenanceFile: '.maintenance',
+
+  async readSettings(folder, operation) {
+    const file = configurationOf(folder);
+    const names = ['DB_NAME', 'DB_USER', 'DB_PASSWORD', 'DB_HOST', '$table_prefix'];
+    const values = await CONFIGURATION.evaluate(file, names, operation);
+    const value = (name: string): string => {
+      const found = values.get(name);
+      if (found === undefined) throw settingsInvalid(file, `do not set ${name}`);
+      return found;
+    };
+    const tablePrefix = value('$table_prefix');
+    if (!/^\w+$/.test(tablePrefix)) {
+      throw settingsInvalid(file, 'set a $table_prefix that WordPress does not accept');
+    }
+    return {
+      database: value('DB_NAME'),
+      user: value('DB_USER'),
+      password: value('DB_PASSWORD'),
+      address: value('DB_HOST'),
+      tablePrefix,
+    };
+  },
+
+  async writeSettings(folder, login, operation) {
+    const asked = new Map([
+      ['DB_NAME', login.database],
+      ['DB_USER', login.user],
+      ['DB_PASSWORD', login.password],
+      ['DB_HOST', login.address],
+    ]);
+    await rewriteSettings(configurationOf(folder), CONFIGURATION, asked, operation);
+  },
+
+  async codeVersion(folder, operation) {
+    const file = { folder, path: 'wp-includes/version.php' };
+    try {
+      const version = (await CODE.evaluate(file, ['$wp_version'], operation)).get('$wp_version');
+      return version !== undefined && /^[\w.+-]{1,64}$/.test(version) ? version : null;
+    } catch (error) {
+      // A broken site has a backup too.
+      if (isKedgeError(error) && error.code === 'SettingsInvalid') return null;
+      throw error;
+    }
+  },
+};
+
+function configurationOf(folder: SiteFolder): SettingsFile {
+  return { folder, path: 'wp-config.php' };
+}

@@ -1,0 +1,33 @@
+import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
+import type { Busy } from '../contract/tasks';
+
+/** True while this run is open in Temporal; false when it is closed or its history is gone. */
+export async function isRunning(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  return (await describe(client, workflowId, runId))?.status.name === 'RUNNING';
+}
+
+/** Who runs under a workflow ID now, as far as Temporal knows; null when nobody does. */
+export async function whoRuns(client: Client, workflowId: string): Promise<Busy | null> {
+  const description = await describe(client, workflowId);
+  if (description?.status.name !== 'RUNNING') return null;
+  const { task, who } = description.memo ?? {};
+  return {
+    task: typeof task === 'string' ? task : description.runId,
+    type: description.type,
+    who: typeof who === 'string' ? who : 'unknown',
+    since: description.startTime.toISOString(),
+  };
+}
+
+async function describe(
+  client: Client,
+  workflowId: string,
+  runId?: string,
+): Promise<WorkflowExecutionDescription | null> {
+  try {
+    return await client.workflow.getHandle(workflowId, runId).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+}
