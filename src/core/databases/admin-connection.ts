@@ -100,7 +100,7 @@ export class AdminConnection {
   }
 
   private async send(statement: string): Promise<unknown> {
-    this.opened ??= this.open(undefined);
+    this.opened ??= this.openAdmin();
     const { opened } = this;
     try {
       const connection = await opened;
@@ -112,20 +112,22 @@ export class AdminConnection {
     }
   }
 
-  private async open(database: string | undefined): Promise<Connection> {
-    const opening = connect({
+  private openAdmin(): Promise<Connection> {
+    const opening = this.open(undefined);
+    opening.then(
+      (connection) => connection.on('error', () => this.forget(opening)),
+      () => this.forget(opening),
+    );
+    return opening;
+  }
+
+  private open(database: string | undefined): Promise<Connection> {
+    return connect({
       ...endpointOf(this.address),
       user: this.address.admin.user,
       ...(this.password === undefined ? {} : { password: this.password }),
       ...(database === undefined ? {} : { database }),
     });
-    if (database === undefined) {
-      opening.then(
-        (connection) => connection.on('error', () => this.forget(opening)),
-        () => this.forget(opening),
-      );
-    }
-    return opening;
   }
 
   private forget(opening: Promise<Connection>): void {

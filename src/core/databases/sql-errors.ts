@@ -9,11 +9,22 @@ interface DriverError {
 }
 
 /** Lost, refused or never made connections: server error numbers, client error numbers, codes of driver and system. */
-const UNREACHABLE_NUMBERS = new Set([1040, 1053, 1077, 1078, 1079, 1152, 1159, 1160, 1161, 1203, 1927, 2002, 2003, 2005, 2006, 2013, 2026, 2055]); // prettier-ignore
+const UNREACHABLE_NUMBERS = new Set([
+  1040, 1053, 1077, 1078, 1079, 1152, 1159, 1160, 1161, 1203, 1927, 2002, 2003, 2005, 2006, 2013, 2026, 2055,
+]);
 const UNREACHABLE_CODES = new Set([
-  'ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH',
-  'PROTOCOL_CONNECTION_LOST', 'PROTOCOL_SEQUENCE_TIMEOUT',
-]); // prettier-ignore
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_SEQUENCE_TIMEOUT',
+]);
 /** Refused logins: wrong password, no such account for this host, account locked, host blocked, password expired. */
 const DENIED_NUMBERS = new Set([1045, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 3118, 4151]);
 

@@ -40,8 +40,18 @@ const KINDS: Record<string, Created['kind']> = {
 
 /** Words between CREATE and the kind of what is created. */
 const BEFORE_KIND = new Set([
-  'OR', 'REPLACE', 'ALGORITHM', 'UNDEFINED', 'MERGE', 'TEMPTABLE', 'SQL', 'SECURITY', 'INVOKER', 'AGGREGATE', 'TEMPORARY',
-]); // prettier-ignore
+  'OR',
+  'REPLACE',
+  'ALGORITHM',
+  'UNDEFINED',
+  'MERGE',
+  'TEMPTABLE',
+  'SQL',
+  'SECURITY',
+  'INVOKER',
+  'AGGREGATE',
+  'TEMPORARY',
+]);
 
 /**
  * Rewrites the head of a statement of a dump, so that another account can import it into a database of another name:
@@ -78,9 +88,9 @@ function rewriteCreate(head: string, tokens: Generator<SqlToken, undefined>, rul
     kind = word === undefined ? undefined : KINDS[word];
     if (kind) break;
     if (word === 'DEFINER') {
-      const { end, next } = readDefiner(tokens, token);
-      // The space after it goes too, for there is one before.
-      edits.push({ start: token.start, end: head[end] === ' ' ? end + 1 : end, text: '' });
+      const { end, next } = readDefiner(tokens);
+      // The space after it goes too, for there is one before. In SQL SECURITY DEFINER no account follows.
+      if (end !== undefined) edits.push({ start: token.start, end: head[end] === ' ' ? end + 1 : end, text: '' });
       token = next;
       continue;
     }
@@ -107,12 +117,9 @@ function rewriteCreate(head: string, tokens: Generator<SqlToken, undefined>, rul
 }
 
 /** Reads `= user@host` after DEFINER. */
-function readDefiner(
-  tokens: Generator<SqlToken, undefined>,
-  definer: SqlToken,
-): { end: number; next: SqlToken | undefined } {
+function readDefiner(tokens: Generator<SqlToken, undefined>): { end: number | undefined; next: SqlToken | undefined } {
   const equals = tokens.next().value;
-  if (equals?.text !== '=') return { end: definer.end, next: equals };
+  if (equals?.text !== '=') return { end: undefined, next: equals };
   const user = tokens.next().value;
   let end = user?.end ?? equals.end;
   let next = tokens.next().value;

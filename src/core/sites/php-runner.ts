@@ -61,8 +61,8 @@ export async function runPhp<T>(
       ...(program.input === undefined ? {} : { input: program.input }),
       wantsResult: true,
       limits: { timeoutMs, captureBytes, memoryBytes: 1024 ** 3, processes: 32, fileBytes: 1024 ** 2 },
-      // PHP's own exit code says nothing: the result does.
-      acceptExitCodes: Array.from({ length: 256 }, (_, code) => code),
+      // 255 after a fatal error of the site's code: the result says more.
+      acceptExitCodes: [0, 255],
       operation,
     })
     .catch((error: unknown) => {

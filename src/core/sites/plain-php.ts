@@ -1,4 +1,4 @@
-import type { SettingsFormat as DeclaredFormat } from '../../contract/target';
+import type { SettingsFormat as DeclaredFormat, SiteLocation } from '../../contract/target';
 import { KedgeError } from '../../contract/errors';
 import { rewriteSettings } from './rewrite-settings';
 import { settingsInvalid } from './settings-error';
@@ -13,6 +13,8 @@ export const plainPhp: SiteKind = {
   // Nothing is known of its folders, so nothing is left out.
   defaultExcludes: [],
   maintenanceFile: null,
+
+  settingsFile: (site) => declaredFormat(site).file,
 
   async readSettings(folder, operation) {
     const { file, format, names } = declaredSettings(folder);
@@ -51,24 +53,30 @@ const FORMATS: Record<DeclaredFormat['format'], SettingsFormat> = {
   env: environmentSettings,
 };
 
+function declaredFormat({ uri, settings }: SiteLocation): DeclaredFormat {
+  if (settings) return settings;
+  throw new KedgeError('ConfigurationInvalid', `the configuration does not say where ${uri} has its settings`, {
+    site: uri,
+    hint: `Add \`settings:\` with file, format and names to the site ${uri}.`,
+  });
+}
+
 function declaredSettings(folder: SiteFolder): {
   file: SettingsFile;
   format: SettingsFormat;
   names: DeclaredFormat['names'];
 } {
-  const { uri, settings } = folder.site;
-  if (!settings) {
-    throw new KedgeError('ConfigurationInvalid', `the configuration does not say where ${uri} has its settings`, {
-      site: uri,
-      hint: `Add \`settings:\` with file, format and names to the site ${uri}.`,
-    });
-  }
-  const { database, user, password, host } = settings.names;
+  const { file, format, names } = declaredFormat(folder.site);
   // In the configuration a variable may stand without its dollar sign.
-  const named = (name: string): string => (settings.format === 'variables' ? name.replace(/^\$?/, '$$') : name);
+  const named = (name: string): string => (format === 'variables' ? name.replace(/^\$?/, '$$') : name);
   return {
-    file: { folder, path: settings.file },
-    format: FORMATS[settings.format],
-    names: { database: named(database), user: named(user), password: named(password), host: named(host) },
+    file: { folder, path: file },
+    format: FORMATS[format],
+    names: {
+      database: named(names.database),
+      user: named(names.user),
+      password: named(names.password),
+      host: named(names.host),
+    },
   };
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { KedgeError } from '../../contract/errors';
-import type { Completed } from '../hosts/host';
+import { isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import { settingsInvalid } from './settings-error';
 import type { SettingsFile } from './settings-formats/settings-format';
@@ -16,8 +15,9 @@ const PROBLEMS = new Map([
   [13, 'are no regular file'],
   [14, 'have an owner, group or mode that the worker cannot keep'],
   [15, 'were changed while they were rewritten'],
+  [16, 'cannot be read by the owner of the site'],
 ]);
-const EXIT_CODES = [0, 1, ...PROBLEMS.keys()];
+const EXIT_CODES = [0, ...PROBLEMS.keys()];
 
 // $1 folder, $2 name. dd, because it can refuse a link at the moment of opening, and does not wait for a pipe.
 const READ = `
@@ -25,7 +25,7 @@ cd -- "$1" || exit 10
 [ ! -L "$2" ] || exit 11
 [ -e "$2" ] || exit 12
 [ -f "$2" ] || exit 13
-exec dd "if=./$2" iflag=nofollow,nonblock,fullblock bs=64K count=5 status=none >&4
+dd "if=./$2" iflag=nofollow,nonblock,fullblock bs=64K count=5 status=none >&4 || exit 16
 `;
 
 /**
@@ -43,12 +43,23 @@ export async function readSiteFile(file: SettingsFile, operation: Operation): Pr
     limits: { timeoutMs: 10_000 },
     operation,
   });
-  if (completed.exitCode === 1) throw settingsInvalid(file, 'cannot be read by the owner of the site');
-  refuse(file, completed);
+  refuse(file, completed.exitCode);
   if (completed.result.length > MAXIMUM_FILE_BYTES) {
     throw settingsInvalid(file, `are larger than ${MAXIMUM_FILE_BYTES} bytes`);
   }
   return completed.result;
+}
+
+/** True when every account of the server may read the settings file, as far as its own mode goes. */
+export async function readableByAll(file: SettingsFile, operation: Operation): Promise<boolean> {
+  const { host, site, path } = file.folder;
+  const completed = await host.run({
+    argv: ['stat', '-c', '%a', join(site.root, file.path)],
+    sandbox: { readOnly: [{ from: path, to: site.root }] },
+    owner: site.owner,
+    operation,
+  });
+  return (Number.parseInt(completed.stdout, 8) & 0o004) !== 0;
 }
 
 // $1 folder, $2 name, $3 name of the candidate, $4 sha256 of what is replaced. All attributes are set through the
@@ -131,24 +142,26 @@ async function change(
   operation: Operation,
 ): Promise<void> {
   const { host, site, path } = file.folder;
-  const completed = await host.run({
-    argv: ['sh', '-c', script, 'sh', ...place(file, file.path), basename(file.candidate), ...extra],
-    sandbox: {
-      writable: [{ from: path, to: site.root }],
-      capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE'],
-    },
-    ...(input === undefined ? {} : { input }),
-    acceptExitCodes: [...EXIT_CODES, 2],
-    limits: { timeoutMs: 60_000 },
-    operation,
-  });
-  if (/No space left on device|Disk quota exceeded/.test(completed.stderr)) {
-    throw new KedgeError('DiskFull', `no room to rewrite ${join(path, file.path)}`, {
-      site: site.uri,
-      server: host.name,
+  const completed = await host
+    .run({
+      argv: ['sh', '-c', script, 'sh', ...place(file, file.path), basename(file.candidate), ...extra],
+      sandbox: {
+        writable: [{ from: path, to: site.root }],
+        capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE'],
+      },
+      ...(input === undefined ? {} : { input }),
+      acceptExitCodes: EXIT_CODES,
+      limits: { timeoutMs: 60_000 },
+      operation,
+    })
+    .catch((error: unknown) => {
+      // What these programs print names files and nothing else.
+      if (isKedgeError(error) && error.code === 'ProgramFailed') {
+        throw settingsInvalid(file, `cannot be rewritten: ${error.message}`);
+      }
+      throw error;
     });
-  }
-  refuse(file, completed);
+  refuse(file, completed.exitCode);
 }
 
 /** Folder and name of a file, as they are seen in the sandbox. */
@@ -156,8 +169,7 @@ function place({ folder }: SettingsFile, path: string): [string, string] {
   return [join(folder.site.root, dirname(path)), basename(path)];
 }
 
-function refuse(file: SettingsFile, { exitCode, stderr }: Completed): void {
-  if (exitCode === 0) return;
-  // Only names of files stand in what these programs print.
-  throw settingsInvalid(file, PROBLEMS.get(exitCode) ?? `cannot be rewritten: ${stderr.trim().slice(-500)}`);
+function refuse(file: SettingsFile, exitCode: number): void {
+  const problem = PROBLEMS.get(exitCode);
+  if (problem !== undefined) throw settingsInvalid(file, problem);
 }

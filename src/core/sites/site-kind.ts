@@ -32,6 +32,12 @@ export interface SiteKind {
   readonly maintenanceFile: string | null;
 
   /**
+   * The file with the login to the database, relative to the site folder.
+   * @throws KedgeError ConfigurationInvalid when the configuration does not say
+   */
+  settingsFile(site: SiteLocation): string;
+
+  /**
    * What the settings of the site evaluate to.
    * @throws KedgeError SettingsInvalid: missing, endless, exits, prints nothing usable; names the file
    */

@@ -5,7 +5,8 @@ import { phpSettings } from './settings-formats/php';
 import type { SettingsFile } from './settings-formats/settings-format';
 import type { SiteFolder, SiteKind } from './site-kind';
 
-// wp-config.php ends by starting WordPress.
+const CONFIGURATION_FILE = 'wp-config.php';
+// It ends by starting WordPress.
 const CONFIGURATION = phpSettings({ constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' });
 const CODE = phpSettings();
 
@@ -15,6 +16,8 @@ export const wordPress: SiteKind = {
   // What WordPress and its caching plugins write again by themselves. The folders stay: a plugin may want them writable.
   defaultExcludes: ['wp-content/cache/*', 'wp-content/upgrade/*', 'wp-content/upgrade-temp-backup/*'],
   maintenanceFile: '.maintenance',
+
+  settingsFile: () => CONFIGURATION_FILE,
 
   async readSettings(folder, operation) {
     const file = configurationOf(folder);
@@ -62,5 +65,5 @@ export const wordPress: SiteKind = {
 };
 
 function configurationOf(folder: SiteFolder): SettingsFile {
-  return { folder, path: 'wp-config.php' };
+  return { folder, path: CONFIGURATION_FILE };
 }

@@ -1,0 +1,1 @@
+export async function findTemporalCli(): Promise<string> { return '/root/go/bin/temporal'; }

@@ -1,0 +1,111 @@
+import { confirm } from '@inquirer/prompts';
+import type { Command } from 'commander';
+import type { BackupRecord } from '../../contract/backup-record';
+import { KedgeError } from '../../contract/errors';
+import type { Stray } from '../../core/catalog/catalog';
+import type { CommandContext } from '../context';
+import type { Registration } from '../registration';
+import { bytesText, timeText } from '../render/units';
+import { usage } from '../usage';
+import { backupLabel } from './restore';
+
+/** `kedge backups`, `backups show`, `backups delete` */
+export function registerBackups(program: Command, run: Registration): void {
+  const backups = program
+    .command('backups')
+    .description('list the backups of a site, or of all')
+    .argument('[site]', 'URI of the site')
+    .addHelpText('after', '\nExamples:\n  kedge backups example.com\n  kedge backups show example.com-20261124.031502')
+    .action(
+      run<object>(async (context, [site]) => {
+        if (site !== undefined) await context.assertSite(site);
+        const sites = site === undefined ? Object.keys((await context.configuration()).sites) : [site];
+        const { catalog } = await context.master();
+        const found: BackupRecord[] = [];
+        const strays: Stray[] = [];
+        for (const uri of sites) {
+          const listing = await catalog.list(uri);
+          found.push(...listing.backups);
+          strays.push(...listing.strays);
+        }
+        found.sort((a, b) => b.created.localeCompare(a.created));
+        for (const stray of strays) context.printer.warn(`${stray.file}: ${stray.problem}`);
+        const lines =
+          found.length === 0
+            ? ['There are no valid backups available.']
+            : context.printer.table(
+                ['Backup', 'Date/time - Reason', 'Size'],
+                found.map((record) => [record.id, backupLabel(record), bytesText(record.bytes)]),
+              );
+        context.printer.result({ backups: found, strays }, lines);
+      }),
+    );
+
+  backups
+    .command('show')
+    .description('all that is known of a backup')
+    .argument('<backup>', 'id of the backup')
+    .action(
+      run<object>(async (context, [id = '']) => {
+        const { catalog } = await context.master();
+        const record = await catalog.get(siteOfBackup(id), id);
+        context.printer.result({ ...record, path: catalog.pathOf(record) }, [
+          backupLabel(record),
+          ...context.printer.table(
+            [],
+            [
+              ['site', record.site],
+              ['archive', catalog.pathOf(record)],
+              ['size', `${bytesText(record.bytes)}, ${record.members} members`],
+              ['sha256', record.sha256],
+              ['by', `${record.who}, task ${record.task}`],
+              ['made', timeText(record.created)],
+              [
+                'database',
+                `${record.database.tables.length} tables, ${record.database.charset}, ${record.database.serverVersion}`,
+              ],
+              ['code', `${record.kind} ${record.codeVersion ?? ''}`],
+              ...record.warnings.map((warning) => ['warning', warning]),
+            ],
+          ),
+        ]);
+      }),
+    );
+
+  backups
+    .command('delete')
+    .alias('provision-backup-delete')
+    .description('delete backups, record and archive')
+    .argument('<backup...>', 'ids of the backups')
+    .option('-y, --yes', 'do not ask')
+    .action(
+      run<{ yes?: boolean }>(async (context, ids, options) => {
+        const { catalog } = await context.master();
+        const records: BackupRecord[] = [];
+        // All are looked up before the first is deleted.
+        for (const id of ids) records.push(await catalog.get(siteOfBackup(id), id));
+        await confirmDeletion(context, records, options.yes ?? false);
+        for (const record of records) await catalog.delete(record.site, record.id);
+        context.printer.result(
+          { deleted: ids },
+          records.map((record) => `Deleted ${record.id}`),
+        );
+      }),
+    );
+}
+
+/** The site a backup id begins with. */
+function siteOfBackup(id: string): string {
+  const site = /^(.+)-\d{8}\.\d{6}(_\d+)?$/.exec(id)?.[1];
+  if (site === undefined) throw new KedgeError('BackupUnknown', `${JSON.stringify(id)} is no backup id`);
+  return site;
+}
+
+async function confirmDeletion(context: CommandContext, records: readonly BackupRecord[], yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!context.io.isTerminal) throw usage('deleted backups do not come back', 'Say --yes.');
+  for (const record of records) context.printer.note(`${record.id}  ${backupLabel(record)}`);
+  if (!(await confirm({ message: `Delete ${records.length} for good?`, default: false }))) {
+    throw new KedgeError('Cancelled', 'nothing was deleted');
+  }
+}

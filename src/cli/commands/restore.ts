@@ -1,0 +1,86 @@
+import { confirm, select } from '@inquirer/prompts';
+import type { Command } from 'commander';
+import type { BackupRecord } from '../../contract/backup-record';
+import { KedgeError } from '../../contract/errors';
+import type { CommandContext } from '../context';
+import { reportTask } from '../follow-task';
+import type { Registration } from '../registration';
+import { durationText, timeText } from '../render/units';
+import { usage } from '../usage';
+import { type TaskOptions, withTaskOptions } from './task-options';
+
+interface RestoreOptions extends TaskOptions {
+  yes?: boolean;
+  /** Commander's form of --no-fence. */
+  fence: boolean;
+}
+
+/** `kedge restore` */
+export function registerRestore(program: Command, run: Registration): void {
+  withTaskOptions(program.command('restore'))
+    .alias('provision-restore')
+    .description('bring a site back to a backup; the state it is in is backed up first')
+    .argument('<site>', 'URI of the site')
+    .argument('[backup]', 'id of the backup, or `latest`; without it a list to choose from')
+    .option('-y, --yes', 'do not ask')
+    .option('--no-fence', 'go on although the database account is shared and its writes cannot be fenced')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  kedge restore example.com\n  kedge restore example.com example.com-20261124.031502 --yes',
+    )
+    .action(
+      run<RestoreOptions>(async (context, [site = '', wanted], options) => {
+        await context.assertSite(site);
+        const record = await chooseBackup(context, site, wanted);
+        await confirmRestore(context, record, options.yes ?? false);
+        const client = await context.client();
+        const handle = await client.restore(
+          {
+            site,
+            backup: record.id,
+            who: context.who(),
+            ...(options.fence ? {} : { noFence: true }),
+            ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
+          },
+          { waitTurn: options.waitTurn ?? false },
+        );
+        await reportTask(
+          context,
+          handle,
+          options.detach ?? false,
+          ({ restored, safetyBackup, downtimeMs, durationMs }) => [
+            `Restored ${site} to ${restored} in ${durationText(durationMs)}, ${durationText(downtimeMs)} of it in maintenance`,
+            `Safety backup: ${safetyBackup}`,
+          ],
+        );
+      }),
+    );
+}
+
+/** 'Date/time - Reason', as Aegir's list said it. */
+export function backupLabel(record: Pick<BackupRecord, 'created' | 'description'>): string {
+  return `${timeText(record.created)} - ${record.description}`;
+}
+
+async function chooseBackup(context: CommandContext, site: string, wanted: string | undefined): Promise<BackupRecord> {
+  const { catalog } = await context.master();
+  if (wanted !== undefined && wanted !== 'latest') return catalog.get(site, wanted);
+  const { backups } = await catalog.list(site);
+  const [newest] = backups;
+  if (!newest) throw new KedgeError('BackupUnknown', 'There are no valid backups available.', { site });
+  if (wanted === 'latest') return newest;
+  if (!context.io.isTerminal)
+    throw usage(`which backup of ${site}? Name its id, or latest`, `See \`kedge backups ${site}\`.`);
+  return select({
+    message: `Restore ${site} to`,
+    choices: backups.map((record) => ({ name: backupLabel(record), value: record })),
+  });
+}
+
+async function confirmRestore(context: CommandContext, record: BackupRecord, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!context.io.isTerminal) throw usage(`restoring ${record.site} replaces what it holds now`, 'Say --yes.');
+  const message = `Replace ${record.site} by its state of ${backupLabel(record)}? A new backup is made first.`;
+  if (!(await confirm({ message, default: false })))
+    throw new KedgeError('Cancelled', 'nothing was done', { state: 'the site is unchanged' });
+}

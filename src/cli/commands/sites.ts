@@ -1,0 +1,105 @@
+import type { Command } from 'commander';
+import { proveAdoption } from '../../core/sites/adoption';
+import type { Registration } from '../registration';
+import { commandOperation } from '../operation';
+
+/** `kedge sites`, `sites show`, `sites adopt` */
+export function registerSites(program: Command, run: Registration): void {
+  const sites = program
+    .command('sites')
+    .description('list the sites of the configuration')
+    .action(
+      run<object>(async (context) => {
+        const configuration = await context.configuration();
+        const { states, catalog } = await context.master();
+        const rows = await Promise.all(
+          Object.entries(configuration.sites).map(async ([uri, site]) => {
+            const state = await states.find(uri);
+            const newest = (await catalog.list(uri)).backups[0];
+            return {
+              site: uri,
+              kind: site.kind,
+              root: site.root,
+              adopted: state !== undefined,
+              lastBackup: newest?.created ?? null,
+            };
+          }),
+        );
+        context.printer.result(
+          { sites: rows },
+          context.printer.table(
+            ['Site', 'Kind', 'Folder', 'Adopted', 'Last backup'],
+            rows.map((row) => [row.site, row.kind, row.root, row.adopted ? 'yes' : 'no', row.lastBackup ?? 'never']),
+          ),
+        );
+      }),
+    );
+
+  sites
+    .command('show')
+    .description('what Kedge knows of a site; no password')
+    .argument('<site>')
+    .action(
+      run<object>(async (context, [uri = '']) => {
+        await context.assertSite(uri);
+        const master = await context.master();
+        const target = await master.resolveTarget(uri);
+        const state = await master.states.find(uri);
+        const current = state
+          ? {
+              database: state.current.database,
+              account: state.current.account,
+              address: state.current.address,
+              madeByKedge: state.current.madeByKedge,
+            }
+          : null;
+        const document = { site: target.site, database: current, kept: state?.kept ?? [], web: target.web.name };
+        context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
+      }),
+    );
+
+  sites
+    .command('adopt')
+    .description(
+      "read a running site's credentials from its settings, prove them, and remember them; writes its managed vhost",
+    )
+    .argument('<site>')
+    .addHelpText('after', '\nExample:\n  kedge sites adopt example.com')
+    .action(
+      run<object>(async (context, [uri = '']) => {
+        await context.assertSite(uri);
+        const master = await context.master();
+        const target = await master.resolveTarget(uri);
+        const operation = commandOperation(context, `adopt-${uri}`);
+        const claimed = new Map<string, string>();
+        const states = await master.states.all();
+        for (const state of states) if (state.site !== uri) claimed.set(state.current.database, state.site);
+        const { settings, account } = await proveAdoption({
+          folder: { host: master.webHost(), path: target.site.root, site: target.site },
+          kind: master.kindOf(target),
+          server: await master.databaseServer(target.database),
+          claimedDatabases: claimed,
+          operation,
+        });
+        const known = states.find((state) => state.site === uri);
+        const same = known?.current.database === settings.database && known.current.account.user === account.user;
+        await master.states.save({
+          version: 1,
+          site: uri,
+          epoch: known?.epoch ?? 0,
+          current: {
+            database: settings.database,
+            account: { user: account.user, hosts: [...account.hosts] },
+            password: settings.password,
+            address: settings.address,
+            madeByKedge: same ? known.current.madeByKedge : false,
+          },
+          kept: known?.kept ?? [],
+        });
+        if (target.site.vhost === 'managed') await master.webServer(target.web).writeVhost(target.site, operation);
+        context.printer.result({ site: uri, database: settings.database, account }, [
+          `${uri} is adopted: database ${settings.database}, account ${account.user}`,
+        ]);
+      }),
+    );
+}

@@ -1,0 +1,15 @@
+import type { Command } from 'commander';
+
+export interface TaskOptions {
+  waitTurn?: boolean;
+  detach?: boolean;
+  requestKey?: string;
+}
+
+/** Options of every command that submits a task. */
+export function withTaskOptions(command: Command): Command {
+  return command
+    .option('--wait-turn', 'wait for the site to be free, instead of ending with exit code 11')
+    .option('--detach', 'submit, print the task, and return')
+    .option('--request-key <key>', 'makes a repeated call the same task');
+}

@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { KedgeError } from '../../contract/errors';
+import type { Journal } from '../../core/tasks/journal';
+import type { TaskLogLine } from '../../core/tasks/task-log';
+import type { CommandContext } from '../context';
+import type { Registration } from '../registration';
+import { durationText, timeText } from '../render/units';
+
+/** `kedge tasks`, `log`, `cancel` */
+export function registerTasks(program: Command, run: Registration): void {
+  program
+    .command('tasks')
+    .description('list tasks, newest first')
+    .argument('[site]', 'URI of the site')
+    .option('--limit <count>', 'how many', '50')
+    .action(
+      run<{ limit: string }>(async (context, [site], options) => {
+        if (site !== undefined) await context.assertSite(site);
+        const { journals } = await context.master();
+        const ids = (await journals.all()).filter((task) => site === undefined || task.startsWith(`${site}-`));
+        const found = (await Promise.all(ids.map((task) => journals.find(task)))).filter(
+          (journal) => journal !== undefined,
+        );
+        const newest = found
+          .filter((journal) => site === undefined || journal.site === site)
+          .sort((a, b) => b.started.localeCompare(a.started))
+          .slice(0, Number(options.limit) || 50);
+        const rows = newest.map(describeTask);
+        const lines =
+          rows.length === 0
+            ? ['There are no tasks.']
+            : context.printer.table(
+                ['Task', 'Status', 'Step', 'Started', 'Time', 'By'],
+                rows.map((row) => [
+                  row.task,
+                  row.status,
+                  row.step ?? '',
+                  timeText(row.started),
+                  durationText(row.durationMs),
+                  row.who,
+                ]),
+              );
+        context.printer.result({ tasks: rows }, lines);
+      }),
+    );
+
+  program
+    .command('log')
+    .description('the log of a task, or of the newest task of a site')
+    .argument('<task|site>')
+    .option('-f, --follow', 'go on until the task has ended')
+    .addHelpText('after', '\nExample:\n  kedge log -f example.com')
+    .action(
+      run<{ follow?: boolean }>(async (context, [name = ''], options) => {
+        const { task } = await findTask(context, name);
+        const { logs, journals } = await context.master();
+        const all: TaskLogLine[] = [];
+        for (let offset = 0; ;) {
+          const ended = !options.follow || (await journals.get(task)).outcome !== null;
+          const { lines, next } = await logs.read(task, offset);
+          const progressed = next > offset;
+          offset = next;
+          for (const line of lines) {
+            if (!context.options.json) context.printer.result(null, [logLine(line)]);
+            else if (options.follow) context.printer.jsonLine(line);
+            else all.push(line);
+          }
+          if (ended && !progressed) break;
+          if (!progressed) await delay(FOLLOW_INTERVAL_MS);
+        }
+        if (context.options.json && !options.follow) context.printer.result({ task, lines: all }, []);
+      }),
+    );
+
+  program
+    .command('cancel')
+    .description('stop a running task; it undoes what it did')
+    .argument('<task|site>')
+    .action(
+      run<object>(async (context, [name = '']) => {
+        const journal = await findTask(context, name);
+        if (journal.outcome)
+          throw new KedgeError('TaskUnknown', `${journal.task} has ended: ${journal.outcome.status}`, {
+            site: journal.site,
+          });
+        const client = await context.client();
+        await client.temporal.workflow.getHandle(journal.workflowId, journal.runId).cancel();
+        context.printer.result({ task: journal.task, cancelling: true }, [
+          `${journal.task} is being cancelled; see \`kedge log -f ${journal.task}\``,
+        ]);
+      }),
+    );
+}
+
+const FOLLOW_INTERVAL_MS = 300;
+
+function describeTask(journal: Journal) {
+  const { task, site, type, who, started, outcome, step, description } = journal;
+  const status = outcome?.status ?? (journal.undoing ? 'undoing' : 'running');
+  const durationMs = new Date(outcome?.ended ?? Date.now()).getTime() - new Date(started).getTime();
+  return {
+    task,
+    site,
+    type,
+    who,
+    description,
+    started,
+    status,
+    step: outcome ? null : step,
+    code: outcome?.code ?? null,
+    durationMs,
+  };
+}
+
+async function findTask(context: CommandContext, name: string): Promise<Journal> {
+  const { journals } = await context.master();
+  if (name in (await context.configuration()).sites) {
+    const newest = (
+      await Promise.all(
+        (await journals.all()).filter((task) => task.startsWith(`${name}-`)).map((task) => journals.find(task)),
+      )
+    )
+      .filter((journal) => journal?.site === name)
+      .sort((a, b) => (b?.started ?? '').localeCompare(a?.started ?? ''))[0];
+    if (newest) return newest;
+    throw new KedgeError('TaskUnknown', `${name} had no task yet`, { site: name });
+  }
+  return journals.get(name);
+}
+
+function logLine(line: TaskLogLine): string {
+  return `${line.time.slice(11, 19)}  ${line.level === 'info' ? ' ' : line.level}  ${line.step}: ${line.message}`;
+}

@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { reportTask } from '../follow-task';
+import type { Registration } from '../registration';
+import { type TaskOptions, withTaskOptions } from './task-options';
+
+/** `kedge verify` */
+export function registerVerify(program: Command, run: Registration): void {
+  withTaskOptions(program.command('verify'))
+    .alias('provision-verify')
+    .description('check settings, login, vhost and a page of a site; writes its managed vhost')
+    .argument('<site>', 'URI of the site')
+    .addHelpText('after', '\nExample:\n  kedge verify example.com')
+    .action(
+      run<TaskOptions>(async (context, [site = ''], options) => {
+        await context.assertSite(site);
+        const client = await context.client();
+        const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
+        const handle = await client.verify(
+          { site, who: context.who(), ...key },
+          { waitTurn: options.waitTurn ?? false },
+        );
+        await reportTask(context, handle, options.detach ?? false, ({ status }) => [
+          `${site} answers ${status}: all is well`,
+        ]);
+      }),
+    );
+}

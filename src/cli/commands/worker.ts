@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { findTemporalCli, startDevServer } from '../../temporal/dev-server';
+import { runWorker } from '../../worker';
+import type { CommandContext } from '../context';
+import type { Registration } from '../registration';
+import { usage } from '../usage';
+
+/** `kedge worker`, `kedge up` */
+export function registerWorker(program: Command, run: Registration): void {
+  program
+    .command('worker')
+    .description('run the worker of this master, against any Temporal')
+    .action(run<object>((context) => work(context, context.io.environment)));
+
+  program
+    .command('up')
+    .description('Temporal development server (SQLite on disk) with its Web UI, and the worker: one machine')
+    .option('--port <port>', 'port of the Temporal service', '7233')
+    .option('--ui-port <port>', 'port of the Temporal Web UI', '8233')
+    .action(
+      run<{ port: string; uiPort: string }>(async (context, _args, options) => {
+        const configuration = await context.configuration();
+        const { master } = await context.master();
+        await master.makeFolder(configuration.state, { mode: 0o700 });
+        const server = await startDevServer({
+          executable: await findTemporalCli(context.io.environment),
+          databaseFile: join(configuration.state, 'temporal.sqlite'),
+          port: portOf(options.port, '--port'),
+          uiPort: portOf(options.uiPort, '--ui-port'),
+          environment: {},
+        });
+        context.printer.note(`Temporal at ${server.address}, Web UI at ${server.uiAddress}`);
+        try {
+          await work(context, { ...context.io.environment, TEMPORAL_ADDRESS: server.address });
+        } finally {
+          await server.stop();
+        }
+      }),
+    );
+}
+
+async function work(context: CommandContext, environment: Record<string, string | undefined>): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    context.printer.note('stopping: running steps are handed over');
+    stop.abort();
+  };
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const configuration = await context.configuration();
+  await runWorker({
+    configuration,
+    configurationPath: context.configurationPath(),
+    environment,
+    signal: stop.signal,
+    onReady: () => context.printer.note(`worker of ${configuration.master} is ready`),
+  });
+}
+
+function portOf(text: string, option: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65535)
+    throw usage(`${option} is a port, not ${JSON.stringify(text)}`);
+  return port;
+}

@@ -1,0 +1,87 @@
+import type { Readable, Writable } from 'node:stream';
+import { KedgeClient } from '../client';
+import { type Master, createMaster } from '../composition';
+import { assertKnownSite } from '../config/inventory';
+import { findConfiguration, loadConfiguration } from '../config/load';
+import type { Configuration } from '../config/schema';
+import { Printer } from './render/printer';
+
+/** What a command is given of the process it runs in. */
+export interface Io {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly environment: Record<string, string | undefined>;
+  readonly workingFolder: string;
+  /** Somebody sits in front of it: questions can be asked, lines redrawn. */
+  readonly isTerminal: boolean;
+}
+
+export interface GlobalOptions {
+  config?: string;
+  json?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+}
+
+/** What every command works with. Everything is opened when first asked for, and closed at the end. */
+export class CommandContext {
+  readonly printer: Printer;
+  private openMaster: Master | null = null;
+  private openClient: KedgeClient | null = null;
+  exitCode = 0;
+
+  constructor(
+    readonly io: Io,
+    readonly options: GlobalOptions,
+  ) {
+    this.printer = new Printer(io, options);
+  }
+
+  configurationPath(): string {
+    return findConfiguration({
+      ...(this.options.config === undefined ? {} : { path: this.options.config }),
+      environment: this.io.environment,
+      workingFolder: this.io.workingFolder,
+    });
+  }
+
+  async configuration(): Promise<Configuration> {
+    return loadConfiguration(this.configurationPath());
+  }
+
+  /** @throws KedgeError SiteUnknown, with the names that come near */
+  async assertSite(uri: string): Promise<void> {
+    assertKnownSite(await this.configuration(), uri);
+  }
+
+  /** The master's own parts; for commands that run on it. */
+  async master(): Promise<Master> {
+    this.openMaster ??= createMaster({
+      configuration: await this.configuration(),
+      configurationPath: this.configurationPath(),
+      environment: this.io.environment,
+    });
+    return this.openMaster;
+  }
+
+  async client(): Promise<KedgeClient> {
+    this.openClient ??= await KedgeClient.connect((await this.configuration()).master, this.io.environment);
+    return this.openClient;
+  }
+
+  /** Who asks, for records and for those who find the site busy. */
+  who(): string {
+    return (
+      this.io.environment['SUDO_USER'] ??
+      this.io.environment['USER'] ??
+      this.io.environment['LOGNAME'] ??
+      `uid ${process.getuid?.() ?? '?'}`
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.openClient?.close();
+    await this.openMaster?.close();
+  }
+}

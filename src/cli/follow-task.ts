@@ -1,0 +1,158 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { select } from '@inquirer/prompts';
+import type { TaskHandle } from '../client';
+import { z } from 'zod';
+import { taskLogLineSchema } from '../core/tasks/task-log';
+import type { CommandContext } from './context';
+import { EXIT } from './exit-codes';
+import { bytesText, durationText } from './render/units';
+
+/** How following a task ended: with its result, or by leaving it to itself. */
+export type Followed<Result> =
+  { outcome: 'ended'; result: Result } | { outcome: 'detached' } | { outcome: 'attention'; step: string };
+
+const POLL_INTERVAL_MS = 300;
+
+const stepLineSchema = taskLogLineSchema.extend({
+  event: z.string().optional(),
+  durationMs: z.number().optional(),
+  bytes: z.number().optional(),
+});
+
+/**
+ * Shows a task's steps as they happen and waits for its outcome. Ctrl-C asks whether to detach or to cancel (without a
+ * terminal it cancels), SIGTERM detaches; undo that cannot finish is not waited for.
+ * @throws KedgeError of the task when it fails
+ */
+export async function followTask<Result>(
+  context: CommandContext,
+  handle: TaskHandle<Result>,
+): Promise<Followed<Result>> {
+  const { printer } = context;
+  const steps = new StepView(context, handle.task);
+  let detached = false;
+  let asking = false;
+  const onInterrupt = (): void => {
+    if (asking) return;
+    asking = true;
+    void (async () => {
+      const choice = context.io.isTerminal ? await askAboutInterrupt(context) : 'cancel';
+      asking = choice === 'cancel';
+      if (choice === 'detach') detached = true;
+      if (choice !== 'cancel') return;
+      printer.note(`cancelling ${handle.task}; it undoes first`);
+      await handle.cancel();
+    })();
+  };
+  const onTerminate = (): void => {
+    detached = true;
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onTerminate);
+  if (handle.ticket.waiting) printer.note(`${handle.task} waits for its turn`);
+  let settled = false;
+  const result = handle.result().finally(() => (settled = true));
+  // Awaited below; until then its failure is not unhandled.
+  result.catch(() => undefined);
+  try {
+    while (!settled && !detached) {
+      const status = await handle.status();
+      await steps.show(status.steps);
+      if (status.attention !== null) return { outcome: 'attention', step: status.attention };
+      if (!settled) await Promise.race([delay(POLL_INTERVAL_MS), result.catch(() => undefined)]);
+    }
+    if (!settled) return { outcome: 'detached' };
+    return { outcome: 'ended', result: await result };
+  } finally {
+    await steps.show([]);
+    printer.idle();
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onTerminate);
+  }
+}
+
+/** Follows a task and prints its end: the whole of a command that submits one. */
+export async function reportTask<Result extends { warnings: string[] }>(
+  context: CommandContext,
+  handle: TaskHandle<Result>,
+  detach: boolean,
+  lines: (result: Result) => string[],
+): Promise<void> {
+  const { printer } = context;
+  const left = (): void =>
+    printer.result({ task: handle.task, site: handle.site, detached: true }, [
+      `${handle.task} goes on; see \`kedge log -f ${handle.task}\``,
+    ]);
+  if (detach) return left();
+  const followed = await followTask(context, handle);
+  if (followed.outcome === 'detached') return left();
+  if (followed.outcome === 'attention') {
+    context.exitCode = EXIT.undoPending;
+    printer.warn(
+      `undo of ${handle.task} cannot finish: ${followed.step}. It goes on trying; look now: \`kedge log ${handle.task}\``,
+    );
+    return;
+  }
+  const { result } = followed;
+  for (const warning of result.warnings) printer.warn(warning);
+  if (result.warnings.length > 0) context.exitCode = EXIT.warnings;
+  printer.result(result, lines(result));
+}
+
+async function askAboutInterrupt(context: CommandContext): Promise<'detach' | 'cancel' | 'wait'> {
+  context.printer.idle();
+  return select({
+    message: 'The task goes on without you. What now?',
+    choices: [
+      { name: 'Detach: let it go on', value: 'detach' as const },
+      { name: 'Cancel: undo what it did', value: 'cancel' as const },
+      { name: 'Keep waiting', value: 'wait' as const },
+    ],
+  }).catch(() => 'wait' as const);
+}
+
+/** A line for each step that ended, from the task's log; what runs now, from Temporal's heartbeats. */
+class StepView {
+  private offset = 0;
+
+  constructor(
+    private readonly context: CommandContext,
+    private readonly task: string,
+  ) {}
+
+  async show(
+    running: readonly {
+      step: string;
+      attempt: number;
+      progress: { bytes?: number; totalBytes?: number };
+      lastFailure: string | null;
+    }[],
+  ): Promise<void> {
+    const { printer } = this.context;
+    const { lines, next } = await (await this.context.master()).logs.read(this.task, this.offset);
+    this.offset = next;
+    for (const line of lines) {
+      const { event, durationMs, bytes } = stepLineSchema.parse(line);
+      if (event === 'done') {
+        const size = bytes === undefined ? '' : `  ${bytesText(bytes)}`;
+        printer.done(`${line.step.padEnd(24)} ${durationText(durationMs ?? 0)}${size}`);
+      } else if (line.level === 'error') {
+        printer.note(`✗ ${line.step.padEnd(24)} ${line.message}`);
+      } else if (event === undefined) {
+        printer.detail(`  ${line.message}`);
+      }
+    }
+    if (running.length > 0) printer.running(running.map(runningText).join(' · '));
+  }
+}
+
+function runningText(step: {
+  step: string;
+  attempt: number;
+  progress: { bytes?: number; totalBytes?: number };
+}): string {
+  const { bytes, totalBytes } = step.progress;
+  const size =
+    bytes === undefined ? '' : ` ${bytesText(bytes)}${totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`}`;
+  return `${step.step}${size}${step.attempt > 1 ? ` (attempt ${step.attempt})` : ''}`;
+}

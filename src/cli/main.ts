@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { KedgeError } from '../contract/errors';
+import { version } from '../../package.json';
+import { registerBackup } from './commands/backup';
+import { registerBackups } from './commands/backups';
+import { registerConfig } from './commands/config';
+import { registerDoctor } from './commands/doctor';
+import { registerRestore } from './commands/restore';
+import { registerSites } from './commands/sites';
+import { registerTasks } from './commands/tasks';
+import { registerVerify } from './commands/verify';
+import { registerWorker } from './commands/worker';
+import { CommandContext, type GlobalOptions, type Io } from './context';
+import { EXIT, exitCodeOf } from './exit-codes';
+import { Printer } from './render/printer';
+import type { Register, Registration } from './registration';
+
+const COMMANDS: Register[] = [
+  registerBackup,
+  registerRestore,
+  registerVerify,
+  registerBackups,
+  registerTasks,
+  registerSites,
+  registerConfig,
+  registerDoctor,
+  registerWorker,
+];
+
+/** Runs one command and returns its exit code. */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const program = new Command('kedge')
+    .description('Backs up and restores web sites as durable Temporal workflows.')
+    .version(version)
+    .option('--config <path>', 'configuration file (default $KEDGE_CONFIG, ./kedge.yaml, /etc/kedge/kedge.yaml)')
+    .option('--json', 'one JSON document on standard output, all else on standard error')
+    .option('-q, --quiet', 'say less')
+    .option('-v, --verbose', 'say more')
+    .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .exitOverride();
+
+  const run: Registration =
+    (body) =>
+    async (...all) => {
+      const command = all.at(-1);
+      if (!(command instanceof Command))
+        throw new KedgeError('Internal', 'commander called an action without its command');
+      const context = new CommandContext(io, command.optsWithGlobals<GlobalOptions>());
+      try {
+        await body(context, command.args, command.opts() as never);
+        exitCode = context.exitCode;
+      } catch (error) {
+        context.printer.failure(error);
+        exitCode = exitCodeOf(error);
+      } finally {
+        await context.close();
+      }
+    };
+  for (const register of COMMANDS) register(program, run);
+  shareOptions(program);
+
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return EXIT.done;
+    if (argv.includes('--json')) new Printer(io, { json: true }).failure(new KedgeError('UsageInvalid', error.message));
+    return EXIT.usage;
+  }
+}
+
+/** Global options may stand behind the command too, where people type them; subcommands end and speak as the program does. */
+function shareOptions(program: Command): void {
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program);
+    for (const option of program.options) {
+      if (option.long !== '--version' && !command.options.some((own) => own.long === option.long))
+        command.addOption(option);
+    }
+    shareOptions(command);
+  }
+}
+
+if (require.main === module) {
+  const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
+  const { stdin, stdout, stderr, env } = process;
+  main(process.argv.slice(2), {
+    stdin,
+    stdout,
+    stderr,
+    environment: env,
+    workingFolder: process.cwd(),
+    isTerminal,
+  }).then(
+    (exitCode) => {
+      process.exitCode = exitCode;
+    },
+    (error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      process.exitCode = EXIT.failed;
+    },
+  );
+}

@@ -1,0 +1,14 @@
+import type { Operation } from '../core/operation';
+import type { CommandContext } from './context';
+
+/** For work a command does itself: ends with Ctrl-C, and tells on standard error. */
+export function commandOperation(context: CommandContext, mark: string): Operation {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort(new Error('interrupted')));
+  return {
+    signal: controller.signal,
+    mark: `command/${mark}`,
+    progress: () => undefined,
+    log: { info: (message) => context.printer.detail(message), warn: (message) => context.printer.warn(message) },
+  };
+}

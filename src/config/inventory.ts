@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { KedgeError } from '../contract/errors';
+import type { Owner, SiteLocation, Target } from '../contract/target';
+import { nearest } from './nearest';
+import type { Configuration, SiteConfiguration } from './schema';
+
+/** @throws KedgeError SiteUnknown, with the name that comes nearest */
+export function assertKnownSite(configuration: Configuration, uri: string): SiteConfiguration {
+  const site = Object.hasOwn(configuration.sites, uri) ? configuration.sites[uri] : undefined;
+  if (site) return site;
+  const near = nearest(uri, Object.keys(configuration.sites));
+  throw new KedgeError('SiteUnknown', `there is no site ${JSON.stringify(uri)} in the configuration`, {
+    hint: near === null ? 'See `kedge sites`.' : `Did you mean ${near}? See \`kedge sites\`.`,
+  });
+}
+
+/**
+ * Where a task on a site acts, from the configuration as it is now.
+ * @throws KedgeError SiteUnknown; ConfigurationInvalid for an unknown owner
+ */
+export async function targetOf(
+  configuration: Configuration,
+  uri: string,
+  lookUpOwner: (user: string) => Promise<Owner>,
+  kindOf: (site: SiteLocation) => { readonly defaultExcludes: readonly string[] },
+): Promise<Target> {
+  const site = assertKnownSite(configuration, uri);
+  const web = configuration.servers[site.server]?.web;
+  const database = configuration.servers[site.db]?.db;
+  // `loadConfiguration` has refused a site whose servers do not exist.
+  if (!web || !database)
+    throw new KedgeError('ConfigurationInvalid', `the servers of ${uri} are not configured`, { site: uri });
+  const location: SiteLocation = {
+    uri,
+    aliases: site.aliases,
+    kind: site.kind,
+    root: site.root,
+    owner: await lookUpOwner(site.owner),
+    ...(site.settings === undefined ? {} : { settings: site.settings }),
+    phpSocket: site.php.socket,
+    vhost: site.vhost,
+    healthPath: site.healthPath,
+    exclude: site.exclude ?? [],
+  };
+  return {
+    version: 1,
+    master: configuration.master,
+    site: { ...location, exclude: site.exclude ?? [...kindOf(location).defaultExcludes] },
+    web: { name: site.server, ...web },
+    database: { name: site.db, ...database },
+    backups: join(configuration.backups, uri),
+    spool: configuration.spool ?? join(configuration.state, 'spool'),
+    maintenanceLimitMs: site.maintenanceLimit,
+  };
+}

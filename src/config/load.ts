@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Document, LineCounter, isNode, isPair, isScalar, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { KedgeError } from '../contract/errors';
+import { findContradictions } from './contradictions';
+import { nearest } from './nearest';
+import { type Configuration, configurationSchema } from './schema';
+
+type Path = readonly PropertyKey[];
+
+/** Keys that later releases know, with what to say until then. */
+const LATER: Record<string, string> = {
+  ssh: 'remote servers are not supported yet',
+  address: 'remote servers are not supported yet',
+  platforms: 'platforms are not supported yet',
+  platform: 'platforms are not supported yet',
+  hooks: 'hooks are not supported yet',
+  paths: 'declared paths are not supported yet',
+};
+
+/** Where the configuration is: --config, $KEDGE_CONFIG, ./kedge.yaml, /etc/kedge/kedge.yaml. @throws KedgeError ConfigurationInvalid */
+export function findConfiguration(options: {
+  path?: string;
+  environment: Record<string, string | undefined>;
+  workingFolder: string;
+}): string {
+  const named = options.path ?? options.environment['KEDGE_CONFIG'];
+  if (named !== undefined) return resolve(options.workingFolder, named);
+  const candidates = [join(options.workingFolder, 'kedge.yaml'), '/etc/kedge/kedge.yaml'];
+  const found = candidates.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new KedgeError('ConfigurationInvalid', `there is no configuration: neither ${candidates.join(' nor ')}`, {
+    hint: 'Write one after kedge.example.yaml, or name it by --config or $KEDGE_CONFIG.',
+  });
+}
+
+/**
+ * Reads and checks the configuration.
+ * @throws KedgeError ConfigurationInvalid, every line of it `file:line:column: path: what was expected`
+ */
+export async function loadConfiguration(path: string): Promise<Configuration> {
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${cause.message}`;
+    throw new KedgeError('ConfigurationInvalid', `${path} ${why}`, { cause });
+  });
+  return parseConfiguration(text, path);
+}
+
+/** As {@link loadConfiguration}, from text; `path` is what errors name. */
+export function parseConfiguration(text: string, path: string): Configuration {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${path}:${line}:${col}`;
+  };
+  const refuse = (problems: readonly string[]): KedgeError =>
+    new KedgeError('ConfigurationInvalid', problems.join('\n'));
+  if (document.errors.length > 0) throw refuse(document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`));
+
+  const place = (issuePath: Path): string => at(offsetOf(document, issuePath));
+  const decoded = configurationSchema.safeParse(document.toJS());
+  if (!decoded.success) {
+    throw refuse(
+      decoded.error.issues.flatMap((issue) =>
+        describeIssue(issue).map(([at, what]) => `${place(at)}: ${at.map(String).join('.') || 'the file'}: ${what}`),
+      ),
+    );
+  }
+  const contradictions = findContradictions(decoded.data);
+  if (contradictions.length > 0)
+    throw refuse(contradictions.map((found) => `${place(found.path)}: ${found.path.join('.')}: ${found.message}`));
+  return decoded.data;
+}
+
+/** An issue as places and what was expected there. */
+function describeIssue(issue: z.core.$ZodIssue): [Path, string][] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => [[...issue.path, key], unknownKey(key)]);
+  if (issue.code === 'invalid_key') return issue.issues.map((inner) => [issue.path, inner.message]);
+  const expected = /^Invalid string: must match/.test(issue.message) ? 'not of the expected form' : issue.message;
+  return [[issue.path, expected.charAt(0).toLowerCase() + expected.slice(1)]];
+}
+
+function unknownKey(key: string): string {
+  const later = LATER[key];
+  if (later !== undefined) return later;
+  const near = nearest(key, KNOWN_KEYS);
+  return near === null ? 'unknown key' : `unknown key; did you mean ${near}?`;
+}
+
+const KNOWN_KEYS = [
+  ...[
+    'master',
+    'backups',
+    'state',
+    'spool',
+    'servers',
+    'sites',
+    'web',
+    'db',
+    'kind',
+    'vhosts',
+    'flags',
+    'test',
+    'reload',
+    'listen',
+  ],
+  ...[
+    'socket',
+    'host',
+    'port',
+    'admin',
+    'user',
+    'password',
+    'file',
+    'env',
+    'server',
+    'root',
+    'owner',
+    'php',
+    'aliases',
+    'vhost',
+  ],
+  ...['healthPath', 'settings', 'exclude', 'maintenanceLimit', 'format', 'names', 'database'],
+];
+
+/** Offset of a node, or of the nearest one above it that exists; of the key, where the problem is a key. */
+function offsetOf(document: Document, path: Path): number {
+  for (let depth = path.length; depth > 0; depth -= 1) {
+    const parent = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true);
+    const key = path[depth - 1];
+    if (parent && typeof parent === 'object' && 'items' in parent && Array.isArray(parent.items)) {
+      for (const [index, item] of parent.items.entries()) {
+        if (isPair(item) && isScalar(item.key) && String(item.key.value) === String(key))
+          return item.key.range?.[0] ?? 0;
+        if (isNode(item) && index === key) return item.range?.[0] ?? 0;
+      }
+    }
+  }
+  return 0;
+}

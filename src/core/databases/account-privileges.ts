@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { existingHosts } from './accounts';
+import type { AdminConnection } from './admin-connection';
+import type { DatabaseAccount } from './database-server';
+import { grantPatternMatches, isWildcardPattern, quoteLiteral } from './identifiers';
+
+const text = z.object({ name: z.string() });
+
+/**
+ * True when the account, at any of its hosts, has a privilege beyond this database: on all databases, on another one (by
+ * name, or by a pattern that matches one the server has), on tables, columns or routines there, by a role or as a proxy.
+ * USAGE, and GRANT OPTION on the database itself, do not count.
+ */
+export async function accountIsShared(
+  admin: AdminConnection,
+  account: DatabaseAccount,
+  database: string,
+): Promise<boolean> {
+  const databases = await listDatabases(admin);
+  for (const host of await existingHosts(admin, account)) {
+    if (await isSharedAt(admin, account.user, host, database, databases)) return true;
+  }
+  return false;
+}
+
+async function isSharedAt(
+  admin: AdminConnection,
+  user: string,
+  host: string,
+  database: string,
+  databases: readonly string[],
+): Promise<boolean> {
+  const context = { what: `reading the privileges of ${user}@${host}` };
+  const names = (query: string): Promise<{ name: string }[]> => admin.rows(query, text, context);
+  const where = `User = ${quoteLiteral(user)} AND Host = ${quoteLiteral(host)}`;
+
+  // Global privileges. The grantee is spelled with quotes and without escapes.
+  const global = await names(
+    `SELECT PRIVILEGE_TYPE AS name FROM information_schema.USER_PRIVILEGES
+      WHERE GRANTEE = ${quoteLiteral(`'${user}'@'${host}'`)} AND PRIVILEGE_TYPE <> 'USAGE'`,
+  );
+  if (global.length > 0) return true;
+
+  for (const { name } of await grantRows(admin, user, host)) {
+    if (!isWildcardPattern(name)) {
+      if (!grantPatternMatches(name, database)) return true;
+    } else if (databases.some((other) => other !== database && grantPatternMatches(name, other))) return true;
+  }
+
+  for (const table of ['tables_priv', 'columns_priv', 'procs_priv']) {
+    const elsewhere = await names(`SELECT Db AS name FROM mysql.${table} WHERE ${where}`);
+    if (elsewhere.some(({ name }) => name !== database)) return true;
+  }
+
+  const proxied = await names(`SELECT Proxied_user AS name FROM mysql.proxies_priv WHERE ${where}`);
+  if (proxied.length > 0) return true;
+  return (await rolesOf(admin, user, host)).length > 0;
+}
+
+/** Rows of `mysql.db` of one account: the patterns it has privileges on. */
+export async function grantRows(
+  admin: AdminConnection,
+  user: string,
+  host: string,
+): Promise<{ name: string; event: boolean }[]> {
+  const rows = await admin.rows(
+    `SELECT Db AS name, Event_priv AS event FROM mysql.db
+      WHERE User = ${quoteLiteral(user)} AND Host = ${quoteLiteral(host)} ORDER BY Db`,
+    text.extend({ event: z.string() }),
+    { what: `reading the privileges of ${user}@${host}` },
+  );
+  return rows.map(({ name, event }) => ({ name, event: event === 'Y' }));
+}
+
+/** The servers keep roles in tables of different names. */
+async function rolesOf(admin: AdminConnection, user: string, host: string): Promise<unknown[]> {
+  const context = { what: `reading the roles of ${user}@${host}` };
+  const [known] = await admin.rows(
+    `SELECT TABLE_NAME AS name FROM information_schema.TABLES
+      WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME IN ('roles_mapping', 'role_edges')`,
+    text,
+    context,
+  );
+  if (!known) return [];
+  return known.name === 'roles_mapping'
+    ? admin.rows(
+        `SELECT Role AS name FROM mysql.roles_mapping WHERE User = ${quoteLiteral(user)} AND Host = ${quoteLiteral(host)}`,
+        text,
+        context,
+      )
+    : admin.rows(
+        `SELECT FROM_USER AS name FROM mysql.role_edges
+          WHERE TO_USER = ${quoteLiteral(user)} AND TO_HOST = ${quoteLiteral(host)}`,
+        text,
+        context,
+      );
+}
+
+async function listDatabases(admin: AdminConnection): Promise<string[]> {
+  const rows = await admin.rows('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA', text, {
+    what: 'listing the databases',
+  });
+  return rows.map(({ name }) => name);
+}

@@ -1,0 +1,177 @@
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { isKedgeError, KedgeError } from '../../contract/errors';
+import type { DatabaseServerAddress } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import type { AdminConnection } from './admin-connection';
+import { type ClientPrograms, runClient } from './client-program';
+import type { DatabaseFacts, DumpResult } from './database-server';
+import { type DumpContents, DumpFilter } from './dump-filter';
+import { describeDatabase, readServerFacts } from './facts';
+import { quoteIdentifier } from './identifiers';
+import { clientError, codeOfNumber } from './sql-errors';
+import { rewriteHead } from './statement-head';
+
+export interface ClientContext {
+  readonly admin: AdminConnection;
+  readonly address: DatabaseServerAddress;
+  readonly adminPassword: string | undefined;
+  readonly host: Host;
+  readonly programs: ClientPrograms;
+}
+
+const OPTIONS = [
+  '--single-transaction',
+  '--quick',
+  '--no-autocommit',
+  '--routines',
+  '--events',
+  '--triggers',
+  '--hex-blob',
+  '--no-tablespaces',
+  '--default-character-set=utf8mb4',
+  '--max-allowed-packet=1G',
+];
+
+/** `DatabaseServer.dump`; its contract is there. */
+export async function dumpDatabase(
+  context: ClientContext,
+  database: string,
+  output: Writable,
+  operation: Operation,
+): Promise<DumpResult> {
+  const { admin } = context;
+  try {
+    const facts = await describeDatabase(admin, database);
+    if (facts.nonTransactionalTables.length > 0) {
+      operation.log.warn(
+        `tables of ${database} are not transactional, so writes during the dump may show in them: ${facts.nonTransactionalTables.join(', ')}`,
+      );
+    }
+    const contents = await runDump(context, database, facts, output, operation);
+    checkDump(database, facts, contents, admin.server);
+    const { version } = await readServerFacts(admin);
+    return {
+      bytes: contents.bytes,
+      summary: {
+        charset: facts.charset,
+        collation: facts.collation,
+        serverVersion: version,
+        tables: [...contents.tables].map(([name, rows]) => ({ name, rows })),
+        views: [...contents.views],
+        enabledEvents: [...contents.enabledEvents],
+      },
+    };
+  } catch (error) {
+    output.destroy();
+    throw error;
+  }
+}
+
+async function runDump(
+  context: ClientContext,
+  database: string,
+  facts: DatabaseFacts,
+  output: Writable,
+  operation: Operation,
+): Promise<DumpContents> {
+  const { admin, address, host, programs } = context;
+  const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
+  const brokenViews = await describeBrokenViews(admin, database, facts.brokenViews, operation);
+  const filter = new DumpFilter({
+    disableEvents: false,
+    database,
+    beforeTrailer: brokenViews,
+    onProgress: (_bytesIn, bytes) => operation.progress({ bytes }),
+  });
+  const written = pipeline(filter, output);
+  const run = runClient(host, address, {
+    program,
+    arguments: [
+      ...OPTIONS,
+      // Clients of MySQL would add statements that only an admin can run, and ask for what MariaDB does not have.
+      ...(help.includes('--set-gtid-purged') ? ['--set-gtid-purged=OFF'] : []),
+      ...(help.includes('--column-statistics') ? ['--skip-column-statistics'] : []),
+      ...facts.brokenViews.map((view) => `--ignore-table=${database}.${view}`),
+      '--',
+      database,
+    ],
+    user: address.admin.user,
+    password: context.adminPassword,
+    output: filter,
+    operation,
+  });
+  run.catch((error: unknown) => filter.destroy(error instanceof Error ? error : undefined));
+  const [ran, flowed] = await Promise.allSettled([run, written]);
+  if (ran.status === 'rejected') throw dumpFailure(ran.reason, program, database, admin.server);
+  if (flowed.status === 'rejected') throw flowed.reason;
+  return filter.contents;
+}
+
+/** A backup whose dump lacks something is none. @throws KedgeError DumpInvalid */
+function checkDump(database: string, facts: DatabaseFacts, contents: DumpContents, server: string): void {
+  const context = { server, hint: 'Look at the database server, then back up again.' };
+  if (!contents.complete) {
+    throw new KedgeError(
+      'DumpInvalid',
+      `the dump of ${database} from ${server} does not end with its trailer`,
+      context,
+    );
+  }
+  const views = facts.views.filter((view) => !facts.brokenViews.includes(view));
+  const absent = [
+    ...facts.tables.filter((table) => !contents.tables.has(table)),
+    ...views.filter((view) => !contents.views.includes(view)),
+  ];
+  if (absent.length > 0) {
+    throw new KedgeError('DumpInvalid', `the dump of ${database} from ${server} lacks ${absent.join(', ')}`, context);
+  }
+}
+
+/**
+ * No server creates a view whose tables are gone, so their definitions go into the dump as comments: for whoever brings
+ * the tables back.
+ */
+async function describeBrokenViews(
+  admin: AdminConnection,
+  database: string,
+  views: readonly string[],
+  operation: Operation,
+): Promise<string> {
+  if (views.length === 0) return '';
+  operation.log.warn(
+    `views of ${database} refer to what is gone; their definitions are kept in the dump as comments: ${views.join(', ')}`,
+  );
+  return admin.inDatabase(database, { what: `reading the broken views of ${database}` }, async (rows) => {
+    const lines: string[] = [];
+    for (const view of views) {
+      const [definition] = await rows(
+        `SHOW CREATE VIEW ${quoteIdentifier(view)}`,
+        z.object({ 'Create View': z.string() }),
+      );
+      const statement = Buffer.from(definition?.['Create View'] ?? '', 'utf8').toString('latin1');
+      const { text } = rewriteHead(statement, { disableEvents: false, database: undefined });
+      lines.push(
+        `Definition of a view that refers to what is gone:`,
+        `${Buffer.from(text, 'latin1').toString('utf8')};`,
+      );
+    }
+    return `${lines
+      .flatMap((line) => line.split(/[\r\n]+/))
+      .map((line) => `-- ${line}`)
+      .join('\n')}\n\n`;
+  });
+}
+
+function dumpFailure(error: unknown, program: string, database: string, server: string): unknown {
+  if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
+  const { number, message } = clientError(error.message);
+  const code = codeOfNumber(number);
+  return new KedgeError(
+    code === 'DatabaseRefused' ? 'ProgramFailed' : code,
+    `${program} could not dump ${database} from database server ${server}: ${message}`,
+    { server },
+  );
+}

@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { KedgeError } from '../../contract/errors';
+import type { AdminConnection } from './admin-connection';
+import type { DatabaseFacts, ServerFacts } from './database-server';
+import { quoteIdentifier, quoteLiteral } from './identifiers';
+import { databaseError, numberOf } from './sql-errors';
+
+const text = z.object({ name: z.string() });
+const count = z.object({ value: z.coerce.number() });
+
+/** What a restore has to know of a server, from its variables and information_schema. */
+export async function readServerFacts(admin: AdminConnection): Promise<ServerFacts> {
+  const context = { what: 'reading the facts of the server' };
+  const [variables] = await admin.rows(
+    `SELECT VERSION() AS version, @@datadir AS dataFolder, @@skip_name_resolve AS skipNameResolve,
+      @@log_bin AS binaryLog, @@log_bin_trust_function_creators AS trusted,
+      CONCAT_WS(' ', @@hostname, @@port, @@datadir) AS identity`,
+    z.object({
+      version: z.string(),
+      dataFolder: z.string(),
+      skipNameResolve: z.coerce.number(),
+      binaryLog: z.coerce.number(),
+      trusted: z.coerce.number(),
+      identity: z.string(),
+    }),
+    context,
+  );
+  if (!variables) throw new KedgeError('DatabaseRefused', `database server ${admin.server} tells nothing about itself`);
+  const kind = /mariadb/i.test(variables.version) ? 'mariadb' : 'mysql';
+  const charsets = await admin.rows(
+    'SELECT CHARACTER_SET_NAME AS name FROM information_schema.CHARACTER_SETS',
+    text,
+    context,
+  );
+  // MariaDB has collations that take their charset from the table; their full names are in another table.
+  const fullName = kind === 'mariadb' ? await hasFullCollationNames(admin) : false;
+  const collations = await admin.rows(
+    `SELECT COLLATION_NAME AS name FROM information_schema.COLLATIONS
+      UNION SELECT ${fullName ? 'FULL_COLLATION_NAME' : 'COLLATION_NAME'}
+      FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY`,
+    text,
+    context,
+  );
+  return {
+    version: variables.version,
+    kind,
+    charsets: withUtf8Aliases(charsets.map(({ name }) => name)),
+    collations: withUtf8Aliases(collations.map(({ name }) => name)),
+    allowsFunctionCreators: variables.binaryLog === 0 || variables.trusted === 1,
+    dataFolder: variables.dataFolder,
+    skipNameResolve: variables.skipNameResolve === 1,
+    identity: variables.identity,
+  };
+}
+
+export async function databaseExists(admin: AdminConnection, database: string): Promise<boolean> {
+  const found = await admin.rows(
+    `SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${quoteLiteral(database)}`,
+    text,
+    { what: `looking for the database ${database}` },
+  );
+  return found.length > 0;
+}
+
+/** @throws KedgeError DatabaseUnknown */
+export async function describeDatabase(admin: AdminConnection, database: string): Promise<DatabaseFacts> {
+  const context = { what: `describing the database ${database}` };
+  const schema = quoteLiteral(database);
+  const [defaults] = await admin.rows(
+    `SELECT DEFAULT_CHARACTER_SET_NAME AS charset, DEFAULT_COLLATION_NAME AS collation
+      FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${schema}`,
+    z.object({ charset: z.string(), collation: z.string() }),
+    context,
+  );
+  if (!defaults) {
+    throw new KedgeError('DatabaseUnknown', `database server ${admin.server} has no database ${database}`, {
+      server: admin.server,
+    });
+  }
+  const tables = await admin.rows(
+    `SELECT t.TABLE_NAME AS name, t.TABLE_TYPE AS type, COALESCE(t.DATA_LENGTH, 0) + COALESCE(t.INDEX_LENGTH, 0) AS bytes,
+      e.TRANSACTIONS AS transactions
+      FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
+      WHERE t.TABLE_SCHEMA = ${schema} ORDER BY t.TABLE_NAME`,
+    z.object({ name: z.string(), type: z.string(), bytes: z.coerce.number(), transactions: z.string().nullable() }),
+    context,
+  );
+  const ofType = (...types: string[]) => tables.filter(({ type }) => types.includes(type));
+  const views = ofType('VIEW').map(({ name }) => name);
+  const base = ofType('BASE TABLE', 'SYSTEM VERSIONED');
+  const events = await admin.rows(
+    `SELECT EVENT_NAME AS name, STATUS AS status FROM information_schema.EVENTS
+      WHERE EVENT_SCHEMA = ${schema} ORDER BY EVENT_NAME`,
+    z.object({ name: z.string(), status: z.string() }),
+    context,
+  );
+  return {
+    ...defaults,
+    bytes: tables.reduce((sum, table) => sum + table.bytes, 0),
+    tables: base.map(({ name }) => name),
+    views,
+    brokenViews: await findBrokenViews(admin, database, views),
+    nonTransactionalTables: base.filter(({ transactions }) => transactions !== 'YES').map(({ name }) => name),
+    events: events.map(({ name, status }) => ({ name, enabled: status === 'ENABLED' })),
+    routines: await countRows(admin, `information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}`, context.what),
+    triggers: await countRows(admin, `information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}`, context.what),
+  };
+}
+
+/** `SHOW FIELDS` is what dump programs ask first, and what they end on. */
+async function findBrokenViews(admin: AdminConnection, database: string, views: readonly string[]): Promise<string[]> {
+  const broken: string[] = [];
+  for (const view of views) {
+    const what = `looking at the view ${database}.${view}`;
+    const error = await admin.tryStatement(`SHOW FIELDS FROM ${quoteIdentifier(database)}.${quoteIdentifier(view)}`, {
+      what,
+    });
+    if (error === undefined) continue;
+    if (numberOf(error) !== VIEW_INVALID) throw databaseError(error, admin.server, what);
+    broken.push(view);
+  }
+  return broken;
+}
+
+/** ER_VIEW_INVALID. */
+const VIEW_INVALID = 1356;
+
+async function countRows(admin: AdminConnection, from: string, what: string): Promise<number> {
+  const [counted] = await admin.rows(`SELECT COUNT(*) AS value FROM ${from}`, count, { what });
+  return counted?.value ?? 0;
+}
+
+async function hasFullCollationNames(admin: AdminConnection): Promise<boolean> {
+  const columns = await countRows(
+    admin,
+    `information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'
+      AND TABLE_NAME = 'COLLATION_CHARACTER_SET_APPLICABILITY' AND COLUMN_NAME = 'FULL_COLLATION_NAME'`,
+    'reading the collations of the server',
+  );
+  return columns > 0;
+}
+
+/** Servers call utf8mb3 by either name, and take both. */
+function withUtf8Aliases(names: readonly string[]): ReadonlySet<string> {
+  const all = new Set(names);
+  for (const name of names) {
+    if (/^utf8mb3(_|$)/.test(name)) all.add(name.replace(/^utf8mb3/, 'utf8'));
+    if (/^utf8(_|$)/.test(name)) all.add(name.replace(/^utf8/, 'utf8mb3'));
+  }
+  return all;
+}

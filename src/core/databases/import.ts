@@ -1,0 +1,118 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { isKedgeError, KedgeError } from '../../contract/errors';
+import type { Operation } from '../operation';
+import { runClient } from './client-program';
+import type { ImportResult } from './database-server';
+import type { ClientContext } from './dump';
+import { DumpFilter } from './dump-filter';
+import { listEvents, switchEvent } from './events';
+import { splitAccount } from './identifiers';
+import { clientError, codeOfNumber } from './sql-errors';
+
+export interface Import {
+  readonly dumpPath: string;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly operation: Operation;
+}
+
+const TAIL_BYTES = 4096;
+
+/** `DatabaseServer.importDump`; its contract is there. */
+export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
+  const totalBytes = await checkDumpFile(request.dumpPath);
+  const wanted = await runImport(context, request, totalBytes);
+  return { bytes: totalBytes, enabledEvents: await settleEvents(context, request.database, wanted) };
+}
+
+/** Looks at the ends of a dump before anything of it is sent. Returns its bytes. @throws KedgeError DumpInvalid */
+async function checkDumpFile(path: string): Promise<number> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    throw new KedgeError('DumpInvalid', `the dump ${path} cannot be opened`, { cause: error });
+  });
+  try {
+    const { size } = await file.stat();
+    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    await file.read(tail, 0, tail.length, size - tail.length);
+    if (tail.toString('latin1').trim() === '') throw new KedgeError('DumpInvalid', `the dump ${path} is empty`);
+    if (!/(?:^|\n)-- Dump completed[^\n]*\s*$/.test(tail.toString('latin1'))) {
+      throw new KedgeError('DumpInvalid', `the dump ${path} is cut short: its last line is missing`);
+    }
+    return size;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Returns the events the dump wanted enabled. */
+async function runImport(context: ClientContext, request: Import, totalBytes: number): Promise<readonly string[]> {
+  const { dumpPath, database, user, password, operation } = request;
+  const { program, help } = await context.programs.find(['mariadb', 'mysql'], operation);
+  const filter = new DumpFilter({
+    disableEvents: true,
+    database: undefined,
+    onProgress: (bytes) => operation.progress({ bytes, totalBytes }),
+  });
+  // When the dump cannot be read any more the client must not take its end for the end of the dump.
+  const broken = new AbortController();
+  const read = pipeline(createReadStream(dumpPath, { highWaterMark: 256 * 1024 }), filter, { end: true });
+  read.catch((error: unknown) => broken.abort(error));
+  const run = runClient(context.host, context.address, {
+    program,
+    arguments: [
+      '--binary-mode',
+      '--local-infile=0',
+      ...(/^\s+--sandbox\b/m.test(help) ? ['--sandbox'] : []),
+      // After a lost connection the client would go on in a new one, without the settings the dump began with.
+      '--skip-reconnect',
+      '--batch',
+      '--max-allowed-packet=1G',
+      '--',
+      database,
+    ],
+    user,
+    password,
+    input: filter,
+    operation: { ...operation, signal: AbortSignal.any([operation.signal, broken.signal]) },
+  });
+  try {
+    await run;
+    await read;
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    throw importFailure(error, request, context.admin.server);
+  } finally {
+    filter.destroy();
+    await read.catch(() => undefined);
+  }
+  return filter.contents.enabledEvents;
+}
+
+/**
+ * Events that exist, wanted enabled. Events that a foreign dump defines in a way the filter does not know are switched off
+ * here: the definer stays.
+ */
+async function settleEvents({ admin }: ClientContext, database: string, wanted: readonly string[]): Promise<string[]> {
+  const events = await listEvents(admin, database);
+  for (const { name, definer } of events.filter(({ enabled }) => enabled)) {
+    await switchEvent(admin, database, name, splitAccount(definer), 'DISABLE');
+  }
+  return events.filter(({ name, enabled }) => enabled || wanted.includes(name)).map(({ name }) => name);
+}
+
+function importFailure(error: unknown, { database }: Import, server: string): unknown {
+  if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
+  const { number, message } = clientError(error.message);
+  const code = codeOfNumber(number);
+  if (code === 'DatabaseUnreachable' || code === 'DiskFull') {
+    return new KedgeError(code, `the import into ${database} on database server ${server} ended: ${message}`, {
+      server,
+    });
+  }
+  return new KedgeError('ImportFailed', `the dump could not be imported into ${database} on ${server}: ${message}`, {
+    server,
+  });
+}

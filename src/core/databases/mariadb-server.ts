@@ -1,0 +1,52 @@
+import type { DatabaseServerAddress } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import { accountIsShared } from './account-privileges';
+import { copyAccountOptions, createAccount, dropAccount, existingHosts, lockAccount, unlockAccount } from './accounts';
+import { AdminConnection } from './admin-connection';
+import { ClientPrograms } from './client-program';
+import { createDatabase, dropDatabase } from './databases';
+import type { DatabaseServer } from './database-server';
+import { type ClientContext, dumpDatabase } from './dump';
+import { enableEvents } from './events';
+import { databaseExists, describeDatabase, readServerFacts } from './facts';
+import { lowerFence, planFence, raiseFence } from './fence';
+import { importDump } from './import';
+import { proveLogin } from './site-login';
+
+export interface DatabaseServerOptions {
+  readonly address: DatabaseServerAddress;
+  /** Undefined where the server knows the worker by its system account. */
+  readonly adminPassword: string | undefined;
+  /** Where the client programs run. */
+  readonly host: Host;
+}
+
+/** A MariaDB or MySQL server by its admin account. Connects with the first question; `close` ends that. */
+export function openDatabaseServer({ address, adminPassword, host }: DatabaseServerOptions): DatabaseServer {
+  const admin = new AdminConnection(address, adminPassword);
+  const context: ClientContext = { admin, address, adminPassword, host, programs: new ClientPrograms(host) };
+  return {
+    name: address.name,
+    facts: () => readServerFacts(admin),
+    describe: (database) => describeDatabase(admin, database),
+    databaseExists: (database) => databaseExists(admin, database),
+    dump: (database, output, operation) => dumpDatabase(context, database, output, operation),
+    createDatabase: (database, charset, collation) => createDatabase(admin, database, charset, collation),
+    dropDatabase: (database) => dropDatabase(admin, database),
+    createAccount: (account, password, database) => createAccount(admin, account, password, database),
+    copyAccountOptions: (from, to) => copyAccountOptions(admin, from, to),
+    dropAccount: (account) => dropAccount(admin, account),
+    lockAccount: (account) => lockAccount(admin, account),
+    unlockAccount: (account) => unlockAccount(admin, account),
+    accountExists: async (account) => (await existingHosts(admin, account)).length > 0,
+    accountIsShared: (account, database) => accountIsShared(admin, account, database),
+    planFence: (account, database) => planFence(admin, account, database),
+    raiseFence: (fence) => raiseFence(admin, fence),
+    lowerFence: (fence) => lowerFence(admin, fence),
+    importDump: (dumpPath, database, user, password, operation) =>
+      importDump(context, { dumpPath, database, user, password, operation }),
+    enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
+    proveLogin: (login) => proveLogin(admin, address, login),
+    close: () => admin.close(),
+  };
+}

@@ -1,0 +1,108 @@
+import { type IncomingMessage, request } from 'node:http';
+import { KedgeError } from '../../contract/errors';
+import type { Listen } from '../../contract/target';
+import { contentMarkOf } from './content-mark';
+import type { ProbeAnswer } from './web-server';
+
+const TIME_LIMIT_MS = 10_000;
+const MAXIMUM_BODY_BYTES = 256 * 1024;
+
+export interface Question {
+  readonly server: string;
+  readonly listen: Listen;
+  /** The site's URI, as a visitor's Host header names it. */
+  readonly uri: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export interface Answer extends ProbeAnswer {
+  /** At most the first 256 KiB. */
+  readonly body: Buffer;
+}
+
+/**
+ * One GET on a connection of its own; redirects are not followed. Ends after 10 s.
+ * @throws KedgeError ProbeFailed when no whole answer comes, with the network's error as cause; the signal's reason
+ */
+export async function ask(question: Question): Promise<Answer> {
+  const { server, listen, uri, path, signal } = question;
+  signal.throwIfAborted();
+  const timeLimit = AbortSignal.timeout(TIME_LIMIT_MS);
+  try {
+    const response = await send(question, AbortSignal.any([signal, timeLimit]));
+    const body = await beginningOf(response);
+    const status = response.statusCode ?? 0;
+    return {
+      status,
+      retryAfter: response.headers['retry-after'] ?? null,
+      mark: contentMarkOf(status, response.headers['content-type'], body),
+      body,
+    };
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    const why = timeLimit.aborted ? `no answer within ${TIME_LIMIT_MS / 1000} s` : messageOf(cause);
+    throw new KedgeError(
+      'ProbeFailed',
+      `${server} does not answer for ${uri}${path} on ${listen.address}:${listen.port}: ${why}`,
+      { site: uri, server, cause },
+    );
+  }
+}
+
+/** True when nothing listened at all. */
+export function nobodyListened(error: unknown): boolean {
+  return error instanceof Error && isRefusal(error.cause);
+}
+
+function send({ listen, uri, path, headers }: Question, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      host: reachable(listen.address),
+      port: listen.port,
+      path: path.replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent),
+      headers: {
+        host: listen.port === 80 ? uri : `${uri}:${listen.port}`,
+        'user-agent': 'Kedge',
+        accept: 'text/html,*/*;q=0.5',
+        'accept-encoding': 'identity',
+        connection: 'close',
+        ...headers,
+      },
+      agent: false,
+      signal,
+    });
+    outgoing.once('response', resolve);
+    outgoing.once('error', reject);
+    outgoing.end();
+  });
+}
+
+async function beginningOf(response: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    chunks.push(chunk);
+    bytes += chunk.length;
+    // Leaving the loop ends the connection.
+    if (bytes >= MAXIMUM_BODY_BYTES) break;
+  }
+  return Buffer.concat(chunks).subarray(0, MAXIMUM_BODY_BYTES);
+}
+
+/** Where a listener on all addresses is reached. */
+function reachable(address: string): string {
+  const bare = address.replace(/^\[(.*)\]$/, '$1');
+  if (bare === '*' || bare === '0.0.0.0') return '127.0.0.1';
+  return bare === '::' ? '::1' : bare;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,299 @@
+import { readFile, readdir, stat } from 'node:fs/promises';
+import fc from 'fast-check';
+import { rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
+import { phpSettings } from '../../../../src/core/sites/settings-formats/php';
+import type { SettingsFile } from '../../../../src/core/sites/settings-formats/settings-format';
+import { type Fixture, makeSite, testOperation } from '../site-fixture';
+
+const php = phpSettings();
+/** What the settings are given: everything that PHP could misread. */
+const NEW = `n'e"w\\ $x {$y} \\n ü`;
+const SINGLE = String.raw`'n\'e"w\\ $x {$y} \\n ü'`;
+const DOUBLE = String.raw`"n'e\"w\\ \$x {\$y} \\n ü"`;
+
+interface Case {
+  /** Literals that are to change stand in ⟦ ⟧, or in ⟪ ⟫ when their quotes are to become single ones. */
+  readonly source: string;
+  readonly name?: string;
+  readonly old?: string;
+  readonly latin1?: boolean;
+}
+
+const ACCEPTED: Record<string, Case> = {
+  'single quotes': { source: `<?php define('PASS', ⟦'old'⟧);` },
+  'double quotes': { source: `<?php define("PASS", ⟦"old"⟧);` },
+  'spaces as in WordPress': { source: `<?php\ndefine( 'PASS', ⟦'old'⟧ );\n` },
+  'no space at all': { source: `<?php define('PASS',⟦'old'⟧);` },
+  'several lines': { source: `<?php define(\n  'PASS'\n  ,\n  ⟦'old'⟧\n);` },
+  'another case': { source: `<?php DEFINE('PASS', ⟦'old'⟧);` },
+  'fully qualified': { source: `<?php \\define('PASS', ⟦'old'⟧);` },
+  'third argument': { source: `<?php define('PASS', ⟦'old'⟧, false);` },
+  'trailing comma': { source: `<?php define('PASS', ⟦'old'⟧,);` },
+  'escaped quote in the old value': { source: `<?php define('PASS', ⟦'o\\'ld'⟧);`, old: "o'ld" },
+  'escapes in double quotes': { source: `<?php define('PASS', ⟦"o\\x6cd\\$"⟧);`, old: 'old$' },
+  'empty value': { source: `<?php define('PASS', ⟦''⟧);`, old: '' },
+  'a number': { source: `<?php define('PASS', ⟪123⟫);`, old: '123' },
+  'binary prefix': { source: `<?php define('PASS', ⟦b'old'⟧);` },
+  'value that looks like code': { source: `<?php define('PASS', ⟦'); define("x'⟧);`, old: '); define("x' },
+  'old value holds a comment': { source: `<?php define('PASS', ⟦'/* old // # '⟧);`, old: '/* old // # ' },
+  'comments with define(': {
+    source: `<?php\n// define('PASS', 'not me');\n# define('PASS', 'nor me');\n/* define('PASS', 'nor me'); */\n/** define('PASS', 'x') */\ndefine('PASS', ⟦'old'⟧); // define('PASS', 'not me')\n`,
+  },
+  'comments between the tokens': { source: `<?php define(/* ( */ 'PASS' /* , */, // )\n ⟦'old'⟧ # ;\n);` },
+  'text with define(': { source: `<?php $help = "define('PASS', 'not me')"; define('PASS', ⟦'old'⟧);` },
+  'text outside PHP with define(': {
+    source: `<?php define('PASS', ⟦'old'⟧); ?>\ndefine('PASS', 'not me');\n<?php $x = 1;`,
+  },
+  'heredoc with define(': { source: `<?php $h = <<<E\ndefine('PASS', 'not me');\nE;\ndefine('PASS', ⟦'old'⟧);` },
+  'several in one line': { source: `<?php define('A','1');define('PASS',⟦'old'⟧);define('B','2');` },
+  CRLF: { source: `<?php\r\n// comment\r\ndefine('PASS', ⟦'old'⟧);\r\n\r\n` },
+  'old Mac line ends': { source: `<?php\r define('PASS', ⟦'old'⟧);\r` },
+  'byte order mark': { source: `\ufeff<?php define('PASS', ⟦'old'⟧);` },
+  'no newline at the end, closing tag': { source: `<?php define('PASS', ⟦'old'⟧) ?>` },
+  'UTF-8 around it': { source: `<?php // Größe 📦\ndefine('PASS', ⟦'ölд'⟧); // 日本`, old: 'ölд' },
+  'Latin-1 around it': {
+    source: `<?php // Gr\u00f6\u00dfe \u00e9\ndefine('PASS', ⟦'old'⟧); $x = '\u00e4';`,
+    latin1: true,
+  },
+  'guarded by defined()': { source: `<?php if (!defined('PASS')) { define('PASS', ⟦'old'⟧); }` },
+  'guarded, short form': { source: `<?php defined('PASS') || define('PASS', ⟦'old'⟧);` },
+  'guarded, word form': { source: `<?php defined('PASS') or define('PASS', ⟦'old'⟧);` },
+  silenced: { source: `<?php @define('PASS', ⟦'old'⟧);` },
+  'set twice: the first wins': { source: `<?php define('PASS', ⟦'old'⟧); @define('PASS', ⟦'later'⟧);` },
+  'either branch': { source: `<?php if (false) { define('PASS', ⟦'x'⟧); } else { define('PASS', ⟦"old"⟧); }` },
+  'alternative syntax': { source: `<?php if (true): define('PASS', ⟦'old'⟧); endif;` },
+  'inside a function that is called': { source: `<?php function f() { define('PASS', ⟦'old'⟧); } f();` },
+  'a method of that name beside it': {
+    source: `<?php class A { static function define($a, $b) {} } A::define('PASS', 'not me'); (new A)->define('PASS', 'not me'); define('PASS', ⟦'old'⟧);`,
+  },
+  const: { source: `<?php const PASS = ⟦'old'⟧;` },
+  'const, double quotes': { source: `<?php const PASS = ⟦"old"⟧;` },
+  'const, several': { source: `<?php const A = 'x', PASS = ⟦'old'⟧, B = 'PASS';` },
+  'namespaced const': { source: `<?php namespace App; const PASS = ⟦'old'⟧;`, name: 'App\\PASS' },
+  'namespaced define': { source: `<?php define('App\\PASS', ⟦'old'⟧);`, name: 'App\\PASS' },
+  'namespaced define, escaped': { source: `<?php define("App\\\\PASS", ⟦"old"⟧);`, name: 'App\\PASS' },
+  'define inside a namespace': { source: `<?php namespace App; define('PASS', ⟦'old'⟧);` },
+  'class constant': { source: `<?php class Config { const USER = 'PASS', PASS = ⟦'old'⟧; }`, name: 'Config::PASS' },
+  'strict types': { source: `<?php declare(strict_types=1); define('PASS', ⟦'old'⟧);` },
+  'prints and returns': { source: `<?php echo str_repeat('x', 1000); define('PASS', ⟦'old'⟧); return ['x'];` },
+  'warnings and notices': { source: `<?php echo $nothing; define('PASS', ⟦'old'⟧); trigger_error('hm');` },
+  'site folder at its place': {
+    source: `<?php if (basename(__DIR__) === 'site' && __FILE__ === __DIR__ . '/settings.php') define('PASS', ⟦'old'⟧);`,
+  },
+  'the host name of the site': {
+    source: `<?php if ($_SERVER['HTTP_HOST'] === 'shop.example') define('PASS', ⟦'old'⟧);`,
+  },
+  'a constant of an extension': { source: `<?php define('FLAGS', MYSQLI_CLIENT_SSL); define('PASS', ⟦'old'⟧);` },
+
+  variable: { source: `<?php $pass = ⟦'old'⟧;`, name: '$pass' },
+  'variable, double quotes': { source: `<?php $pass=⟦"old"⟧;`, name: '$pass' },
+  'variable, last statement': { source: `<?php $pass = ⟦'old'⟧ ?>`, name: '$pass' },
+  'variable set twice: the last wins': { source: `<?php $pass = ⟦'x'⟧; $pass = ⟦"old"⟧;`, name: '$pass' },
+  'variable after if': { source: `<?php if (true) $pass = ⟦'old'⟧; else $pass = ⟦'x'⟧;`, name: '$pass' },
+  'variable with a default': { source: `<?php $pass ??= ⟦'old'⟧;`, name: '$pass' },
+  'variables of others': {
+    source: `<?php $passed = 'old'; class A { public $pass = 'x'; public static $other = 'y'; } function f($pass = 'x') { $pass = 'y'; return "{$pass}"; } $g = function () { $pass = 'z'; }; $pass = ⟦'old'⟧; f();`,
+    name: '$pass',
+  },
+  'key of an array': { source: `<?php $db['user'] = 'u'; $db['pass'] = ⟦'old'⟧;`, name: "$db['pass']" },
+  'key in double quotes': { source: `<?php $db["pass"] = ⟦'old'⟧;`, name: "$db['pass']" },
+  'key of a key': { source: `<?php $db['a']['pass'] = 'x'; $db['b']['pass'] = ⟦'old'⟧;`, name: "$db['b']['pass']" },
+  'array literal': {
+    source: `<?php $db = ['user' => 'pass', 'pass' => ⟦'old'⟧, 'x' => ['pass' => 'no']];`,
+    name: "$db['pass']",
+  },
+  'array(…), nested': {
+    source: `<?php $db = array('a' => array('pass' => 'no'), 'b' => array('user' => f(['pass' => 'no']), 'pass' => ⟦"old"⟧)); function f($x) { return $x; }`,
+    name: "$db['b']['pass']",
+  },
+  'array literal under a key': { source: `<?php $db['b'] = ['pass' => ⟦'old'⟧];`, name: "$db['b']['pass']" },
+  'array literal, then the key': {
+    source: `<?php $db = ['user' => 'u']; $db['pass'] = ⟦'old'⟧;`,
+    name: "$db['pass']",
+  },
+};
+
+const REFUSED: Record<string, { source: string; name?: string; message: RegExp }> = {
+  environment: { source: `<?php\n\ndefine('PASS', getenv('X') ?: 'old');`, message: /compute PASS in line 3/ },
+  concatenation: { source: `<?php define('PASS', 'o' . 'ld');`, message: /compute PASS in line 1/ },
+  'concatenation at the end of a const': {
+    source: `<?php const PASS = 'old' . '';`,
+    message: /compute PASS in line 1/,
+  },
+  interpolation: { source: `<?php $x = 'ld'; define('PASS', "o$x");`, message: /compute PASS in line 1/ },
+  heredoc: { source: `<?php define('PASS', <<<E\nold\nE\n);`, message: /compute PASS in line 1/ },
+  nowdoc: { source: `<?php $pass = <<<'E'\nold\nE;`, name: '$pass', message: /compute \$pass in line 1/ },
+  'another constant': { source: `<?php define('X', 'old'); define('PASS', X);`, message: /compute PASS in line 1/ },
+  'literal in one branch only': {
+    source: `<?php if (getenv('X')) define('PASS', getenv('X'));\nelse define('PASS', 'old');`,
+    message: /compute PASS in line 1/,
+  },
+  'a name that is computed': {
+    source: `<?php foreach (['PASS' => 'old'] as $k => $v) define($k, $v);`,
+    message: /do not set PASS themselves/,
+  },
+  'set by an included file': { source: `<?php require __DIR__ . '/other.php';`, message: /do not set PASS themselves/ },
+  'another place wins': {
+    source: `<?php require __DIR__ . '/other.php'; @define('PASS', 'x');`,
+    message: /do not evaluate to what was written for PASS/,
+  },
+  'variable that is appended to': {
+    source: `<?php $pass = 'o'; $pass .= 'ld';`,
+    name: '$pass',
+    message: /compute \$pass/,
+  },
+  'variable overwritten later': {
+    source: `<?php $pass = 'x'; extract(['pass' => 'old']);`,
+    name: '$pass',
+    message: /do not evaluate to what was written for \$pass/,
+  },
+  'two variables at once': {
+    source: `<?php $other = $pass = 'old';`,
+    name: '$pass',
+    message: /do not set \$pass themselves/,
+  },
+  'a list of values': { source: `<?php [$user, $pass] = ['u', 'old'];`, name: '$pass', message: /do not set \$pass/ },
+  'the file looks at itself': {
+    source: `<?php define('PASS', 'old'); if (md5_file(__FILE__) !== 'x' && PASS !== 'old') exit;`,
+    message: /exit or die/,
+  },
+};
+
+describe('settings as PHP', () => {
+  let site: Fixture;
+  let file: SettingsFile;
+  beforeAll(async () => {
+    site = await makeSite();
+    file = { folder: site.folder, path: 'settings.php' };
+    await site.write('other.php', `<?php define('PASS', 'old');`);
+  });
+  afterAll(() => site.remove());
+
+  const rewrite = (name: string, value: string): Promise<void> =>
+    rewriteSettings(file, php, new Map([[name, value]]), testOperation());
+
+  test.each(Object.entries(ACCEPTED))('rewrites: %s', async (_, { source, name = 'PASS', old = 'old', latin1 }) => {
+    const bytes = (text: string): Buffer => Buffer.from(text, latin1 ? 'latin1' : 'utf8');
+    const value = latin1 ? "n'ew" : NEW;
+    const before = bytes(source.replace(/[⟦⟧⟪⟫]/g, ''));
+    const after = bytes(
+      source.replace(/⟦b?(['"])[^⟧]*⟧|⟪[^⟫]*⟫/g, (_whole, quote: string | undefined) =>
+        latin1 ? `'n\\'ew'` : quote === '"' ? DOUBLE : SINGLE,
+      ),
+    );
+    const path = await site.write('settings.php', before);
+    expect(await php.evaluate(file, [name], testOperation())).toEqual(new Map([[name, old]]));
+    await rewrite(name, value);
+    expect((await readFile(path)).toString('latin1')).toBe(after.toString('latin1'));
+  });
+
+  test.each(Object.entries(REFUSED))('refuses: %s', async (_, { source, name = 'PASS', message }) => {
+    const path = await site.write('settings.php', source);
+    await expect(rewrite(name, 'other')).rejects.toMatchObject({
+      code: 'SettingsInvalid',
+      message: expect.stringMatching(message),
+    });
+    expect(await readFile(path, 'utf8')).toBe(source);
+    expect(await readdir(site.folder.path)).toEqual(['other.php', 'settings.php']);
+  });
+
+  test('a value that is computed and right already is no reason to refuse', async () => {
+    const source = `<?php define('HOST', 'local' . 'host'); define('PASS', 'old');`;
+    const path = await site.write('settings.php', source);
+    await rewriteSettings(
+      file,
+      php,
+      new Map([
+        ['HOST', 'localhost'],
+        ['PASS', 'new'],
+      ]),
+      testOperation(),
+    );
+    expect(await readFile(path, 'utf8')).toBe(source.replace("'old'", "'new'"));
+  });
+
+  test('asked again, nothing is written', async () => {
+    const path = await site.write('settings.php', `<?php define('PASS', 'old');`);
+    await rewrite('PASS', 'new');
+    const { ino, mtimeNs } = await stat(path, { bigint: true });
+    await rewrite('PASS', 'new');
+    expect(await stat(path, { bigint: true })).toMatchObject({ ino, mtimeNs });
+  });
+
+  test('a name that is not set is missing from what is read', async () => {
+    await site.write('settings.php', '<?php $a = null;');
+    expect(await php.evaluate(file, ['PASS', '$pass', "$a['b']"], testOperation())).toEqual(new Map());
+  });
+
+  test.each([
+    ['an array', `<?php define('PASS', ['old']);`, /set PASS to no text \(array\)/],
+    ['true', `<?php define('PASS', true);`, /set PASS to no text \(boolean\)/],
+    ['Latin-1', Buffer.from(`<?php define('PASS', 'caf\xe9');`, 'latin1'), /set PASS to text that is not UTF-8/],
+  ])('a value that is no text is refused: %s', async (_, source, message) => {
+    await site.write('settings.php', source);
+    await expect(php.evaluate(file, ['PASS'], testOperation())).rejects.toMatchObject({
+      code: 'SettingsInvalid',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test('a Latin-1 password is replaced by one that is UTF-8 in a file that stays Latin-1', async () => {
+    const source = Buffer.from(`<?php $name = '\xe9'; $db = ['pass' => 'old']; // \xfc`, 'latin1');
+    const path = await site.write('settings.php', source);
+    await rewrite("$db['pass']", 'é');
+    const expected = source.toString('latin1').replace("'old'", `'${Buffer.from('é').toString('latin1')}'`);
+    expect(await readFile(path, 'latin1')).toBe(expected);
+  });
+
+  test.each(['1PASS', '$a-b', '$a[b]', "$a['b'", 'A B', '', "$a['b']; x"])('no name in PHP: %s', async (name) => {
+    await site.write('settings.php', '<?php ');
+    await expect(php.evaluate(file, [name], testOperation())).rejects.toMatchObject({ code: 'ConfigurationInvalid' });
+  });
+
+  test('whatever is asked is what it evaluates to, and only the literal differs', async () => {
+    const noise = fc.constantFrom(
+      `// define('PASS', 'no');\n`,
+      `/* $pass = 'no'; */`,
+      `# '\n`,
+      `$other = "it's {$_SERVER['HTTP_HOST']}";\n`,
+      `define('OTHER_PASS', 'no');\r\n`,
+      `$text = <<<'E'\ndefine('PASS', 'no');\nE;\n`,
+      `if (defined('X')) { $y = 'PASS'; }\n`,
+      `?>\n\xff\xfe define('PASS', 'no');\n<?php\n`,
+      `\t\n`,
+    );
+    const setting = fc.constantFrom<[string, string, string, string]>(
+      ['PASS', `define('PASS', `, "'", `);\n`],
+      ['PASS', `define( "PASS" , `, '"', ` ) ;`],
+      ['PASS', `const PASS = `, "'", `;\n`],
+      ['$pass', `$pass = `, '"', `;\n`],
+      ["$db['x']", `$db = array('y' => 1, "x" => `, "'", `, 'z' => 2);\n`],
+    );
+    const value = fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 40 }),
+      fc.string({
+        unit: fc.constantFrom("'", '"', '\\', '$', '{', '}', '\n', '\r', '?', '>', 'n', '0', 'x', '\0'),
+        maxLength: 20,
+      }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(noise),
+        setting,
+        fc.array(noise),
+        value,
+        async (head, [name, open, quote, close], tail, asked) => {
+          const before = `<?php\n${head.join('')}${open}`;
+          const after = `${close}${tail.join('')}`;
+          const path = await site.write('settings.php', Buffer.from(`${before}${quote}old${quote}${after}`, 'latin1'));
+          await rewrite(name, asked);
+          expect(await php.evaluate(file, [name], testOperation())).toEqual(new Map([[name, asked]]));
+          const content = await readFile(path, 'latin1');
+          expect(content.startsWith(before + quote)).toBe(true);
+          expect(content.endsWith(quote + after)).toBe(true);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+});

@@ -1,0 +1,80 @@
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Owner, SettingsFormat, SiteLocation } from '../../../src/contract/target';
+import { createLocalHost } from '../../../src/core/hosts/local-host';
+import type { Operation } from '../../../src/core/operation';
+import type { SiteFolder } from '../../../src/core/sites/site-kind';
+
+/** The account the sites of these tests run as: as root another one than ours, else our own. */
+export async function testOwner(): Promise<Owner> {
+  const uid = process.getuid?.() ?? 0;
+  if (uid !== 0) return { user: String(uid), uid, gid: process.getgid?.() ?? 0 };
+  return createLocalHost({ name: 'here' }).lookUpOwner('www-data');
+}
+
+export interface Fixture {
+  /** Folder of this fixture, for what lies outside the site. */
+  readonly base: string;
+  readonly folder: SiteFolder;
+  /** Writes a file of the site, as the owner's. */
+  write(path: string, content: string | Buffer, mode?: number): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** A site in a fresh folder. `liveAt`: the path the site knows itself by, when it is staged. */
+export async function makeSite(
+  options: { kind?: SiteLocation['kind']; settings?: SettingsFormat; liveAt?: string } = {},
+): Promise<Fixture> {
+  const base = await mkdtemp('/var/tmp/kedge-sites-');
+  await chmod(base, 0o755);
+  const owner = await testOwner();
+  const path = join(base, 'site');
+  await mkdir(path);
+  await chown(path, owner.uid, owner.gid);
+  const site: SiteLocation = {
+    uri: 'shop.example',
+    aliases: [],
+    kind: options.kind ?? 'wordpress',
+    root: options.liveAt ?? path,
+    owner,
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
+    phpSocket: '/run/php.sock',
+    vhost: 'none',
+    healthPath: '/',
+    exclude: [],
+  };
+  return {
+    base,
+    folder: { host: createLocalHost({ name: 'here' }), path, site },
+    async write(name, content, mode = 0o640) {
+      const file = join(path, name);
+      if (dirname(file) !== path) {
+        await mkdir(dirname(file), { recursive: true });
+        await chown(dirname(file), owner.uid, owner.gid);
+      }
+      await writeFile(file, content);
+      await chown(file, owner.uid, owner.gid);
+      await chmod(file, mode);
+      return file;
+    },
+    remove: () => rm(base, { recursive: true, force: true }),
+  };
+}
+
+export interface RecordedOperation extends Operation {
+  readonly warnings: string[];
+  readonly messages: string[];
+}
+
+export function testOperation(signal: AbortSignal = new AbortController().signal): RecordedOperation {
+  const warnings: string[] = [];
+  const messages: string[] = [];
+  return {
+    signal,
+    mark: `test-${process.pid}/sites`,
+    warnings,
+    messages,
+    progress: () => undefined,
+    log: { info: (message) => messages.push(message), warn: (message) => warnings.push(message) },
+  };
+}
