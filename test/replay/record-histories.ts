@@ -1,0 +1,48 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { FakeActivities } from '../helpers/fake-activities';
+import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+
+/**
+ * Records the histories the replay test holds later workflow code against, with fake activities. Run it when a workflow
+ * is added; a history that exists stays as it is, for runs of it may still be open somewhere.
+ */
+async function record(): Promise<void> {
+  const environment = await startWorkflowEnvironment();
+  const site = 'example.com';
+  const restore = { site, backup: 'example.com-20261124.031502' };
+  const runs: [string, string, object, FakeActivities][] = [
+    ['backup', 'backup', { site }, new FakeActivities()],
+    ['backup-quiesced', 'backup', { site, quiesce: true }, new FakeActivities()],
+    ['restore', 'restore', restore, new FakeActivities()],
+    ['restore-undone', 'restore', restore, new FakeActivities().set('importDatabase', { fails: 'ImportFailed' })],
+    ['verify', 'verify', { site }, new FakeActivities()],
+  ];
+  try {
+    for (const [name, type, input, fake] of runs) {
+      const history = await withWorker(environment, fake.implementation(), async () => {
+        const handle = await environment.client.workflow.start(type, {
+          workflowId: `site/${site}`,
+          taskQueue: TASK_QUEUE,
+          args: [input],
+        });
+        await handle.result().catch(() => undefined);
+        return handle.fetchHistory();
+      });
+      const path = join(__dirname, 'histories', `${name}.json`);
+      writeFileSync(path, `${withoutMachine(historyToJSON(history))}\n`, { flag: 'wx' });
+    }
+  } finally {
+    await environment.teardown();
+  }
+}
+
+/** Names of processes and places in stack traces say nothing about the workflow. */
+function withoutMachine(history: string): string {
+  return JSON.stringify(JSON.parse(history), (key, value: unknown) =>
+    key === 'identity' ? 'recorder' : key === 'stackTrace' ? '' : value,
+  );
+}
+
+void record();

@@ -1,0 +1,44 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { z } from 'zod';
+import { WORKFLOW_BUNDLE } from '../helpers/workflow-environment';
+
+const FOLDER = join(__dirname, 'histories');
+const historySchema = z.looseObject({ events: z.array(z.looseObject({ eventType: z.string() })) });
+
+beforeAll(() => {
+  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'off' } } });
+});
+
+const workflowBundle = { code: readFileSync(WORKFLOW_BUNDLE, 'utf8') };
+
+function historyOf(name: string) {
+  return historySchema.parse(JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8')));
+}
+
+const NAMES = readdirSync(FOLDER).map((file) => file.replace(/\.json$/, ''));
+
+describe('stored histories', () => {
+  it.each(NAMES)('%s replays with the workflow code of today', async (name) => {
+    await Worker.runReplayHistory({ workflowBundle }, historyOf(name), 'site/example.com');
+  });
+
+  it.each(['backup', 'restore', 'restore-undone'])('the history of %s is among them', (name) => {
+    expect(NAMES).toContain(name);
+  });
+
+  it('a history whose steps came in another order is found', async () => {
+    const text = JSON.stringify(historyOf('restore'));
+    const swapped = text
+      .replaceAll('"createDatabase"', '"×"')
+      .replaceAll('"deploy"', '"createDatabase"')
+      .replaceAll('"×"', '"deploy"');
+    expect(swapped).not.toBe(text);
+    await expect(
+      Worker.runReplayHistory({ workflowBundle }, historySchema.parse(JSON.parse(swapped)), 'site/example.com'),
+    ).rejects.toMatchObject({
+      name: 'DeterminismViolationError',
+    });
+  });
+});
