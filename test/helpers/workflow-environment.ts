@@ -38,6 +38,7 @@ export async function withWorker<T>(
     maxHeartbeatThrottleInterval: '100 milliseconds',
     defaultHeartbeatThrottleInterval: '100 milliseconds',
     shutdownGraceTime: '2 seconds',
+    identity: 'test',
   });
   return worker.runUntil(work);
 }
