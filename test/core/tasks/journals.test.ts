@@ -1,0 +1,139 @@
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLocalHost } from '../../../src/core/hosts/local-host';
+import { Journals, type NewTask } from '../../../src/core/tasks/journals';
+
+let folder: string;
+let journals: Journals;
+const secrets: string[] = [];
+const newJournals = (): Journals =>
+  new Journals(join(folder, 'tasks'), join(folder, 'open'), createLocalHost({ name: 'master' }), (secret) =>
+    secrets.push(secret),
+  );
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kedge-journals-'));
+  secrets.length = 0;
+  journals = newJournals();
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const task = (changes: Partial<NewTask> = {}): NewTask => ({
+  task: 'example.com-20261124.031502-restore',
+  site: 'example.com',
+  type: 'restore',
+  who: 'anna',
+  description: null,
+  requestKey: null,
+  workflowId: 'site/example.com',
+  runId: 'run-1',
+  epoch: 0,
+  ...changes,
+});
+const id = task().task;
+const done = { status: 'done' as const, ended: '2026-11-24T03:20:00.000Z', code: null, message: null, warnings: [] };
+
+describe('journals', () => {
+  it('begins once: a repeated attempt of the same run finds its own', async () => {
+    const first = await journals.begin(task());
+    expect(first.token).toMatch(/^[a-z0-9]{10}$/);
+    expect(await journals.begin(task())).toEqual(first);
+    expect((await stat(join(folder, 'tasks', `${id}.json`))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'tasks'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('another run is told that the task was reset', async () => {
+    await journals.begin(task());
+    await expect(journals.begin(task({ runId: 'run-2' }))).rejects.toMatchObject({ code: 'TaskWasReset' });
+    await expect(journals.record(id, 'run-2', { step: 'deploy' })).rejects.toMatchObject({ code: 'TaskWasReset' });
+    expect((await journals.get(id)).step).toBeNull();
+  });
+
+  it('a forward step can write no more once undo has begun; undo can', async () => {
+    await journals.begin(task());
+    await journals.recordUndo(id, { undoing: true });
+    await expect(journals.record(id, 'run-1', { staging: '/srv/.kedge/x' })).rejects.toMatchObject({
+      code: 'TaskSuperseded',
+    });
+    expect(await journals.recordUndo(id, { step: 'x' })).toMatchObject({ undoing: true, step: 'x', staging: null });
+  });
+
+  it('a closed task refuses forward steps and keeps its outcome', async () => {
+    await journals.begin(task());
+    await journals.close(id, done);
+    await journals.close(id, { ...done, status: 'failed' });
+    expect((await journals.get(id)).outcome?.status).toBe('done');
+    await expect(journals.record(id, 'run-1', {})).rejects.toMatchObject({ code: 'TaskWasReset' });
+  });
+
+  it('changes made side by side are all kept', async () => {
+    await journals.begin(task());
+    await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        journals.record(id, 'run-1', (journal) => ({ step: `${journal.step ?? ''}${index},` })),
+      ),
+    );
+    const steps = (await journals.get(id)).step?.split(',').filter(Boolean).map(Number);
+    expect(steps?.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, index) => index));
+  });
+
+  it('finds open tasks, of a site whose name begins like another too', async () => {
+    await journals.begin(task());
+    await journals.begin(
+      task({ task: 'example.com-shop-20261124.031502-backup', site: 'example.com-shop', type: 'backup' }),
+    );
+    expect((await journals.open('example.com')).map((journal) => journal.task)).toEqual([id]);
+    expect(await newJournals().open()).toHaveLength(2);
+    await journals.close(id, done);
+    expect(await journals.open('example.com')).toEqual([]);
+  });
+
+  it('a crash between marker and journal leaves nothing', async () => {
+    await journals.begin(task());
+    await writeFile(join(folder, 'open', 'example.com-20261124.000000-backup'), '');
+    expect(await journals.open('example.com')).toHaveLength(1);
+    expect(await readdir(join(folder, 'open'))).toEqual([id]);
+  });
+
+  it('a crash in mid-write leaves the journal as it was', async () => {
+    await journals.begin(task());
+    const before = await readFile(join(folder, 'tasks', `${id}.json`), 'utf8');
+    await writeFile(join(folder, 'tasks', `.${id}.json.abc.tmp`), before.slice(0, 20));
+    expect((await newJournals().get(id)).task).toBe(id);
+    expect(await journals.all()).toEqual([id]);
+  });
+
+  it.each(['', '{', '{}', '[]', '{"version":2}'])(
+    'a journal that holds %j is an error that names the file',
+    async (content) => {
+      await journals.begin(task());
+      await writeFile(join(folder, 'tasks', `${id}.json`), content);
+      await expect(journals.get(id)).rejects.toMatchObject({
+        code: 'StateInvalid',
+        message: expect.stringContaining(`${id}.json`) as unknown,
+      });
+    },
+  );
+
+  it.each(['../x', '', '/etc/passwd', 'a/b', '.hidden', 'a\0b'])('%j is no task', async (name) => {
+    await expect(journals.get(name)).rejects.toMatchObject({ code: 'TaskUnknown' });
+  });
+
+  it('tells the redactor of the passwords it holds', async () => {
+    await journals.begin(task());
+    const database = {
+      database: 'd',
+      account: { user: 'u', hosts: ['localhost'] },
+      password: 'old-secret',
+      address: 'localhost',
+      madeByKedge: false,
+    };
+    await journals.record(id, 'run-1', { before: database });
+    secrets.length = 0;
+    await newJournals().get(id);
+    expect(secrets).toEqual(['old-secret']);
+  });
+});

@@ -1,0 +1,64 @@
+import { appendFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redactor } from '../../../src/core/secrets/redaction';
+import { TaskLogs } from '../../../src/core/tasks/task-log';
+
+let folder: string;
+let logs: TaskLogs;
+const redactor = new Redactor();
+redactor.register('canary-secret');
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kedge-log-'));
+  logs = new TaskLogs(join(folder, 'tasks'), (value) => redactor.value(value));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const task = 'example.com-20261124.031502-backup';
+
+describe('task log', () => {
+  it('writes a line each, in order, for its owner alone, and collects warnings', async () => {
+    const log = logs.of(task, 'tarball', 2);
+    log.info('began', { bytes: 3 });
+    log.warn('a file changed');
+    log.error('no');
+    await log.settled();
+    const { lines, next } = await logs.read(task);
+    expect(lines.map(({ level, step, message }) => [level, step, message])).toEqual([
+      ['info', 'tarball', 'began'],
+      ['warning', 'tarball', 'a file changed'],
+      ['error', 'tarball', 'no'],
+    ]);
+    expect(lines[0]).toMatchObject({ attempt: 2, bytes: 3 });
+    expect(log.warnings).toEqual(['a file changed']);
+    expect((await stat(join(folder, 'tasks', `${task}.ndjson`))).mode & 0o777).toBe(0o600);
+    expect(await logs.read(task, next)).toEqual({ lines: [], next });
+  });
+
+  it('redacts messages, fields and warnings', async () => {
+    const log = logs.of(task, 'verify', 1);
+    log.warn('password canary-secret refused', { argv: ['--password=canary-secret'] });
+    await log.settled();
+    expect(await readFile(join(folder, 'tasks', `${task}.ndjson`), 'utf8')).not.toContain('canary-secret');
+    expect(log.warnings).toEqual(['password [redacted] refused']);
+  });
+
+  it('leaves a line that is not yet whole for the next read, and passes over a torn one', async () => {
+    const log = logs.of(task, 'deploy', 1);
+    log.info('one');
+    await log.settled();
+    const path = join(folder, 'tasks', `${task}.ndjson`);
+    await appendFile(path, '{"time":"t","level":"info","step":"deploy","mess');
+    const first = await logs.read(task);
+    expect(first.lines).toHaveLength(1);
+    await appendFile(path, '\n{"time":"t","level":"info","step":"deploy","message":"two"}\n');
+    expect((await logs.read(task, first.next)).lines.map((line) => line.message)).toEqual(['two']);
+  });
+
+  it('a task without a log has no lines', async () => {
+    expect(await logs.read(task)).toEqual({ lines: [], next: 0 });
+  });
+});
