@@ -126,6 +126,7 @@ export async function startMariadb({ folder, runAs, options = [] }: PrivateMaria
           '--batch',
           '--skip-column-names',
           '--binary-mode',
+          '--comments',
           '--default-character-set=utf8mb4',
         ],
         { maxBuffer: 64 * 1024 * 1024 },

@@ -37,6 +37,8 @@ export interface Inspection {
   readonly dump: DumpInspection | null;
   /** `./.kedge/backup.json`, when the archive holds one that can be read. */
   readonly record: PackedRecord | null;
+  /** Links that lead out of the site folder, the first hundred. Harmless to unpacking; nothing may pass through a link. */
+  readonly leavingLinks: readonly string[];
 }
 
 export interface DumpInspection {

@@ -69,6 +69,8 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
       // After a lost connection the client would go on in a new one, without the settings the dump began with.
       '--skip-reconnect',
       '--batch',
+      // Without it the client takes the comments out of the bodies of routines.
+      '--comments',
       '--max-allowed-packet=1G',
       '--',
       database,

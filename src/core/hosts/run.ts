@@ -201,7 +201,7 @@ async function deliver(stdout: Readable | null, output: Writable, end: (reason: 
   try {
     await pipeline(stdout, output);
   } catch (error) {
-    end(error instanceof Error ? error : new Error(String(error)));
+    end(error as Error);
   }
   return Buffer.alloc(0);
 }

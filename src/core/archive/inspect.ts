@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import { Transform, Writable } from 'node:stream';
+import { Parser, type ReadEntry } from 'tar';
+import { packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
+import { KedgeError, isKedgeError } from '../../contract/errors';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import type { Inspection } from './archive';
+import { decompressorOf, openArchive } from './compression';
+import { DumpInspector } from './dump-inspection';
+import { Judge } from './judge';
+import { DUMP_MEMBER, RECORD_MEMBER } from './layout';
+
+const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
+
+/** `Archives.inspect`; its contract is there. */
+export async function inspect(master: Host, path: string, operation: Operation): Promise<Inspection> {
+  const decompressor = await decompressorOf(path);
+  const reader = new ArchiveReader(path);
+  const { stream, digest } = await hashedFile(path, operation);
+  try {
+    await master.run({ argv: decompressor, sandbox: {}, input: stream, output: reader, operation });
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (isKedgeError(error) && error.code === 'ProgramFailed') {
+      throw new KedgeError('ArchiveInvalid', `${path} is cut short or corrupt: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+  return { ...reader.result(), ...digest() };
+}
+
+/** A file as a stream that is hashed and counted on its way. */
+export async function hashedFile(
+  path: string,
+  operation: Operation,
+): Promise<{ stream: Transform; digest: () => { bytes: number; sha256: string } }> {
+  const file = await openArchive(path);
+  const hash = createHash('sha256');
+  const totalBytes = (await file.stat()).size;
+  let bytes = 0;
+  const stream = new Transform({
+    highWaterMark: 256 * 1024,
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      operation.progress({ bytes, totalBytes });
+      done(null, chunk);
+    },
+  });
+  const source = file.createReadStream({ highWaterMark: 256 * 1024 });
+  source.on('error', (error) => stream.destroy(error));
+  stream.on('close', () => source.destroy());
+  source.pipe(stream);
+  let sha256: string | undefined;
+  return { stream, digest: () => ({ bytes, sha256: (sha256 ??= hash.digest('hex')) }) };
+}
+
+/** A tar that is read member by member: judged, counted, its dump looked through, its record kept. */
+class ArchiveReader extends Writable {
+  private readonly judge: Judge;
+  private readonly parser: Parser;
+  private dump: DumpInspector | null = null;
+  private record: PackedRecord | null = null;
+  private contentBytes = 0;
+  private failure: Error | null = null;
+  private finished = false;
+
+  constructor(private readonly path: string) {
+    super({ highWaterMark: 256 * 1024 });
+    this.judge = new Judge(path);
+    this.parser = new Parser({ strict: true, maxMetaEntrySize: 1024 * 1024 });
+    this.parser.on('entry', (entry: ReadEntry) => this.guarded(() => this.take(entry)));
+    this.parser.on('ignoredEntry', (entry: ReadEntry) =>
+      this.guarded(() => this.judge.refuseIgnored(entry.path, entry.type)),
+    );
+    this.parser.on('meta', (text: string) => this.guarded(() => this.judge.meta(text)));
+    this.parser.on('eof', () => this.judge.end());
+    this.parser.on('error', (error: unknown) => this.fail(this.invalid(error)));
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.guarded(() => {
+      const ready = this.parser.write(chunk);
+      if (this.failure) return done(this.failure);
+      if (ready) return done();
+      this.parser.once('drain', () => done(this.failure));
+    }, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.parser.once('end', () => {
+      this.finished = true;
+      done(this.failure ?? (this.judge.members === 0 ? this.invalid(new Error('it holds no members')) : null));
+    });
+    this.guarded(() => this.parser.end(), done);
+    if (this.failure && !this.finished) done(this.failure);
+  }
+
+  result(): Omit<Inspection, 'bytes' | 'sha256'> {
+    return {
+      members: this.judge.members,
+      contentBytes: this.contentBytes,
+      dump: this.dump?.result() ?? null,
+      record: this.record,
+      leavingLinks: this.judge.leavingLinks,
+    };
+  }
+
+  private take(entry: ReadEntry): void {
+    this.judge.judge({ path: entry.path, type: entry.type, linkpath: entry.linkpath, mode: entry.mode ?? 0 });
+    this.contentBytes += entry.size;
+    if (entry.path === DUMP_MEMBER) {
+      if (this.dump) throw new KedgeError('ArchiveRefused', `${this.path}: ${DUMP_MEMBER} stands in it twice`);
+      const dump = new DumpInspector();
+      this.dump = dump;
+      entry.on('data', (chunk: Buffer) => void dump.write(chunk));
+      entry.on('end', () => dump.end());
+    } else if (entry.path === RECORD_MEMBER && entry.size <= MAXIMUM_RECORD_BYTES) {
+      const chunks: Buffer[] = [];
+      entry.on('data', (chunk: Buffer) => void chunks.push(chunk));
+      entry.on('end', () => (this.record = decodeRecord(Buffer.concat(chunks).toString('utf8'))));
+    } else {
+      entry.resume();
+    }
+  }
+
+  private guarded(work: () => void, done?: (error: Error) => void): void {
+    try {
+      work();
+    } catch (error) {
+      const failure = isKedgeError(error) ? error : this.invalid(error);
+      if (done) done(failure);
+      else this.fail(failure);
+    }
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.destroy(this.failure);
+  }
+
+  private invalid(cause: unknown): KedgeError {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new KedgeError('ArchiveInvalid', `${this.path} is cut short or corrupt: ${why}`, { cause });
+  }
+}
+
+/** A record that cannot be read is none: the archive may be a foreign one. */
+function decodeRecord(text: string): PackedRecord | null {
+  try {
+    return packedRecordSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

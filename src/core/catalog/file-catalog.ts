@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type BackupRecord, backupIdSchema, backupRecordSchema } from '../../contract/backup-record';
+import { KedgeError } from '../../contract/errors';
+import { timeStamp } from '../../contract/names';
+import { siteUriSchema } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import type { Catalog, Listing, Stray } from './catalog';
+
+const ARCHIVE = /\.tar(\.(zst|gz|bz2))?$/;
+/** Archives that a running task writes; undo removes them. */
+const TEMPORARY = /^\./;
+const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
+
+/** A catalogue in `<backups>/<site>/`. */
+export function createCatalog(backupsFolder: string, master: Host): Catalog {
+  return new FileCatalog(backupsFolder, master);
+}
+
+class FileCatalog implements Catalog {
+  constructor(
+    private readonly backupsFolder: string,
+    private readonly master: Host,
+  ) {}
+
+  async folderOf(site: string): Promise<string> {
+    const folder = this.path(site);
+    await this.master.makeFolder(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  async nextId(site: string, created: Date): Promise<string> {
+    const base = `${site}-${timeStamp(created)}`;
+    const names = await this.master.list(this.path(site));
+    for (let count = 0; ; count += 1) {
+      const id = count === 0 ? base : `${base}_${count}`;
+      if (!names.some((name) => name === `${id}.json` || name.replace(ARCHIVE, '') === id)) return id;
+    }
+  }
+
+  async publish(record: BackupRecord, temporaryArchive: string): Promise<void> {
+    const archive = this.pathOf(record);
+    if (await this.master.status(temporaryArchive)) await this.master.rename(temporaryArchive, archive);
+    await this.master.writeFile(this.recordPath(record.site, record.id), `${JSON.stringify(record, null, 2)}\n`, {
+      mode: 0o600,
+    });
+  }
+
+  async list(site: string): Promise<Listing> {
+    const folder = this.path(site);
+    const names = (await this.master.list(folder)).filter((name) => !TEMPORARY.test(name));
+    const backups: BackupRecord[] = [];
+    const strays: Stray[] = [];
+    const claimed = new Set<string>();
+    for (const name of names.filter((name) => name.endsWith('.json'))) {
+      const file = join(folder, name);
+      try {
+        const record = await this.read(file, site, name.slice(0, -'.json'.length));
+        claimed.add(record.archive);
+        if (names.includes(record.archive)) backups.push(record);
+        else strays.push({ file, problem: 'record without archive' });
+      } catch (error) {
+        strays.push({ file, problem: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    for (const name of names) {
+      if (name.endsWith('.json') || claimed.has(name)) continue;
+      strays.push({
+        file: join(folder, name),
+        problem: ARCHIVE.test(name) ? 'archive without record' : 'foreign file',
+      });
+    }
+    backups.sort((a, b) => b.created.localeCompare(a.created) || b.id.localeCompare(a.id));
+    return { backups, strays };
+  }
+
+  async get(site: string, id: string): Promise<BackupRecord> {
+    const path = this.recordPath(site, id);
+    if (!(await this.master.status(path))) {
+      throw new KedgeError('BackupUnknown', `${site} has no backup ${id}`, {
+        site,
+        hint: `See \`kedge backups ${site}\`.`,
+      });
+    }
+    const record = await this.read(path, site, id);
+    if (await this.master.status(this.pathOf(record))) return record;
+    throw new KedgeError('BackupUnknown', `the archive of backup ${id} is gone: ${this.pathOf(record)}`, { site });
+  }
+
+  pathOf(record: BackupRecord): string {
+    return join(this.path(record.site), record.archive);
+  }
+
+  async delete(site: string, id: string): Promise<void> {
+    const path = this.recordPath(site, id);
+    if (!(await this.master.status(path))) return;
+    const record = await this.read(path, site, id);
+    await this.master.removeFile(path);
+    await this.master.removeFile(this.pathOf(record));
+  }
+
+  private async read(path: string, site: string, id: string): Promise<BackupRecord> {
+    const text = (await this.master.readFile(path, MAXIMUM_RECORD_BYTES)).toString('utf8');
+    const invalid = (why: string): KedgeError =>
+      new KedgeError('RecordInvalid', `record cannot be read: ${why}`, { site });
+    let document: unknown;
+    try {
+      document = JSON.parse(text);
+    } catch {
+      throw invalid('it is not JSON');
+    }
+    const decoded = backupRecordSchema.safeParse(document);
+    if (!decoded.success) throw invalid(z.prettifyError(decoded.error).replaceAll('\n', '; '));
+    const record = decoded.data;
+    if (record.id !== id || record.site !== site) throw invalid(`it is the record of ${record.id}`);
+    if (record.archive.replace(ARCHIVE, '') !== id) throw invalid(`it names the archive ${record.archive}`);
+    return record;
+  }
+
+  private path(site: string): string {
+    if (!siteUriSchema.safeParse(site).success)
+      throw new KedgeError('SiteUnknown', `${JSON.stringify(site)} is no site`);
+    return join(this.backupsFolder, site);
+  }
+
+  private recordPath(site: string, id: string): string {
+    if (!backupIdSchema.safeParse(id).success || !id.startsWith(`${site}-`)) {
+      throw new KedgeError('BackupUnknown', `${JSON.stringify(id)} is no backup of ${site}`, { site });
+    }
+    return join(this.path(site), `${id}.json`);
+  }
+}
