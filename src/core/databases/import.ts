@@ -34,7 +34,9 @@ async function checkDumpFile(path: string): Promise<number> {
     throw new KedgeError('DumpInvalid', `the dump ${path} cannot be opened`, { cause: error });
   });
   try {
-    const { size } = await file.stat();
+    const status = await file.stat();
+    if (!status.isFile()) throw new KedgeError('DumpInvalid', `the dump ${path} is no file`);
+    const { size } = status;
     const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
     await file.read(tail, 0, tail.length, size - tail.length);
     if (tail.toString('latin1').trim() === '') throw new KedgeError('DumpInvalid', `the dump ${path} is empty`);
@@ -56,10 +58,16 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     database: undefined,
     onProgress: (bytes) => operation.progress({ bytes, totalBytes }),
   });
+  const file = createReadStream(dumpPath, { highWaterMark: 256 * 1024 });
   // When the dump cannot be read any more the client must not take its end for the end of the dump.
-  const broken = new AbortController();
-  const read = pipeline(createReadStream(dumpPath, { highWaterMark: 256 * 1024 }), filter, { end: true });
-  read.catch((error: unknown) => broken.abort(error));
+  const unreadable = new AbortController();
+  file.once('error', (error) => {
+    // A client that ends early fails this stream too, by a write, and says itself why.
+    if ('syscall' in error && (error.syscall === 'read' || error.syscall === 'open')) {
+      unreadable.abort(new KedgeError('DumpInvalid', `the dump ${dumpPath} cannot be read`, { cause: error }));
+    }
+  });
+  const read = pipeline(file, filter);
   const run = runClient(context.host, context.address, {
     program,
     arguments: [
@@ -78,8 +86,10 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     user,
     password,
     input: filter,
-    operation: { ...operation, signal: AbortSignal.any([operation.signal, broken.signal]) },
+    operation: { ...operation, signal: AbortSignal.any([operation.signal, unreadable.signal]) },
   });
+  // Awaited below; it also fails when the client ends before the dump does, which the client says better.
+  read.catch(() => undefined);
   try {
     await run;
     await read;
@@ -88,7 +98,7 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     throw importFailure(error, request, context.admin.server);
   } finally {
     filter.destroy();
-    await read.catch(() => undefined);
+    file.destroy();
   }
   return filter.contents.enabledEvents;
 }
@@ -109,12 +119,11 @@ function importFailure(error: unknown, { database }: Import, server: string): un
   if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
   const { number, message } = clientError(error.message);
   const code = codeOfNumber(number);
-  if (code === 'DatabaseUnreachable' || code === 'DiskFull') {
-    return new KedgeError(code, `the import into ${database} on database server ${server} ended: ${message}`, {
-      server,
-    });
-  }
-  return new KedgeError('ImportFailed', `the dump could not be imported into ${database} on ${server}: ${message}`, {
-    server,
-  });
+  // A statement may be refused with the number of a refused login.
+  const byStatement = / at line \d+/.test(message) && code !== 'DatabaseUnreachable' && code !== 'DiskFull';
+  return new KedgeError(
+    byStatement || code === 'DatabaseRefused' ? 'ImportFailed' : code,
+    `the dump could not be imported into ${database} on database server ${server}: ${message}`,
+    { server },
+  );
 }

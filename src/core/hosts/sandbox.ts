@@ -1,4 +1,5 @@
 import { lstatSync, readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Command, Limits, Sandbox } from './host';
 import type { Owner } from '../../contract/target';
 
@@ -44,7 +45,9 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   ];
   if (!sandbox.network) argv.push('--unshare-net');
   if (!privileged) argv.push('--unshare-user');
-  argv.push(...systemFolders(), '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp');
+  argv.push(...systemFolders(), '--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp');
+  const binds = [...(sandbox.readOnly ?? []), ...(sandbox.writable ?? [])];
+  argv.push(...passableFolders(binds.map(({ from, to }) => to ?? from)));
   for (const { from, to } of sandbox.readOnly ?? []) argv.push('--ro-bind', from, to ?? from);
   for (const { from, to } of sandbox.writable ?? []) argv.push('--bind', from, to ?? from);
   if (sandbox.workingFolder !== undefined) argv.push('--chdir', sandbox.workingFolder);
@@ -62,8 +65,17 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   return argv;
 }
 
+/** Folders that bubblewrap makes on the way to a bind are closed to all but root, unless they are made before. */
+function passableFolders(paths: readonly string[]): string[] {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let folder = dirname(path); folder !== '/'; folder = dirname(folder)) folders.add(folder);
+  }
+  return [...folders].sort().flatMap((folder) => ['--perms', '0755', '--dir', folder]);
+}
+
 function systemFolders(): string[] {
-  const argv: string[] = [];
+  const argv = ['--perms', '0755', '--dir', '/etc'];
   for (const path of SYSTEM_FOLDERS) {
     const status = lstatSync(path, { throwIfNoEntry: false });
     if (status?.isSymbolicLink()) argv.push('--symlink', readlinkSync(path), path);

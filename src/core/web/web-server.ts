@@ -10,7 +10,7 @@ export interface ProbeAnswer {
 }
 
 export interface VhostChange {
-  /** False when the file on disk already was as it should be: nothing was reloaded. */
+  /** False when the file on disk already was as it should be and the server ran it: nothing was reloaded. */
   readonly changed: boolean;
   /** The file before, for `undo`; null when there was none. */
   readonly before: string | null;

@@ -1,0 +1,42 @@
+// Compiles, then bundles the workflow code. Does nothing where nothing changed since the last time.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode } from '@temporalio/worker';
+
+const top = join(dirname(fileURLToPath(import.meta.url)), '..');
+const bundle = join(top, 'dist/workflow-bundle.js');
+const stamp = join(top, 'dist/.built-from');
+
+const sources = hashOf(['src', 'scripts', 'tsconfig.json', 'package-lock.json']);
+if (!existsSync(bundle) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== sources) {
+  execFileSync(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', top], { stdio: 'inherit' });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(top, 'dist/src/workflows/index.js'),
+    logger: { ...console, trace() {}, debug() {}, info() {}, log() {} },
+  });
+  writeFileSync(bundle, code);
+  chmodSync(join(top, 'dist/src/cli/main.js'), 0o755);
+  writeFileSync(stamp, sources);
+}
+
+/** One hash over files, and all files of folders. */
+function hashOf(names) {
+  const hash = createHash('sha256');
+  for (const name of names) {
+    const path = join(top, name);
+    const files = name.includes('.')
+      ? ['']
+      : readdirSync(path, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1));
+    for (const file of files.sort())
+      hash
+        .update(`${name}/${file}\0`)
+        .update(readFileSync(join(path, file)))
+        .update('\0');
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,124 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { type PrivateMariadb, startMariadb } from './mariadb';
+import { type PrivateNginx, startNginx } from './nginx';
+import { type PrivatePhpFpm, startPhpFpm } from './php-fpm';
+import { makePrivateFolder, removePrivateFolder } from './private-folder';
+import { type PrivateTemporal, startTemporal } from './temporal';
+import { type WordPressSite, installWordPress } from './wordpress';
+
+/** One machine with everything Kedge works on, all of it private: it touches nothing that runs already. */
+export interface Lab {
+  readonly folder: string;
+  readonly mariadb: PrivateMariadb;
+  readonly nginx: PrivateNginx;
+  readonly phpFpm: PrivatePhpFpm;
+  readonly temporal: PrivateTemporal;
+  readonly sites: readonly WordPressSite[];
+  readonly configuration: string;
+  readonly backups: string;
+  readonly state: string;
+  /** For commands that act on this lab. */
+  readonly environment: Record<string, string>;
+  stop(): Promise<void>;
+}
+
+export interface LabOptions {
+  /** Folder to build below, when other accounts can reach it. */
+  readonly below: string | null;
+  readonly sites: readonly string[];
+  readonly onProgress?: (what: string) => void;
+  /** Settings of PHP. */
+  readonly phpSettings?: Record<string, string>;
+}
+
+/** Stops what was started, newest first, also when a later part fails to start. */
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const folder = await makePrivateFolder(options.below);
+  const stops: (() => Promise<void>)[] = [async () => removePrivateFolder(folder)];
+  const stop = async (): Promise<void> => {
+    for (let next = stops.pop(); next; next = stops.pop()) await next();
+  };
+  const tell = options.onProgress ?? (() => undefined);
+  try {
+    const owner = process.getuid?.() === 0 ? 'www-data' : userInfo().username;
+    tell('MariaDB');
+    const mariadb = await startMariadb({ folder });
+    stops.push(() => mariadb.stop());
+    tell('PHP-FPM');
+    const pools = options.sites.map((_uri, index) => ({
+      name: `pool${index}`,
+      owner,
+      settings: options.phpSettings ?? {},
+    }));
+    const phpFpm = await startPhpFpm({ folder, pools });
+    stops.push(() => phpFpm.stop());
+    tell('nginx');
+    const nginx = await startNginx({ folder });
+    stops.push(() => nginx.stop());
+    tell('Temporal');
+    const temporal = await startTemporal({ folder });
+    stops.push(() => temporal.stop());
+
+    const srv = join(folder, 'srv');
+    await mkdir(srv, { mode: 0o755 });
+    const sites: WordPressSite[] = [];
+    for (const uri of options.sites) {
+      tell(`WordPress ${uri}`);
+      sites.push(await installWordPress({ uri, root: join(srv, uri), owner, mariadb }));
+    }
+    const backups = join(folder, 'backups');
+    const state = join(folder, 'state');
+    const configuration = join(folder, 'kedge.yaml');
+    const { vhosts, flags, test, reload, listen } = nginx.address;
+    const web = {
+      kind: 'nginx',
+      vhosts,
+      flags,
+      test,
+      reload,
+      listen: listen.map(({ address, port }) => `${address}:${port}`),
+    };
+    const db = { kind: 'mariadb', socket: mariadb.socket, admin: mariadb.address.admin };
+    const entries = sites.map((site, index) => [
+      site.uri,
+      {
+        kind: 'wordpress',
+        server: 'master',
+        root: site.root,
+        owner,
+        php: { socket: phpFpm.socketOf(`pool${index}`) },
+        db: 'master',
+        vhost: 'managed',
+      },
+    ]);
+    await writeFile(
+      configuration,
+      stringify({
+        master: 'lab',
+        backups,
+        state,
+        servers: { master: { web, db } },
+        sites: Object.fromEntries(entries) as object,
+      }),
+    );
+    return {
+      folder,
+      mariadb,
+      nginx,
+      phpFpm,
+      temporal,
+      sites,
+      configuration,
+      backups,
+      state,
+      environment: { KEDGE_CONFIG: configuration, TEMPORAL_ADDRESS: temporal.address },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

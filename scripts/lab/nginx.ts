@@ -1,0 +1,102 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import type { WebServerAddress } from '../../src/contract/target';
+import { startTied } from './tied-process';
+
+export interface PrivateNginx {
+  readonly address: WebServerAddress;
+  readonly port: number;
+  readonly configurationFile: string;
+  readonly accessLog: string;
+  readonly errorLog: string;
+  stop(): Promise<void>;
+}
+
+export interface PrivateNginxOptions {
+  /** Fresh folder that the account of the server can pass. */
+  readonly folder: string;
+  /** System account of the workers when started by root. Default `www-data`. */
+  readonly user?: string;
+}
+
+/** An nginx of one's own in `folder`, on a free port of 127.0.0.1. It dies with this process. */
+export async function startNginx({ folder, user = 'www-data' }: PrivateNginxOptions): Promise<PrivateNginx> {
+  const [vhosts, flags] = [join(folder, 'vhosts'), join(folder, 'flags')];
+  const [logs, temporary] = [join(folder, 'logs'), join(folder, 'tmp')];
+  for (const path of [folder, vhosts, flags, logs, temporary]) {
+    await mkdir(path, { recursive: true });
+    await chmod(path, 0o755);
+  }
+  const port = await freePort();
+  const configurationFile = join(folder, 'nginx.conf');
+  const accessLog = join(logs, 'access.log');
+  const errorLog = join(logs, 'error.log');
+  const privileged = process.getuid?.() === 0;
+  await writeFile(
+    configurationFile,
+    `${privileged ? `user ${user};\n` : ''}worker_processes 1;
+daemon off;
+pid "${join(folder, 'nginx.pid')}";
+error_log "${errorLog}" notice;
+events { worker_connections 256; }
+http {
+    include /etc/nginx/mime.types;
+    default_type application/octet-stream;
+    access_log "${accessLog}";
+    server_names_hash_bucket_size 128;
+    client_body_temp_path "${join(temporary, 'body')}";
+    fastcgi_temp_path "${join(temporary, 'fastcgi')}";
+    proxy_temp_path "${join(temporary, 'proxy')}";
+    scgi_temp_path "${join(temporary, 'scgi')}";
+    uwsgi_temp_path "${join(temporary, 'uwsgi')}";
+    server {
+        listen 127.0.0.1:${port} default_server;
+        return 444;
+    }
+    include "${join(vhosts, '*.conf')}";
+}
+`,
+  );
+  const { stop } = await startTied(['nginx', '-c', configurationFile, '-e', errorLog], errorLog, () => listens(port));
+  return {
+    address: {
+      name: 'lab',
+      kind: 'nginx',
+      vhosts,
+      flags,
+      test: ['nginx', '-t', '-c', configurationFile, '-e', errorLog],
+      reload: ['nginx', '-s', 'reload', '-c', configurationFile, '-e', errorLog],
+      listen: [{ address: '127.0.0.1', port }],
+    },
+    port,
+    configurationFile,
+    accessLog,
+    errorLog,
+    stop,
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(port, '127.0.0.1');
+    const settle = (value: boolean): void => {
+      connection.destroy();
+      resolve(value);
+    };
+    connection.once('connect', () => settle(true));
+    connection.once('error', () => settle(false));
+  });
+}

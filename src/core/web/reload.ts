@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isKedgeError, KedgeError } from '../../contract/errors';
+import type { SiteLocation, WebServerAddress } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { serverNames } from './vhost';
+
+const PROGRAM_LIMIT_MS = 30_000;
+const POLL_MS = 50;
+/** nginx lets old workers go 100 ms after the new ones began: as many answers in a row come from new ones only. */
+const ANSWERS_IN_A_ROW = 3;
+
+/**
+ * The configuration test. Returns what the server said about its configuration.
+ * @throws KedgeError VhostTestFailed with the server's message; ProgramMissing, ProgramTimedOut as Host.run
+ */
+export async function testConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<string> {
+  try {
+    const { stderr } = await host.run({
+      argv: commandOf(address.test),
+      limits: { timeoutMs: PROGRAM_LIMIT_MS },
+      operation,
+    });
+    return stderr;
+  } catch (error) {
+    if (!isKedgeError(error) || error.code !== 'ProgramFailed') throw error;
+    throw new KedgeError('VhostTestFailed', `${address.name} refuses its configuration: ${error.message}`, {
+      server: address.name,
+      cause: error,
+    });
+  }
+}
+
+/** Asks the server to load its configuration; it does so on its own time. @throws KedgeError as Host.run */
+export async function reloadConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<void> {
+  await host.run({ argv: commandOf(address.reload), limits: { timeoutMs: PROGRAM_LIMIT_MS }, operation });
+}
+
+/** Names of the site that another server block has too, as the configuration test told: nginx ignores one of the two. */
+export function conflictsIn(tested: string, site: SiteLocation): string[] {
+  const names = serverNames(site);
+  return tested.split('\n').filter((line) => {
+    const name = /conflicting server name "([^"]*)"/.exec(line)?.[1];
+    return name !== undefined && names.includes(name);
+  });
+}
+
+/** Waits until `isLoaded` holds several times in a row. False when it does not within the limit. */
+export async function waitUntilLoaded(
+  isLoaded: () => Promise<boolean>,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const deadline = Date.now() + limitMs;
+  let inARow = 0;
+  for (;;) {
+    inARow = (await isLoaded()) ? inARow + 1 : 0;
+    if (inARow >= ANSWERS_IN_A_ROW) return true;
+    if (Date.now() > deadline) return false;
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
+
+function commandOf(argv: readonly string[]): [string, ...string[]] {
+  const [program = '', ...rest] = argv;
+  return [program, ...rest];
+}

@@ -1,0 +1,100 @@
+import { type Server, createServer } from 'node:net';
+import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DatabaseLab, openLab } from './lab';
+
+let lab: DatabaseLab;
+let foreign: PrivateMariadb;
+beforeAll(async () => {
+  lab = await openLab();
+  await mkdir(join(lab.folder, 'foreign'), { mode: 0o755 });
+  foreign = await startMariadb({ folder: join(lab.folder, 'foreign') });
+  const accounts = `CREATE DATABASE shop; CREATE DATABASE other;
+    CREATE USER 'shop'@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO 'shop'@'localhost';
+    CREATE USER 'shop'@'127.0.0.%' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO 'shop'@'127.0.0.%';
+    CREATE USER 'odd@user'@'localhost' IDENTIFIED BY ''; GRANT ALL ON shop.* TO 'odd@user'@'localhost';`;
+  await lab.query(accounts);
+  await foreign.query(accounts);
+});
+afterAll(async () => {
+  await foreign?.stop();
+  await lab?.close();
+});
+
+const login = { database: 'shop', user: 'shop', password: 'pass-canary', address: 'localhost' };
+
+test('the account the server took is returned, for each form of address', async () => {
+  const { identity } = await lab.server.facts();
+  for (const address of ['localhost', '', `localhost:${lab.mariadb.socket}`, `:${lab.mariadb.socket}`]) {
+    expect(await lab.server.proveLogin({ ...login, address })).toEqual({
+      user: 'shop',
+      host: 'localhost',
+      database: 'shop',
+      identity,
+    });
+  }
+  const overTcp = await lab.server.proveLogin({ ...login, address: `127.0.0.1:${lab.mariadb.port}` });
+  // The server may know 127.0.0.1 by name.
+  expect(['127.0.0.%', 'localhost']).toContain(overTcp.host);
+  expect(await lab.server.proveLogin({ ...login, user: 'odd@user', password: '' })).toMatchObject({
+    user: 'odd@user',
+    host: 'localhost',
+  });
+});
+
+test.each([
+  ['a wrong password', { password: 'wrong' }, 'DatabaseAccessDenied'],
+  ['an unknown account', { user: 'nobody' }, 'DatabaseAccessDenied'],
+  ['a database it may not enter', { database: 'other' }, 'DatabaseRefused'],
+  ['a database that does not exist and it may not see', { database: 'nowhere' }, 'DatabaseRefused'],
+  ['a server that is not there', { address: '127.0.0.1:1' }, 'DatabaseUnreachable'],
+  ['a socket that is not there', { address: 'localhost:/nonexistent.sock' }, 'DatabaseUnreachable'],
+])('%s is refused, and says of whom', async (_what, change, code) => {
+  const error = await lab.server.proveLogin({ ...login, ...change }).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({
+    code,
+    server: 'lab',
+    message: expect.stringContaining(('user' in change ? change.user : undefined) ?? 'shop'),
+  });
+  expect(String(error) + JSON.stringify(error)).not.toContain('pass-canary');
+});
+
+test('the admin account proves nothing, though the worker is let in as it', async () => {
+  const { user } = lab.mariadb.address.admin;
+  for (const address of ['localhost', `localhost:${lab.mariadb.socket}`]) {
+    await expect(lab.server.proveLogin({ ...login, user, password: 'made up', address })).rejects.toMatchObject({
+      code: 'AdoptionRefused',
+      message: expect.stringContaining('any password'),
+    });
+  }
+});
+
+test('another server that knows the same account is not this one', async () => {
+  for (const address of [`localhost:${foreign.socket}`, `127.0.0.1:${foreign.port}`]) {
+    await expect(lab.server.proveLogin({ ...login, address })).rejects.toMatchObject({
+      code: 'AdoptionRefused',
+      message: expect.stringContaining('another server than lab'),
+    });
+  }
+});
+
+test('an answer that is no database server is an error in time', async () => {
+  const sockets = new Set<{ destroy(): void }>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  try {
+    await expect(lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` })).rejects.toMatchObject({
+      name: 'KedgeError',
+    });
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
