@@ -1,5 +1,5 @@
 // Compiles, then bundles the workflow code. Does nothing where nothing changed since the last time.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,9 +10,14 @@ const top = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bundle = join(top, 'dist/workflow-bundle.js');
 const stamp = join(top, 'dist/.built-from');
 
-const sources = hashOf(['src', 'scripts', 'tsconfig.json', 'package-lock.json']);
+const sources = hashOf(['src', 'scripts', 'tsconfig.json', 'tsconfig.build.json', 'package.json']);
 if (!existsSync(bundle) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== sources) {
-  execFileSync(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', top], { stdio: 'inherit' });
+  const compiler = spawnSync(
+    process.execPath,
+    [join(top, 'node_modules/typescript/bin/tsc'), '-p', join(top, 'tsconfig.build.json')],
+    { stdio: 'inherit' },
+  );
+  if (compiler.status !== 0) process.exit(compiler.status ?? 1);
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(top, 'dist/src/workflows/index.js'),
     logger: { ...console, trace() {}, debug() {}, info() {}, log() {} },

@@ -1,15 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { createActivities } from './activities';
+import type { ActivityDependencies } from './activities/dependencies';
 import { FailureInterceptor } from './activities/failures';
 import { createDependencies } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
 import { connectClient, connectWorker } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
+import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
+import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
 
 export interface WorkerOptions {
   configuration: Configuration;
@@ -20,17 +22,15 @@ export interface WorkerOptions {
   onReady?: () => void;
   /** Ends the worker: running steps are handed over within `SHUTDOWN_GRACE`. */
   signal: AbortSignal;
+  /** Tests put faults around the parts. */
+  decorate?: (dependencies: ActivityDependencies) => ActivityDependencies;
 }
 
 const SHUTDOWN_GRACE = '10 seconds';
 
 /** Runs the worker of a master until it is told to stop. @throws KedgeError TemporalUnreachable, ConfigurationInvalid */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  Runtime.install({
-    logger: new DefaultLogger('ERROR'),
-    telemetryOptions: { logging: { filter: 'off' } },
-    shutdownSignals: [],
-  });
+  installRuntime();
   const client: Client = await connectClient(options.environment);
   const { connection, namespace } = await connectWorker(options.environment);
   await checkSearchAttributes(client.connection, namespace);
@@ -40,8 +40,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     connection,
     namespace,
     taskQueue,
-    workflowBundle: { code: await readFile(join(__dirname, '../workflow-bundle.js'), 'utf8') },
-    activities: createActivities(dependencies),
+    workflowBundle: { code: await readFile(WORKFLOW_BUNDLE, 'utf8') },
+    activities: createActivities(options.decorate?.(dependencies) ?? dependencies),
     interceptors: { activity: [() => ({ inbound: new FailureInterceptor((value) => dependencies.redact(value)) })] },
     // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
     maxHeartbeatThrottleInterval: '1 second',

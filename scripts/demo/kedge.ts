@@ -1,9 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** The built command, as a user runs it. */
-export const KEDGE = join(__dirname, '../../src/cli/main.js');
+export const KEDGE =
+  [join(__dirname, '../../src/cli/main.js'), join(__dirname, '../../dist/src/cli/main.js')].find((path) =>
+    existsSync(path),
+  ) ?? '';
 
 export interface Outcome {
   readonly exitCode: number;

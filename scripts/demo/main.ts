@@ -108,7 +108,7 @@ async function demo(): Promise<boolean> {
   }
   if (options.keep) {
     say(
-      `\nkept running: site at http://127.0.0.1:${lab.nginx.port}/ (Host: ${SITE}); Ctrl-C ends it. In another terminal:`,
+      `\nkept running: site at http://${SITE}:${lab.nginx.port}/ (on 127.0.0.1); Ctrl-C ends it. In another terminal:`,
     );
     say(`  export KEDGE_CONFIG=${lab.configuration} TEMPORAL_ADDRESS=${lab.temporal.address}`);
     await new Promise<void>((resolve) => (endKeeping = resolve));
@@ -120,7 +120,8 @@ async function demo(): Promise<boolean> {
 async function run(lab: Lab, args: string[]): Promise<unknown> {
   const { exitCode, stdout, stderr } = await kedge(args, lab.environment, (line) => say(`  ${line}`));
   // 3 is done with warnings: the broken site has a view whose table is gone.
-  if (exitCode !== 0 && exitCode !== 3) throw new Error(`kedge ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
+  if (exitCode !== 0 && exitCode !== 3)
+    throw new Error(`kedge ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
   return args.includes('--json') ? (JSON.parse(stdout) as unknown) : null;
 }
 
@@ -170,17 +171,16 @@ function onSignal(): void {
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
 
-demo()
-  .then(
-    (ok) => (process.exitCode = ok ? 0 : 1),
-    (error: unknown) => {
-      if (interrupted) return;
-      say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-      process.exitCode = 1;
-    },
-  )
-  .finally(stopAll)
-  .catch((error: unknown) => {
-    say(String(error));
+async function main(): Promise<void> {
+  try {
+    process.exitCode = (await demo()) ? 0 : 1;
+  } catch (error) {
+    if (interrupted) return;
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exitCode = 1;
-  });
+  } finally {
+    await stopAll();
+  }
+}
+
+void main();

@@ -1,8 +1,9 @@
 <?php
 // Installs WordPress from the command line and fills it, then prints "installed". Run from the site folder, as its owner.
-// Usage: php install-wordpress.php URI PASSWORD
-[, $uri, $password] = $argv;
-$_SERVER += ['HTTP_HOST' => $uri, 'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REMOTE_ADDR' => '127.0.0.1', 'SERVER_NAME' => $uri];
+// Usage: php install-wordpress.php URI:PORT PASSWORD
+[, $host, $password] = $argv;
+[$uri] = explode(':', $host);
+$_SERVER += ['HTTP_HOST' => $host, 'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REMOTE_ADDR' => '127.0.0.1', 'SERVER_NAME' => $uri];
 define('WP_INSTALLING', true);
 require 'wp-load.php';
 require_once ABSPATH . 'wp-admin/includes/upgrade.php';

@@ -67,7 +67,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     const sites: WordPressSite[] = [];
     for (const uri of options.sites) {
       tell(`WordPress ${uri}`);
-      sites.push(await installWordPress({ uri, root: join(srv, uri), owner, mariadb }));
+      sites.push(await installWordPress({ uri, root: join(srv, uri), owner, mariadb, port: nginx.port }));
     }
     const backups = join(folder, 'backups');
     const state = join(folder, 'state');

@@ -45,11 +45,15 @@ export async function startMariadb({ folder, runAs, options = [] }: PrivateMaria
   const sockets = join(folder, 'mariadb');
   const socket = join(sockets, 'mariadb.sock');
   await mkdir(sockets, { mode: 0o755 });
+  // A starting server removes the temporary tables it finds, and in /tmp they may be another server's.
+  const temporary = join(folder, 'mariadb-tmp');
   await mkdir(data, { mode: 0o700 });
-  if (privileged) await run('chown', [account, sockets, data]);
+  await mkdir(temporary, { mode: 0o700 });
+  if (privileged) await run('chown', [account, sockets, data, temporary]);
   await run('mariadb-install-db', [
     '--no-defaults',
     `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
     '--auth-root-authentication-method=socket',
     `--auth-root-socket-user=${me}`,
     '--skip-test-db',
@@ -61,6 +65,7 @@ export async function startMariadb({ folder, runAs, options = [] }: PrivateMaria
     'mariadbd',
     '--no-defaults',
     `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
     `--socket=${socket}`,
     `--pid-file=${join(sockets, 'mariadb.pid')}`,
     `--log-error=${log}`,

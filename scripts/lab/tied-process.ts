@@ -7,7 +7,7 @@ const DEADLINE_MS = 20_000;
 
 /** A server with processes of its own that lives no longer than the process that started it. */
 export interface TiedProcess {
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**

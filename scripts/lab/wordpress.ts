@@ -30,13 +30,15 @@ export interface WordPressOptions {
   readonly root: string;
   readonly owner: string;
   readonly mariadb: PrivateMariadb;
+  /** Port the site is reached at. */
+  readonly port: number;
 }
 
 /**
  * A real WordPress with what makes backups hard: posts, users, uploads whose names are no UTF-8, a symlink, files of two
  * owners, a view, a trigger, an event, a stored function, and a `database.sql` of its own.
  */
-export async function installWordPress({ uri, root, owner, mariadb }: WordPressOptions): Promise<WordPressSite> {
+export async function installWordPress({ uri, root, owner, mariadb, port }: WordPressOptions): Promise<WordPressSite> {
   const database = `wp_${createHash('sha256').update(uri).digest('hex').slice(0, 8)}`;
   const site: WordPressSite = {
     uri,
@@ -52,13 +54,13 @@ export async function installWordPress({ uri, root, owner, mariadb }: WordPressO
     GRANT ALL PRIVILEGES ON \`${database.replaceAll('_', '\\_')}\`.* TO '${site.user}'@'localhost';`);
   await cp(SOURCE, root, { recursive: true, dereference: true });
   await run('chmod', ['-R', 'u=rwX,go=rX', root]);
-  await writeFile(join(root, 'wp-config.php'), wpConfig(site, mariadb.socket), { mode: 0o640 });
+  await writeFile(join(root, 'wp-config.php'), wpConfig(site, mariadb.socket, port), { mode: 0o640 });
   await writeUploads(root);
   await giveTo(owner, root);
   const installer = join(root, 'install-wordpress.php');
   if (INSTALLER === undefined) throw new Error('install-wordpress.php is missing');
   await copyFile(INSTALLER, installer);
-  await asOwner(owner, ['php', installer, uri, site.password], root);
+  await asOwner(owner, ['php', installer, `${uri}:${port}`, site.password], root);
   await run('rm', [installer]);
   if (process.getuid?.() === 0) {
     // Code by a deploy account, uploads by the web server: two owners.
@@ -100,7 +102,7 @@ const DATABASE_OBJECTS = `
   DELIMITER ;
 `;
 
-function wpConfig(site: WordPressSite, socket: string): string {
+function wpConfig(site: WordPressSite, socket: string, port: number): string {
   const password = site.password.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
   return `<?php
 // Written by hand, with a define('DB_NAME', 'in a comment').
@@ -110,8 +112,8 @@ define('DB_PASSWORD', '${password}');
 define('DB_HOST', 'localhost:${socket}'); // socket
 define('DB_CHARSET', 'utf8mb4');
 define('DB_COLLATE', '');
-define('WP_HOME', 'http://${site.uri}');
-define('WP_SITEURL', 'http://${site.uri}');
+define('WP_HOME', 'http://${site.uri}:${port}');
+define('WP_SITEURL', 'http://${site.uri}:${port}');
 define('DISABLE_WP_CRON', true);
 define('AUTOMATIC_UPDATER_DISABLED', true);
 define('WP_HTTP_BLOCK_EXTERNAL', true);

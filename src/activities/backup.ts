@@ -61,7 +61,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const codeVersion = await deps
           .kindOf(target)
           .codeVersion({ host: deps.webHost(target), path: site.root, site }, operation);
-        const backup = { id, created, archive: `${id}.tar.${options.compression === 'gzip' ? 'gz' : 'zst'}`,
+        const backup = {
+          id,
+          created,
+          archive: `${id}.tar.${options.compression === 'gzip' ? 'gz' : 'zst'}`,
           temporaryArchive: join(folder, `.tmp-${journal.token}`),
           packed: null,
           published: false,
@@ -142,8 +145,7 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
     throw new KedgeError('BackupDamaged', `${path} does not read back as it was written`, context);
   }
   if (!inspection.record) throw new KedgeError('BackupDamaged', `${path} holds no record`, context);
-  if (!inspection.dump?.complete)
-    throw new KedgeError('DumpInvalid', `the dump in ${path} is incomplete`, context);
+  if (!inspection.dump?.complete) throw new KedgeError('DumpInvalid', `the dump in ${path} is incomplete`, context);
   const missing = inspection.record.database.tables.filter((table) => !inspection.dump?.tables.includes(table.name));
   if (missing.length > 0) {
     throw new KedgeError(

@@ -24,9 +24,9 @@ export interface Step {
   readonly target: Target;
   readonly operation: Operation;
   /** Writes to the journal, unless another run or undo has taken over. */
-  record(change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)): Promise<Journal>;
+  readonly record: (change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)) => Promise<Journal>;
   /** To be asked right before what cannot be taken back by itself. @throws KedgeError TaskWasReset, TaskSuperseded */
-  assertStillMine(): Promise<void>;
+  readonly assertStillMine: () => Promise<void>;
 }
 
 /** What the body of an undo works with. `target` is null when preflight never came to resolve it: nothing was done then. */
@@ -34,7 +34,7 @@ export interface UndoStep {
   readonly journal: Journal;
   readonly target: Target;
   readonly operation: Operation;
-  record(change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)): Promise<Journal>;
+  readonly record: (change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)) => Promise<Journal>;
 }
 
 /**

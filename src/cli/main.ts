@@ -47,7 +47,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
         throw new KedgeError('Internal', 'commander called an action without its command');
       const context = new CommandContext(io, command.optsWithGlobals<GlobalOptions>());
       try {
-        await body(context, command.args, command.opts() as never);
+        await body(context, command.args, command.opts<never>());
         exitCode = context.exitCode;
       } catch (error) {
         context.printer.failure(error);

@@ -91,7 +91,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
       return { task: turn.task, workflowId: siteWorkflowId(site), waiting: false };
     },
     {
-      validator: (request) => {
+      validator: (request: SubmitRequest) => {
         const held = holder();
         if (held && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
       },

@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../src/contract/names';
+import { installRuntime } from '../../src/temporal/runtime';
+import { WORKFLOW_BUNDLE } from '../../src/temporal/workflow-bundle';
 import { findTemporalCli } from '../../scripts/lab/temporal';
 
 export const MASTER = 'test';
 export const TASK_QUEUE = taskQueueOf(MASTER);
-export const WORKFLOW_BUNDLE = join(__dirname, '../../dist/workflow-bundle.js');
+export { WORKFLOW_BUNDLE };
 
 /** A dev server of one's own, with Kedge's search attributes. Always torn down by the test file that started it. */
 export async function startWorkflowEnvironment(): Promise<TestWorkflowEnvironment> {
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'off' } } });
+  installRuntime();
   const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap((name) => ['--search-attribute', `${name}=Keyword`]);
   return TestWorkflowEnvironment.createLocal({
     server: {

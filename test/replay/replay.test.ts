@@ -1,14 +1,15 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { z } from 'zod';
+import { installRuntime } from '../../src/temporal/runtime';
 import { WORKFLOW_BUNDLE } from '../helpers/workflow-environment';
 
 const FOLDER = join(__dirname, 'histories');
 const historySchema = z.looseObject({ events: z.array(z.looseObject({ eventType: z.string() })) });
 
 beforeAll(() => {
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'off' } } });
+  installRuntime();
 });
 
 const workflowBundle = { code: readFileSync(WORKFLOW_BUNDLE, 'utf8') };

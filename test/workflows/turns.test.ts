@@ -65,13 +65,13 @@ describe('turns', () => {
       expect([waiting.ticket.waiting, last.ticket.waiting]).toEqual([true, true]);
       expect(await waiting.status()).toMatchObject({ state: 'waiting' });
       expect(waiting.task).not.toBe(last.task);
-      return [running, waiting, last];
+      return [running, waiting, last] as const;
     });
     const after = new FakeActivities();
     await withWorker(environment, after.implementation(), async () => {
-      await first!.result();
-      await second!.result();
-      await third!.result();
+      await first.result();
+      await second.result();
+      await third.result();
       await untilIdle();
     });
     expect(after.done.filter((call) => ['publishBackup', 'verify', 'closeTask'].includes(call))).toEqual([

@@ -10,7 +10,7 @@ import { KedgeError } from '../../contract/errors';
  * @throws KedgeError DatabaseRefused for what no server takes as a name: empty, longer than 64 characters, with NUL
  */
 export function quoteIdentifier(name: string): string {
-  if (name === '' || [...name].length > 64 || name.includes('\0')) {
+  if (name === '' || name.length > 64 || name.includes('\0')) {
     throw new KedgeError('DatabaseRefused', `${JSON.stringify(name)} is no name a database server can take`);
   }
   return `\`${name.replaceAll('`', '``')}\``;

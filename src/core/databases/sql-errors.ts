@@ -26,7 +26,7 @@ const UNREACHABLE_CODES = new Set([
   'PROTOCOL_SEQUENCE_TIMEOUT',
 ]);
 /** Refused logins: wrong password, no such account for this host, account locked, host blocked, password expired. */
-const DENIED_NUMBERS = new Set([1045, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 3118, 4151]);
+const DENIED_NUMBERS = new Set([1045, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 4151]);
 
 /** The code for an error number of a server or client; DatabaseRefused for what is about a statement. */
 export function codeOfNumber(number: number | undefined): ErrorCode {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { isKedgeError } from '../../contract/errors';
 import type { Bind } from '../hosts/host';
 import type { Operation } from '../operation';

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { isNativeError } from 'node:util/types';
 import { KedgeError } from '../../contract/errors';
 
 /** Record types of FastCGI 1.0, section 8. */
@@ -37,7 +38,7 @@ export async function askFastCgi(request: FastCgiRequest): Promise<Buffer> {
     return await readAnswer(socket, maximumBytes);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = isNativeError(cause) ? cause.message : String(cause);
     const why = timeLimit.aborted ? `no answer within ${timeoutMs} ms` : message;
     throw new KedgeError('ProbeFailed', `PHP does not answer at ${path}: ${why}`, { cause });
   } finally {

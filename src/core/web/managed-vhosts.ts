@@ -12,8 +12,10 @@ import type { VhostChange } from './web-server';
 
 const MAXIMUM_BYTES = 256 * 1024;
 
-/** The stamp of a running vhost: null when another one or none answers, `down` when nothing listens. */
-export type RunningStamp = string | null | 'down';
+/** Nothing listens where the web server should. */
+export const DOWN = Symbol('down');
+/** The stamp of the vhost that answers; null when another one or none does. */
+export type RunningStamp = string | null | typeof DOWN;
 
 /**
  * The vhost files of one web server. Write, test, reload and seeing the result are one step, in turn for the server; a
@@ -76,11 +78,11 @@ export class ManagedVhosts {
       const running = await this.runningStamp(site, operation);
       const wantedStamp = before === null ? null : stampOf(before);
       const foreign = before !== null && wantedStamp === null;
-      if (found === before && (foreign || running === wantedStamp || running === 'down')) return;
+      if (found === before && (foreign || running === wantedStamp || running === DOWN)) return;
       await assertOwnFolder(this.host, this.address.vhosts);
       await this.put(site, before);
       // A server that is down reads the file when it starts.
-      if (running === 'down') return;
+      if (running === DOWN) return;
       const tested = await testConfiguration(this.host, this.address, operation);
       await this.load(site, wantedStamp, running, tested, operation);
     });

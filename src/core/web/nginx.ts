@@ -3,7 +3,7 @@ import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { ManagedVhosts, type RunningStamp } from './managed-vhosts';
+import { DOWN, ManagedVhosts, type RunningStamp } from './managed-vhosts';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
 import { withProbeFile } from './probe-file';
 import { refreshPhp } from './refresh-php';
@@ -96,7 +96,7 @@ class Nginx implements WebServer {
       return status === 200 && /^[0-9a-f]{64}$/.test(stamp) ? stamp : null;
     } catch (error) {
       if (!isKedgeError(error) || error.code !== 'ProbeFailed') throw error;
-      return nobodyListened(error) ? 'down' : null;
+      return nobodyListened(error) ? DOWN : null;
     }
   }
 

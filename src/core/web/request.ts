@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { isNativeError } from 'node:util/types';
 import { KedgeError } from '../../contract/errors';
 import type { Listen } from '../../contract/target';
 import { contentMarkOf } from './content-mark';
@@ -53,7 +54,8 @@ export async function ask(question: Question): Promise<Answer> {
 
 /** True when nothing listened at all. */
 export function nobodyListened(error: unknown): boolean {
-  return error instanceof Error && isRefusal(error.cause);
+  if (!isNativeError(error) || !isNativeError(error.cause)) return false;
+  return 'code' in error.cause && error.cause.code === 'ECONNREFUSED';
 }
 
 function send({ listen, uri, path, headers }: Question, signal: AbortSignal): Promise<IncomingMessage> {
@@ -99,10 +101,6 @@ function reachable(address: string): string {
   return bare === '::' ? '::1' : bare;
 }
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
-}
-
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return isNativeError(error) ? error.message : String(error);
 }

@@ -138,8 +138,7 @@ const FASTCGI_PARAMETERS: readonly (readonly [string, string])[] = [
   ['REMOTE_PORT', '$remote_port'],
   ['HTTPS', '$https if_not_empty'],
   ['REDIRECT_STATUS', '200'],
-  // Never the visitor's word (httpoxy), and the site never sees a token.
-  ['HTTP_PROXY', '""'],
+  // The site never sees a token.
   ['HTTP_X_KEDGE_PROBE', '""'],
 ];
 

@@ -139,7 +139,7 @@ test('an open transaction is rolled back before the fence stands', async () => {
   });
   connection.on('error', () => undefined);
   await connection.query('BEGIN');
-  await connection.query("INSERT INTO log SELECT 'open' FROM seq_1_to_5000");
+  await connection.query("INSERT INTO log SELECT 'open' FROM seq_1_to_200000");
   await lab.server.raiseFence(await lab.server.planFence(account, 'my_site'));
   expect(
     await lab.query(

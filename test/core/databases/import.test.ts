@@ -228,6 +228,12 @@ async function processesWith(secret: string): Promise<string[]> {
   return found;
 }
 
+async function commandLines(): Promise<string[][]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+  return lines.map((line) => line.split('\0').slice(0, -1));
+}
+
 describe('an import that is under way', () => {
   test('shows no secret in any process, and ends when it is cancelled', async () => {
     const { database, operation, outcome } = await startHaltingImport();
@@ -238,6 +244,16 @@ describe('an import that is under way', () => {
     } finally {
       planted.kill('SIGKILL');
     }
+    const clients = (await commandLines()).filter((argv) => argv[0] === 'mariadb' && argv.at(-1) === database);
+    expect(clients).toEqual([
+      expect.arrayContaining([
+        '--defaults-file=/dev/fd/3',
+        '--binary-mode',
+        '--local-infile=0',
+        '--sandbox',
+        '--skip-reconnect',
+      ]),
+    ]);
     operation.cancel();
     expect(await outcome).toMatchObject({ message: 'the test cancelled' });
     expect(await lab.host.endProcesses(operation.mark)).toBe(0);

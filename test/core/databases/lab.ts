@@ -86,7 +86,6 @@ export async function openLab(options: readonly string[] = []): Promise<Database
       return path;
     },
     async close() {
-      await readFile(join(folder, 'mariadb/error.log'), 'utf8').then((t) => writeFile('/tmp/w/err-' + process.pid + '.log', t));
       await server.close();
       await mariadb.stop();
       await rm(folder, { recursive: true, force: true });

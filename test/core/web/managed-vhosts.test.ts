@@ -1,5 +1,6 @@
 import { chmod, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startNginx } from '../../../scripts/lab/nginx';
 import type { SiteLocation } from '../../../src/contract/target';
 import { createNginx } from '../../../src/core/web/nginx';
 import { testOperation } from '../../helpers/operation';
@@ -165,7 +166,17 @@ describe('a configuration that does not pass', () => {
     await lab.web.test(testOperation());
   });
 
-  test('a test that ends in no time or is missing: put back', async () => {
+  test('of ours: tasks of other sites at the same time do not meet it', async () => {
+    const others = await Promise.all(Array.from({ length: 4 }, (_, index) => lab.makeSite(`with${index}.example`)));
+    const [bad, ...good] = await Promise.allSettled([
+      write({ ...site, phpSocket: `/run/${'long'.repeat(40)}.sock` }),
+      ...others.map(write),
+    ]);
+    expect(bad?.status).toBe('rejected');
+    expect(good.map(({ status }) => status)).toEqual(others.map(() => 'fulfilled'));
+  });
+
+  test('a test that cannot be run: put back', async () => {
     const missing = createNginx({ address: { ...lab.nginx.address, test: ['no-such-program'] }, host });
     await expect(missing.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'ProgramMissing' });
     expect(await lab.web.readVhost(site)).toBeNull();
@@ -298,9 +309,16 @@ describe('putting a vhost back', () => {
     expect(await lab.web.readVhost(site)).toBeNull();
     await down.putVhostBack(site, text, testOperation());
     expect(await read(site)).toBe(text);
-    await expect(down.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'VhostTestFailed' });
-    expect(await read(site)).toBe(text);
   });
+});
+
+test('a server that is down cannot be given a vhost', async () => {
+  const nginx = await startNginx({ folder: join(lab.folder, 'stopped') });
+  await nginx.stop();
+  const web = createNginx({ address: nginx.address, host });
+  await expect(web.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'ProgramFailed' });
+  expect(await web.readVhost(site)).toBeNull();
+  await expect(web.probe(site, '/', testOperation())).rejects.toMatchObject({ code: 'ProbeFailed' });
 });
 
 test('a flags folder the server cannot pass is noticed before anything is written', async () => {

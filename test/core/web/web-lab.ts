@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { type PrivateNginx, startNginx } from '../../../scripts/lab/nginx';
 import { type PhpFpmPool, type PrivatePhpFpm, startPhpFpm } from '../../../scripts/lab/php-fpm';
 import type { SiteLocation } from '../../../src/contract/target';
@@ -18,14 +17,13 @@ export interface WebLab {
   readonly web: WebServer;
   /** A site with an index.php, a static file and an uploads folder. */
   makeSite(uri: string, changes?: Partial<SiteLocation>): Promise<SiteLocation>;
-  /** Starts what the site's files are owned by. */
   stop(): Promise<void>;
 }
 
 export const host = createLocalHost({ name: 'lab' });
 const privileged = process.getuid?.() === 0;
 /** Owner of sites and FPM pools in these tests. */
-export const OWNER = privileged ? 'nobody' : '';
+export const OWNER = privileged ? 'nobody' : userInfo().username;
 
 /** nginx and PHP-FPM of one's own, below a fresh folder that every account can pass. */
 export async function startWebLab(pools?: readonly PhpFpmPool[]): Promise<WebLab> {
@@ -122,5 +120,3 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     await delay(20);
   }
 }
-
-export const run = promisify(execFile);
