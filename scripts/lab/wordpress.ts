@@ -54,7 +54,8 @@ export async function installWordPress({ uri, root, owner, mariadb, port }: Word
     GRANT ALL PRIVILEGES ON \`${database.replaceAll('_', '\\_')}\`.* TO '${site.user}'@'localhost';`);
   await cp(SOURCE, root, { recursive: true, dereference: true });
   await run('chmod', ['-R', 'u=rwX,go=rX', root]);
-  await writeFile(join(root, 'wp-config.php'), wpConfig(site, mariadb.socket, port), { mode: 0o640 });
+  await writeFile(join(root, 'wp-config.php'), wpConfig(site, mariadb.socket, port));
+  await chmod(join(root, 'wp-config.php'), 0o640);
   await writeUploads(root);
   await giveTo(owner, root);
   const installer = join(root, 'install-wordpress.php');

@@ -6,7 +6,7 @@ import { hostName, listenValue, quoted } from './nginx-value';
 
 /** Header by which a probe passes the maintenance page. Its value names a file, so nginx takes nothing but hex. */
 export const PROBE_HEADER = 'X-Kedge-Probe';
-/** Where a loaded vhost tells its stamp to a probe, and only to a probe. */
+/** Where a loaded vhost tells its stamp to a probe of its own site, and only to a probe. */
 export const STAMP_PATH = '/.well-known/kedge-vhost';
 
 const FIRST_LINE = /^# managed by Kedge, sha256 ([0-9a-f]{64})\n/;

@@ -246,6 +246,16 @@ describe('putting a vhost back', () => {
     expect(await reloads()).toBe(count);
   });
 
+  test('where there was none, and another site has the name as an alias: done', async () => {
+    const other = await lab.makeSite(`aaa${number}.example`, { aliases: [site.uri] });
+    await write(other);
+    await putBack(null);
+    await write(site).catch(() => undefined);
+    await putBack(null);
+    expect(await lab.web.readVhost(site)).toBeNull();
+    expect((await visit(lab, site.uri, '/')).body).toContain(`Home of ${other.uri}`);
+  });
+
   test('after a crash between removing and reloading', async () => {
     await write(site);
     await rm(fileOf(site));
