@@ -118,6 +118,9 @@ define('WP_SITEURL', 'http://${site.uri}:${port}');
 define('DISABLE_WP_CRON', true);
 define('AUTOMATIC_UPDATER_DISABLED', true);
 define('WP_HTTP_BLOCK_EXTERNAL', true);
+define('WP_DEBUG', true); // Else styles are kept for a minute in wp_options, and no two looks at the site are alike.
+define('WP_DEBUG_DISPLAY', false);
+define('WP_DEBUG_LOG', '/dev/null');
 define('AUTH_KEY', 'kept as it is');
 $table_prefix = 'wp_';
 if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
+import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
+import { breakWordPress } from '../../scripts/lab/wordpress';
+import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import {
+  type Lab,
+  type WordPressSite,
+  cli,
+  cliJson,
+  leftovers,
+  markedProcesses,
+  startLab,
+  until,
+} from '../helpers/e2e';
+
+jest.setTimeout(240_000);
+
+let lab: Lab;
+let worker: WorkerProcess | null;
+let site: WordPressSite;
+let backup: BackupResult;
+let saved: Fingerprint;
+
+beforeAll(async () => {
+  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  site = lab.sites[0] as WordPressSite;
+  worker = await startWorkerProcess(lab.environment);
+  await cliJson(lab, 'sites', 'adopt', site.uri);
+  saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
+  backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
+});
+afterAll(async () => {
+  await worker?.stop();
+  await lab?.stop();
+});
+
+interface Journal {
+  created: { importBegan: boolean; databases: string[] } | null;
+  outcome: { status: string } | null;
+}
+
+async function journalOf(type: string): Promise<Journal | null> {
+  const folder = join(lab.state, 'tasks');
+  const name = readdirSync(folder)
+    .filter((file) => file.endsWith(`-${type}.json`))
+    .sort()
+    .at(-1);
+  return name === undefined ? null : (JSON.parse(await readFile(join(folder, name), 'utf8')) as Journal);
+}
+
+/** A worker of the tests' own that ends in the n-th rename of a folder. */
+async function startCrashingWorker(crashAt: number): Promise<Promise<string | null>> {
+  const child = spawn(
+    process.execPath,
+    [
+      '-r',
+      join(__dirname, '../helpers/run-typescript.js'),
+      join(__dirname, '../helpers/crashing-worker.ts'),
+      lab.configuration,
+      String(crashAt),
+    ],
+    { env: { ...process.env, ...lab.environment }, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const ended = new Promise<string | null>((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  await new Promise<void>((resolve, reject) => {
+    void ended.then(() => reject(new Error('the crashing worker ended early')));
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (line.includes('is ready')) resolve();
+    });
+  });
+  return ended;
+}
+
+it('worker killed in the import: it starts again in a fresh database, and nothing of the first attempt is left', async () => {
+  await breakWordPress(site, lab.mariadb);
+  const restoring = cliJson<RestoreResult>(lab, 'restore', site.uri, backup.backup.id, '--yes');
+  await until('the import has made a table', async () => {
+    const database = (await journalOf('restore'))?.created;
+    if (!database?.importBegan) return false;
+    const name = database.databases.at(-1) ?? '';
+    return (
+      (
+        await lab.mariadb.query(`SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='${name}'`)
+      ).trim() !== '0'
+    );
+  });
+  await worker?.kill();
+  await until('every process of the killed worker has ended', () => markedProcesses().length === 0);
+  worker = await startWorkerProcess(lab.environment);
+  const restored = await restoring;
+  expect(restored.restored).toBe(backup.backup.id);
+  expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  const left = await leftovers(lab);
+  expect(left).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
+  expect((left['databases'] ?? []).filter((name) => name.startsWith('gazetteexample'))).toHaveLength(1);
+});
+
+it.each([1, 2])('worker killed after rename %i of the switch: the restore finishes after a restart', async (rename) => {
+  await worker?.stop();
+  worker = null;
+  const crashed = await startCrashingWorker(rename);
+  const submitted = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+  expect(await crashed).toBe('SIGKILL');
+  expect(existsSync(site.root)).toBe(rename === 2);
+  worker = await startWorkerProcess(lab.environment);
+  await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 90_000);
+  expect((await cli(lab, 'log', submitted.task)).stdout).toMatch(/commitSwitch: done/);
+  expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
+});
+
+it('Temporal killed in mid-restore: the task goes on when it is back', async () => {
+  const submitted = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+  await until('the dump has begun', async () =>
+    (await cli(lab, 'log', submitted.task)).stdout.includes('dumpDatabase: began'),
+  );
+  await lab.temporal.kill();
+  await lab.temporal.start();
+  await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 120_000);
+  expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+});
