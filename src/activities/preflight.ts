@@ -203,6 +203,9 @@ async function checkSource(
       { place: 'web staging', path: target.site.root, bytes: inspection.contentBytes },
       { place: 'spool', path: target.spool, bytes: dumpBytes },
       { place: 'database server', path: facts.dataFolder, bytes: dumpBytes },
+      ...(facts.binaryLogFolder === null
+        ? []
+        : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),
     ],
   };
 }

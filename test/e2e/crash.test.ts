@@ -53,17 +53,11 @@ async function journalOf(type: string): Promise<Journal | null> {
   return name === undefined ? null : (JSON.parse(await readFile(join(folder, name), 'utf8')) as Journal);
 }
 
-/** A worker of the tests' own that ends in the n-th rename of a folder. */
-async function startCrashingWorker(crashAt: number): Promise<Promise<string | null>> {
+/** A worker that ends in the n-th rename of a folder; `ended` gives the signal that ended it. */
+async function startCrashingWorker(crashAt: number): Promise<{ ended: Promise<string | null> }> {
   const child = spawn(
     process.execPath,
-    [
-      '-r',
-      join(__dirname, '../helpers/run-typescript.js'),
-      join(__dirname, '../helpers/crashing-worker.ts'),
-      lab.configuration,
-      String(crashAt),
-    ],
+    [join(__dirname, '../helpers/crashing-worker.js'), lab.configuration, String(crashAt)],
     { env: { ...process.env, ...lab.environment }, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const ended = new Promise<string | null>((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
@@ -73,7 +67,7 @@ async function startCrashingWorker(crashAt: number): Promise<Promise<string | nu
       if (line.includes('is ready')) resolve();
     });
   });
-  return ended;
+  return { ended };
 }
 
 it('worker killed in the import: it starts again in a fresh database, and nothing of the first attempt is left', async () => {
@@ -105,7 +99,7 @@ it.each([1, 2])('worker killed after rename %i of the switch: the restore finish
   worker = null;
   const crashed = await startCrashingWorker(rename);
   const submitted = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
-  expect(await crashed).toBe('SIGKILL');
+  expect(await crashed.ended).toBe('SIGKILL');
   expect(existsSync(site.root)).toBe(rename === 2);
   worker = await startWorkerProcess(lab.environment);
   await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 90_000);
