@@ -84,7 +84,7 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
     );
   });
   await worker?.kill();
-  await until('every process of the killed worker has ended', () => markedProcesses().length === 0);
+  await until('every process of the killed worker has ended', () => markedProcesses(lab).length === 0);
   worker = await startWorkerProcess(lab.environment);
   const restored = await restoring;
   expect(restored.restored).toBe(backup.backup.id);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Outcome, kedge } from '../../scripts/demo/kedge';
@@ -104,17 +104,27 @@ export async function leftovers(lab: Lab): Promise<Record<string, string[]>> {
     temporary: lab.sites
       .flatMap((site) => inFolder(join(lab.backups, site.uri)))
       .filter((name) => name.startsWith('.')),
-    processes: markedProcesses(),
+    processes: markedProcesses(lab),
   };
 }
 
-/** Processes that carry an operation's mark. */
-export function markedProcesses(): string[] {
+/** Processes that carry the mark of a task of this lab; those of other labs, of tests that run beside, are not ours. */
+export function markedProcesses(lab: Lab): string[] {
+  const folder = join(lab.state, 'tasks');
+  const tokens = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => /"token": "(\w+)"/.exec(readFileSync(join(folder, name), 'utf8'))?.[1])
+    : [];
+  const isOurs = (environment: string): boolean => {
+    const mark = /(?:^|\0)KEDGE_MARK=(?:undo-|finish-)?(\w+)\//.exec(environment)?.[1];
+    return mark !== undefined && tokens.includes(mark);
+  };
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes('KEDGE_MARK=');
+        return isOurs(readFileSync(`/proc/${pid}/environ`, 'latin1'));
       } catch {
         return false;
       }
