@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
@@ -157,6 +157,26 @@ it('a step that fails twice, then works: the restore succeeds', async () => {
   expect(exitCode).toBe(0);
   const { body } = await get(lab.nginx.port, site.uri, '/?p=5');
   expect(body.toString()).not.toContain('changed since');
+});
+
+it('a step that does not succeed within the maintenance limit: the site is as before, and on', async () => {
+  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
+  leftBefore = await leftovers(lab);
+  const configuration = await readFile(lab.configuration, 'utf8');
+  await writeFile(
+    lab.configuration,
+    configuration.replace('vhost: managed', 'vhost: managed\n    maintenanceLimit: 6s'),
+  );
+  const failure = await withWorkerInProcess(lab, failing('webServer', 'probe', 'ProbeFailed'), () =>
+    cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
+  );
+  await writeFile(lab.configuration, configuration);
+  expect(failure).toMatchObject({
+    code: 'MaintenanceLimitReached',
+    exitCode: 1,
+    state: 'the site is as it was before',
+  });
+  await expectAsBefore();
 });
 
 /** Does something in the middle of a step, once: right before the database server does its part. */
