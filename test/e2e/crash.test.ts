@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
@@ -8,10 +7,12 @@ import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fi
 import { breakWordPress } from '../../scripts/lab/wordpress';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import {
+  type JournalView,
   type Lab,
   type WordPressSite,
   cli,
   cliJson,
+  journalsOf,
   leftovers,
   markedProcesses,
   startLab,
@@ -39,19 +40,7 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-interface Journal {
-  created: { importBegan: boolean; databases: string[] } | null;
-  outcome: { status: string } | null;
-}
-
-async function journalOf(type: string): Promise<Journal | null> {
-  const folder = join(lab.state, 'tasks');
-  const name = readdirSync(folder)
-    .filter((file) => file.endsWith(`-${type}.json`))
-    .sort()
-    .at(-1);
-  return name === undefined ? null : (JSON.parse(await readFile(join(folder, name), 'utf8')) as Journal);
-}
+const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
 
 /** A worker that ends in the n-th rename of a folder; `ended` gives the signal that ended it. */
 async function startCrashingWorker(crashAt: number): Promise<{ ended: Promise<string | null> }> {
@@ -74,7 +63,7 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
   await breakWordPress(site, lab.mariadb);
   const restoring = cliJson<RestoreResult>(lab, 'restore', site.uri, backup.backup.id, '--yes');
   await until('the import has made a table', async () => {
-    const database = (await journalOf('restore'))?.created;
+    const database = newest()?.created;
     if (!database?.importBegan) return false;
     const name = database.databases.at(-1) ?? '';
     return (
@@ -102,7 +91,7 @@ it.each([1, 2])('worker killed after rename %i of the switch: the restore finish
   expect(await crashed.ended).toBe('SIGKILL');
   expect(existsSync(site.root)).toBe(rename === 2);
   worker = await startWorkerProcess(lab.environment);
-  await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 90_000);
+  await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 90_000);
   expect((await cli(lab, 'log', submitted.task)).stdout).toMatch(/commitSwitch: done/);
   expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
@@ -115,6 +104,6 @@ it('Temporal killed in mid-restore: the task goes on when it is back', async () 
   );
   await lab.temporal.kill();
   await lab.temporal.start();
-  await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 120_000);
+  await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 120_000);
   expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
 });

@@ -8,11 +8,13 @@ import { SAFETY_DESCRIPTION } from '../../src/contract/names';
 import type { BackupResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
 import {
+  type JournalView,
   type Lab,
   type WordPressSite,
   cli,
   cliFailure,
   cliJson,
+  journalsOf,
   leftovers,
   shell,
   startLab,
@@ -200,10 +202,7 @@ function atDatabaseCall(method: 'createDatabase' | 'importDump', act: () => Prom
   });
 }
 
-async function newestJournal(): Promise<{ undoing: boolean; outcome: { status: string; code: string | null } | null }> {
-  const { tasks } = await cliJson<{ tasks: { task: string }[] }>(lab, 'tasks', site.uri);
-  return JSON.parse(await readFile(join(lab.state, 'tasks', `${tasks[0]?.task}.json`), 'utf8')) as never;
-}
+const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
 
 it('terminated in Temporal while a step goes on acting: recovery waits for it, then puts the site back', async () => {
   before = await fingerprint(site, lab.nginx.port, lab.mariadb);
@@ -212,12 +211,12 @@ it('terminated in Temporal while a step goes on acting: recovery waits for it, t
   const terminate = async (): Promise<void> => {
     await client.workflow.getHandle(`site/${site.uri}`).terminate('pressed in the test');
     // Only now does the step make its database.
-    await until('recovery has begun', async () => (await newestJournal()).undoing);
+    await until('recovery has begun', () => newest()?.undoing === true);
   };
   await withWorkerInProcess(lab, atDatabaseCall('createDatabase', terminate), async () => {
     const failure = await cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes');
     expect(failure).toMatchObject({ code: 'TaskTerminated', exitCode: 1 });
-    await until('the task is closed', async () => (await newestJournal()).outcome?.status === 'recovered');
+    await until('the task is closed', () => newest()?.outcome?.status === 'recovered');
   });
   await client.connection.close();
   await expectAsBefore();
@@ -242,7 +241,7 @@ it('reset in Temporal: the task fails as TaskWasReset and everything is undone',
   };
   await withWorkerInProcess(lab, atDatabaseCall('importDump', reset), async () => {
     await cli(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
-    await until('the task is closed', async () => (await newestJournal()).outcome?.code === 'TaskWasReset');
+    await until('the task is closed', () => newest()?.outcome?.code === 'TaskWasReset');
   });
   await client.connection.close();
   await expectAsBefore();
