@@ -166,7 +166,7 @@ async function keepRunning(lab: Lab): Promise<void> {
   say(`the site: curl -H 'Host: ${SITE}:${lab.nginx.port}' http://127.0.0.1:${lab.nginx.port}/`);
   say('the commands, in another terminal here:');
   say(`  export KEDGE_CONFIG=${lab.configuration} TEMPORAL_ADDRESS=${lab.temporal.address}`);
-  say(`  npx kedge backups ${SITE}`);
+  say(`  dist/src/cli/main.js backups ${SITE}`);
   await new Promise<void>((resolve) => (endKeeping = resolve));
 }
 
