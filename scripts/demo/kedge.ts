@@ -15,16 +15,20 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `kedge` and waits for it. Lines it says about what goes on are handed over as they come. */
+/** Runs `kedge` and waits for it. Lines it says about what goes on are handed over as they come; `signal` kills it. */
 export async function kedge(
   args: readonly string[],
   environment: Record<string, string>,
   onLine: (line: string) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<Outcome> {
+  signal?.throwIfAborted();
   const child = spawn(process.execPath, [KEDGE, ...args], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const kill = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', kill);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -35,7 +39,7 @@ export async function kedge(
   const exitCode = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 128));
-  });
+  }).finally(() => signal?.removeEventListener('abort', kill));
   return { exitCode, stdout, stderr };
 }
 

@@ -32,6 +32,8 @@ export interface LabOptions {
   readonly onProgress?: (what: string) => void;
   /** Settings of PHP. */
   readonly phpSettings?: Record<string, string>;
+  /** Gives up between two parts. */
+  readonly signal?: AbortSignal;
 }
 
 /** Stops what was started, newest first, also when a later part fails to start. */
@@ -41,7 +43,10 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const stop = async (): Promise<void> => {
     for (let next = stops.pop(); next; next = stops.pop()) await next();
   };
-  const tell = options.onProgress ?? (() => undefined);
+  const tell = (what: string): void => {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(what);
+  };
   try {
     const owner = process.getuid?.() === 0 ? 'www-data' : userInfo().username;
     tell('MariaDB');
@@ -104,6 +109,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         sites: Object.fromEntries(entries) as object,
       }),
     );
+    options.signal?.throwIfAborted();
     return {
       folder,
       mariadb,
