@@ -32,6 +32,8 @@ export interface LabOptions {
   readonly onProgress?: (what: string) => void;
   /** Settings of PHP. */
   readonly phpSettings?: Record<string, string>;
+  /** Kedge's database account logs in with this password. Default: by its socket. */
+  readonly adminPassword?: string;
 }
 
 /** Stops what was started, newest first, also when a later part fails to start. */
@@ -45,7 +47,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   try {
     const owner = process.getuid?.() === 0 ? 'www-data' : userInfo().username;
     tell('MariaDB');
-    const mariadb = await startMariadb({ folder });
+    const { adminPassword } = options;
+    const mariadb = await startMariadb({ folder, ...(adminPassword === undefined ? {} : { adminPassword }) });
     stops.push(() => mariadb.stop());
     tell('PHP-FPM');
     const pools = options.sites.map((_uri, index) => ({
