@@ -103,11 +103,20 @@ export class Journals {
     for (const task of await this.host.list(this.openFolder)) {
       if (site !== undefined && !task.startsWith(`${site}-`)) continue;
       const journal = await this.find(task);
-      // The marker is written first: a crash in between leaves one without a journal, and nothing was done under it.
-      if (!journal) await this.host.removeFile(join(this.openFolder, task));
+      if (!journal) await this.removeLeftMarker(task);
       else if (site === undefined || journal.site === site) journals.push(journal);
     }
     return journals;
+  }
+
+  /**
+   * The marker is written first: a crash in between leaves one without a journal, and nothing was done under it. A fresh
+   * one may be that of a task which another process begins at this moment.
+   */
+  private async removeLeftMarker(task: string): Promise<void> {
+    const marker = join(this.openFolder, task);
+    const status = await this.host.status(marker);
+    if (status && status.modifiedMs < Date.now() - LEFT_BEHIND_MS) await this.host.removeFile(marker);
   }
 
   /** Ids of every task of this master, oldest first. */
@@ -152,6 +161,9 @@ export class Journals {
     return join(this.tasksFolder, `${task}.json`);
   }
 }
+
+/** No task takes nearly as long from its marker to its journal. */
+const LEFT_BEHIND_MS = 10 * 60_000;
 
 /** Journals hold the outcome's warnings, which may be many; a torn or foreign file is not read into memory. */
 const MAXIMUM_JOURNAL_BYTES = 16 * 1024 * 1024;
