@@ -5,6 +5,7 @@ import { version } from '../../package.json';
 import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
 import { registerConfig } from './commands/config';
+import { registerDoctor } from './commands/doctor';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
 import { registerTasks } from './commands/tasks';
@@ -23,6 +24,7 @@ const COMMANDS: Register[] = [
   registerTasks,
   registerSites,
   registerConfig,
+  registerDoctor,
   registerWorker,
 ];
 

@@ -25,7 +25,7 @@ export async function safeStagingParent(host: Host, siteFolder: string): Promise
   for (let folder = dirname(siteFolder); folder !== dirname(folder); folder = dirname(folder)) {
     const status = await host.status(folder);
     if (!status || status.device !== site.device) break;
-    if (await isSafe(host, folder)) return folder;
+    if (await isSafeFolder(host, folder)) return folder;
   }
   throw refuse('has no ancestor on its file system that only root may change, to stage a restore in');
 }
@@ -45,7 +45,8 @@ export async function ensureStagingFolder(host: Host, siteFolder: string, token:
   return folder;
 }
 
-async function isSafe(host: Host, folder: string): Promise<boolean> {
+/** Nobody but root and the worker can change what lies at this path, up to the root. */
+export async function isSafeFolder(host: Host, folder: string): Promise<boolean> {
   for (let path = folder; ; path = dirname(path)) {
     const status = await host.status(path);
     if (status?.type !== 'folder' || (status.uid !== 0 && status.uid !== workerUid())) return false;
