@@ -62,7 +62,7 @@ export async function checkFolder(host: Host, { name, path }: Folder): Promise<r
   if (!(await isSafeFolder(host, dirname(path))))
     complaints.push(
       error(
-        `${what} lies in a folder that others than root and the worker can change`,
+        `${what} lies below a link, or a folder that others than root and the worker can change`,
         `Run \`chown root: FOLDER\` and \`chmod go-w FOLDER\` for each folder above ${path}.`,
       ),
     );

@@ -8,7 +8,7 @@ import type { Check } from './run-checks';
 export interface Requirement {
   /** Names it goes by, the preferred one first. */
   readonly names: readonly [string, ...string[]];
-  /** What needs it. */
+  /** What it is needed for. */
   readonly need: string;
   readonly debian: string;
   readonly fedora: string;
@@ -61,12 +61,17 @@ export async function checkProgram(
     const version = (/Distrib (\d+(?:\.\d+)+)/.exec(said) ?? /(\d+(?:\.\d+)+)/.exec(said))?.[1];
     operation.log.info(`${name} ${version ?? 'of unknown version'} is installed on ${host.name}`);
     if (flavour !== undefined && !said.includes(flavour))
-      return [missing(requirement, `${name} on ${host.name} is not ${flavour}; ${need} needs it`)];
+      return [missing(requirement, `${name} on ${host.name} is not ${flavour}, which is needed for ${need}`)];
     if (minimum !== undefined && version !== undefined && isOlder(version, minimum))
-      return [missing(requirement, `${name} ${version} on ${host.name} is older than ${minimum}; ${need} needs that`)];
+      return [
+        missing(
+          requirement,
+          `${name} ${version} on ${host.name} is older than ${minimum}, which is needed for ${need}`,
+        ),
+      ];
     return [];
   }
-  return [missing(requirement, `${names.join(' or ')} is not installed on ${host.name}; ${need} needs it`)];
+  return [missing(requirement, `${names.join(' or ')} is not installed on ${host.name}; it is needed for ${need}`)];
 }
 
 /** A program runs confined: what bubblewrap needs of the kernel is there too. */
