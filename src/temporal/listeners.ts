@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIPv4 } from 'node:net';
 
 /** State LISTEN (man 5 proc, and include/net/tcp_states.h of Linux). */
 const LISTEN = '0A';
@@ -25,5 +26,5 @@ function isLoopbackHex(address: string): boolean {
 /** `localhost:7233`, `127.0.0.1:7233`, `[::1]:7233`. */
 export function isLoopback(address: string): boolean {
   const host = address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
