@@ -9,8 +9,13 @@ export async function listensBeyondLoopback(port: number): Promise<boolean> {
   const tables = await Promise.all(
     ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'latin1').catch(() => '')),
   );
-  const rows = tables.flatMap((table) => table.split('\n').slice(1)).map((line) => line.trim().split(/\s+/));
-  return rows.some(([, local = '', , state]) => {
+  return tables.some((table) => hasOpenListener(table, port));
+}
+
+/** As {@link listensBeyondLoopback}, from the text of one table. */
+export function hasOpenListener(table: string, port: number): boolean {
+  return table.split('\n').some((line) => {
+    const [, local = '', , state] = line.trim().split(/\s+/);
     const [address = '', hexPort = ''] = local.split(':');
     return state === LISTEN && Number.parseInt(hexPort, 16) === port && !isLoopbackHex(address);
   });

@@ -1,3 +1,5 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { REQUIREMENTS, type Requirement, checkProgram } from '../../../src/core/doctor/programs';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { testOperation } from '../../helpers/operation';
@@ -48,4 +50,19 @@ it.each([
   ['99', [expect.stringMatching(/^tar \d+\.\d+ on lab is older than 99, which is needed for archives$/)]],
 ])('a version is held against the least one, %s', async (minimum, expected) => {
   expect((await check({ ...tar, minimum })).map(({ message }) => message)).toEqual(expected);
+});
+
+it('a program that confined ones do not see is not there for them', async () => {
+  const folder = await mkdtemp('/var/tmp/kedge-doctor-');
+  const path = join(folder, 'program');
+  try {
+    await writeFile(path, '#!/bin/sh\necho program 1.0\n', { mode: 0o755 });
+    const requirement: Requirement = { ...tar, names: [path] };
+    expect(await check(requirement, false)).toEqual([]);
+    expect(await check(requirement, true)).toMatchObject([
+      { message: `${path} is not installed on lab; it is needed for archives` },
+    ]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
