@@ -15,9 +15,10 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { DEFAULT_DESCRIPTION, SUBMIT_UPDATE, siteWorkflowId, taskIdOf } from '../contract/names';
+import { DEFAULT_DESCRIPTION, SUBMIT_UPDATE, siteWorkflowId, taskIdOf, turnsWorkflowId } from '../contract/names';
 import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
 import { reading } from './options';
+import { acceptRequest, acceptSite } from './steps/input';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
 
@@ -37,6 +38,7 @@ export interface TurnsState {
  * or keeps the turn until the site is free. It ends when nobody waits.
  */
 export async function turns(site: string, state: TurnsState = { waiting: [] }): Promise<void> {
+  acceptSite(site, 'queue', turnsWorkflowId);
   const waiting = state.waiting;
   /** Tasks of this run by request key, so that a repeated submit is the same task. */
   const byKey = new Map<string, Turn>();
@@ -92,6 +94,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     },
     {
       validator: (request: SubmitRequest) => {
+        acceptRequest(site, request);
         const held = holder();
         if (held && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
       },
