@@ -44,6 +44,8 @@ export interface SubmitOptions {
   waitTurn?: boolean;
   /** How long to wait for a worker to answer, ms. Default 20,000. */
   timeoutMs?: number;
+  /** When no worker answers, leave the request to the next one that comes, instead of withdrawing it. */
+  keepWithoutWorker?: boolean;
 }
 
 /** Kedge for services: starts tasks, awaits, cancels and lists, from anywhere that reaches Temporal. */
@@ -127,7 +129,7 @@ export class KedgeClient {
       this.temporal,
       this.taskQueue,
       { type, input, waitTurn: options.waitTurn ?? false },
-      options.timeoutMs ?? 20_000,
+      { timeoutMs: options.timeoutMs ?? 20_000, keep: options.keepWithoutWorker ?? false },
     );
     if (isTaskIdOf(ticket.task, input.site, type)) return ticket;
     throw new KedgeError('InputInvalid', `this request key belongs to ${ticket.task} already, which is no ${type}`, {

@@ -7,6 +7,8 @@ import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  currentUpdateInfo,
+  defineSignal,
   defineUpdate,
   executeChild,
   setHandler,
@@ -15,12 +17,20 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { DEFAULT_DESCRIPTION, SUBMIT_UPDATE, siteWorkflowId, taskIdOf, turnsWorkflowId } from '../contract/names';
+import {
+  DEFAULT_DESCRIPTION,
+  SUBMIT_UPDATE,
+  WITHDRAW_SIGNAL,
+  siteWorkflowId,
+  taskIdOf,
+  turnsWorkflowId,
+} from '../contract/names';
 import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
 import { reading } from './options';
 import { acceptRequest, acceptSite } from './steps/input';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
+const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 
 interface Turn {
   task: string;
@@ -69,6 +79,10 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     return id;
   };
 
+  /** Submits that no worker answered in time. Temporal delivers them late, and nobody counts on them any more. */
+  const withdrawn = new Set<string>();
+  setHandler(withdraw, (updateId) => void withdrawn.add(updateId));
+
   setHandler(
     submit,
     async (request): Promise<Ticket> => {
@@ -94,6 +108,8 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     },
     {
       validator: (request: SubmitRequest) => {
+        if (withdrawn.has(currentUpdateInfo()?.id ?? ''))
+          throw ApplicationFailure.nonRetryable('the request was withdrawn, for no worker answered it', 'NoWorker');
         acceptRequest(site, request);
         const held = holder();
         if (held && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);

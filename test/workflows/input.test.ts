@@ -15,76 +15,83 @@ afterAll(async () => {
 
 const site = 'example.com';
 
-/** The error a workflow of this input ends with; it ends, which a TypeError in its code would keep it from. */
-async function failureOf(type: string, workflowId: string, args: unknown[]): Promise<unknown> {
-  return environment.client.workflow
-    .execute(type, { workflowId, taskQueue: TASK_QUEUE, args, workflowRunTimeout: '20 seconds' })
-    .then(
-      () => null,
-      (error: unknown) => kedgeErrorOf(error, site),
-    );
-}
-
-it.each<[string, string, unknown[], string]>([
-  ['backup', `site/${site}`, [], 'one object'],
-  ['backup', `site/${site}`, [null], 'one object'],
-  ['backup', `site/${site}`, ['example.com'], 'one object'],
-  ['backup', `site/${site}`, [{}], 'site'],
-  ['backup', `site/${site}`, [{ site: 'Example.com' }], 'site'],
-  ['backup', 'site/../../etc', [{ site: '../../etc' }], 'site'],
-  ['backup', `site/${site}`, [{ site, task: '../../../etc/passwd' }], 'task'],
-  ['backup', `site/${site}`, [{ site, task: 7 }], 'task'],
-  ['backup', `site/${site}`, [{ site, task: 'other.example-20261124.031502-backup' }], 'task'],
-  ['backup', `site/${site}`, [{ site, task: 'example.com-20261124.031502-restore' }], 'task'],
-  ['restore', `site/${site}`, [{ site }], 'backup'],
-  ['restore', `site/${site}`, [{ site, backup: 'x'.repeat(5000) }], 'backup'],
-  ['restore', `site/${site}`, [undefined], 'one object'],
-  ['verify', `site/${site}`, [[]], 'one object'],
-  ['recover', `site/${site}`, [], 'site'],
-  ['turns', `turns/${site}`, [{ site }], 'site'],
-])('a %s as %s with %j fails as InputInvalid and touches nothing', async (type, workflowId, args, names) => {
+describe('with a worker', () => {
   const fake = new FakeActivities();
-  await withWorker(environment, fake.implementation(), async () => {
+  let stop: () => void;
+  let stopped: Promise<void>;
+  beforeAll(() => {
+    stopped = withWorker(environment, fake.implementation(), () => new Promise<void>((resolve) => (stop = resolve)));
+  });
+  afterAll(async () => {
+    stop();
+    await stopped;
+  });
+  beforeEach(() => {
+    fake.calls.length = 0;
+  });
+
+  /** The error a workflow of this input ends with; it ends, which a TypeError in its code would keep it from. */
+  async function failureOf(type: string, workflowId: string, args: unknown[]): Promise<unknown> {
+    return environment.client.workflow
+      .execute(type, { workflowId, taskQueue: TASK_QUEUE, args, workflowRunTimeout: '20 seconds' })
+      .then(
+        () => null,
+        (error: unknown) => kedgeErrorOf(error, site),
+      );
+  }
+
+  it.each<[string, string, unknown[], string]>([
+    ['backup', `site/${site}`, [], 'one object'],
+    ['backup', `site/${site}`, [null], 'one object'],
+    ['backup', `site/${site}`, ['example.com'], 'one object'],
+    ['backup', `site/${site}`, [{}], 'site'],
+    ['backup', `site/${site}`, [{ site: 'Example.com' }], 'site'],
+    ['backup', 'site/../../etc', [{ site: '../../etc' }], 'site'],
+    ['backup', `site/${site}`, [{ site, task: '../../../etc/passwd' }], 'task'],
+    ['backup', `site/${site}`, [{ site, task: 7 }], 'task'],
+    ['backup', `site/${site}`, [{ site, task: 'other.example-20261124.031502-backup' }], 'task'],
+    ['backup', `site/${site}`, [{ site, task: 'example.com-20261124.031502-restore' }], 'task'],
+    ['restore', `site/${site}`, [{ site }], 'backup'],
+    ['restore', `site/${site}`, [{ site, backup: 'x'.repeat(5000) }], 'backup'],
+    ['restore', `site/${site}`, [undefined], 'one object'],
+    ['verify', `site/${site}`, [[]], 'one object'],
+    ['recover', `site/${site}`, [], 'site'],
+    ['turns', `turns/${site}`, [{ site }], 'site'],
+  ])('a %s as %s with %j fails as InputInvalid and touches nothing', async (type, workflowId, args, names) => {
     const failure = await failureOf(type, workflowId, args);
     expect(failure).toMatchObject({ code: 'InputInvalid', message: expect.stringContaining(names) as unknown });
+    expect(fake.calls).toEqual([]);
   });
-  expect(fake.calls).toEqual([]);
-});
 
-it.each([
-  ['backup', { site }],
-  ['restore', { site, backup: 'example.com-20261124.031502' }],
-  ['verify', { site }],
-  ['recover', site],
-  ['turns', site],
-])('a %s under another ID is refused before it touches a journal', async (type, input) => {
-  const fake = new FakeActivities();
-  await withWorker(environment, fake.implementation(), async () => {
+  it.each([
+    ['backup', { site }],
+    ['restore', { site, backup: 'example.com-20261124.031502' }],
+    ['verify', { site }],
+    ['recover', site],
+    ['turns', site],
+  ])('a %s under another ID is refused before it touches a journal', async (type, input) => {
     const failure = await failureOf(type, `mine/${type}`, [input]);
     expect(failure).toMatchObject({
       code: 'WorkflowIdRefused',
       site,
       message: expect.stringContaining(`mine/${type}`) as unknown,
     });
+    expect(fake.calls).toEqual([]);
   });
-  expect(fake.calls).toEqual([]);
-});
 
-it.each([
-  [undefined],
-  ['backup'],
-  [{ type: 'backup', waitTurn: false }],
-  [{ type: 'backup', input: null, waitTurn: false }],
-  [{ type: 'recover', input: { site }, waitTurn: false }],
-  [{ type: 'backup', input: { site: 'other.example' }, waitTurn: false }],
-  [{ type: 'backup', input: { site, task: 'example.com-20261124.031502-backup' }, waitTurn: false }],
-  [{ type: 'backup', input: { site, who: 5 }, waitTurn: true }],
-  [{ type: 'backup', input: { site, description: 'x'.repeat(30_000) }, waitTurn: false }],
-  [{ type: 'backup', input: { site } }],
-])('the queue refuses the request %j, and serves the next one', async (request) => {
-  const fake = new FakeActivities();
-  const client = new KedgeClient(environment.client, MASTER);
-  await withWorker(environment, fake.implementation(), async () => {
+  it.each([
+    [undefined],
+    ['backup'],
+    [{ type: 'backup', waitTurn: false }],
+    [{ type: 'backup', input: null, waitTurn: false }],
+    [{ type: 'recover', input: { site }, waitTurn: false }],
+    [{ type: 'backup', input: { site: 'other.example' }, waitTurn: false }],
+    [{ type: 'backup', input: { site, task: 'example.com-20261124.031502-backup' }, waitTurn: false }],
+    [{ type: 'backup', input: { site, who: 5 }, waitTurn: true }],
+    [{ type: 'backup', input: { site, description: 'x'.repeat(30_000) }, waitTurn: false }],
+    [{ type: 'backup', input: { site } }],
+  ])('the queue refuses the request %j, and serves the next one', async (request) => {
+    const client = new KedgeClient(environment.client, MASTER);
     const refused = await environment.client.workflow
       .executeUpdateWithStart('submit', {
         args: [request],
