@@ -69,6 +69,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     };
   };
 
+  let asked = false;
   const ids = new Set<string>(waiting.map((turn) => turn.task));
   const ended = new Set<string>();
   const newTaskId = (request: SubmitRequest): string => {
@@ -86,6 +87,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
   setHandler(
     submit,
     async (request): Promise<Ticket> => {
+      asked = true;
       const { requestKey } = request.input;
       if (requestKey) {
         const known =
@@ -118,7 +120,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
   );
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
-  await condition(() => waiting.length > 0, FIRST_REQUEST_MS);
+  await condition(() => waiting.length > 0 || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
   while (waiting.length > 0 || !allHandlersFinished()) {
     await condition(() => waiting.length > 0 || allHandlersFinished());
     const turn = waiting.shift();
