@@ -84,7 +84,8 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         epoch: (await deps.states.find(input.site))?.epoch ?? 0,
       });
       const ref = { task: request.task };
-      return reported(deps, ref, 'preflight', `${begun.token}/preflight`, cancellationSignal, async (operation) => {
+      const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
+      return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
         const state = await deps.states.get(input.site);
         const journal = await deps.journals.record(request.task, execution.runId, { target, before: state.current });
         const needs = await checkSite(deps, target, journal, operation);
@@ -201,6 +202,9 @@ async function checkSource(
       { place: 'web staging', path: target.site.root, bytes: inspection.contentBytes },
       { place: 'spool', path: target.spool, bytes: dumpBytes },
       { place: 'database server', path: facts.dataFolder, bytes: dumpBytes },
+      ...(facts.binaryLogFolder === null
+        ? []
+        : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),
     ],
   };
 }

@@ -1,3 +1,4 @@
+import { CancellationScope } from '@temporalio/workflow';
 import type { BackupInput, BackupResult } from '../contract/tasks';
 import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
@@ -8,20 +9,30 @@ import { setBackupAttribute } from './steps/visibility';
 export async function backup(given: BackupInput): Promise<BackupResult> {
   const input = acceptInput('backup', given);
   const quiet = input.quiesce ? (['enterMaintenance', 'fenceWrites'] as const) : [];
-  return asTask('backup', input, { trigger: 'request' }, [...quiet, ...BACKUP_STEPS], async (task, found) => {
-    if (input.quiesce) {
-      await task.step('enterMaintenance', 'leaveMaintenance');
-      await task.step('fenceWrites', 'liftFence', { allowShared: false });
-    }
-    const made = await makeBackup(task, {
-      description: found.description,
-      trigger: 'request',
-      compression: input.compression ?? 'zstd',
-    });
-    setBackupAttribute(made.id);
+  return asTask(
+    'backup',
+    input,
+    { trigger: 'request' },
+    [...quiet, ...BACKUP_STEPS, 'discardSpool'],
+    async (task, found) => {
+      if (input.quiesce) {
+        await task.step('enterMaintenance', 'leaveMaintenance');
+        await task.step('fenceWrites', 'liftFence', { allowShared: false });
+      }
+      const made = await makeBackup(task, {
+        description: found.description,
+        trigger: 'request',
+        compression: input.compression ?? 'zstd',
+      });
+      setBackupAttribute(made.id);
 
-    // Published: it stays. What was done to the site for it is taken back, cancelled or not.
-    await task.undo.run(task.ref, (name) => task.runbook.undoing(name));
-    return { backup: made };
-  });
+      // Published: it stays. What was done to the site for it is taken back, cancelled or not.
+      return CancellationScope.nonCancellable(async () => {
+        task.undo.forget('discardUnpublished');
+        await task.takeBack();
+        await task.tidy('discardSpool');
+        return { backup: made };
+      });
+    },
+  );
 }

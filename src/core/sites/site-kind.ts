@@ -2,6 +2,7 @@ import type { SiteLocation } from '../../contract/target';
 import type { SiteLogin } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import type { MaintenanceFile } from './maintenance-file';
 
 /**
  * A folder of a site as it lies on a host, and the path the site knows it by. While a restore is staged they differ:
@@ -28,8 +29,8 @@ export interface SiteKind {
   readonly kind: SiteLocation['kind'];
   /** Left out of backups unless the configuration says otherwise: caches and temporary files. Relative to the site folder. */
   readonly defaultExcludes: readonly string[];
-  /** The application's own maintenance file, relative to the site folder; never in a backup. */
-  readonly maintenanceFile: string | null;
+  /** The application's own maintenance file; never in a backup. Null where maintenance is no file. */
+  readonly maintenanceFile: MaintenanceFile | null;
 
   /**
    * The file with the login to the database, relative to the site folder.

@@ -87,11 +87,15 @@ export class Journals {
     return this.change(task, change, () => undefined);
   }
 
-  /** Writes the outcome; the task is no longer open. A closed journal keeps its outcome. */
+  /** Writes the outcome; the task is no longer open. A closed journal keeps its outcome, and no password. */
   async close(task: string, outcome: NonNullable<Journal['outcome']>): Promise<void> {
     await this.change(
       task,
-      (journal) => ({ outcome: journal.outcome ?? outcome }),
+      ({ outcome: known, before, created }) => ({
+        outcome: known ?? outcome,
+        before: before && { ...before, password: '' },
+        created: created && { ...created, password: '' },
+      }),
       () => undefined,
     );
     await this.host.removeFile(join(this.openFolder, task));
@@ -103,8 +107,9 @@ export class Journals {
     for (const task of await this.host.list(this.openFolder)) {
       if (site !== undefined && !task.startsWith(`${site}-`)) continue;
       const journal = await this.find(task);
-      // The marker is written first: a crash in between leaves one without a journal, and nothing was done under it.
-      if (!journal) await this.host.removeFile(join(this.openFolder, task));
+      // The marker is written first and removed last: a crash leaves one without a journal, when nothing was done yet, or
+      // one of a task that was closed.
+      if (!journal || journal.outcome !== null) await this.host.removeFile(join(this.openFolder, task));
       else if (site === undefined || journal.site === site) journals.push(journal);
     }
     return journals;

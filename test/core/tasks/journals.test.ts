@@ -98,6 +98,14 @@ describe('journals', () => {
     expect(await readdir(join(folder, 'open'))).toEqual([id]);
   });
 
+  it('a crash between the outcome and the marker leaves the task closed', async () => {
+    await journals.begin(task());
+    await journals.close(id, done);
+    await writeFile(join(folder, 'open', id), '');
+    expect(await journals.open()).toEqual([]);
+    expect(await readdir(join(folder, 'open'))).toEqual([]);
+  });
+
   it('a crash in mid-write leaves the journal as it was', async () => {
     await journals.begin(task());
     const before = await readFile(join(folder, 'tasks', `${id}.json`), 'utf8');
@@ -122,7 +130,7 @@ describe('journals', () => {
     await expect(journals.get(name)).rejects.toMatchObject({ code: 'TaskUnknown' });
   });
 
-  it('tells the redactor of the passwords it holds', async () => {
+  it('tells the redactor of the passwords it holds, and holds none once it is closed', async () => {
     await journals.begin(task());
     const database = {
       database: 'd',
@@ -135,5 +143,9 @@ describe('journals', () => {
     secrets.length = 0;
     await newJournals().get(id);
     expect(secrets).toEqual(['old-secret']);
+
+    await journals.close(id, done);
+    expect(await readFile(join(folder, 'tasks', `${id}.json`), 'utf8')).not.toContain('old-secret');
+    expect((await journals.get(id)).before).toEqual({ ...database, password: '' });
   });
 });
