@@ -7,7 +7,7 @@ import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { KedgeError } from '../../contract/errors';
 import type { Command, Completed } from './host';
-import { MARK_VARIABLE, type RunningProcess, endMarkedProcesses, identify, waitUntilGone } from './processes';
+import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
 import { INFO_DESCRIPTOR, confine } from './sandbox';
 import { secretFile } from './secret-file';
 
@@ -63,12 +63,13 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
   const capture = command.limits?.captureBytes ?? DEFAULT_CAPTURE_BYTES;
   let ended: Error | null = null;
   let swept: Promise<unknown> = Promise.resolve();
+  let unswept: unknown = null;
   const end = (reason: Error): void => {
     if (ended) return;
     ended = reason;
     kill(child, command.sandbox === undefined);
     // A group does not hold who left it, and a sandbox still being built outlives bubblewrap: both keep the pipes open.
-    swept = endMarkedProcesses(ownMark, server).catch((error: unknown) => error);
+    swept = endMarkedProcesses(ownMark, server).catch((error: unknown) => void (unswept ??= error));
   };
   const onAbort = (): void => end(new Error('cancelled'));
   signal.addEventListener('abort', onAbort, { once: true });
@@ -90,7 +91,12 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
     const exit = new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       // What it left in its group would keep the pipes open. A daemon has a group of its own.
-      if (!command.sandbox) child.once('exit', () => kill(child, true));
+      if (!command.sandbox) {
+        child.once('exit', () => {
+          const group = endGroup(child.pid ?? 0, server).catch((error: unknown) => void (unswept ??= error));
+          swept = Promise.all([swept, group]);
+        });
+      }
       child.once('close', (code, killedBy) => resolve(code ?? (killedBy === null ? 1 : 128)));
     });
     const firstProcess = firstOfNamespace(child);
@@ -102,8 +108,8 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
     ]);
     // Both are awaited, whichever fails first: nothing of the program lives on when this returns.
     const [exited, streamed] = await Promise.allSettled([exit, streams]);
-    const remains = await swept;
-    if (remains instanceof Error) throw remains;
+    await swept;
+    if (unswept !== null) throw unswept;
     // Bubblewrap tells the exit code before the namespace is empty.
     const first = await firstProcess;
     if (first) await waitUntilGone(first, server);
