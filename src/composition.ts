@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
+import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
 import { targetOf } from './config/inventory';
 import { loadConfiguration } from './config/load';
@@ -81,6 +82,7 @@ export function createDependencies(
 ): ActivityDependencies & { close(): Promise<void> } {
   return {
     ...createMaster(options),
+    attempts: new Attempts(),
     isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
     whoRuns: (workflowId) => whoRuns(client, workflowId),
     attentionAfterMs: 60_000,

@@ -184,5 +184,5 @@ async function summaryOf(spool: string): Promise<DatabaseSummary> {
 
 function maintenanceFile(deps: ActivityDependencies, target: Target): string[] {
   const file = deps.kindOf(target).maintenanceFile;
-  return file === null ? [] : [file];
+  return file === null ? [] : [file.path];
 }

@@ -9,6 +9,7 @@ import type { Journals } from '../core/tasks/journals';
 import type { SiteStates } from '../core/tasks/site-state';
 import type { TaskLogs } from '../core/tasks/task-log';
 import type { WebServer } from '../core/web/web-server';
+import type { Attempts } from './attempts';
 
 /** Everything activities act through. Built in one place: src/worker.ts; tests build it with real or fake parts. */
 export interface ActivityDependencies {
@@ -16,6 +17,8 @@ export interface ActivityDependencies {
   readonly journals: Journals;
   readonly states: SiteStates;
   readonly logs: TaskLogs;
+  /** Those of this worker. */
+  readonly attempts: Attempts;
   readonly archives: Archives;
   readonly catalog: Catalog;
   redact<T>(value: T): T;

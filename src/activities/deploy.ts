@@ -33,7 +33,9 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const { bytes } = await deps.archives.extract(source.path, source.sha256, host, folder, operation);
         const spool = join(target.spool, journal.token);
         await deps.master.makeFolder(spool, { mode: 0o700 });
-        await deps.archives.extractDump(source.path, join(spool, 'restore.sql'), operation);
+        // Read from the same archive: counted once.
+        const uncounted = { ...operation, progress: () => undefined };
+        await deps.archives.extractDump(source.path, join(spool, 'restore.sql'), uncounted);
         return { bytes };
       });
     },

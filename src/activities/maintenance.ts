@@ -1,12 +1,36 @@
 import { KedgeError } from '../contract/errors';
+import type { Target } from '../contract/target';
+import { lowerMaintenanceFile, raiseMaintenanceFile } from '../core/sites/maintenance-file';
+import type { SiteFolder } from '../core/sites/site-kind';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 /** Activities around the maintenance page and the write fence. */
 export function createMaintenanceActivities(deps: ActivityDependencies) {
+  const liveFolder = (target: Target): SiteFolder => ({
+    host: deps.webHost(target),
+    path: target.site.root,
+    site: target.site,
+  });
+
+  /** The application shuts itself too, where it does so by a file. The page and the fence do not depend on it. */
+  const shutApplication = async ({ target, operation }: UndoStep): Promise<void> => {
+    const file = deps.kindOf(target).maintenanceFile;
+    if (!file) return;
+    try {
+      const raised = await raiseMaintenanceFile(liveFolder(target), file, operation);
+      if (!raised) operation.log.info(`${file.path} of ${target.site.uri} is there already and stays as it is`);
+    } catch (error) {
+      operation.signal.throwIfAborted();
+      operation.log.info(`${file.path} of ${target.site.uri} cannot be written: ${String(error)}`);
+    }
+  };
+
   const lower = async ({ journal, target, operation, record }: UndoStep): Promise<void> => {
     const { maintenance } = journal;
     if (!maintenance || maintenance.ended) return;
+    const file = deps.kindOf(target).maintenanceFile;
+    if (file) await lowerMaintenanceFile(liveFolder(target), file, operation);
     if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
     else await deps.webServer(target.web).lowerMaintenance(target.site.uri);
     await record({ maintenance: { ...maintenance, ended: new Date().toISOString() } });
@@ -15,7 +39,8 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
   return {
     /** Puts the maintenance page up, and sees it with a request of its own. Remembers whether it was up before. */
     async enterMaintenance(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async (step) => {
+        const { journal, target, operation, record } = step;
         const web = deps.webServer(target.web);
         const { uri, vhost, healthPath } = target.site;
         const maintenance = journal.maintenance ?? {
@@ -26,8 +51,9 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         };
         await record({ maintenance });
         await web.raiseMaintenance(uri);
+        await shutApplication(step);
         if (vhost === 'none') {
-          operation.log.warn(`vhost of ${uri} is none: nobody sees a maintenance page`);
+          operation.log.warn(`vhost of ${uri} is none: the web server shows no maintenance page`);
         } else {
           const answer = await web.request(target.site, healthPath, operation);
           if (answer.status !== 503 || answer.retryAfter === null) {

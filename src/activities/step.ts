@@ -65,7 +65,7 @@ export async function forwardStep<T>(
   const journal = await deps.journals.record(ref.task, runId, { step: name });
   assertInTime(journal, name);
   const target = targetOf(journal);
-  return reported(deps, ref, name, `${journal.token}/${name}`, signal, async (operation) => {
+  return reported(deps, ref, { name, mark: `${journal.token}/${name}`, revokes: 'step' }, signal, async (operation) => {
     await deps.webHost(target).endProcesses(operation.mark);
     return body({
       journal,
@@ -73,7 +73,7 @@ export async function forwardStep<T>(
       operation,
       record: (change) => deps.journals.record(ref.task, runId, change),
       assertStillMine: async () => {
-        signal.throwIfAborted();
+        operation.signal.throwIfAborted();
         await assertMine();
       },
     });
@@ -96,8 +96,7 @@ export async function undoStep(
   return reported(
     deps,
     ref,
-    info.activityType,
-    `undo-${journal.token}/${info.activityType}`,
+    { name: info.activityType, mark: `undo-${journal.token}/${info.activityType}`, revokes: 'task' },
     signal,
     async (operation) => {
       const target = targetOf(journal);
@@ -120,8 +119,7 @@ export async function finishingStep<T>(
   return reported(
     deps,
     ref,
-    info.activityType,
-    `finish-${journal.token}/${info.activityType}`,
+    { name: info.activityType, mark: `finish-${journal.token}/${info.activityType}`, revokes: 'task' },
     signal,
     async (operation) => {
       const target = targetOf(journal);
@@ -131,13 +129,22 @@ export async function finishingStep<T>(
   );
 }
 
-/** Gives the work an operation under a mark, heartbeats once a second while it runs, and logs how it went. */
+interface Attempt {
+  readonly name: string;
+  readonly mark: string;
+  /** Which attempts of this worker that still run are ended first: earlier ones of this step, or all of the task. */
+  readonly revokes: 'step' | 'task';
+}
+
+/**
+ * Revokes what runs still, then gives the work an operation under a mark; heartbeats once a second all the while, and
+ * logs how it went.
+ */
 export async function reported<T>(
   deps: ActivityDependencies,
   ref: TaskRef,
-  name: string,
-  mark: string,
-  signal: AbortSignal,
+  { name, mark, revokes }: Attempt,
+  cancellation: AbortSignal,
   body: (operation: Operation) => Promise<T>,
 ): Promise<Reported<T>> {
   const context = Context.current();
@@ -147,7 +154,10 @@ export async function reported<T>(
   const began = Date.now();
   log.info('began', { event: 'began' });
   try {
-    const value = await body({ signal, mark, log, progress: (next) => (progress = { ...progress, ...next }) });
+    await deps.attempts.revoke(ref.task, revokes === 'step' ? name : undefined);
+    const value = await deps.attempts.run(ref.task, name, cancellation, (signal) =>
+      body({ signal, mark, log, progress: (next) => (progress = { ...progress, ...next }) }),
+    );
     log.info('done', {
       event: 'done',
       durationMs: Date.now() - began,
@@ -155,7 +165,7 @@ export async function reported<T>(
     });
     return { value, warnings: log.warnings };
   } catch (error) {
-    log.error(signal.aborted ? 'cancelled' : error instanceof Error ? error.message : String(error));
+    log.error(cancellation.aborted ? 'cancelled' : error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
     clearInterval(heartbeats);

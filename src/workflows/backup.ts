@@ -1,25 +1,38 @@
+import { CancellationScope } from '@temporalio/workflow';
 import type { BackupInput, BackupResult } from '../contract/tasks';
+import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
 import { asTask } from './steps/task';
 import { setBackupAttribute } from './steps/visibility';
 
 /** Saves a site: its folder and its database in one archive, in the catalogue only once it was read back. */
-export async function backup(input: BackupInput): Promise<BackupResult> {
+export async function backup(given: BackupInput): Promise<BackupResult> {
+  const input = acceptInput('backup', given);
   const quiet = input.quiesce ? (['enterMaintenance', 'fenceWrites'] as const) : [];
-  return asTask('backup', input, { trigger: 'request' }, [...quiet, ...BACKUP_STEPS], async (task, found) => {
-    if (input.quiesce) {
-      await task.step('enterMaintenance', 'leaveMaintenance');
-      await task.step('fenceWrites', 'liftFence', { allowShared: false });
-    }
-    const made = await makeBackup(task, {
-      description: found.description,
-      trigger: 'request',
-      compression: input.compression ?? 'zstd',
-    });
-    setBackupAttribute(made.id);
+  return asTask(
+    'backup',
+    input,
+    { trigger: 'request' },
+    [...quiet, ...BACKUP_STEPS, 'discardSpool'],
+    async (task, found) => {
+      if (input.quiesce) {
+        await task.step('enterMaintenance', 'leaveMaintenance');
+        await task.step('fenceWrites', 'liftFence', { allowShared: false });
+      }
+      const made = await makeBackup(task, {
+        description: found.description,
+        trigger: 'request',
+        compression: input.compression ?? 'zstd',
+      });
+      setBackupAttribute(made.id);
 
-    // Published: it stays. What was done to the site for it is taken back, cancelled or not.
-    await task.undo.run(task.ref, (name) => task.runbook.undoing(name));
-    return { backup: made };
-  });
+      // Published: it stays. What was done to the site for it is taken back, cancelled or not.
+      return CancellationScope.nonCancellable(async () => {
+        task.undo.forget('discardUnpublished');
+        await task.takeBack();
+        await task.tidy('discardSpool');
+        return { backup: made };
+      });
+    },
+  );
 }

@@ -1,7 +1,7 @@
-import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { Reported, TaskRef } from '../activities/step';
 import { endless } from './options';
-import { setAttention } from './steps/visibility';
+import { withAttention } from './steps/attention';
 
 /** Every undo there is, in the order a whole restore registers them. */
 export const UNDOS = [
@@ -33,12 +33,14 @@ export class Undo {
     this.names.splice(0, this.names.length, ...UNDOS);
   }
 
-  /** After the commit point there is no way back. */
-  forget(): void {
-    this.names.length = 0;
+  /** What was done is to stay: all of it, after the commit point, or what this one would take back. */
+  forget(only?: UndoName): void {
+    const kept = only === undefined ? [] : this.names.filter((name) => name !== only);
+    this.names.splice(0, this.names.length, ...kept);
   }
 
   async run(ref: TaskRef, began: (name: UndoName) => void): Promise<void> {
+    if (this.names.length === 0) return;
     await CancellationScope.nonCancellable(() =>
       withAttention(this.attentionAfterMs, async (nameStep) => {
         for (let name = this.names.pop(); name !== undefined; name = this.names.pop()) {
@@ -49,34 +51,5 @@ export class Undo {
         }
       }),
     );
-  }
-}
-
-/** Runs work that must end; when it does not in time, the search attribute KedgeAttention names the step it hangs in. */
-async function withAttention(
-  afterMs: number,
-  work: (nameStep: (name: string) => void) => Promise<void>,
-): Promise<void> {
-  let step = '';
-  let raised = false;
-  const timer = new CancellationScope();
-  const waiting = timer
-    .run(async () => {
-      await sleep(afterMs);
-      raised = true;
-      setAttention(step);
-    })
-    .catch((error: unknown) => {
-      if (!isCancellation(error)) throw error;
-    });
-  try {
-    await work((name) => {
-      step = name;
-      if (raised) setAttention(step);
-    });
-  } finally {
-    timer.cancel();
-    await waiting;
-    if (raised) setAttention(null);
   }
 }

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
@@ -8,10 +7,12 @@ import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fi
 import { breakWordPress } from '../../scripts/lab/wordpress';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import {
+  type JournalView,
   type Lab,
   type WordPressSite,
   cli,
   cliJson,
+  journalsOf,
   leftovers,
   markedProcesses,
   startLab,
@@ -39,31 +40,13 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-interface Journal {
-  created: { importBegan: boolean; databases: string[] } | null;
-  outcome: { status: string } | null;
-}
+const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
 
-async function journalOf(type: string): Promise<Journal | null> {
-  const folder = join(lab.state, 'tasks');
-  const name = readdirSync(folder)
-    .filter((file) => file.endsWith(`-${type}.json`))
-    .sort()
-    .at(-1);
-  return name === undefined ? null : (JSON.parse(await readFile(join(folder, name), 'utf8')) as Journal);
-}
-
-/** A worker of the tests' own that ends in the n-th rename of a folder. */
-async function startCrashingWorker(crashAt: number): Promise<Promise<string | null>> {
+/** A worker that ends in the n-th rename of a folder; `ended` gives the signal that ended it. */
+async function startCrashingWorker(crashAt: number): Promise<{ ended: Promise<string | null> }> {
   const child = spawn(
     process.execPath,
-    [
-      '-r',
-      join(__dirname, '../helpers/run-typescript.js'),
-      join(__dirname, '../helpers/crashing-worker.ts'),
-      lab.configuration,
-      String(crashAt),
-    ],
+    [join(__dirname, '../helpers/crashing-worker.js'), lab.configuration, String(crashAt)],
     { env: { ...process.env, ...lab.environment }, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const ended = new Promise<string | null>((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
@@ -73,14 +56,14 @@ async function startCrashingWorker(crashAt: number): Promise<Promise<string | nu
       if (line.includes('is ready')) resolve();
     });
   });
-  return ended;
+  return { ended };
 }
 
 it('worker killed in the import: it starts again in a fresh database, and nothing of the first attempt is left', async () => {
   await breakWordPress(site, lab.mariadb);
   const restoring = cliJson<RestoreResult>(lab, 'restore', site.uri, backup.backup.id, '--yes');
   await until('the import has made a table', async () => {
-    const database = (await journalOf('restore'))?.created;
+    const database = newest()?.created;
     if (!database?.importBegan) return false;
     const name = database.databases.at(-1) ?? '';
     return (
@@ -90,7 +73,7 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
     );
   });
   await worker?.kill();
-  await until('every process of the killed worker has ended', () => markedProcesses().length === 0);
+  await until('every process of the killed worker has ended', () => markedProcesses(lab).length === 0);
   worker = await startWorkerProcess(lab.environment);
   const restored = await restoring;
   expect(restored.restored).toBe(backup.backup.id);
@@ -105,10 +88,10 @@ it.each([1, 2])('worker killed after rename %i of the switch: the restore finish
   worker = null;
   const crashed = await startCrashingWorker(rename);
   const submitted = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
-  expect(await crashed).toBe('SIGKILL');
+  expect(await crashed.ended).toBe('SIGKILL');
   expect(existsSync(site.root)).toBe(rename === 2);
   worker = await startWorkerProcess(lab.environment);
-  await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 90_000);
+  await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 90_000);
   expect((await cli(lab, 'log', submitted.task)).stdout).toMatch(/commitSwitch: done/);
   expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
@@ -121,6 +104,6 @@ it('Temporal killed in mid-restore: the task goes on when it is back', async () 
   );
   await lab.temporal.kill();
   await lab.temporal.start();
-  await until('the restore has ended', async () => (await journalOf('restore'))?.outcome?.status === 'done', 120_000);
+  await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 120_000);
   expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
 });

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
@@ -6,12 +7,16 @@ import { type ErrorCode } from '../../src/contract/error-codes';
 import { KedgeError } from '../../src/contract/errors';
 import { SAFETY_DESCRIPTION } from '../../src/contract/names';
 import type { BackupResult } from '../../src/contract/tasks';
+import type { DatabaseServer } from '../../src/core/databases/database-server';
+import { connectClient } from '../../src/temporal/connection';
 import {
+  type JournalView,
   type Lab,
   type WordPressSite,
   cli,
   cliFailure,
   cliJson,
+  journalsOf,
   leftovers,
   shell,
   startLab,
@@ -158,86 +163,96 @@ it('a step that fails twice, then works: the restore succeeds', async () => {
   expect(body.toString()).not.toContain('changed since');
 });
 
-it('terminated in Temporal: recovery puts the site back', async () => {
+it('a step that does not succeed within the maintenance limit: the site is as before, and on', async () => {
   before = await fingerprint(site, lab.nginx.port, lab.mariadb);
   leftBefore = await leftovers(lab);
-  let terminated = false;
-  await withWorkerInProcess(
-    lab,
-    (real) => ({
-      ...real,
-      archives: {
-        ...real.archives,
-        extractDump: async (...args) => {
-          const result = await real.archives.extractDump(...args);
-          if (!terminated) {
-            terminated = true;
-            shell(
-              'temporal',
-              'workflow',
-              'terminate',
-              '--address',
-              lab.temporal.address,
-              '--workflow-id',
-              `site/${site.uri}`,
-              '--reason',
-              'test',
-            );
-          }
-          return result;
-        },
-      },
-    }),
-    async () => {
-      const failure = await cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes');
-      expect(failure.code).toBe('TaskTerminated');
-      await until('recovery has closed the task', async () => {
-        const { tasks } = await cliJson<{ tasks: { status: string }[] }>(lab, 'tasks', site.uri);
-        return tasks[0]?.status === 'recovered';
-      });
-    },
+  const configuration = await readFile(lab.configuration, 'utf8');
+  await writeFile(
+    lab.configuration,
+    configuration.replace('vhost: managed', 'vhost: managed\n    maintenanceLimit: 6s'),
   );
+  const failure = await withWorkerInProcess(lab, failing('webServer', 'probe', 'ProbeFailed'), () =>
+    cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
+  );
+  await writeFile(lab.configuration, configuration);
+  expect(failure).toMatchObject({
+    code: 'MaintenanceLimitReached',
+    exitCode: 1,
+    state: 'the site is as it was before',
+  });
+  await expectAsBefore();
+});
+
+type ImportDump = DatabaseServer['importDump'];
+
+/** Does something in the middle of the import, once: right before the database server does its part. */
+function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
+  let acted = false;
+  return (real: ActivityDependencies): ActivityDependencies => ({
+    ...real,
+    databaseServer: async (address) => {
+      const server = await real.databaseServer(address);
+      return {
+        ...server,
+        importDump: async (...args) => {
+          if (!acted) {
+            acted = true;
+            await act(server, ...args);
+          }
+          return server.importDump(...args);
+        },
+      };
+    },
+  });
+}
+
+const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
+
+it('terminated in Temporal while a step goes on acting: recovery waits for it, then puts the site back', async () => {
+  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
+  leftBefore = await leftovers(lab);
+  const client = await connectClient(lab.environment);
+  const undone = (): boolean =>
+    /"event":"done".*"step":"discardDatabase"/.test(
+      readFileSync(join(lab.state, 'tasks', `${newest()?.task}.ndjson`), 'utf8'),
+    );
+  const linger = inTheImport(async (server, _dump, database, _user, _password, { signal }) => {
+    await client.workflow.getHandle(`site/${site.uri}`).terminate('pressed in the test');
+    // A statement that was on its way when the attempt was given up.
+    await until('the attempt is told, or undo went past it', () => signal.aborted || undone());
+    await server.createDatabase(database, 'utf8mb4', 'utf8mb4_general_ci');
+  });
+  await withWorkerInProcess(lab, linger, async () => {
+    const failure = await cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes');
+    expect(failure).toMatchObject({ code: 'TaskTerminated', exitCode: 1 });
+    await until('the task is closed', () => newest()?.outcome?.status === 'recovered');
+  });
+  await client.connection.close();
   await expectAsBefore();
 });
 
 it('reset in Temporal: the task fails as TaskWasReset and everything is undone', async () => {
-  let reset = false;
-  await withWorkerInProcess(
-    lab,
-    (real) => ({
-      ...real,
-      archives: {
-        ...real.archives,
-        extractDump: async (...args) => {
-          const result = await real.archives.extractDump(...args);
-          if (!reset) {
-            reset = true;
-            shell(
-              'temporal',
-              'workflow',
-              'reset',
-              '--address',
-              lab.temporal.address,
-              '--workflow-id',
-              `site/${site.uri}`,
-              '--type',
-              'LastWorkflowTask',
-              '--reason',
-              'test',
-            );
-          }
-          return result;
-        },
-      },
-    }),
-    async () => {
-      await cli(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
-      await until('the reset task is closed', async () => {
-        const { tasks } = await cliJson<{ tasks: { status: string; code: string | null }[] }>(lab, 'tasks', site.uri);
-        return tasks[0]?.code === 'TaskWasReset';
-      });
-    },
-  );
+  const client = await connectClient(lab.environment);
+  const reset = async (): Promise<void> => {
+    const { workflowId, runId, raw } = await client.workflow.getHandle(`site/${site.uri}`).describe();
+    const { history } = await client.workflowService.getWorkflowExecutionHistory({
+      namespace: 'default',
+      execution: { workflowId, runId },
+    });
+    const completed = history?.events?.filter((event) => event.workflowTaskCompletedEventAttributes).at(-1)?.eventId;
+    await client.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId, runId },
+      reason: 'pressed in the test',
+      requestId: `reset-${raw.workflowExecutionInfo?.execution?.runId}`,
+      workflowTaskFinishEventId: completed ?? null,
+    });
+  };
+  await withWorkerInProcess(lab, inTheImport(reset), async () => {
+    await cli(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+    await until('the task is closed', () => newest()?.outcome?.code === 'TaskWasReset');
+  });
+  await client.connection.close();
   await expectAsBefore();
 });
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Outcome, kedge } from '../../scripts/demo/kedge';
@@ -104,17 +104,42 @@ export async function leftovers(lab: Lab): Promise<Record<string, string[]>> {
     temporary: lab.sites
       .flatMap((site) => inFolder(join(lab.backups, site.uri)))
       .filter((name) => name.startsWith('.')),
-    processes: markedProcesses(),
+    processes: markedProcesses(lab),
   };
 }
 
-/** Processes that carry an operation's mark. */
-export function markedProcesses(): string[] {
+/** The parts of a journal that tests look at. */
+export interface JournalView {
+  readonly task: string;
+  readonly token: string;
+  readonly step: string | null;
+  readonly undoing: boolean;
+  readonly created: { readonly importBegan: boolean; readonly databases: readonly string[] } | null;
+  readonly outcome: { readonly status: string; readonly code: string | null } | null;
+}
+
+/** Journals of a lab, in the order of their tasks' ids; of one type of task, or of all. */
+export function journalsOf(lab: Lab, type = ''): JournalView[] {
+  const folder = join(lab.state, 'tasks');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(`${type}.json`) && !name.startsWith('.'))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as JournalView);
+}
+
+/** Processes that carry the mark of a task of this lab; those of other labs, of tests that run beside, are not ours. */
+export function markedProcesses(lab: Lab): string[] {
+  const tokens = journalsOf(lab).map(({ token }) => token);
+  const isOurs = (environment: string): boolean => {
+    const mark = /(?:^|\0)KEDGE_MARK=(?:undo-|finish-)?(\w+)\//.exec(environment)?.[1];
+    return mark !== undefined && tokens.includes(mark);
+  };
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').includes('KEDGE_MARK=');
+        return isOurs(readFileSync(`/proc/${pid}/environ`, 'latin1'));
       } catch {
         return false;
       }

@@ -98,6 +98,25 @@ export class FakeActivities {
   }
 }
 
+/** One worker's activities for tasks on several sites at once: each site has fakes of its own. */
+export function activitiesBySite(
+  fakes: ReadonlyMap<string, FakeActivities>,
+): Record<string, (...args: never[]) => unknown> {
+  const siteOf = (args: unknown[]): string => {
+    const [first] = args as [{ site?: string; task?: string; input?: { site: string } }];
+    return first.input?.site ?? first.site ?? /^(.*)-\d{8}\.\d{6}/.exec(first.task ?? '')?.[1] ?? '';
+  };
+  const entries = ACTIVITY_NAMES.map((name) => [
+    name,
+    async (...args: unknown[]) => {
+      const fake = fakes.get(siteOf(args));
+      if (!fake) throw new Error(`${name} was called for ${siteOf(args)}`);
+      return fake.implementation()[name](...(args as never[]));
+    },
+  ]);
+  return Object.fromEntries(entries) as Record<string, (...args: never[]) => unknown>;
+}
+
 const nothing = { value: null, warnings: [] };
 
 export const SAFETY_BACKUP_ID = 'example.com-20261124.031500';

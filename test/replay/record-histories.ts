@@ -1,12 +1,13 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { FakeActivities } from '../helpers/fake-activities';
 import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 
 /**
- * Records the histories the replay test holds later workflow code against, with fake activities. Run it when a workflow
- * is added; a history that exists stays as it is, for runs of it may still be open somewhere.
+ * Records the histories the replay test holds later workflow code against, with fake activities: `npm run
+ * record-histories`, when a workflow is added. A history that exists stays as it is, for runs of it may still be open
+ * somewhere.
  */
 async function record(): Promise<void> {
   const environment = await startWorkflowEnvironment();
@@ -21,6 +22,8 @@ async function record(): Promise<void> {
   ];
   try {
     for (const [name, type, input, fake] of runs) {
+      const path = join(__dirname, 'histories', `${name}.json`);
+      if (existsSync(path)) continue;
       const history = await withWorker(environment, fake.implementation(), async () => {
         const handle = await environment.client.workflow.start(type, {
           workflowId: `site/${site}`,
@@ -30,7 +33,6 @@ async function record(): Promise<void> {
         await handle.result().catch(() => undefined);
         return handle.fetchHistory();
       });
-      const path = join(__dirname, 'histories', `${name}.json`);
       writeFileSync(path, `${withoutMachine(historyToJSON(history))}\n`, { flag: 'wx' });
     }
   } finally {
@@ -45,4 +47,4 @@ function withoutMachine(history: string): string {
   );
 }
 
-void record();
+it('records what is not there yet', record, 120_000);

@@ -1,8 +1,8 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { ApplicationFailure } from '@temporalio/common';
-import type { Activities } from '../../src/activities';
 import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
+import { type UndoneBy, describeUndo } from '../helpers/undo-suite';
 import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 
 let environment: TestWorkflowEnvironment;
@@ -15,31 +15,8 @@ afterAll(async () => {
 
 const input = { site: 'example.com', backup: 'example.com-20261124.031502' };
 
-async function start() {
-  return environment.client.workflow.start('restore', {
-    workflowId: 'site/example.com',
-    taskQueue: TASK_QUEUE,
-    args: [input],
-  });
-}
-
-async function run(fake: FakeActivities): Promise<unknown> {
-  return withWorker(environment, fake.implementation(), async () => (await start()).result());
-}
-
-async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
-  const error = await work.then(
-    () => {
-      throw new Error('the workflow did not fail');
-    },
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof WorkflowFailedError)) throw error;
-  return error.cause as ApplicationFailure;
-}
-
 /** Forward steps before the commit point in order, each with what has been registered to undo it and those before it, newest first. */
-const UNDONE_BY: [keyof Activities, string[]][] = [
+const UNDONE_BY: UndoneBy = [
   ['findAbandonedTasks', []],
   ['preflight', []],
   ['enterMaintenance', ['leaveMaintenance']],
@@ -82,8 +59,33 @@ const UNDONE_BY: [keyof Activities, string[]][] = [
     ],
   ],
 ];
+async function start() {
+  return environment.client.workflow.start('restore', {
+    workflowId: 'site/example.com',
+    taskQueue: TASK_QUEUE,
+    args: [input],
+  });
+}
+
+async function run(fake: FakeActivities): Promise<unknown> {
+  return withWorker(environment, fake.implementation(), async () => (await start()).result());
+}
+
+async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
+  const error = await work.then(
+    () => {
+      throw new Error('the workflow did not fail');
+    },
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof WorkflowFailedError)) throw error;
+  return error.cause as ApplicationFailure;
+}
+
 const UNDOS = new Set(UNDONE_BY.flatMap(([, undos]) => undos));
 const undosIn = (fake: FakeActivities): string[] => fake.done.filter((call) => UNDOS.has(call));
+
+describeUndo('restore', { input, undoneBy: UNDONE_BY, environment: () => environment });
 
 describe('restore', () => {
   it('runs the steps in order, tells warnings, downtime and safety backup', async () => {
@@ -109,56 +111,6 @@ describe('restore', () => {
       description: 'Generated before being restored to a previous version',
       trigger: 'restore',
     });
-  });
-
-  it.each(UNDONE_BY)('%s failing for good: every undo in order, and the original error', async (step, undos) => {
-    const fake = new FakeActivities()
-      .set(step, { fails: 'ProgramFailed' })
-      .set('findSafetyBackup', { returns: SAFETY_BACKUP_ID });
-    const failure = await failureOf(run(fake));
-    expect(failure.type).toBe('ProgramFailed');
-    expect(failure.message).toBe(`${step} failed`);
-    expect(failure.details?.[0]).toMatchObject({
-      state: 'the site is as it was before',
-      safetyBackup: SAFETY_BACKUP_ID,
-    });
-    expect(undosIn(fake)).toEqual(undos);
-    expect(fake.calls.filter((call) => call === step)).toHaveLength(1);
-    expect(fake.done.at(-1)).toBe('closeTask');
-    expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'failed', code: 'ProgramFailed' });
-  });
-
-  it.each(UNDONE_BY.filter(([step]) => !['findAbandonedTasks', 'preflight'].includes(step)))(
-    'cancelled in %s: undone once the step has settled',
-    async (step, undos) => {
-      const fake = new FakeActivities().set(step, { blocks: true, settlesAfterMs: 300 });
-      const failure = await failureOf(
-        withWorker(environment, fake.implementation(), async () => {
-          const handle = await start();
-          await fake.began(step);
-          await handle.cancel();
-          return handle.result();
-        }),
-      );
-      expect(failure.name).toBe('CancelledFailure');
-      expect(undosIn(fake)).toEqual(undos);
-      const firstUndo = fake.calls.findIndex((call) => UNDOS.has(call));
-      expect(fake.calls.indexOf(`${step}!`)).toBeLessThan(firstUndo);
-      expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'cancelled' });
-    },
-  );
-
-  it('fails twice in every step, then works: success', async () => {
-    const fake = new FakeActivities();
-    for (const [step] of UNDONE_BY) {
-      // Preflight looks three times at the most.
-      fake.set(step, {
-        failsTimes: step === 'importDatabase' || step === 'enterMaintenance' ? 2 : 1,
-        code: 'HostUnreachable',
-      });
-    }
-    expect(await run(fake)).toMatchObject({ restored: input.backup });
-    expect(undosIn(fake)).toEqual([]);
   });
 
   it.each(['commitSwitch', 'endMaintenance'] as const)(
@@ -216,6 +168,17 @@ describe('restore', () => {
     expect(undosIn(fake)).toEqual(['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']);
     const description = await environment.client.workflow.getHandle('site/example.com').describe();
     expect(description.searchAttributes['KedgeAttention']).toEqual(['none']);
+  });
+
+  it('what follows the commit point asks for attention too when it does not succeed', async () => {
+    const fake = new FakeActivities().set('endMaintenance', { fails: 'FileRefused' });
+    const result = await withWorker(environment, fake.implementation(), async () => {
+      const handle = await start();
+      await expectAttention(handle, 'endMaintenance');
+      fake.clear('endMaintenance');
+      return handle.result();
+    });
+    expect(result).toMatchObject({ restored: input.backup });
   });
 
   it('a cancel during undo changes nothing', async () => {

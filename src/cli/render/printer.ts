@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import ora, { type Ora } from 'ora';
 import { createColors } from 'picocolors';
-import type { GlobalOptions, Io } from '../context';
+import type { GlobalOptions, Io } from '../io';
 import { errorDocument, errorLines } from './errors';
 
 /**

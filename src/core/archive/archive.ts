@@ -51,6 +51,8 @@ export interface DumpInspection {
   readonly charsets: readonly string[];
   /** First statements an ordinary account cannot run (`SET @@GLOBAL.GTID_PURGED`, `SQL_LOG_BIN`). */
   readonly refused: readonly string[];
+  /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */
+  readonly createsFunctions: boolean;
 }
 
 /** Functions of this folder: `pack`, `inspect`, `extract`. */

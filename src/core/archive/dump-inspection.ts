@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { DumpScanner } from '../databases/dump-scanner';
+import { rewriteHead } from '../databases/statement-head';
 import type { DumpInspection } from './archive';
 
 const TABLE = /^\s*CREATE\s+(?:TEMPORARY\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?`((?:[^`]|``)+)`/i;
@@ -17,6 +18,7 @@ export class DumpInspector extends Writable {
   private readonly collations = new Set<string>();
   private readonly charsets = new Set<string>();
   private readonly refused: string[] = [];
+  private createsFunctions = false;
   private readonly scanner = new DumpScanner({
     statement: (head) => {
       this.look(head.toString('latin1'));
@@ -46,12 +48,15 @@ export class DumpInspector extends Writable {
       collations: [...this.collations],
       charsets: [...this.charsets],
       refused: this.refused,
+      createsFunctions: this.createsFunctions,
     };
   }
 
   private look(statement: string): void {
     const table = TABLE.exec(statement)?.[1];
     if (table !== undefined) this.tables.add(Buffer.from(table.replaceAll('``', '`'), 'latin1').toString('utf8'));
+    const { created } = rewriteHead(statement, { disableEvents: false, database: undefined });
+    if (created?.kind === 'function' || created?.kind === 'trigger') this.createsFunctions = true;
     // Strings and bodies may speak of collations; only definitions count.
     if (/^\s*(?:CREATE|ALTER)\b/i.test(statement)) {
       const definition = statement.replace(/'(?:[^'\\]|\\.|'')*'/gs, "''");

@@ -46,6 +46,13 @@ export function checkRestorable(
       context,
     );
   }
+  if (dump.createsFunctions && !server.allowsFunctionCreators) {
+    throw new KedgeError(
+      'DumpIncompatible',
+      `the dump in ${name} creates functions or triggers, which the server keeps to accounts with SUPER while it writes a binary log`,
+      { ...context, hint: 'Set log_bin_trust_function_creators=1 on the database server.' },
+    );
+  }
   if (dump.refused.length > 0) {
     throw new KedgeError(
       'DumpIncompatible',

@@ -25,6 +25,8 @@ export interface ServerFacts {
   /** Functions and triggers can be created by an account without SUPER. */
   readonly allowsFunctionCreators: boolean;
   readonly dataFolder: string;
+  /** Where an import is written a second time; null without binary logging. */
+  readonly binaryLogFolder: string | null;
   readonly skipNameResolve: boolean;
   /** Tells this server from every other: `@@hostname`, `@@port`, `@@datadir`, joined; what any account may ask. */
   readonly identity: string;

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { AdminConnection } from './admin-connection';
@@ -13,13 +14,14 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
   const context = { what: 'reading the facts of the server' };
   const [variables] = await admin.rows(
     `SELECT VERSION() AS version, @@datadir AS dataFolder, @@skip_name_resolve AS skipNameResolve,
-      @@log_bin AS binaryLog, @@log_bin_trust_function_creators AS trusted,
+      @@log_bin AS binaryLog, @@log_bin_basename AS binaryLogName, @@log_bin_trust_function_creators AS trusted,
       CONCAT_WS(' ', @@hostname, @@port, @@datadir) AS identity`,
     z.object({
       version: z.string(),
       dataFolder: z.string(),
       skipNameResolve: z.coerce.number(),
       binaryLog: z.coerce.number(),
+      binaryLogName: z.string().nullable(),
       trusted: z.coerce.number(),
       identity: z.string(),
     }),
@@ -48,6 +50,7 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     collations: withUtf8Aliases(collations.map(({ name }) => name)),
     allowsFunctionCreators: variables.binaryLog === 0 || variables.trusted === 1,
     dataFolder: variables.dataFolder,
+    binaryLogFolder: variables.binaryLog === 1 && variables.binaryLogName ? dirname(variables.binaryLogName) : null,
     skipNameResolve: variables.skipNameResolve === 1,
     identity: variables.identity,
   };

@@ -2,7 +2,7 @@ import { type SqlToken, nameOf, sqlTokens } from './sql-tokens';
 
 /** What the head of a statement says it creates. */
 export interface Created {
-  readonly kind: 'table' | 'view' | 'sequence' | 'trigger' | 'routine' | 'event';
+  readonly kind: 'table' | 'view' | 'sequence' | 'trigger' | 'function' | 'procedure' | 'package' | 'event';
   readonly name: string;
   /** Only for an event: its definition switches it on. */
   readonly enabled: boolean;
@@ -32,9 +32,9 @@ const KINDS: Record<string, Created['kind']> = {
   VIEW: 'view',
   SEQUENCE: 'sequence',
   TRIGGER: 'trigger',
-  FUNCTION: 'routine',
-  PROCEDURE: 'routine',
-  PACKAGE: 'routine',
+  FUNCTION: 'function',
+  PROCEDURE: 'procedure',
+  PACKAGE: 'package',
   EVENT: 'event',
 };
 

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Complaint } from '../../contract/findings';
 import type { Host } from '../hosts/host';
-import { isSafeFolder } from '../hosts/staging';
+import { isTrustedFolder } from '../hosts/trusted-path';
 import type { Folder, Installation } from './installation';
 import type { Check } from './run-checks';
 
@@ -30,7 +30,7 @@ async function checkConfigurationFile({
   const status = await master.status(path);
   // What a link leads to is not judged: the folder it stands in is.
   const isOwn = !status || status.type === 'link' || (isTrusted(status.uid) && (status.mode & OTHERS_WRITE) === 0);
-  if (isOwn && (await isSafeFolder(master, dirname(path)))) return [];
+  if (isOwn && (await isTrustedFolder(master, dirname(path)))) return [];
   return [
     {
       level: 'warning',
@@ -59,7 +59,7 @@ export async function checkFolder(host: Host, { name, path }: Folder): Promise<r
         `Run \`chmod 0700 ${path}\`.`,
       ),
     );
-  if (!(await isSafeFolder(host, dirname(path))))
+  if (!(await isTrustedFolder(host, dirname(path))))
     complaints.push(
       error(
         `${what} lies below a link, or a folder that others than root and the worker can change`,
@@ -94,7 +94,7 @@ async function canBeMade(host: Host, path: string): Promise<boolean> {
   const parent = await nearestExisting(host, path);
   const status = await host.status(parent);
   const isWritable = host.privileged || (status?.uid === workerUid() && (status.mode & 0o200) !== 0);
-  return status?.type === 'folder' && isWritable && (await isSafeFolder(host, parent));
+  return status?.type === 'folder' && isWritable && (await isTrustedFolder(host, parent));
 }
 
 async function nearestExisting(host: Host, path: string): Promise<string> {

@@ -5,36 +5,45 @@ import { KedgeError } from '../../contract/errors';
 /** The environment variable that carries an operation's mark. */
 export const MARK_VARIABLE = 'KEDGE_MARK';
 
-interface MarkedProcess {
+export interface RunningProcess {
   readonly pid: number;
   /** Clock ticks since boot (man 5 proc, stat field 22): with the pid it names one process for good. */
   readonly started: string;
 }
 
-const POLL_MS = 20;
+const POLL_MS = 5;
 const GIVE_UP_MS = 10_000;
 
 /** Ends every process whose mark is `mark` or begins with `mark` + `/`, and waits until it is gone. Returns how many. */
 export async function endMarkedProcesses(mark: string, server: string): Promise<number> {
-  const found = await findMarked(mark);
-  for (const { pid } of found) kill(pid);
-  const deadline = Date.now() + GIVE_UP_MS;
-  for (const process of found) {
-    while ((await startOf(process.pid)) === process.started) {
-      if (Date.now() > deadline) {
-        throw new KedgeError(
-          'ProgramTimedOut',
-          `process ${process.pid} of an earlier attempt does not end on ${server}`,
-          { server },
-        );
-      }
-      await delay(POLL_MS);
-    }
+  let ended = 0;
+  // Again, for what was forked meanwhile.
+  for (let found = await findMarked(mark); found.length > 0; found = await findMarked(mark)) {
+    for (const { pid } of found) kill(pid);
+    await Promise.all(found.map((process) => waitUntilGone(process, server)));
+    ended += found.length;
   }
-  return found.length;
+  return ended;
 }
 
-async function findMarked(mark: string): Promise<MarkedProcess[]> {
+/** The process that has this id now; null when there is none. */
+export async function identify(pid: number): Promise<RunningProcess | null> {
+  const started = await startOf(pid);
+  return started === null ? null : { pid, started };
+}
+
+/** @throws KedgeError ProgramTimedOut when it is still there after 10 s */
+export async function waitUntilGone(process: RunningProcess, server: string): Promise<void> {
+  const deadline = Date.now() + GIVE_UP_MS;
+  while ((await startOf(process.pid)) === process.started) {
+    if (Date.now() > deadline) {
+      throw new KedgeError('ProgramTimedOut', `process ${process.pid} does not end on ${server}`, { server });
+    }
+    await delay(POLL_MS);
+  }
+}
+
+async function findMarked(mark: string): Promise<RunningProcess[]> {
   const pids = (await readdir('/proc'))
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
@@ -44,8 +53,7 @@ async function findMarked(mark: string): Promise<MarkedProcess[]> {
       const carried = environment.split('\0').find((entry) => entry.startsWith(`${MARK_VARIABLE}=`));
       const value = carried?.slice(MARK_VARIABLE.length + 1);
       if (value === undefined || !(value === mark || value.startsWith(`${mark}/`))) return null;
-      const started = await startOf(pid);
-      return started === null ? null : { pid, started };
+      return identify(pid);
     }),
   );
   return found.filter((process) => process !== null);

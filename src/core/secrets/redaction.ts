@@ -81,7 +81,7 @@ export class Redactor {
       for (const part of value) copy.add(inner(part));
       return copy;
     }
-    if ('toJSON' in value && typeof value.toJSON === 'function') return inner(value.toJSON());
+    if ('toJSON' in value && typeof value.toJSON === 'function') return inner(Reflect.apply(value.toJSON, value, []));
     return this.fields(value, into(Object.create(Object.getPrototypeOf(value) as object | null) as object), inner);
   }
 

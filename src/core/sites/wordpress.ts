@@ -15,7 +15,8 @@ export const wordPress: SiteKind = {
   kind: 'wordpress',
   // What WordPress and its caching plugins write again by themselves. The folders stay: a plugin may want them writable.
   defaultExcludes: ['wp-content/cache/*', 'wp-content/upgrade/*', 'wp-content/upgrade-temp-backup/*'],
-  maintenanceFile: '.maintenance',
+  // WordPress takes a time ten minutes old for an update that died: this one is always now.
+  maintenanceFile: { path: '.maintenance', content: '<?php $upgrading = time(); // Kedge' },
 
   settingsFile: () => CONFIGURATION_FILE,
 

@@ -76,7 +76,7 @@ export const journalSchema = z.strictObject({
   source: z.strictObject({ id: backupIdSchema, path: z.string(), sha256: z.string() }).nullable(),
   /** `.kedge/<token>` on the web server. */
   staging: z.string().nullable(),
-  /** What the site used when the task began. */
+  /** What the site used when the task began. Its password is blank once the task is closed. */
   before: siteDatabaseSchema.nullable(),
   /** The database and account the task made, newest attempt last. */
   created: z

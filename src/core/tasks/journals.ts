@@ -87,11 +87,15 @@ export class Journals {
     return this.change(task, change, () => undefined);
   }
 
-  /** Writes the outcome; the task is no longer open. A closed journal keeps its outcome. */
+  /** Writes the outcome; the task is no longer open. A closed journal keeps its outcome, and no password. */
   async close(task: string, outcome: NonNullable<Journal['outcome']>): Promise<void> {
     await this.change(
       task,
-      (journal) => ({ outcome: journal.outcome ?? outcome }),
+      ({ outcome: known, before, created }) => ({
+        outcome: known ?? outcome,
+        before: before && { ...before, password: '' },
+        created: created && { ...created, password: '' },
+      }),
       () => undefined,
     );
     await this.host.removeFile(join(this.openFolder, task));
@@ -104,6 +108,8 @@ export class Journals {
       if (site !== undefined && !task.startsWith(`${site}-`)) continue;
       const journal = await this.find(task);
       if (!journal) await this.removeLeftMarker(task);
+      // A crash between the outcome and the removal of the marker.
+      else if (journal.outcome !== null) await this.host.removeFile(join(this.openFolder, task));
       else if (site === undefined || journal.site === site) journals.push(journal);
     }
     return journals;

@@ -13,6 +13,7 @@ import type { TaskFailureDetails } from '../../contract/tasks';
 import { type TaskType, taskIdOf } from '../../contract/names';
 import { endless, forward, looking, tidying } from '../options';
 import { Undo, type UndoName } from '../undo';
+import { withAttention } from './attention';
 import { recoverTask } from './recover-task';
 import { Runbook, setTaskAttributes } from './visibility';
 
@@ -51,9 +52,17 @@ export class Task {
     return this.report(forward, name, rest);
   }
 
-  /** Runs a step behind the commit point: until it succeeds. */
+  /** Runs a step behind the commit point: until it succeeds. When that takes too long it asks for attention. */
   async finish<Name extends StepName>(name: Name, ...rest: Rest<Name>): Promise<Value<Name>> {
-    return this.report(endless, name, rest);
+    return withAttention(this.undo.attentionAfterMs, (nameStep) => {
+      nameStep(name);
+      return this.report(endless, name, rest);
+    });
+  }
+
+  /** Takes back what was registered to be taken back. */
+  async takeBack(): Promise<void> {
+    await this.undo.run(this.ref, (name) => this.runbook.undoing(name));
   }
 
   /** Removes what is no longer needed. When that cannot be done it is a warning. */
@@ -108,13 +117,11 @@ export async function asTask<Result>(
   runbook: (task: Task, found: PreflightResult) => Promise<Result>,
 ): Promise<Result & TaskReport> {
   const began = workflowInfo().startTime;
-  // A malformed input fails in preflight, with a message that names what is wrong.
-  const site = String(input.site);
+  const { site } = input;
   const task = new Task(site, input.task ?? taskIdOf(site, type, began), ['preflight', ...plan]);
   setTaskAttributes({ site, ...attributes });
   try {
-    for (const abandoned of await looking.findAbandonedTasks({ site: input.site }))
-      await recoverTask({ task: abandoned }, site);
+    for (const abandoned of await looking.findAbandonedTasks({ site })) await recoverTask({ task: abandoned }, site);
     task.runbook.began('preflight');
     const { value: found, warnings } = await looking.preflight({ type, task: task.ref.task, input });
     task.runbook.ended('preflight');
@@ -136,7 +143,7 @@ async function fail(task: Task, error: unknown): Promise<unknown> {
   const cancelled = isCancellation(error);
   // The journal of a reset task says more than what this run has registered.
   if (cause?.type === 'TaskWasReset') task.undo.registerAll();
-  await task.undo.run(task.ref, (name) => task.runbook.undoing(name));
+  await task.takeBack();
   const safetyBackup = await endless.findSafetyBackup(task.ref);
   const message = cause?.message ?? (error instanceof Error ? error.message : String(error));
   await endless.closeTask(task.ref, {

@@ -163,6 +163,7 @@ describe('pack, inspect, extract', () => {
       collations: ['utf8mb4_general_ci'],
       charsets: ['utf8mb4'],
       refused: [],
+      createsFunctions: false,
     });
     const before = await listing(site);
     const out = await unpack(destination, sha256);

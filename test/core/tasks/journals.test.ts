@@ -101,6 +101,14 @@ describe('journals', () => {
     expect(await readdir(join(folder, 'open'))).toEqual([id]);
   });
 
+  it('a crash between the outcome and the marker leaves the task closed', async () => {
+    await journals.begin(task());
+    await journals.close(id, done);
+    await writeFile(join(folder, 'open', id), '');
+    expect(await journals.open()).toEqual([]);
+    expect(await readdir(join(folder, 'open'))).toEqual([]);
+  });
+
   it('a marker that another process wrote just now stays: its journal is about to come', async () => {
     await journals.begin(task());
     const fresh = 'example.com-20261124.000000-backup';
@@ -133,7 +141,7 @@ describe('journals', () => {
     await expect(journals.get(name)).rejects.toMatchObject({ code: 'TaskUnknown' });
   });
 
-  it('tells the redactor of the passwords it holds', async () => {
+  it('tells the redactor of the passwords it holds, and holds none once it is closed', async () => {
     await journals.begin(task());
     const database = {
       database: 'd',
@@ -146,5 +154,9 @@ describe('journals', () => {
     secrets.length = 0;
     await newJournals().get(id);
     expect(secrets).toEqual(['old-secret']);
+
+    await journals.close(id, done);
+    expect(await readFile(join(folder, 'tasks', `${id}.json`), 'utf8')).not.toContain('old-secret');
+    expect((await journals.get(id)).before).toEqual({ ...database, password: '' });
   });
 });
