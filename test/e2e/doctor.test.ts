@@ -19,6 +19,13 @@ beforeAll(async () => {
   lab = await startLab({ below: null, sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   worker = await startWorkerProcess(lab.environment);
+  await cliJson(lab, 'sites', 'adopt', site.uri);
+});
+// What hints were to mend, where one was wrong.
+afterEach(async () => {
+  await chmod(lab.state, 0o700);
+  await chmod(lab.nginx.address.flags, 0o755);
+  await chmod(join(site.root, 'wp-config.php'), 0o640);
 });
 afterAll(async () => {
   await worker?.stop();
@@ -50,8 +57,13 @@ function follow(findings: readonly Finding[], check: string): void {
   execFileSync('sh', ['-ec', command ?? 'false']);
 }
 
-it('a site that is not adopted yet: the hint is the command that mends it, and then all is well', async () => {
+it('a site that is not adopted: the hint is the command that mends it, and then all is well', async () => {
+  await rm(join(lab.state, 'sites', `${site.uri}.json`));
+  await rm(join(lab.nginx.address.vhosts, `${site.uri}.conf`));
   const { exitCode, findings } = await doctor();
+  await cliJson(lab, 'sites', 'adopt', site.uri);
+  const adopted = await cli(lab, 'doctor');
+
   expect(findings).toEqual([
     finding(
       'site-adopted',
@@ -68,19 +80,17 @@ it('a site that is not adopted yet: the hint is the command that mends it, and t
   ]);
   expect(findings).toEqual(findings.map((found) => ({ ...found, site: 'gazette.example' })));
   expect(exitCode).toBe(1);
-  await cliJson(lab, 'sites', 'adopt', site.uri);
-  expect(await cli(lab, 'doctor')).toEqual({ exitCode: 0, stdout: 'All is well.\n', stderr: '' });
+  expect(adopted).toEqual({ exitCode: 0, stdout: 'All is well.\n', stderr: '' });
 });
 
 it('a maintenance page that nobody needs is a warning: exit code 3', async () => {
   const flag = join(lab.nginx.address.flags, site.uri);
   await writeFile(flag, '');
-  const { exitCode, stdout } = await cli(lab, 'doctor');
+  const { exitCode, stdout } = await cli(lab, 'doctor').finally(() => rm(flag));
   expect(stdout).toBe(
     `warning: site gazette.example: gazette.example shows its maintenance page, and no task is open - If nobody works on the site, run \`rm ${flag}\`.\n0 errors, 1 warning\n`,
   );
   expect(exitCode).toBe(3);
-  await rm(flag);
 });
 
 it('files and accounts in disorder, each told apart, until each is mended', async () => {
@@ -99,6 +109,13 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
   await lab.mariadb.query(`ALTER USER '${site.user}'@'localhost' ACCOUNT LOCK; GRANT ALL ON test.* TO PUBLIC`);
 
   const { exitCode, findings } = await doctor();
+  await chmod(lab.configuration, 0o644);
+  await writeFile(vhost, rendered);
+  await rm(catalogue, { recursive: true });
+  await lab.mariadb.query(`ALTER USER '${site.user}'@'localhost' ACCOUNT UNLOCK; REVOKE ALL ON test.* FROM PUBLIC`);
+  for (const check of ['folders', 'flags-folder', 'site-settings']) follow(findings, check);
+  const mended = await doctor();
+
   expect(findings).toEqual([
     finding('configuration-file', 'warning', /kedge\.yaml, which names commands/, 'chmod go-w'),
     finding(
@@ -146,12 +163,7 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
   ]);
   expect(exitCode).toBe(1);
 
-  for (const check of ['folders', 'flags-folder', 'site-settings']) follow(findings, check);
-  await chmod(lab.configuration, 0o644);
-  await writeFile(vhost, rendered);
-  await rm(catalogue, { recursive: true });
-  await lab.mariadb.query(`ALTER USER '${site.user}'@'localhost' ACCOUNT UNLOCK; REVOKE ALL ON test.* FROM PUBLIC`);
-  expect(await doctor()).toEqual(isWell);
+  expect(mended).toEqual(isWell);
 });
 
 it('site folder and PHP away', async () => {
@@ -159,14 +171,16 @@ it('site folder and PHP away', async () => {
   await rename(site.root, `${site.root}.away`);
   await rename(socket, `${socket}.away`);
   const { exitCode, findings } = await doctor();
+  await rename(`${site.root}.away`, site.root);
+  await rename(`${socket}.away`, socket);
+  const mended = await doctor();
+
   expect(findings).toEqual([
     finding('site-folder', 'error', `the site folder ${site.root} is missing`, '`root:`'),
     finding('site-php', 'error', `PHP of gazette.example does not listen at ${socket}`, 'Start PHP-FPM'),
   ]);
   expect(exitCode).toBe(1);
-  await rename(`${site.root}.away`, site.root);
-  await rename(`${socket}.away`, socket);
-  expect(await doctor()).toEqual(isWell);
+  expect(mended).toEqual(isWell);
 });
 
 it('a task left open, first with database and Temporal away, until the restarted worker recovers it', async () => {
@@ -188,6 +202,12 @@ it('a task left open, first with database and Temporal away, until the restarted
   await lab.mariadb.stop();
   await lab.temporal.kill();
   const away = await doctor();
+  await Promise.all([lab.mariadb.start(), lab.temporal.start()]);
+  const left = await doctor();
+  worker = await startWorkerProcess(lab.environment);
+  await until('the task was recovered', () => !existsSync(join(lab.state, 'open', task)));
+  const recovered = await doctor();
+
   expect(away.findings).toEqual([
     finding('temporal-connection', 'error', `Temporal does not answer at ${lab.temporal.address}`, '`kedge up`'),
     finding('database-login', 'error', /^reading the facts of the server failed on database server master/, 'Start it'),
@@ -201,15 +221,11 @@ it('a task left open, first with database and Temporal away, until the restarted
   ]);
   expect(away.exitCode).toBe(1);
 
-  await Promise.all([lab.mariadb.start(), lab.temporal.start()]);
-  const left = await doctor();
   expect(left.findings).toEqual([
     finding('open-tasks', 'error', `${task} was left open by a workflow that is no more`, 'Restart the worker'),
     finding('temporal-worker', 'error', 'no worker takes tasks from kedge/lab', '`kedge worker`'),
   ]);
-  worker = await startWorkerProcess(lab.environment);
-  await until('the task was recovered', () => !existsSync(join(lab.state, 'open', task)));
-  expect(await doctor()).toEqual(isWell);
+  expect(recovered).toEqual(isWell);
 });
 
 it('an invalid configuration: a finding a line, and exit code 2', async () => {

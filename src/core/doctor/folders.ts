@@ -9,7 +9,7 @@ import type { Check } from './run-checks';
 export const MASTER_CHECKS: readonly Check<Installation>[] = [
   { check: 'configuration-file', run: checkConfigurationFile },
   { check: 'folders', run: ofEach(checkFolder) },
-  { check: 'disk-space', run: ofEach((host, folder) => checkFreeSpace(host, folder)) },
+  { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },
 ];
 
 const OTHERS_WRITE = 0o022;
