@@ -82,7 +82,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         requestKey: input.requestKey ?? null,
         workflowId: execution.workflowId,
         runId: execution.runId,
-        epoch: (await deps.states.find(input.site))?.epoch ?? 0,
+        epoch: await deps.epochs.current(input.site),
       });
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;

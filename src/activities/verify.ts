@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import { KedgeError } from '../contract/errors';
+import { stagedFolder } from '../core/sites/switch-folders';
 import { compareMarks } from '../core/web/content-mark';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, forwardStep } from './step';
@@ -25,7 +25,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
             password: created.password,
             address: before.address,
           };
-          await kind.writeSettings({ host: deps.webHost(target), path: join(staging, 'site'), site }, login, operation);
+          await kind.writeSettings({ host: deps.webHost(target), path: stagedFolder(staging), site }, login, operation);
           await server.proveLogin(login);
         } else {
           const settings = await kind.readSettings({ host: deps.webHost(target), path: site.root, site }, operation);

@@ -88,7 +88,6 @@ export function registerSites(program: Command, run: Registration): void {
         await master.states.save({
           version: 1,
           site: uri,
-          epoch: known?.epoch ?? 0,
           current: {
             database: settings.database,
             account: { user: account.user, hosts: [...account.hosts] },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import { type Journal, journalSchema, newJournal } from './journal';
-import { decode } from './site-state';
+import { decode } from './state-file';
 
 /** What begins a task. */
 export type NewTask = Pick<
