@@ -1,5 +1,7 @@
 import type { Client } from '@temporalio/client';
-import { taskQueueOf } from './contract/names';
+import { z } from 'zod';
+import { KedgeError } from './contract/errors';
+import { isTaskIdOf, taskQueueOf } from './contract/names';
 import {
   type BackupInput,
   type BackupResult,
@@ -10,6 +12,7 @@ import {
   type SubmitRequest,
   type VerifyInput,
   type VerifyResult,
+  TASK_INPUT_SCHEMAS,
   backupResultSchema,
   listBackupsResultSchema,
   restoreResultSchema,
@@ -41,6 +44,8 @@ export interface SubmitOptions {
   waitTurn?: boolean;
   /** How long to wait for a worker to answer, ms. Default 20,000. */
   timeoutMs?: number;
+  /** When no worker answers, leave the request to the next one that comes, instead of withdrawing it. */
+  keepWithoutWorker?: boolean;
 }
 
 /** Kedge for services: starts tasks, awaits, cancels and lists, from anywhere that reaches Temporal. */
@@ -113,11 +118,23 @@ export class KedgeClient {
   }
 
   private async submit(type: SubmitRequest['type'], input: SubmitRequest['input'], options: SubmitOptions) {
-    return submit(
+    const decoded = TASK_INPUT_SCHEMAS[type].safeParse(input);
+    if (!decoded.success)
+      throw new KedgeError(
+        'InputInvalid',
+        `the input of a ${type} is not valid: ${z.prettifyError(decoded.error).replaceAll('\n', '; ')}`,
+        { state: 'the site is unchanged' },
+      );
+    const ticket = await submit(
       this.temporal,
       this.taskQueue,
       { type, input, waitTurn: options.waitTurn ?? false },
-      options.timeoutMs ?? 20_000,
+      { timeoutMs: options.timeoutMs ?? 20_000, keep: options.keepWithoutWorker ?? false },
     );
+    if (isTaskIdOf(ticket.task, input.site, type)) return ticket;
+    throw new KedgeError('InputInvalid', `this request key belongs to ${ticket.task} already, which is no ${type}`, {
+      site: input.site,
+      hint: 'Use another request key.',
+    });
   }
 }

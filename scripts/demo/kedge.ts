@@ -51,7 +51,10 @@ export interface WorkerProcess {
 }
 
 /** Starts `kedge worker` and waits until it takes tasks. It dies with this process. */
-export async function startWorkerProcess(environment: Record<string, string>): Promise<WorkerProcess> {
+export async function startWorkerProcess(
+  environment: Record<string, string>,
+  onLine: (line: string) => void = () => undefined,
+): Promise<WorkerProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, KEDGE, 'worker'], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -64,6 +67,7 @@ export async function startWorkerProcess(environment: Record<string, string>): P
     child.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${said}`)));
     createInterface({ input: child.stderr }).on('line', (line) => {
       said = `${said}${line}\n`.slice(-4000);
+      onLine(line);
       if (line.includes('is ready')) resolve();
     });
   });

@@ -34,6 +34,8 @@ export interface LabOptions {
   readonly phpSettings?: Record<string, string>;
   /** Gives up between two parts. */
   readonly signal?: AbortSignal;
+  /** Kedge's database account logs in with this password. Default: by its socket. */
+  readonly adminPassword?: string;
 }
 
 /** Stops what was started, newest first, also when a later part fails to start. */
@@ -50,7 +52,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   try {
     const owner = process.getuid?.() === 0 ? 'www-data' : userInfo().username;
     tell('MariaDB');
-    const mariadb = await startMariadb({ folder });
+    const { adminPassword } = options;
+    const mariadb = await startMariadb({ folder, ...(adminPassword === undefined ? {} : { adminPassword }) });
     stops.push(() => mariadb.stop());
     tell('PHP-FPM');
     const pools = options.sites.map((_uri, index) => ({

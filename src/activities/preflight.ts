@@ -3,9 +3,10 @@ import { z } from 'zod';
 import type { BackupRecord, ContentMark } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
-import { backupInputSchema, restoreInputSchema, verifyInputSchema } from '../contract/tasks';
+import { TASK_INPUT_SCHEMAS, restoreInputSchema } from '../contract/tasks';
 import { siteUriSchema, type Target } from '../contract/target';
 import { checkRestorable } from '../core/archive/restorable';
+import { assertTrustedFile } from '../core/hosts/trusted-path';
 import type { Operation } from '../core/operation';
 import { checkSiteFolder } from '../core/sites/folder-check';
 import type { Journal } from '../core/tasks/journal';
@@ -27,8 +28,6 @@ export interface PreflightResult {
   description: string;
   attentionAfterMs: number;
 }
-
-const INPUT_SCHEMAS = { backup: backupInputSchema, restore: restoreInputSchema, verify: verifyInputSchema };
 
 /** Activities that come before a task does anything. */
 export function createPreflightActivities(deps: ActivityDependencies) {
@@ -62,7 +61,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
     async preflight(request: PreflightRequest): Promise<Reported<PreflightResult>> {
       const { info, cancellationSignal } = Context.current();
       const execution = info.workflowExecution;
-      const input = decodeInput(INPUT_SCHEMAS[request.type], request.input);
+      const input = decodeInput(TASK_INPUT_SCHEMAS[request.type], request.input);
       if (execution?.workflowId !== siteWorkflowId(input.site)) {
         throw new KedgeError(
           'WorkflowIdRefused',
@@ -191,6 +190,7 @@ async function checkSource(
 ): Promise<{ source: NonNullable<Journal['source']>; restoreNeeds: SpaceNeed[] }> {
   const record: BackupRecord = await deps.catalog.get(target.site.uri, id);
   const path = deps.catalog.pathOf(record);
+  await assertTrustedFile(deps.master, path);
   const inspection = await deps.archives.inspect(path, operation);
   const database = await deps.databaseServer(target.database);
   const facts = await database.facts();
@@ -211,7 +211,8 @@ async function checkSource(
   };
 }
 
-function decodeInput<T>(schema: z.ZodType<T>, input: unknown): T {
+/** Decodes what a workflow was given. @throws KedgeError InputInvalid */
+export function decodeInput<T>(schema: z.ZodType<T>, input: unknown): T {
   const decoded = schema.safeParse(input);
   if (decoded.success) return decoded.data;
   throw new KedgeError(

@@ -3,6 +3,7 @@ import { siteWorkflowId } from '../contract/names';
 import { type Busy, type ListBackupsResult, listBackupsInputSchema } from '../contract/tasks';
 import type { Journal } from '../core/tasks/journal';
 import type { ActivityDependencies } from './dependencies';
+import { decodeInput } from './preflight';
 import { type TaskRef, finishingStep } from './step';
 
 export interface Closing {
@@ -101,7 +102,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
 
     /** A page of a site's backups, newest first. */
     async listBackups(input: unknown): Promise<ListBackupsResult> {
-      const request = listBackupsInputSchema.parse(input);
+      const request = decodeInput(listBackupsInputSchema, input);
       const { backups } = await deps.catalog.list(request.site);
       const offset = request.offset ?? 0;
       return {

@@ -1,9 +1,8 @@
 import { z } from 'zod';
+import { BACKUP_ID } from './names';
 import { siteUriSchema } from './target';
 
-export const backupIdSchema = z
-  .string()
-  .regex(/^[a-z0-9.-]+-\d{8}\.\d{6}(_\d+)?$/, 'a backup id such as example.com-20261124.031502');
+export const backupIdSchema = z.string().regex(BACKUP_ID, 'a backup id such as example.com-20261124.031502');
 
 /** What a visitor sees of a site, little enough to stay the same from request to request. */
 export const contentMarkSchema = z.strictObject({ status: z.int(), title: z.string().nullable() });

@@ -9,8 +9,15 @@ export const DEFAULT_DESCRIPTION = 'Generated on request';
 /** The description of the backup a restore makes first. Aegir's words. */
 export const SAFETY_DESCRIPTION = 'Generated before being restored to a previous version';
 
+/** A site's URI in its canonical form: host name in lower case. */
+export const SITE_URI = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+/** `example.com-20261124.031502`, with `_1` … where two were made in one second. */
+export const BACKUP_ID = /^[a-z0-9.-]+-\d{8}\.\d{6}(_\d+)?$/;
+
 /** Update of the `turns` workflow by which every task is asked for. */
 export const SUBMIT_UPDATE = 'submit';
+/** Signal of `turns` with the id of a submit whose caller has gone away unanswered. */
+export const WITHDRAW_SIGNAL = 'withdraw';
 
 /** Search attributes (Keyword). Every task sets each of them to a value or to {@link NO_VALUE}. */
 export const SEARCH_ATTRIBUTES = {
@@ -45,4 +52,10 @@ export function timeStamp(time: Date): string {
 /** The id people say for a task: `example.com-20261124.031502-restore`. */
 export function taskIdOf(site: string, type: TaskType, submitted: Date): string {
   return `${site}-${timeStamp(submitted)}-${type}`;
+}
+
+/** True for an id that a task of this type on this site may have: it names the task's journal. */
+export function isTaskIdOf(id: string, site: string, type: TaskType): boolean {
+  const named = /^\d{8}\.\d{6}-([a-z]+)(_\d{1,6})?$/.exec(id.slice(site.length + 1))?.[1];
+  return id.startsWith(`${site}-`) && named === type;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SITE_URI } from './names';
 
 const absolutePath = z
   .string()
@@ -16,12 +17,7 @@ export type SecretReference = z.infer<typeof secretReferenceSchema>;
  * Canonical form of a site's URI: lower case host name, as in a Host header without its port. It names folders, flags
  * and workflow IDs, so nothing else is let in.
  */
-export const siteUriSchema = z
-  .string()
-  .regex(
-    /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
-    'a host name in lower case',
-  );
+export const siteUriSchema = z.string().regex(SITE_URI, 'a host name in lower case');
 
 export const ownerSchema = z.strictObject({
   user: z.string().min(1),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { WORKFLOW_TYPES } from './names';
+import type { WORKFLOW_TYPES } from './names';
 import { backupIdSchema } from './backup-record';
 import { siteUriSchema } from './target';
 
@@ -45,6 +45,13 @@ export type RestoreInput = z.infer<typeof restoreInputSchema>;
 export const verifyInputSchema = z.strictObject(taskInput);
 export type VerifyInput = z.infer<typeof verifyInputSchema>;
 
+/** What each type of task is given. */
+export const TASK_INPUT_SCHEMAS = {
+  backup: backupInputSchema,
+  restore: restoreInputSchema,
+  verify: verifyInputSchema,
+};
+
 export const backupSummarySchema = z.strictObject({
   id: backupIdSchema,
   path: z.string(),
@@ -84,15 +91,10 @@ export const taskFailureSchema = z.object({
 export type TaskFailureDetails = z.infer<typeof taskFailureSchema>;
 
 /** What `submit` is asked. */
-export const submitRequestSchema = z.strictObject({
-  type: z.enum(WORKFLOW_TYPES),
-  input: z.union([restoreInputSchema, backupInputSchema, verifyInputSchema]),
-  /** Keep the turn until the site is free, instead of answering that it is busy. */
-  waitTurn: z.boolean(),
-});
 export interface SubmitRequest {
   type: (typeof WORKFLOW_TYPES)[number];
   input: BackupInput | RestoreInput | VerifyInput;
+  /** Keep the turn until the site is free, instead of answering that it is busy. */
   waitTurn: boolean;
 }
 

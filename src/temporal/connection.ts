@@ -34,6 +34,20 @@ export async function connectWorker(
   }
 }
 
+/** Where Temporal is, without connecting. @throws KedgeError ConfigurationInvalid */
+export function temporalPlace(environment: Record<string, string | undefined>): {
+  address: string;
+  namespace: string;
+  tls: boolean;
+} {
+  const { connectionOptions, namespace } = configOf(environment);
+  return {
+    address: connectionOptions.address ?? 'localhost:7233',
+    namespace: namespace ?? 'default',
+    tls: connectionOptions.tls !== undefined && connectionOptions.tls !== false && connectionOptions.tls !== null,
+  };
+}
+
 function configOf(environment: Record<string, string | undefined>) {
   const overrideEnvVars: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) if (value !== undefined) overrideEnvVars[name] = value;

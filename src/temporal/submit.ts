@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   type Client,
   WithStartWorkflowOperation,
@@ -5,26 +6,28 @@ import {
   isGrpcServiceError,
 } from '@temporalio/client';
 import { KedgeError } from '../contract/errors';
-import { SUBMIT_UPDATE, turnsWorkflowId } from '../contract/names';
+import { SUBMIT_UPDATE, WITHDRAW_SIGNAL, turnsWorkflowId } from '../contract/names';
 import type { SubmitRequest, Ticket } from '../contract/tasks';
 import { kedgeErrorOf } from './failures';
 
 /**
  * Asks for a task: the queue of the site is started when it is idle, and answers with a ticket.
- * @throws KedgeError SiteBusy with by what, by whom, since when; NoWorker when nobody answers within `timeoutMs`
+ * @throws KedgeError SiteBusy with by what, by whom, since when; NoWorker when nobody answers within `timeoutMs`; the request
+ * is withdrawn then, unless `keep` says that a worker may carry it out whenever one comes
  */
 export async function submit(
   client: Client,
   taskQueue: string,
   request: SubmitRequest,
-  timeoutMs: number,
+  { timeoutMs, keep }: { timeoutMs: number; keep: boolean },
 ): Promise<Ticket> {
-  const { site, requestKey } = request.input;
+  const { site } = request.input;
+  const updateId = randomUUID();
   const ask = (): Promise<Ticket> =>
     client.withDeadline(Date.now() + timeoutMs, () =>
       client.workflow.executeUpdateWithStart<(site: string) => Promise<void>, Ticket, [SubmitRequest]>(SUBMIT_UPDATE, {
         args: [request],
-        ...(requestKey === undefined ? {} : { updateId: requestKey }),
+        updateId,
         startWorkflowOperation: new WithStartWorkflowOperation('turns', {
           workflowId: turnsWorkflowId(site),
           taskQueue,
@@ -41,8 +44,13 @@ export async function submit(
       throw error;
     });
   } catch (error) {
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)
-      throw await nobodyAnswered(client, taskQueue, site, timeoutMs);
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+      if (!keep) await takeBack(client, site, updateId);
+      throw new KedgeError('NoWorker', `no worker answered on ${taskQueue} within ${Math.round(timeoutMs / 1000)} s`, {
+        site,
+        state: 'the site is unchanged',
+      });
+    }
     throw kedgeErrorOf(error, site);
   }
 }
@@ -52,15 +60,14 @@ function endedMeanwhile(error: unknown): boolean {
   return /already completed|AcceptedUpdateCompletedWorkflow/i.test(text);
 }
 
-/** A queue that no worker ever took would surprise everybody hours later: it is ended. */
-async function nobodyAnswered(client: Client, taskQueue: string, site: string, timeoutMs: number): Promise<KedgeError> {
+/** What nobody took would surprise everybody hours later: a queue that never ran is ended, another told to forget it. */
+async function takeBack(client: Client, site: string, updateId: string): Promise<void> {
   const handle = client.workflow.getHandle(turnsWorkflowId(site));
   const description = await handle.describe().catch(() => null);
-  if (description?.status.name === 'RUNNING' && description.historyLength <= 2) {
-    await handle.terminate('no worker took it').catch(() => undefined);
-  }
-  return new KedgeError('NoWorker', `no worker answered on ${taskQueue} within ${Math.round(timeoutMs / 1000)} s`, {
-    site,
-    state: 'the site is unchanged',
-  });
+  if (description?.status.name !== 'RUNNING') return;
+  const taken =
+    description.historyLength <= 2
+      ? handle.terminate('no worker took it')
+      : handle.signal<[string]>(WITHDRAW_SIGNAL, updateId);
+  await taken.catch(() => undefined);
 }

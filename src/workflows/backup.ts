@@ -1,11 +1,13 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { BackupInput, BackupResult } from '../contract/tasks';
+import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
 import { asTask } from './steps/task';
 import { setBackupAttribute } from './steps/visibility';
 
 /** Saves a site: its folder and its database in one archive, in the catalogue only once it was read back. */
-export async function backup(input: BackupInput): Promise<BackupResult> {
+export async function backup(given: BackupInput): Promise<BackupResult> {
+  const input = acceptInput('backup', given);
   const quiet = input.quiesce ? (['enterMaintenance', 'fenceWrites'] as const) : [];
   return asTask(
     'backup',

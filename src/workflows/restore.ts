@@ -1,6 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { SAFETY_DESCRIPTION } from '../contract/names';
 import type { RestoreInput, RestoreResult } from '../contract/tasks';
+import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
 import { asTask } from './steps/task';
 
@@ -24,8 +25,9 @@ const PLAN = [
 ] as const;
 
 /** Brings a site back to a backup. Until the commit point every step can be taken back; behind it there is only forward. */
-export async function restore(input: RestoreInput): Promise<RestoreResult> {
-  return asTask('restore', input, { trigger: 'request', backup: String(input.backup) }, PLAN, async (task) => {
+export async function restore(given: RestoreInput): Promise<RestoreResult> {
+  const input = acceptInput('restore', given);
+  return asTask('restore', input, { trigger: 'request', backup: input.backup }, PLAN, async (task) => {
     await task.step('enterMaintenance', 'leaveMaintenance');
     await task.step('fenceWrites', 'liftFence', { allowShared: input.noFence ?? false });
 

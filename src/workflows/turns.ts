@@ -7,6 +7,8 @@ import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  currentUpdateInfo,
+  defineSignal,
   defineUpdate,
   executeChild,
   setHandler,
@@ -15,11 +17,20 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { DEFAULT_DESCRIPTION, SUBMIT_UPDATE, siteWorkflowId, taskIdOf } from '../contract/names';
+import {
+  DEFAULT_DESCRIPTION,
+  SUBMIT_UPDATE,
+  WITHDRAW_SIGNAL,
+  siteWorkflowId,
+  taskIdOf,
+  turnsWorkflowId,
+} from '../contract/names';
 import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
 import { reading } from './options';
+import { acceptRequest, acceptSite } from './steps/input';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
+const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 
 interface Turn {
   task: string;
@@ -37,6 +48,7 @@ export interface TurnsState {
  * or keeps the turn until the site is free. It ends when nobody waits.
  */
 export async function turns(site: string, state: TurnsState = { waiting: [] }): Promise<void> {
+  acceptSite(site, 'queue', turnsWorkflowId);
   const waiting = state.waiting;
   /** Tasks of this run by request key, so that a repeated submit is the same task. */
   const byKey = new Map<string, Turn>();
@@ -57,6 +69,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     };
   };
 
+  let asked = false;
   const ids = new Set<string>(waiting.map((turn) => turn.task));
   const ended = new Set<string>();
   const newTaskId = (request: SubmitRequest): string => {
@@ -67,9 +80,14 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     return id;
   };
 
+  /** Submits that no worker answered in time. Temporal delivers them late, and nobody counts on them any more. */
+  const withdrawn = new Set<string>();
+  setHandler(withdraw, (updateId) => void withdrawn.add(updateId));
+
   setHandler(
     submit,
     async (request): Promise<Ticket> => {
+      asked = true;
       const { requestKey } = request.input;
       if (requestKey) {
         const known =
@@ -92,6 +110,9 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     },
     {
       validator: (request: SubmitRequest) => {
+        if (withdrawn.has(currentUpdateInfo()?.id ?? ''))
+          throw ApplicationFailure.nonRetryable('the request was withdrawn, for no worker answered it', 'NoWorker');
+        acceptRequest(site, request);
         const held = holder();
         if (held && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
       },
@@ -99,7 +120,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
   );
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
-  await condition(() => waiting.length > 0, FIRST_REQUEST_MS);
+  await condition(() => waiting.length > 0 || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
   while (waiting.length > 0 || !allHandlersFinished()) {
     await condition(() => waiting.length > 0 || allHandlersFinished());
     const turn = waiting.shift();

@@ -5,7 +5,7 @@ import type { Registration } from '../registration';
 import { reportTask } from '../follow-task';
 import { bytesText, durationText } from '../render/units';
 import { usage } from '../usage';
-import { type TaskOptions, withTaskOptions } from './task-options';
+import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 interface BackupOptions extends TaskOptions {
   message?: string;
@@ -42,7 +42,7 @@ export function registerBackup(program: Command, run: Registration): void {
             ...(options.quiesce ? { quiesce: true } : {}),
             ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
           },
-          { waitTurn: options.waitTurn ?? false },
+          submitOptions(options),
         );
         await reportTask(context, handle, options.detach ?? false, ({ backup, durationMs }) => [
           `Backup ${backup.id}: ${bytesText(backup.bytes)} in ${durationText(durationMs)}`,

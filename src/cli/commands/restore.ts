@@ -7,7 +7,7 @@ import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
 import { durationText, timeText } from '../render/units';
 import { usage } from '../usage';
-import { type TaskOptions, withTaskOptions } from './task-options';
+import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 interface RestoreOptions extends TaskOptions {
   yes?: boolean;
@@ -42,7 +42,7 @@ export function registerRestore(program: Command, run: Registration): void {
             ...(options.fence ? {} : { noFence: true }),
             ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
           },
-          { waitTurn: options.waitTurn ?? false },
+          submitOptions(options),
         );
         await reportTask(
           context,

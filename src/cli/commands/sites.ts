@@ -8,6 +8,7 @@ export function registerSites(program: Command, run: Registration): void {
   const sites = program
     .command('sites')
     .description('list the sites of the configuration')
+    .addHelpText('after', '\nExamples:\n  kedge sites\n  kedge sites adopt example.com')
     .action(
       run<object>(async (context) => {
         const configuration = await context.configuration();
@@ -38,7 +39,8 @@ export function registerSites(program: Command, run: Registration): void {
   sites
     .command('show')
     .description('what Kedge knows of a site; no password')
-    .argument('<site>')
+    .argument('<site>', 'URI of the site')
+    .addHelpText('after', '\nExample:\n  kedge sites show example.com')
     .action(
       run<object>(async (context, [uri = '']) => {
         await context.assertSite(uri);
@@ -63,7 +65,7 @@ export function registerSites(program: Command, run: Registration): void {
     .description(
       "read a running site's credentials from its settings, prove them, and remember them; writes its managed vhost",
     )
-    .argument('<site>')
+    .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites adopt example.com')
     .action(
       run<object>(async (context, [uri = '']) => {

@@ -1,9 +1,15 @@
 import type { Command } from 'commander';
+import type { SubmitOptions } from '../../client';
 
 export interface TaskOptions {
   waitTurn?: boolean;
   detach?: boolean;
   requestKey?: string;
+}
+
+/** How the client is to ask for the task. */
+export function submitOptions({ waitTurn = false, detach = false }: TaskOptions): SubmitOptions {
+  return { waitTurn, keepWithoutWorker: detach };
 }
 
 /** Options of every command that submits a task. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
-import { type TaskOptions, withTaskOptions } from './task-options';
+import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 /** `kedge verify` */
 export function registerVerify(program: Command, run: Registration): void {
@@ -15,10 +15,7 @@ export function registerVerify(program: Command, run: Registration): void {
         await context.assertSite(site);
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
-        const handle = await client.verify(
-          { site, who: context.who(), ...key },
-          { waitTurn: options.waitTurn ?? false },
-        );
+        const handle = await client.verify({ site, who: context.who(), ...key }, submitOptions(options));
         await reportTask(context, handle, options.detach ?? false, ({ status }) => [
           `${site} answers ${status}: all is well`,
         ]);

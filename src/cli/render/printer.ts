@@ -9,7 +9,7 @@ import { errorDocument, errorLines } from './errors';
  * now stands in a line that is redrawn.
  */
 export class Printer {
-  private readonly colors: ReturnType<typeof createColors>;
+  readonly colors: ReturnType<typeof createColors>;
   private spinner: Ora | null = null;
 
   constructor(

@@ -117,13 +117,11 @@ export async function asTask<Result>(
   runbook: (task: Task, found: PreflightResult) => Promise<Result>,
 ): Promise<Result & TaskReport> {
   const began = workflowInfo().startTime;
-  // A malformed input fails in preflight, with a message that names what is wrong.
-  const site = String(input.site);
+  const { site } = input;
   const task = new Task(site, input.task ?? taskIdOf(site, type, began), ['preflight', ...plan]);
   setTaskAttributes({ site, ...attributes });
   try {
-    for (const abandoned of await looking.findAbandonedTasks({ site: input.site }))
-      await recoverTask({ task: abandoned }, site);
+    for (const abandoned of await looking.findAbandonedTasks({ site })) await recoverTask({ task: abandoned }, site);
     task.runbook.began('preflight');
     const { value: found, warnings } = await looking.preflight({ type, task: task.ref.task, input });
     task.runbook.ended('preflight');

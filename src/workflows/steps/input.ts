@@ -1,0 +1,78 @@
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { BACKUP_ID, SITE_URI, type TaskType, WORKFLOW_TYPES, isTaskIdOf, siteWorkflowId } from '../../contract/names';
+import type { SubmitRequest } from '../../contract/tasks';
+
+/**
+ * Looks at what a workflow itself reads of its input; preflight decodes all of it. An error here is a failure of the
+ * workflow, whereas a TypeError further on would leave it running and stuck under the ID that is the site's lock.
+ * @throws ApplicationFailure InputInvalid; WorkflowIdRefused, for only the lock's holder may touch journals of the site
+ */
+export function acceptInput<Input extends { site: string; task?: string }>(type: TaskType, given: Input): Input {
+  const input: unknown = given;
+  if (!isRecord(input)) throw invalid(`a ${type} takes one object`);
+  const { site, task, backup } = input;
+  acceptSite(site, type);
+  if (task !== undefined && !(typeof task === 'string' && isTaskIdOf(task, site, type)))
+    throw invalid(`task is no id of a ${type} of ${site}`, site);
+  if (type === 'restore' && !(typeof backup === 'string' && isBackupId(backup)))
+    throw invalid('backup is no backup id such as example.com-20261124.031502', site);
+  return given;
+}
+
+/** As {@link acceptInput}, for workflows that are given a site alone. */
+export function acceptSite(site: unknown, type: string, idOf = siteWorkflowId): asserts site is string {
+  if (typeof site !== 'string' || !SITE_URI.test(site)) throw invalid('site is no host name in lower case');
+  const { workflowId } = workflowInfo();
+  if (workflowId === idOf(site)) return;
+  throw refusal(
+    'WorkflowIdRefused',
+    `a ${type} of ${site} was started as ${workflowId}, not as ${idOf(site)}`,
+    'Start it under site/<uri>, or use KedgeClient.',
+    site,
+  );
+}
+
+/** What `turns` reads and passes on of a request. @throws ApplicationFailure InputInvalid */
+export function acceptRequest(site: string, given: SubmitRequest): void {
+  const request: unknown = given;
+  const input = isRecord(request) ? request['input'] : undefined;
+  if (!isRecord(request) || !isRecord(input)) throw invalid('a request has type, input and waitTurn', site);
+  if (!WORKFLOW_TYPES.some((type) => type === request['type'])) throw invalid('the type of a request is no task', site);
+  if (typeof request['waitTurn'] !== 'boolean') throw invalid('waitTurn is neither true nor false', site);
+  if (input['site'] !== site) throw invalid(`the request is not for ${site}`, site);
+  if (input['task'] !== undefined) throw invalid('the queue gives tasks their ids', site);
+  for (const [name, longest] of [
+    ['who', 200],
+    ['requestKey', 200],
+    ['description', 1000],
+    ['backup', MAXIMUM_ID_LENGTH],
+  ] as const) {
+    const value = input[name];
+    if (value !== undefined && !(typeof value === 'string' && value.length <= longest))
+      throw invalid(`${name} is no text of at most ${longest} characters`, site);
+  }
+}
+
+const MAXIMUM_ID_LENGTH = 300;
+
+function isBackupId(text: string): boolean {
+  return text.length <= MAXIMUM_ID_LENGTH && BACKUP_ID.test(text);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(why: string, site?: string): ApplicationFailure {
+  return refusal(
+    'InputInvalid',
+    `the input is not valid: ${why}`,
+    'Start tasks by `kedge` or by KedgeClient, which build valid inputs.',
+    site,
+  );
+}
+
+function refusal(type: string, message: string, hint: string, site: string | undefined): ApplicationFailure {
+  const details = { hint, state: 'the site is unchanged', ...(site === undefined ? {} : { site }) };
+  return ApplicationFailure.create({ type, message, details: [details], nonRetryable: true });
+}
