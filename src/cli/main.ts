@@ -92,6 +92,11 @@ function shareOptions(program: Command): void {
 if (require.main === module) {
   const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
   const { stdin, stdout, stderr, env } = process;
+  // `kedge backups | head`: nobody reads on, and nothing is wrong.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   main(process.argv.slice(2), {
     stdin,
     stdout,

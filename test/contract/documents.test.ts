@@ -129,23 +129,19 @@ async function compile(programs: readonly string[]): Promise<string> {
 function commandsOf(page: string): [command: string, options: string[]][] {
   const code = [
     ...[...page.matchAll(/`(kedge [^`\n]+)`/g)].map(([, line]) => line ?? ''),
-    ...[...page.matchAll(/^(?:\$ )?(kedge [a-z-].*)$/gm)].map(([, line]) => line ?? ''),
+    ...[...page.matchAll(/^ *(?:\$ )?(kedge [a-z-].*)$/gm)].map(([, line]) => line ?? ''),
   ];
   return code.map((line) => {
     const words = line.split(' ').slice(1);
-    const command = words.slice(0, SUBCOMMANDS.has(`${words[0]} ${words[1]}`) ? 2 : 1).join(' ');
+    const isGroup = GROUPS.has(words[0] ?? '') || SUBCOMMANDS_OF_BACKUPS.has(words[1] ?? '');
+    const command = words.slice(0, isGroup ? 2 : 1).join(' ');
     return [command, words.filter((word) => word.startsWith('--'))];
   });
 }
 
-const SUBCOMMANDS = new Set([
-  'config check',
-  'config schema',
-  'sites adopt',
-  'sites show',
-  'backups show',
-  'backups delete',
-]);
+/** Commands that take no argument, only subcommands. */
+const GROUPS = new Set(['config', 'sites']);
+const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'delete']);
 
 /** The help of a command, or null when there is no such command. */
 async function helpOf(command: readonly string[]): Promise<string | null> {
