@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { bringOnline } from '../../core/tasks/bring-online';
+import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
@@ -57,6 +59,32 @@ export function registerSites(program: Command, run: Registration): void {
           : null;
         const document = { site: target.site, database: current, kept: state?.kept ?? [], web: target.web.name };
         context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
+      }),
+    );
+
+  sites
+    .command('online')
+    .description(
+      'break-glass: take a site over from its running task, with Temporal up or down; ends maintenance and lifts the fence',
+    )
+    .argument('<site>', 'URI of the site')
+    .option('-m, --message <why>', 'why, for the log of the task that is taken over', 'taken over by hand')
+    .addHelpText('after', '\nExample:\n  kedge sites online example.com')
+    .action(
+      run<{ message: string }>(async (context, [uri = ''], options) => {
+        await context.assertSite(uri);
+        const master = await context.master();
+        const takeOver = { by: context.who(), why: options.message };
+        const brought = await bringOnline(master, uri, takeOver, commandOperation(context, `online-${uri}`));
+        const problems = brought.flatMap((task) => task.problems);
+        for (const problem of problems) context.printer.warn(problem);
+        if (problems.length > 0) context.exitCode = EXIT.warnings;
+        context.printer.result(
+          { site: uri, tasks: brought },
+          brought.length === 0
+            ? [`no task holds ${uri}; nothing was changed`]
+            : brought.map(({ task }) => `${uri} was taken over from ${task}, which can only undo now`),
+        );
       }),
     );
 
