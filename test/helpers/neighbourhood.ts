@@ -59,8 +59,9 @@ export function changes(before: Neighbourhood, after: Neighbourhood): string[] {
 
 /** Rows of every table, definitions of all there is, with their definers. */
 async function contentOf(lab: Lab, database: string): Promise<Record<string, string>> {
-  const { query } = lab.mariadb;
-  const tables = await query(`SELECT table_name FROM information_schema.tables WHERE table_schema='${database}'`);
+  const tables = await lab.mariadb.query(
+    `SELECT table_name FROM information_schema.tables WHERE table_schema='${database}'`,
+  );
   const looks = new Map<string, string>();
   for (const table of tables.split('\n').filter(Boolean)) {
     const name = `\`${database}\`.\`${table}\``;
@@ -75,7 +76,7 @@ async function contentOf(lab: Lab, database: string): Promise<Record<string, str
   for (const [what, column] of Object.entries(lists))
     looks.set(what, `SELECT * FROM information_schema.${what} WHERE ${column}='${database}' ORDER BY 3, 4;`);
   const sql = [...looks.values()].map((look) => `SELECT '${MARK}'; ${look}`).join('\n');
-  const answers = (await query(sql)).split(`${MARK}\n`).slice(1);
+  const answers = (await lab.mariadb.query(sql)).split(`${MARK}\n`).slice(1);
   return Object.fromEntries([...looks.keys()].map((name, index) => [name, answers[index] ?? '']));
 }
 
