@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findTemporalCli } from '../../scripts/lab/temporal';
@@ -100,9 +100,16 @@ itConfined('adopted, saved, broken, restored: restored equals saved', async () =
   const [, configuration = '', temporal = ''] = kept.exec(said) ?? [];
   environment['KEDGE_CONFIG'] = configuration;
   environment['TEMPORAL_ADDRESS'] = temporal;
-  const { ok, compared } = JSON.parse(stdout) as { ok: boolean; compared: Record<string, number> };
+  const { ok, compared, restore } = JSON.parse(stdout) as {
+    ok: boolean;
+    compared: Record<string, number>;
+    restore: { warnings: string[] };
+  };
   expect(said).toContain('restored equals saved');
   expect(ok).toBe(true);
+  // Nothing of the folder before is left, not even what its owner may not write to.
+  expect(restore.warnings.join('\n')).not.toContain('could not finish');
+  expect(readdirSync(join(configuration, '../srv/.kedge'))).toEqual([]);
   expect(compared['files']).toBeGreaterThan(1000);
   expect(run('id', '-u').stdout.trim()).not.toBe('0');
 });

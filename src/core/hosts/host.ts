@@ -21,7 +21,10 @@ export interface Sandbox {
   readonly writable?: readonly Bind[];
   /** Default false. */
   readonly network?: boolean;
-  /** Capabilities kept while the program runs as the worker's user. Default none. Ignored with `owner`. */
+  /**
+   * Capabilities kept while the program runs as the worker's user; where that is not root, over its own files only.
+   * Default none. Ignored with `owner`.
+   */
   readonly capabilities?: readonly Capability[];
   readonly workingFolder?: string;
 }

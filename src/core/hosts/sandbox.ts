@@ -60,7 +60,9 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   argv.push('--clearenv', ...environmentOf(command));
   argv.push('--cap-drop', 'ALL');
   const switches = privileged && command.owner !== undefined;
-  const capabilities = switches ? ['SETUID', 'SETGID'] : privileged ? (sandbox.capabilities ?? []) : [];
+  // In an ordinary user's namespace they reach its own files alone: those it may not read or change by their modes too.
+  const kept = command.owner === undefined ? (sandbox.capabilities ?? []) : [];
+  const capabilities = switches ? ['SETUID', 'SETGID'] : kept;
   for (const capability of capabilities) argv.push('--cap-add', `CAP_${capability}`);
   argv.push(
     '--',
