@@ -31,8 +31,9 @@ export async function safeStagingParent(host: Host, siteFolder: string): Promise
 /** `<ancestor>/.kedge/<token>`, 0700 and the worker's own. @throws KedgeError SiteFolderRefused, OwnerRefused */
 export async function ensureStagingFolder(host: Host, siteFolder: string, token: string): Promise<string> {
   const folder = join(await safeStagingParent(host, siteFolder), '.kedge', token);
-  await host.makeFolder(folder, { mode: 0o700 });
+  // One after the other: in a sticky folder anybody may have laid a link in the place of `.kedge`.
   for (const path of [dirname(folder), folder]) {
+    await host.makeFolder(path, { mode: 0o700 });
     const status = await host.status(path);
     if (status?.type === 'folder' && status.uid === workerUid() && (status.mode & 0o077) === 0) continue;
     throw new KedgeError('OwnerRefused', `${path} on ${host.name} is not a folder of the worker alone`, {
