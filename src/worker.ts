@@ -7,10 +7,11 @@ import { FailureInterceptor } from './activities/failures';
 import { createDependencies } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
-import { connectClient, connectWorker } from './temporal/connection';
+import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
+import { connectWorker } from './temporal/worker-connection';
 import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
 
 export interface WorkerOptions {
