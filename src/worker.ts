@@ -8,13 +8,14 @@ import { FailureInterceptor } from './activities/failures';
 import { createDependencies } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
-import { connectClient, connectWorker } from './temporal/connection';
 import type { Operation } from './core/operation';
 import { endOverdueMaintenance } from './core/tasks/watchdog';
+import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
 import { temporalAnswers } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
+import { connectWorker } from './temporal/worker-connection';
 import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
 
 export interface WorkerOptions {

@@ -61,7 +61,7 @@ export function parseConfiguration(text: string, path: string): Configuration {
   if (document.errors.length > 0) throw refuse(document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`));
 
   const place = (issuePath: Path): string => at(offsetOf(document, issuePath));
-  const decoded = configurationSchema.safeParse(document.toJS());
+  const decoded = configurationSchema.safeParse(valueOf(document, path));
   if (!decoded.success) {
     throw refuse(
       decoded.error.issues.flatMap((issue) =>
@@ -73,6 +73,16 @@ export function parseConfiguration(text: string, path: string): Configuration {
   if (contradictions.length > 0)
     throw refuse(contradictions.map((found) => `${place(found.path)}: ${found.path.join('.')}: ${found.message}`));
   return decoded.data;
+}
+
+/** @throws KedgeError ConfigurationInvalid for aliases that lead nowhere, or multiply without end */
+function valueOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KedgeError('ConfigurationInvalid', `${path}:1:1: the file: ${why}`, { cause });
+  }
 }
 
 /** An issue as places and what was expected there. */

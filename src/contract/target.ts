@@ -7,10 +7,10 @@ const absolutePath = z
   .refine((path) => !path.includes('\0'), 'a path without NUL');
 
 /** Where a secret is found. The secret itself is read at the moment of use and never stored. */
-export const secretReferenceSchema = z.union([
-  z.strictObject({ file: absolutePath }),
-  z.strictObject({ env: z.string().min(1) }),
-]);
+export const secretReferenceSchema = z.union(
+  [z.strictObject({ file: absolutePath }), z.strictObject({ env: z.string().min(1) })],
+  'a reference to a secret, { file: … } or { env: … }, not the secret itself',
+);
 export type SecretReference = z.infer<typeof secretReferenceSchema>;
 
 /**

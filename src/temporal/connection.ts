@@ -1,6 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection } from '@temporalio/worker';
 import { KedgeError } from '../contract/errors';
 
 /**
@@ -11,7 +10,7 @@ export async function connectClient(
   environment: Record<string, string | undefined>,
   timeoutMs = 5_000,
 ): Promise<Client> {
-  const { connectionOptions, namespace } = configOf(environment);
+  const { connectionOptions, namespace } = connectionOf(environment);
   const address = connectionOptions.address ?? 'localhost:7233';
   try {
     const connection = await Connection.connect({ ...connectionOptions, connectTimeout: timeoutMs });
@@ -21,26 +20,13 @@ export async function connectClient(
   }
 }
 
-/** The worker's connection, by the same conventions. @throws KedgeError TemporalUnreachable */
-export async function connectWorker(
-  environment: Record<string, string | undefined>,
-): Promise<{ connection: NativeConnection; namespace: string }> {
-  const { connectionOptions, namespace } = configOf(environment);
-  try {
-    const connection = await NativeConnection.connect(connectionOptions);
-    return { connection, namespace: namespace ?? 'default' };
-  } catch (cause) {
-    throw unreachable(connectionOptions.address ?? 'localhost:7233', cause);
-  }
-}
-
 /** Where Temporal is, without connecting. @throws KedgeError ConfigurationInvalid */
 export function temporalPlace(environment: Record<string, string | undefined>): {
   address: string;
   namespace: string;
   tls: boolean;
 } {
-  const { connectionOptions, namespace } = configOf(environment);
+  const { connectionOptions, namespace } = connectionOf(environment);
   return {
     address: connectionOptions.address ?? 'localhost:7233',
     namespace: namespace ?? 'default',
@@ -48,7 +34,8 @@ export function temporalPlace(environment: Record<string, string | undefined>): 
   };
 }
 
-function configOf(environment: Record<string, string | undefined>) {
+/** How Temporal is reached. @throws KedgeError ConfigurationInvalid */
+export function connectionOf(environment: Record<string, string | undefined>) {
   const overrideEnvVars: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) if (value !== undefined) overrideEnvVars[name] = value;
   try {
@@ -61,7 +48,8 @@ function configOf(environment: Record<string, string | undefined>) {
   }
 }
 
-function unreachable(address: string, cause: unknown): KedgeError {
+/** Said by whoever cannot reach Temporal. */
+export function unreachable(address: string, cause: unknown): KedgeError {
   return new KedgeError('TemporalUnreachable', `Temporal does not answer at ${address}`, {
     cause,
     hint: 'Start it (`kedge up` on one machine), or set TEMPORAL_ADDRESS.',

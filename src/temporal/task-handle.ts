@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { z } from 'zod';
 import { KedgeError } from '../contract/errors';
@@ -57,32 +62,29 @@ export class TaskHandle<Result> {
     }
   }
 
+  /** Where the task is now. @throws KedgeError TemporalUnreachable */
   async status(): Promise<TaskStatus> {
-    const run = await this.find();
-    if (!run) return { state: 'waiting', steps: [], attention: null };
-    const description = await run.describe();
-    const attention = description.searchAttributes[SEARCH_ATTRIBUTES.attention]?.[0];
-    const steps = (description.raw.pendingActivities ?? []).map((pending) => {
-      const payload = pending.heartbeatDetails?.payloads?.[0];
-      const progress = progressSchema.safeParse(payload ? defaultPayloadConverter.fromPayload(payload) : {});
-      return {
-        step: pending.activityType?.name ?? '',
-        attempt: pending.attempt ?? 1,
-        progress: progress.data ?? {},
-        lastFailure: pending.lastFailure?.message ?? null,
-      };
-    });
-    return {
-      state: description.status.name === 'RUNNING' ? 'running' : 'ended',
-      steps,
-      attention: typeof attention === 'string' && attention !== NO_VALUE ? attention : null,
-    };
+    try {
+      const run = await this.find();
+      return run ? statusOf(await run.describe()) : { state: 'waiting', steps: [], attention: null };
+    } catch (error) {
+      throw kedgeErrorOf(error, this.site);
+    }
   }
-
   /** Lines of the task's log, until the task has ended. Each page is a short workflow on the master. */
   async *log(): AsyncGenerator<Record<string, unknown>> {
     for (let offset = 0; ;) {
-      const page = await this.client.workflow.execute<(input: { task: string; offset: number }) => Promise<LogPage>>(
+      const page = await this.logPage(offset);
+      yield* page.lines;
+      if (page.ended && page.lines.length === 0) return;
+      if (page.lines.length === 0) await delay(POLL_INTERVAL_MS);
+      offset = page.next;
+    }
+  }
+
+  private async logPage(offset: number): Promise<LogPage> {
+    try {
+      return await this.client.workflow.execute<(input: { task: string; offset: number }) => Promise<LogPage>>(
         'readTaskLog',
         {
           workflowId: `read-log/${this.task}/${offset}/${Date.now()}`,
@@ -90,10 +92,8 @@ export class TaskHandle<Result> {
           args: [{ task: this.task, offset }],
         },
       );
-      yield* page.lines;
-      if (page.ended && page.lines.length === 0) return;
-      if (page.lines.length === 0) await delay(POLL_INTERVAL_MS);
-      offset = page.next;
+    } catch (error) {
+      throw kedgeErrorOf(error, this.site);
     }
   }
 
@@ -134,6 +134,25 @@ export class TaskHandle<Result> {
 }
 
 const POLL_INTERVAL_MS = 500;
+
+function statusOf(description: WorkflowExecutionDescription): TaskStatus {
+  const attention = description.searchAttributes[SEARCH_ATTRIBUTES.attention]?.[0];
+  const steps = (description.raw.pendingActivities ?? []).map((pending) => {
+    const payload = pending.heartbeatDetails?.payloads?.[0];
+    const progress = progressSchema.safeParse(payload ? defaultPayloadConverter.fromPayload(payload) : {});
+    return {
+      step: pending.activityType?.name ?? '',
+      attempt: pending.attempt ?? 1,
+      progress: progress.data ?? {},
+      lastFailure: pending.lastFailure?.message ?? null,
+    };
+  });
+  return {
+    state: description.status.name === 'RUNNING' ? 'running' : 'ended',
+    steps,
+    attention: typeof attention === 'string' && attention !== NO_VALUE ? attention : null,
+  };
+}
 
 interface LogPage {
   lines: Record<string, unknown>[];

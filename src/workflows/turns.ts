@@ -72,11 +72,14 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
   let asked = false;
   const ids = new Set<string>(waiting.map((turn) => turn.task));
   const ended = new Set<string>();
+  /** When the newest id was given. */
+  let newest = 0;
   const newTaskId = (request: SubmitRequest): string => {
     const base = taskIdOf(site, request.type, new Date());
     let id = base;
     for (let count = 1; ids.has(id); count += 1) id = `${base}_${count}`;
     ids.add(id);
+    newest = Date.now();
     return id;
   };
 
@@ -94,10 +97,19 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
           byKey.get(requestKey)?.task ??
           (await reading.findTaskOfRequest({ site, requestKey })) ??
           byKey.get(requestKey)?.task;
-        if (known) return { task: known, workflowId: siteWorkflowId(site), waiting: false };
+        if (known) {
+          const isWaiting = waiting.some(({ task }) => task === known);
+          return { task: known, workflowId: siteWorkflowId(site), waiting: isWaiting };
+        }
       }
-      const held = holder();
-      if (held && !request.waitTurn) throw siteBusy(site, held);
+      let held = holder();
+      while (held && !request.waitTurn) {
+        // Whoever waited for a task knows sooner than this queue that it has ended, and may ask for the next one at once.
+        const last = running;
+        if (!last || (await reading.whoHoldsSite({ site }))) throw siteBusy(site, held);
+        await condition(() => running !== last);
+        held = holder();
+      }
       const turn: Turn = { task: newTaskId(request), request, submitted: new Date().toISOString() };
       if (requestKey) byKey.set(requestKey, turn);
       waiting.push(turn);
@@ -114,17 +126,23 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
           throw ApplicationFailure.nonRetryable('the request was withdrawn, for no worker answered it', 'NoWorker');
         acceptRequest(site, request);
         const held = holder();
-        if (held && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
+        if (held && !running && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
       },
     },
   );
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
   await condition(() => waiting.length > 0 || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
-  while (waiting.length > 0 || !allHandlersFinished()) {
+  for (;;) {
     await condition(() => waiting.length > 0 || allHandlersFinished());
     const turn = waiting.shift();
-    if (!turn) continue;
+    if (!turn) {
+      // The next queue of this site knows nothing of the ids of this one: it is to begin in another second.
+      const early = newest - (newest % 1000) + 1000 - Date.now();
+      const askedAgain = (): boolean => waiting.length > 0 || !allHandlersFinished();
+      if (early > 0 && (await condition(askedAgain, early))) continue;
+      return;
+    }
     starting = turn;
     const child = await startTask(site, turn).catch(async (error: unknown) => {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
@@ -145,9 +163,12 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
       waiting.unshift(turn);
       await sleep(BUSY_RETRY_MS);
     } else {
-      if (turn.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
-      refused.set(turn.task, (await reading.whoHoldsSite({ site })) ?? UNKNOWN_HOLDER);
-      // Those asked to wait behind it are still in `waiting`.
+      const busy = await reading.whoHoldsSite({ site });
+      if (busy) {
+        if (turn.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
+        refused.set(turn.task, busy);
+        // Those asked to wait behind it are still in `waiting`.
+      } else waiting.unshift(turn);
     }
     if (workflowInfo().continueAsNewSuggested && allHandlersFinished())
       await continueAsNew<typeof turns>(site, { waiting });
@@ -156,7 +177,6 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
 
 const FIRST_REQUEST_MS = 60_000;
 const BUSY_RETRY_MS = 2_000;
-const UNKNOWN_HOLDER: Busy = { task: 'unknown', type: 'unknown', who: 'unknown', since: 'unknown' };
 
 async function startTask(site: string, turn: Turn) {
   const { type, input } = turn.request;

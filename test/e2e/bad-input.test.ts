@@ -15,6 +15,7 @@ import {
   type Lab,
   type WordPressSite,
   cliJson,
+  journalsOf,
   leftovers,
   shell,
   startLab,
@@ -109,8 +110,6 @@ async function writeVariant(name: string, text: string): Promise<string> {
 describe('what was typed', () => {
   it.each<[string, string[], ErrorCode, RegExp]>([
     ['an unknown site', ['backup', 'gazete.example'], 'SiteUnknown', /gazete\.example/],
-    ['an unknown site to restore', ['restore', 'nowhere.test', 'latest', '--yes'], 'SiteUnknown', /nowhere\.test/],
-    ['a site that is a path', ['backup', '../../etc'], 'SiteUnknown', /\.\.\/\.\.\/etc/],
     [
       'an unknown backup',
       ['restore', GAZETTE, `${GAZETTE}-20200101.000000`, '--yes'],
@@ -123,30 +122,12 @@ describe('what was typed', () => {
       'BackupUnknown',
       /neighbour.* is no backup of gazette/,
     ],
-    ['a backup that is a path', ['restore', GAZETTE, '../../etc/passwd', '--yes'], 'BackupUnknown', /etc\/passwd/],
-    ['a backup to show that is none', ['backups', 'show', 'x'], 'BackupUnknown', /"x"/],
     ['a restore that nobody confirmed', ['restore', GAZETTE, 'latest'], 'UsageInvalid', /gazette\.example/],
     ['a restore to nothing, without a terminal', ['restore', GAZETTE], 'UsageInvalid', /which backup/],
-    ['an unknown option', ['backup', GAZETTE, '--frobnicate'], 'UsageInvalid', /--frobnicate/],
-    ['an unknown command', ['bakcup', GAZETTE], 'UsageInvalid', /bakcup/],
-    ['a missing argument', ['backup'], 'UsageInvalid', /site/],
-    ['too many arguments', ['backup', GAZETTE, NEIGHBOUR], 'UsageInvalid', /argument/],
-    ['an unknown compression', ['backup', GAZETTE, '--compression', 'rar'], 'UsageInvalid', /rar/],
-    ['a limit that is no number', ['tasks', '--limit', 'many'], 'UsageInvalid', /many/],
-    ['a port that is none', ['up', '--port', '70000'], 'UsageInvalid', /70000/],
     ['a description with control characters', ['backup', GAZETTE, '-m', 'a\u0007b'], 'InputInvalid', /description/],
-    ['a description without end', ['backup', GAZETTE, '-m', 'x'.repeat(50_000)], 'InputInvalid', /description/],
-    ['a task id that is a path', ['log', '../../../etc/passwd'], 'TaskUnknown', /etc\/passwd/],
-    ['a task id with a NUL in it, nearly', ['log', 'x%00'], 'TaskUnknown', /x%00/],
     ['an unknown task', ['cancel', `${GAZETTE}-20200101.000000-backup`], 'TaskUnknown', /20200101/],
-    ['a name every object has', ['backup', 'constructor'], 'SiteUnknown', /constructor/],
-    ['a name every object has, to log', ['log', 'constructor'], 'TaskUnknown', /constructor/],
   ])('%s', async (_what, args, code, place) => {
     expectFailure(await failure(args), code, place);
-  });
-
-  it('a near miss is answered by the name that was meant', async () => {
-    expect((await failure(['verify', 'gazete.example'])).hint).toContain('Did you mean gazette.example?');
   });
 
   it('deleting backups needs --yes where nobody can be asked, and deletes nothing otherwise', async () => {
@@ -267,9 +248,29 @@ describe('archives', () => {
   ])('%s', async (_what, forge, code, place) => {
     const id = `${GAZETTE}-20200202.000000_${(forged += 1)}`;
     await forgeBackup(lab, model, id, forge());
-    expectFailure(await failure(['restore', GAZETTE, id, '--yes']), code, place);
+    const told = await client
+      .restore({ site: GAZETTE, backup: id })
+      .then((task) => task.result())
+      .then(
+        () => null,
+        (error: unknown) => error,
+      );
+    expect(told).toMatchObject({ code, site: GAZETTE, message: expect.stringMatching(place) as unknown });
+    expect(told).toMatchObject({ state: expect.stringMatching(/unchanged|as it was before/) as unknown });
   });
   let forged = 0;
+
+  it('of which the command tells the same', async () => {
+    const hostile = await forgeBackup(
+      lab,
+      model,
+      `${GAZETTE}-20200203.000000`,
+      of(sound, { path: '/etc/cron.d/x', content: 'x' })(),
+    );
+    expectFailure(await failure(['restore', GAZETTE, hostile, '--yes']), 'ArchiveRefused', /"\/etc\/cron\.d\/x"/);
+    const spoiled = await forgeBackup(lab, model, `${GAZETTE}-20200204.000000`, { archive, recordText: '{' });
+    expectFailure(await failure(['restore', GAZETTE, spoiled, '--yes']), 'RecordInvalid', /JSON/);
+  });
 
   function flipped(): Buffer {
     const bytes = Buffer.from(archive);
@@ -298,80 +299,15 @@ describe('archives', () => {
 });
 
 describe('configurations', () => {
-  const line = (text: string, part: string): number => text.slice(0, text.indexOf(part)).split('\n').length;
-
-  it.each<[string, (document: ConfigurationDocument) => void, string, RegExp]>([
-    ['an unknown key', (document) => (document['bakcups'] = '/x'), 'bakcups', /did you mean backups/],
-    ['a key of a later release', (document) => (document['platforms'] = {}), 'platforms', /not supported yet/],
-    ['a relative folder', (document) => (document['state'] = 'var/state'), 'state:', /absolute path/],
-    [
-      'a server that does not exist',
-      (document) => Object.assign(document.sites[GAZETTE] as object, { server: 'web9' }),
-      'server: web9',
-      /web9/,
-    ],
-    [
-      'an unknown kind of site',
-      (document) => Object.assign(document.sites[GAZETTE] as object, { kind: 'joomla' }),
-      'kind: joomla',
-      /wordpress/,
-    ],
-    [
-      'a php site without settings',
-      (document) => Object.assign(document.sites[GAZETTE] as object, { kind: 'php' }),
-      `${GAZETTE}:`,
-      /settings/,
-    ],
-    [
-      'a password in the clear',
-      (document) =>
-        Object.assign(document.servers['master']?.db as object, { admin: { user: 'root', password: 'secret' } }),
-      'password: secret',
-      /password/,
-    ],
-    [
-      'two sites in one folder',
-      (document) => Object.assign(document.sites[NEIGHBOUR] as object, { root: site.root }),
-      `${NEIGHBOUR}:`,
-      /gazette/,
-    ],
-    [
-      'backups in the folder of a site',
-      (document) => (document['backups'] = `${site.root}/backups`),
-      'backups:',
-      /folder of the site/,
-    ],
-    [
-      'a site whose name is no host name',
-      (document) => (document.sites['../etc'] = document.sites[NEIGHBOUR]),
-      '../etc',
-      /host name/,
-    ],
-    [
-      'a duration without unit',
-      (document) => Object.assign(document.sites[GAZETTE] as object, { maintenanceLimit: '15' }),
-      'maintenanceLimit',
-      /15m/,
-    ],
-  ])('%s', async (what, change, part, says) => {
-    const path = await variant(what.replaceAll(' ', '-'), change);
-    const text = readFileSync(path, 'utf8');
-    const told = await failure(['config', 'check', '--config', path]);
-    expectFailure(told, 'ConfigurationInvalid', says);
-    expect(told.message).toMatch(new RegExp(`^${path}:\\d+:\\d+: `, 'm'));
-    const named = told.message.split('\n').map((problem) => Number(/:(\d+):\d+: /.exec(problem)?.[1]));
-    expect(named).toContain(line(text, part));
-    expect((await failure(['backup', GAZETTE, '--config', path])).code).toBe('ConfigurationInvalid');
-    expect(told.stderr).not.toContain('secret\n');
-  });
-
-  it.each<[string, string, RegExp]>([
-    ['no YAML', 'master: [', /:\d+:\d+: /],
-    ['a key twice', 'master: a\nmaster: b\n', /:2:1: .*unique/],
-    ['nothing', '', /the file/],
-  ])('%s', async (what, text, says) => {
-    const path = await writeVariant(what.replaceAll(' ', '-'), text);
-    expectFailure(await failure(['config', 'check', '--config', path]), 'ConfigurationInvalid', says);
+  it('one that is wrong: file, line and what was expected', async () => {
+    const path = await variant('wrong', (document) => {
+      document['bakcups'] = '/x';
+      Object.assign(document.sites[GAZETTE] as object, { server: 'web9' });
+    });
+    const line = readFileSync(path, 'utf8').split('\n').indexOf('bakcups: /x') + 1;
+    const told = await failure(['backup', GAZETTE, '--config', path]);
+    expectFailure(told, 'ConfigurationInvalid', /bakcups: unknown key; did you mean backups\?/);
+    expect(told.message).toContain(`${path}:${line}:1: `);
   });
 
   it('none at all', async () => {
@@ -416,8 +352,8 @@ describe('what is around the site', () => {
     const told = await withWorkerConfiguration(stringify(document), (sound) =>
       failure(['backup', GAZETTE, '--config', sound]),
     );
-    expectFailure(told, 'ProgramMissing', /\/opt\/nowhere\/nginx is not installed on master/);
-    expect(told.server).toBe('master');
+    expectFailure(told, 'ProgramMissing', /\/opt\/nowhere\/nginx is not installed on lab/);
+    expect(told.server).toBe('lab');
   });
 
   it('a site that was not adopted', async () => {
@@ -450,7 +386,11 @@ describe('what is around the site', () => {
       await writeFile(path, text.replace(`'DB_NAME', '${site.database}'`, `'DB_NAME', '${lab.sites[1]?.database}'`));
       const told = await failure(['backup', GAZETTE]);
       expectFailure(told, 'AdoptionRefused', new RegExp(`${lab.sites[1]?.database}.*${site.database}`));
-      expectFailure(await failure(['sites', 'adopt', GAZETTE]), 'DatabaseAccessDenied', new RegExp(site.user));
+      expectFailure(
+        await failure(['sites', 'adopt', GAZETTE]),
+        'AdoptionRefused',
+        new RegExp(`${site.user}.*${lab.sites[1]?.database}`),
+      );
     } finally {
       shell('cp', '-p', join(lab.folder, 'wp-config.php'), path);
       await chmod(path, 0o640);
@@ -496,7 +436,7 @@ describe('workflows started by others', () => {
       () => null,
       (error: unknown) => kedgeErrorOf(error, GAZETTE),
     );
-  const journals = (): string => shell('sh', '-c', `cat ${join(lab.state, 'tasks')}/*.json | sha256sum`);
+  const journals = (): unknown => journalsOf(lab);
 
   it.each<[string, string, string, object, ErrorCode]>([
     ['under another ID', 'backup', 'other', { site: GAZETTE }, 'WorkflowIdRefused'],
@@ -510,7 +450,7 @@ describe('workflows started by others', () => {
   ])('%s', async (_what, type, workflowId, input, code) => {
     const earlier = journals();
     expect(await start(type, workflowId, input)).toMatchObject({ code });
-    expect(journals()).toBe(earlier);
+    expect(journals()).toEqual(earlier);
   });
 
   it('with the id of a task that has ended: refused, and the journal stays as it is', async () => {
@@ -519,7 +459,7 @@ describe('workflows started by others', () => {
     const earlier = journals();
     const refused = await start('backup', `site/${GAZETTE}`, { site: GAZETTE, task });
     expect(refused).toMatchObject({ code: 'TaskWasReset' });
-    expect(journals()).toBe(earlier);
+    expect(journals()).toEqual(earlier);
   });
 });
 

@@ -179,4 +179,20 @@ describe('turns', () => {
     const left = await environment.client.workflow.getHandle('turns/lonely.example').describe();
     expect(left.status.name).toBe('TERMINATED');
   });
+
+  it('a task may follow as soon as the one before has told its result, under an id of its own', async () => {
+    const fake = new FakeActivities().set('whoHoldsSite', { returns: null }).set('preflight', { fails: 'DiskFull' });
+    const ids = new Set<string>();
+    await withWorker(environment, fake.implementation(), async () => {
+      for (let count = 0; count < 8; count += 1) {
+        const task = await client.verify({ site });
+        ids.add(task.task);
+        expect((await errorOf(task.result())).code).toBe('DiskFull');
+        // Now and then the queue has ended meanwhile.
+        if (count % 3 === 2) await untilIdle();
+      }
+      await untilIdle();
+    });
+    expect(ids.size).toBe(8);
+  });
 });

@@ -5,7 +5,9 @@ import type { Journal } from '../../core/tasks/journal';
 import type { TaskLogLine } from '../../core/tasks/task-log';
 import type { CommandContext } from '../context';
 import type { Registration } from '../registration';
+import { kedgeErrorOf } from '../../temporal/failures';
 import { durationText, timeText } from '../render/units';
+import { usage } from '../usage';
 
 /** `kedge tasks`, `log`, `cancel` */
 export function registerTasks(program: Command, run: Registration): void {
@@ -17,6 +19,9 @@ export function registerTasks(program: Command, run: Registration): void {
     .addHelpText('after', '\nExamples:\n  kedge tasks\n  kedge tasks example.com --limit 5 --json')
     .action(
       run<{ limit: string }>(async (context, [site], options) => {
+        const limit = Number(options.limit);
+        if (!Number.isInteger(limit) || limit < 1)
+          throw usage(`--limit is a number of tasks, not ${JSON.stringify(options.limit)}`);
         if (site !== undefined) await context.assertSite(site);
         const { journals } = await context.master();
         const ids = (await journals.all()).filter((task) => site === undefined || task.startsWith(`${site}-`));
@@ -26,7 +31,7 @@ export function registerTasks(program: Command, run: Registration): void {
         const newest = found
           .filter((journal) => site === undefined || journal.site === site)
           .sort((a, b) => b.started.localeCompare(a.started))
-          .slice(0, Number(options.limit) || 50);
+          .slice(0, limit);
         const rows = newest.map(describeTask);
         const lines =
           rows.length === 0
@@ -90,7 +95,12 @@ export function registerTasks(program: Command, run: Registration): void {
             site: journal.site,
           });
         const client = await context.client();
-        await client.temporal.workflow.getHandle(journal.workflowId, journal.runId).cancel();
+        await client.temporal.workflow
+          .getHandle(journal.workflowId, journal.runId)
+          .cancel()
+          .catch((error: unknown) => {
+            throw kedgeErrorOf(error, journal.site);
+          });
         context.printer.result({ task: journal.task, cancelling: true }, [
           `${journal.task} is being cancelled; see \`kedge log -f ${journal.task}\``,
         ]);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { findTemporalCli, startDevServer } from '../../temporal/dev-server';
-import { runWorker } from '../../worker';
 import type { CommandContext } from '../context';
 import type { Registration } from '../registration';
 import { usage } from '../usage';
@@ -55,6 +54,8 @@ async function work(context: CommandContext, environment: Record<string, string 
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
   const configuration = await context.configuration();
+  // Loaded by this command alone: it takes as long as all the rest.
+  const { runWorker } = await import('../../worker.js');
   await runWorker({
     configuration,
     configurationPath: context.configurationPath(),
