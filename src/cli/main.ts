@@ -6,6 +6,7 @@ import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
 import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
+import { registerInit } from './commands/init';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
 import { registerTasks } from './commands/tasks';
@@ -17,6 +18,7 @@ import { Printer } from './render/printer';
 import type { Register, Registration } from './registration';
 
 const COMMANDS: Register[] = [
+  registerInit,
   registerBackup,
   registerRestore,
   registerVerify,

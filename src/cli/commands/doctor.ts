@@ -42,7 +42,8 @@ export function registerDoctor(program: Command, run: Registration): void {
     );
 }
 
-async function examineAll(context: CommandContext, operation: Operation): Promise<Finding[]> {
+/** Every finding on everything the configuration of a context names. */
+export async function examineAll(context: CommandContext, operation: Operation): Promise<Finding[]> {
   let configuration: Configuration;
   try {
     configuration = await context.configuration();

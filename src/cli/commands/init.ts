@@ -1,0 +1,203 @@
+import { dirname, resolve } from 'node:path';
+import { hostname, userInfo } from 'node:os';
+import { checkbox, confirm, input } from '@inquirer/prompts';
+import type { Command } from 'commander';
+import { findConfiguration, parseConfiguration } from '../../config/load';
+import { doctorReportSchema } from '../../contract/findings';
+import type { InitReport } from '../../contract/documents';
+import { KedgeError } from '../../contract/errors';
+import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
+import { type DiscoveredSite, type Discovery, discover } from '../../core/discovery/discover';
+import { fpmConfigurations } from '../../core/discovery/fpm-pools';
+import { createLocalHost } from '../../core/hosts/local-host';
+import { CommandContext } from '../context';
+import { EXIT } from '../exit-codes';
+import { commandOperation } from '../operation';
+import type { Registration } from '../registration';
+import { findingLines } from '../render/findings';
+import { type FirstChoices, firstConfiguration } from '../render/first-configuration';
+import { usage } from '../usage';
+import { examineAll } from './doctor';
+
+interface InitOptions {
+  yes?: boolean;
+  output?: string;
+  master?: string;
+  data: string;
+  nginxConfig?: string;
+  fpmConfig?: string[];
+  apacheVhosts?: string[];
+  databaseSocket?: string;
+}
+
+const DATABASE_SOCKETS = ['/run/mysqld/mysqld.sock', '/var/lib/mysql/mysql.sock', '/tmp/mysql.sock'];
+const MASTER_NAME = /^[a-z0-9][a-z0-9.-]*$/;
+
+/** `kedge init` */
+export function registerInit(program: Command, run: Registration): void {
+  program
+    .command('init')
+    .description('look at this machine and write a first configuration for what is found, with comments')
+    .option('--output <path>', 'where it is written (default as --config, $KEDGE_CONFIG, /etc/kedge/kedge.yaml)')
+    .option('-y, --yes', 'do not ask: all sites that were understood, and the defaults')
+    .option('--master <name>', 'name of this master (default: the name of the machine)')
+    .option('--data <folder>', 'where backups and state are kept', '/var/lib/kedge')
+    .option('--nginx-config <path>', 'configuration file of nginx, where it is not the default one')
+    .option('--fpm-config <path...>', 'configuration files of PHP-FPM, where they are not those of the packages')
+    .option('--apache-vhosts <folder...>', 'folders of the vhosts of Apache, where they are not those of the packages')
+    .option('--database-socket <path>', 'socket of the database server, where it is not a usual one')
+    .addHelpText(
+      'after',
+      '\nWrites nothing but the one file, and never over another without asking. Then says what `kedge doctor` says.\n' +
+        '\nExit codes: 0 written and all is well, 2 not written, 3 written and something is left to do.\n' +
+        '\nExamples:\n  kedge init\n  kedge init --yes --output /etc/kedge/kedge.yaml',
+    )
+    .action(
+      run<InitOptions>(async (context, _args, options) => {
+        const asks = options.yes !== true;
+        if (asks && !context.io.isTerminal) throw usage('there is no terminal to ask on', 'Say --yes.');
+        const path = outputOf(context, options);
+        const host = createLocalHost({ name: 'master' });
+        await assertMayWrite(context, path, (await host.status(path)) !== undefined, asks);
+        const account = userInfo().username;
+        const [databaseSocket = ''] = DATABASE_SOCKETS;
+        context.printer.running('looking at this machine');
+        const discovery = await discover(
+          {
+            host,
+            nginxConfiguration: absolute(context, options.nginxConfig),
+            fpmConfigurations: options.fpmConfig ?? (await fpmConfigurations(host)),
+            apacheFolders: options.apacheVhosts ?? APACHE_VHOSTS,
+            databaseSockets: options.databaseSocket === undefined ? DATABASE_SOCKETS : [options.databaseSocket],
+            databaseAccount: account,
+          },
+          commandOperation(context, 'init'),
+        );
+        context.printer.idle();
+        tell(context, discovery);
+        const choices = await choose(
+          {
+            master: options.master ?? machineName(),
+            data: resolve(context.io.workingFolder, options.data),
+            sites: usable(discovery).map(({ uri }) => uri),
+            databaseAccount: account,
+            databaseSocket: options.databaseSocket ?? databaseSocket,
+          },
+          discovery,
+          asks,
+        );
+        const text = firstConfiguration(discovery, choices);
+        parseConfiguration(text, path);
+        await host.makeFolder(dirname(path), { mode: 0o755 });
+        await host.writeFile(path, text, { mode: 0o644 });
+        context.printer.note(`${path} is written: look through it`);
+        await report(context, path, discovery, choices);
+      }),
+    );
+}
+
+function outputOf(context: CommandContext, { output }: InitOptions): string {
+  const { environment, workingFolder } = context.io;
+  const named = output ?? context.options.config ?? environment['KEDGE_CONFIG'] ?? '/etc/kedge/kedge.yaml';
+  return findConfiguration({ path: named, environment, workingFolder });
+}
+
+async function assertMayWrite(context: CommandContext, path: string, exists: boolean, asks: boolean): Promise<void> {
+  if (!exists) return;
+  if (!asks) throw usage(`${path} is there already`, 'Move it away, or name another by --output.');
+  context.printer.idle();
+  if (!(await confirm({ message: `${path} is there already. Write over it?`, default: false })))
+    throw new KedgeError('Cancelled', 'nothing was written', { state: `${path} is unchanged` });
+}
+
+/** A name the configuration takes, from that of the machine. */
+function machineName(): string {
+  const name =
+    hostname()
+      .toLowerCase()
+      .split('.')[0]
+      ?.replace(/[^a-z0-9-]/g, '-') ?? '';
+  return MASTER_NAME.test(name) ? name : 'master';
+}
+
+function usable({ sites }: Discovery): DiscoveredSite[] {
+  return sites.filter(({ problems }) => problems.length === 0);
+}
+
+function tell({ printer }: CommandContext, discovery: Discovery): void {
+  const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+  printer.note(
+    [
+      count(usable(discovery).length, 'site'),
+      count(discovery.sites.length - usable(discovery).length, 'undecided site'),
+      count(discovery.database?.databases.length ?? 0, 'database'),
+      count(discovery.apache.length, 'vhost') + ' of Apache, which is not supported yet',
+    ].join(', '),
+  );
+  for (const note of discovery.notes) printer.note(note);
+}
+
+async function choose(defaults: FirstChoices, discovery: Discovery, asks: boolean): Promise<FirstChoices> {
+  if (!asks) return defaults;
+  const found = usable(discovery);
+  const master = await input({
+    message: 'Name of this master',
+    default: defaults.master,
+    validate: (name) => MASTER_NAME.test(name) || 'lower case letters, digits, dots and dashes',
+  });
+  const data = await input({
+    message: 'Folder for backups and state',
+    default: defaults.data,
+    validate: (path) => /^\/[^\0]*[^/\0]$/.test(path) || 'an absolute path without a slash at its end',
+  });
+  const sites =
+    found.length === 0
+      ? []
+      : await checkbox({
+          message: 'Sites to take up',
+          choices: found.map(({ uri, kind, root }) => ({
+            name: `${uri}  ${kind}, ${root}`,
+            value: uri,
+            checked: true,
+          })),
+        });
+  return { ...defaults, master, data, sites };
+}
+
+/** Ends as `kedge doctor` does, on the file that was written. */
+async function report(
+  context: CommandContext,
+  path: string,
+  discovery: Discovery,
+  choices: FirstChoices,
+): Promise<void> {
+  const fresh = new CommandContext(context.io, { ...context.options, config: path });
+  try {
+    context.printer.running('checking');
+    const findings = await examineAll(fresh, commandOperation(fresh, 'doctor'));
+    const document: InitReport = {
+      path,
+      sites: [...choices.sites],
+      undecided: discovery.sites
+        .filter(({ problems }) => problems.length > 0)
+        .map(({ uri, problems }) => ({ site: uri, problems: [...problems] })),
+      unsupported: discovery.apache.map(({ name, file }) => ({ name, file })),
+      notes: [...discovery.notes],
+      doctor: doctorReportSchema.parse({ ok: findings.length === 0, findings }),
+    };
+    if (findings.length > 0) context.exitCode = EXIT.warnings;
+    const { colors } = context.printer;
+    context.printer.result(document, [
+      ...findingLines(findings, { grouped: context.io.isTerminal, colors }),
+      ...(choices.sites.length === 0
+        ? []
+        : [`Next: ${choices.sites.map((uri) => `kedge sites adopt ${uri}`).join('; ')}`]),
+    ]);
+  } finally {
+    await fresh.close();
+  }
+}
+
+function absolute(context: CommandContext, path: string | undefined): string | null {
+  return path === undefined ? null : resolve(context.io.workingFolder, path);
+}

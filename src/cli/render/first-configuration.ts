@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { DiscoveredSite, Discovery } from '../../core/discovery/discover';
+
+/** What `kedge init` was told, or takes for granted. */
+export interface FirstChoices {
+  readonly master: string;
+  /** Folder of backups and state. */
+  readonly data: string;
+  /** URIs that are taken up; other sites stand there commented out. */
+  readonly sites: readonly string[];
+  /** Account of the database server the worker logs in as. */
+  readonly databaseAccount: string;
+  /** Socket that is written down where no server was found. */
+  readonly databaseSocket: string;
+}
+
+/** A first kedge.yaml for what was found; comments say where each guess comes from. Names found are quoted by YAML's rules. */
+export function firstConfiguration(discovery: Discovery, choices: FirstChoices): string {
+  const { nginx, database } = discovery;
+  const folder = nginx?.folder ?? '/etc/nginx';
+  const vhosts = nginx?.vhosts ?? join(folder, 'kedge.d');
+  const lines = [
+    '# Written by `kedge init` for what it found on this machine. Nothing of it is proved yet: each comment says where a guess',
+    '# comes from. Change what is wrong, then run `kedge config check` and `kedge doctor`. kedge.example.yaml explains all keys.',
+    ...discovery.notes.map((note) => comment(`Not found, or not understood: ${note}.`)),
+    '',
+    '# The name of this master. Workers and services find each other by it.',
+    entry('master', choices.master),
+    '',
+    '# Archives and their records. Made when missing.',
+    entry('backups', join(choices.data, 'backups')),
+    '# Journals, logs, and the databases and accounts of the sites. On durable storage.',
+    entry('state', join(choices.data, 'state')),
+    '',
+    'servers:',
+    '  # This machine.',
+    '  local:',
+    '    web:',
+    '      kind: nginx',
+    ...(nginx === null ? ['      # nginx was not found: these are the defaults of its packages.'] : []),
+    ...indented(6, [
+      nginx?.vhosts
+        ? '# The configuration of nginx includes this folder.'
+        : `# Nothing includes this folder yet. Make it, owned by root, and add to http { } of nginx:  include ${vhosts}/*.conf;`,
+      entry('vhosts', vhosts),
+      '# Maintenance flags. Made when missing.',
+      entry('flags', `${choices.data}-web`),
+      entry('test', nginx?.test ?? ['nginx', '-t']),
+      entry('reload', nginx?.reload ?? ['systemctl', 'reload', 'nginx']),
+      ...listenLines(nginx?.listen ?? []),
+    ]),
+    '    db:',
+    ...indented(6, [
+      entry('kind', database?.kind ?? 'mariadb'),
+      database === null
+        ? '# No server let in its admin account here: correct the socket, or say who the admin is.'
+        : `# It lets ${printable(choices.databaseAccount)} in by this socket.`,
+      entry('socket', database?.socket ?? choices.databaseSocket),
+      `admin: ${flow({ user: choices.databaseAccount })}`,
+      ...(database === null ? [] : [comment(`Its databases: ${database.databases.join(', ') || 'none'}.`)]),
+    ]),
+    '',
+    ...siteLines(discovery.sites, new Set(choices.sites)),
+    ...apacheLines(discovery),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function listenLines(listen: readonly string[]): string[] {
+  if (listen.length === 0) return ['# What a managed vhost listens on: port 80, the default.'];
+  return [
+    '# What a managed vhost listens on: where the vhosts that were found do, without TLS.',
+    entry('listen', listen),
+  ];
+}
+
+function siteLines(sites: readonly DiscoveredSite[], chosen: ReadonlySet<string>): string[] {
+  const [taken, left] = [sites.filter((site) => isTaken(site, chosen)), sites.filter((site) => !isTaken(site, chosen))];
+  return [
+    taken.length === 0 ? 'sites: {}' : 'sites:',
+    ...taken.flatMap((site) => [...indented(2, oneSite(site)), '']),
+    ...left.flatMap((site) => [
+      ...(site.problems.length === 0
+        ? [comment('Found, and left out when this was written:')]
+        : [comment('Found, and not decided. Take the marks away when these are settled:')]),
+      ...site.problems.map((problem) => comment(`- ${problem}`)),
+      ...indented(2, oneSite(site)).map((line) => `#${line}`),
+      '',
+    ]),
+  ];
+}
+
+function isTaken(site: DiscoveredSite, chosen: ReadonlySet<string>): boolean {
+  return site.problems.length === 0 && chosen.has(site.uri);
+}
+
+function oneSite(site: DiscoveredSite): string[] {
+  return [
+    comment(`From ${site.vhostFile}.`),
+    ...site.notes.map((note) => comment(`${note.charAt(0).toUpperCase()}${note.slice(1)}.`)),
+    `${flow(site.uri)}:`,
+    ...indented(2, [
+      comment(site.kind === 'wordpress' ? 'It has the files of WordPress.' : 'PHP, and not WordPress.'),
+      entry('kind', site.kind),
+      'server: local',
+      'db: local',
+      entry('root', site.root),
+      comment(`From ${site.ownerFrom}.`),
+      entry('owner', site.owner ?? 'root'),
+      `php: ${flow({ socket: site.phpSocket ?? '/run/php/php-fpm.sock' })}`,
+      ...(site.aliases.length === 0 ? [] : [entry('aliases', site.aliases)]),
+      ...(site.settings === null
+        ? []
+        : [comment('A guess from names in the file; adopting the site proves it.'), entry('settings', site.settings)]),
+      ...vhostLines(site),
+    ]),
+  ];
+}
+
+function vhostLines(site: DiscoveredSite): string[] {
+  if (site.managed) return [comment('Kedge wrote its vhost.'), 'vhost: managed'];
+  return [
+    comment(
+      'Its own vhost stays as it is; then visitors see no maintenance page, and a restored site is not asked for a',
+    ),
+    comment(`page. For both, take its server block out of ${site.vhostFile} and write managed (plain HTTP).`),
+    'vhost: none',
+  ];
+}
+
+function apacheLines({ apache }: Discovery): string[] {
+  if (apache.length === 0) return [];
+  return [
+    comment('Apache is not supported yet. Sites it serves here:'),
+    ...apache.map(({ name, root, file }) => comment(`- ${name}${root === null ? '' : `, ${root}`} (${file})`)),
+  ];
+}
+
+function entry(key: string, value: unknown): string {
+  return `${key}: ${flow(value)}`;
+}
+
+/** A value on one line, quoted where YAML needs it. */
+function flow(value: unknown): string {
+  return stringify(value, { collectionStyle: 'flow', lineWidth: 0, defaultStringType: 'PLAIN' })
+    .trim()
+    .replace(/\n\s*/g, ' ');
+}
+
+function comment(text: string): string {
+  return `# ${printable(text)}`;
+}
+
+/** What was found is not trusted: a comment ends where its line does. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, '?');
+}
+
+function indented(width: number, lines: readonly string[]): string[] {
+  return lines.map((line) => `${' '.repeat(width)}${line}`);
+}

@@ -1,0 +1,251 @@
+import type { Owner, SettingsFormat } from '../../contract/target';
+import { isKedgeError } from '../../contract/errors';
+import { openDatabaseServer } from '../databases/mariadb-server';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { type ApacheVhost, readApacheVhosts } from './apache-vhosts';
+import { type FpmPool, readFpmPools } from './fpm-pools';
+import { readDirectives, readDump } from './nginx-configuration';
+import { type NginxSite, includedFolder, readNginxSites } from './nginx-sites';
+import { recogniseTree } from './site-tree';
+
+/** Where to look. */
+export interface Places {
+  readonly host: Host;
+  /** Configuration file of nginx; null: its own default. */
+  readonly nginxConfiguration: string | null;
+  readonly fpmConfigurations: readonly string[];
+  readonly apacheFolders: readonly string[];
+  /** Sockets a database server may listen on, the likeliest first. */
+  readonly databaseSockets: readonly string[];
+  /** Account of the database server that the worker logs in as, by its socket. */
+  readonly databaseAccount: string;
+}
+
+/** What a machine offers and holds, as far as looking at it tells. Nothing of it is proved. */
+export interface Discovery {
+  readonly nginx: DiscoveredNginx | null;
+  readonly database: DiscoveredDatabaseServer | null;
+  readonly sites: readonly DiscoveredSite[];
+  readonly apache: readonly ApacheVhost[];
+  /** What was not found or not understood. */
+  readonly notes: readonly string[];
+}
+
+export interface DiscoveredNginx {
+  readonly test: readonly [string, ...string[]];
+  readonly reload: readonly [string, ...string[]];
+  /** Folder named kedge.d that its configuration includes; null when it does not. */
+  readonly vhosts: string | null;
+  /** Folder of its main file. */
+  readonly folder: string;
+  readonly listen: readonly string[];
+}
+
+export interface DiscoveredDatabaseServer {
+  readonly kind: 'mariadb' | 'mysql';
+  readonly socket: string;
+  /** Those the admin account can see, the server's own left out. */
+  readonly databases: readonly string[];
+}
+
+export interface DiscoveredSite {
+  readonly uri: string;
+  readonly aliases: readonly string[];
+  readonly kind: 'wordpress' | 'php';
+  readonly root: string;
+  readonly owner: string | null;
+  readonly ownerFrom: string;
+  readonly phpSocket: string | null;
+  readonly settings: SettingsFormat | null;
+  readonly vhostFile: string;
+  /** Its vhost is one that Kedge wrote. */
+  readonly managed: boolean;
+  /** Why it cannot be used as it is. Empty for a site that can. */
+  readonly problems: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Looks at a machine: what nginx serves, who runs its PHP, what lies in the document roots, which databases there are.
+ * Changes nothing, evaluates nothing. What cannot be looked at is a note; throws only the signal's reason.
+ */
+export async function discover(places: Places, operation: Operation): Promise<Discovery> {
+  const notes: string[] = [];
+  const attempt = async <T>(what: string, fallback: T, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      operation.signal.throwIfAborted();
+      notes.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return fallback;
+    }
+  };
+  const web = await attempt('nginx cannot be asked for its configuration', null, () => lookAtNginx(places, operation));
+  const pools = await attempt('the pools of PHP-FPM cannot be read', [], () =>
+    readFpmPools(places.host, places.fpmConfigurations),
+  );
+  const apache = await attempt('the vhosts of Apache cannot be read', [], () =>
+    readApacheVhosts(places.host, places.apacheFolders),
+  );
+  const database = await attempt('the database server does not let in its admin account', null, () =>
+    lookAtDatabases(places),
+  );
+  if (database === null && !notes.some((note) => note.startsWith('the database server')))
+    notes.push(`no database server listens at ${places.databaseSockets.join(', ')}`);
+
+  const sites: DiscoveredSite[] = [];
+  for (const found of web?.sites ?? []) {
+    const site = await attempt(`${found.root} cannot be looked at`, null, () =>
+      describeSite(places.host, found, pools, operation),
+    );
+    if (site === null) continue;
+    if (typeof site === 'string') notes.push(site);
+    else sites.push(site);
+  }
+  const managed = new Set(web?.managedFiles);
+  const known = withoutContradictions(sites.map((site) => ({ ...site, managed: managed.has(site.vhostFile) })));
+  return { nginx: web?.nginx ?? null, database, sites: known, apache, notes };
+}
+
+async function lookAtNginx({ host, nginxConfiguration }: Places, operation: Operation) {
+  const named = nginxConfiguration === null ? [] : ['-c', nginxConfiguration];
+  const systemd = nginxConfiguration === null && (await host.status('/run/systemd/system')) !== undefined;
+  const { stdout } = await host.run({
+    argv: ['nginx', '-T', ...named],
+    limits: { captureBytes: 64 * 1024 * 1024, timeoutMs: 30_000 },
+    operation,
+  });
+  const dump = readDump(stdout);
+  const sites = readNginxSites(readDirectives(dump));
+  const files = [...dump.keys()];
+  const main = files[0] ?? '/etc/nginx/nginx.conf';
+  const nginx: DiscoveredNginx = {
+    test: ['nginx', '-t', ...named],
+    reload: systemd ? ['systemctl', 'reload', 'nginx'] : ['nginx', '-s', 'reload', ...named],
+    vhosts: includedFolder(files, [...dump.values()]),
+    folder: main.slice(0, main.lastIndexOf('/')) || '/',
+    listen: [...new Set(sites.flatMap(({ listen }) => listen))],
+  };
+  const managedFiles = files.filter((file) => dump.get(file)?.startsWith('# managed by Kedge'));
+  return { nginx, sites, managedFiles };
+}
+
+async function lookAtDatabases({
+  host,
+  databaseSockets,
+  databaseAccount,
+}: Places): Promise<DiscoveredDatabaseServer | null> {
+  for (const socket of databaseSockets) {
+    if ((await host.status(socket)) === undefined) continue;
+    const address = { name: 'local', kind: 'mariadb' as const, socket, admin: { user: databaseAccount } };
+    const server = openDatabaseServer({ address, adminPassword: undefined, host });
+    try {
+      const { kind } = await server.facts();
+      const own = new Set(['information_schema', 'mysql', 'performance_schema', 'sys']);
+      return { kind, socket, databases: (await server.databaseNames()).filter((name) => !own.has(name.toLowerCase())) };
+    } finally {
+      await server.close();
+    }
+  }
+  return null;
+}
+
+/** The site of a document root; text that says why it is none. */
+async function describeSite(
+  host: Host,
+  found: NginxSite,
+  pools: readonly FpmPool[],
+  operation: Operation,
+): Promise<DiscoveredSite | string> {
+  const [uri, ...aliases] = found.names;
+  const file = found.files[0] ?? '';
+  if (uri === undefined) return `${file}: the vhost of ${found.root} has no host name that a site can have`;
+  if (found.root.includes('$')) return `${file}: the document root of ${uri} holds a variable: ${found.root}`;
+  const status = await host.status(found.root);
+  if (status === undefined) return `${file}: the document root of ${uri} is not there: ${found.root}`;
+  const problems: string[] = [];
+  const notes: string[] = [];
+  if (status.type !== 'folder') {
+    return `${file}: the document root of ${uri} is a link, and a site folder cannot be one: ${found.root}`;
+  }
+  const socket = found.php?.startsWith('unix:') ? found.php.slice('unix:'.length).replace(/:$/, '') : null;
+  if (found.php === null) problems.push('its vhost sends no PHP to FPM');
+  else if (socket === null) problems.push(`its PHP listens at ${found.php}, and Kedge reaches FPM by a socket only`);
+  const pool = pools.find(({ listen }) => listen === socket || listen === found.php);
+  const poolOwner = pool?.user ?? null;
+  const treeOwner = await accountOf(host, status.uid, operation);
+  const name = poolOwner ?? (status.uid === 0 ? null : treeOwner);
+  if (name === null)
+    problems.push('no pool of FPM was found for it, and its folder belongs to root: who is its owner?');
+  if (poolOwner !== null && treeOwner !== poolOwner)
+    notes.push(`the folder itself belongs to ${treeOwner ?? `the unknown account ${status.uid}`}`);
+  const owner = name === null ? null : await ownerOf(host, name);
+  if (name !== null && owner === null) problems.push(`there is no account ${name}`);
+
+  const tree = await recogniseTree(host, found.root, owner, operation);
+  if (tree === null) return `${file}: nothing of PHP was found in the document root of ${uri}: ${found.root}`;
+  const above = tree.settingsFiles.find((path) => path.startsWith('../'));
+  if (above !== undefined) problems.push(`its settings lie above the document root: ${above}`);
+  else if (tree.kind === 'wordpress' && tree.settingsFiles.length === 0)
+    problems.push('it has no wp-config.php: is WordPress installed?');
+  else if (tree.kind === 'php' && tree.settings === null)
+    problems.push(
+      tree.settingsFiles.length === 0
+        ? 'no settings file that Kedge knows by name was found'
+        : `which names its login has was not seen in ${tree.settingsFiles.join(', ')}`,
+    );
+  if (found.tls) notes.push('its vhost offers TLS');
+  for (const other of found.otherNames) notes.push(`a name of the vhost that no site can have: ${other}`);
+  return {
+    uri,
+    aliases,
+    kind: tree.kind,
+    root: found.root,
+    owner: name,
+    ownerFrom: poolOwner === null ? 'the owner of the folder' : `the user of FPM's pool ${pool?.name ?? ''}`,
+    phpSocket: socket,
+    settings: tree.settings ?? placeholder(tree.kind, tree.settingsFiles[0]),
+    vhostFile: file,
+    managed: false,
+    problems,
+    notes,
+  };
+}
+
+/** What to fill in, where the names were not seen. */
+function placeholder(kind: DiscoveredSite['kind'], file = 'config.php'): SettingsFormat | null {
+  if (kind === 'wordpress') return null;
+  const names = { database: 'DB_NAME', user: 'DB_USER', password: 'DB_PASSWORD', host: 'DB_HOST' };
+  return { file: file.replace(/^\.\.\//, ''), format: file.endsWith('.env') ? 'env' : 'constants', names };
+}
+
+/** One site a name, and no site in the folder of another: what the configuration would refuse. */
+function withoutContradictions(sites: readonly DiscoveredSite[]): DiscoveredSite[] {
+  const names = new Map<string, string>();
+  return sites.map((site) => {
+    const problems = [...site.problems];
+    const holder = names.get(site.uri);
+    if (holder !== undefined) problems.push(`${site.uri} is a name of ${holder} already`);
+    const aliases = [...new Set(site.aliases)].filter((name) => name !== site.uri && !names.has(name));
+    const outer = sites.find(({ root }) => root !== site.root && site.root.startsWith(`${root === '/' ? '' : root}/`));
+    if (outer) problems.push(`it lies in the folder of ${outer.uri}`);
+    if (problems.length === 0) for (const name of [site.uri, ...aliases]) names.set(name, site.uri);
+    return { ...site, aliases, problems };
+  });
+}
+
+async function accountOf(host: Host, uid: number, operation: Operation): Promise<string | null> {
+  const { stdout } = await host.run({ argv: ['getent', 'passwd', String(uid)], acceptExitCodes: [0, 2], operation });
+  const name = stdout.split(':')[0]?.trim();
+  return name === undefined || name === '' ? null : name;
+}
+
+async function ownerOf(host: Host, user: string): Promise<Owner | null> {
+  try {
+    return await host.lookUpOwner(user);
+  } catch (error) {
+    if (isKedgeError(error)) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,109 @@
+import { basename, dirname, join } from 'node:path';
+import type { Owner, SettingsFormat } from '../../contract/target';
+import { isKedgeError } from '../../contract/errors';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { readSiteFile } from '../sites/site-files';
+import { SETTINGS_FILES, guessSettings } from './settings-guess';
+
+/** What lies below a document root, as far as names of files tell. */
+export interface SiteTree {
+  readonly kind: 'wordpress' | 'php';
+  readonly settings: SettingsFormat | null;
+  /** Settings files that are there, those above the document root as `../…`. */
+  readonly settingsFiles: readonly string[];
+}
+
+const WORDPRESS = ['wp-load.php', 'wp-includes/version.php'];
+const WORDPRESS_SETTINGS = 'wp-config.php';
+/** Names of document roots that are a part of their application. */
+const PUBLIC_FOLDERS = new Set(['public', 'web', 'htdocs', 'public_html', 'html', 'webroot', 'www']);
+const LIMIT_MS = 10_000;
+
+/**
+ * Recognises what a document root holds. The folder is its owner's and hostile: names are looked up confined to it and no
+ * link is followed; a settings file of plain PHP is read, as its owner, for the names it uses. Null where there is no PHP.
+ */
+export async function recogniseTree(
+  host: Host,
+  root: string,
+  owner: Owner | null,
+  operation: Operation,
+): Promise<SiteTree | null> {
+  const present = await existing(
+    host,
+    root,
+    [...WORDPRESS, WORDPRESS_SETTINGS, 'index.php', ...SETTINGS_FILES],
+    operation,
+  );
+  const parent = dirname(root);
+  const readsParent = parent !== '/' && (await host.status(parent))?.type === 'folder';
+  const above = async (names: readonly string[]): Promise<string[]> => {
+    if (!readsParent) return [];
+    const found = await existing(host, parent, [...names, 'wp-settings.php'], operation);
+    return [...found].filter((name) => names.includes(name)).map((name) => `../${name}`);
+  };
+  if (WORDPRESS.every((name) => present.has(name))) {
+    const settingsFiles = present.has(WORDPRESS_SETTINGS) ? [WORDPRESS_SETTINGS] : await above([WORDPRESS_SETTINGS]);
+    return { kind: 'wordpress', settings: null, settingsFiles };
+  }
+  const inside = SETTINGS_FILES.filter((name) => present.has(name));
+  const outside = inside.length === 0 && PUBLIC_FOLDERS.has(basename(root)) ? await above(SETTINGS_FILES) : [];
+  if (!present.has('index.php') && inside.length === 0) return null;
+  for (const file of inside) {
+    if (owner === null) break;
+    const text = await textOf(host, root, owner, file, operation);
+    const settings = text === null ? null : guessSettings(file, text);
+    if (settings !== null) return { kind: 'php', settings, settingsFiles: [file] };
+  }
+  return { kind: 'php', settings: null, settingsFiles: [...inside, ...outside] };
+}
+
+// $1 folder, then names. Links count as absent.
+const EXISTING = `
+cd -- "$1" || exit 0
+shift
+for name; do if [ -f "./$name" ] && [ ! -L "./$name" ]; then printf '%s\\0' "$name"; fi; done
+exit 0
+`;
+
+async function existing(
+  host: Host,
+  folder: string,
+  names: readonly string[],
+  operation: Operation,
+): Promise<ReadonlySet<string>> {
+  const { stdout } = await host.run({
+    argv: ['sh', '-c', EXISTING, 'sh', '/folder', ...names],
+    sandbox: { readOnly: [{ from: folder, to: '/folder' }], capabilities: ['DAC_READ_SEARCH'] },
+    limits: { timeoutMs: LIMIT_MS },
+    operation,
+  });
+  return new Set(stdout.split('\0').filter((name) => name !== ''));
+}
+
+async function textOf(
+  host: Host,
+  root: string,
+  owner: Owner,
+  file: string,
+  operation: Operation,
+): Promise<string | null> {
+  const site = {
+    uri: 'unknown',
+    aliases: [],
+    kind: 'php' as const,
+    root,
+    owner,
+    phpSocket: join(root, 'none'),
+    vhost: 'none' as const,
+    healthPath: '/',
+    exclude: [],
+  };
+  try {
+    return (await readSiteFile({ folder: { host, path: root, site }, path: file }, operation)).toString('latin1');
+  } catch (error) {
+    if (isKedgeError(error)) return null;
+    throw error;
+  }
+}
