@@ -1,5 +1,6 @@
 import { KedgeError } from '../contract/errors';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
+import { examineFence } from '../core/tasks/examination';
 import { endMaintenance, liftFence, liveFolder } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
@@ -85,20 +86,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         const { before } = journal;
         if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${target.site.uri} is not known`);
         const server = await deps.databaseServer(target.database);
-        if (await server.accountIsShared(before.account, before.database)) {
-          if (!options.allowShared) {
-            throw new KedgeError(
-              'AccountShared',
-              `the account ${before.account.user} reaches more than the database ${before.database}`,
-              {
-                site: target.site.uri,
-                server: target.database.name,
-              },
-            );
-          }
-          operation.log.warn(`the account ${before.account.user} is shared: writes of the site are not fenced`);
-          return null;
-        }
+        if (!(await examineFence(server, target, before, options, operation))) return null;
         const fence = journal.fence ?? {
           ...mutable(await server.planFence(before.account, before.database)),
           lowered: false,

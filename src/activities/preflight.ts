@@ -1,16 +1,11 @@
 import { Context } from '@temporalio/activity';
 import { z } from 'zod';
-import type { BackupRecord, ContentMark } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
 import { TASK_INPUT_SCHEMAS, restoreInputSchema } from '../contract/tasks';
-import { siteUriSchema, type Target } from '../contract/target';
-import { checkRestorable } from '../core/archive/restorable';
-import { assertTrustedFile } from '../core/hosts/trusted-path';
-import type { Operation } from '../core/operation';
-import { checkSiteFolder } from '../core/sites/folder-check';
-import type { Journal } from '../core/tasks/journal';
-import { type SpaceNeed, checkSpace } from '../core/tasks/space';
+import { siteUriSchema } from '../contract/target';
+import { contentMarkOf, examineSite, examineSource } from '../core/tasks/examination';
+import { checkSpace } from '../core/tasks/space';
 import type { ActivityDependencies } from './dependencies';
 import { type Reported, reported } from './step';
 
@@ -88,14 +83,14 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
         const state = await deps.states.get(input.site);
-        const journal = await deps.journals.record(request.task, execution.runId, { target, before: state.current });
-        const needs = await checkSite(deps, target, journal, operation);
+        await deps.journals.record(request.task, execution.runId, { target, before: state.current });
+        const { needs } = await examineSite(deps, target, state.current.database, operation);
         await deps.journals.record(request.task, execution.runId, {
           contentMark: await contentMarkOf(deps, target, operation),
         });
         if (request.type === 'restore') {
           const { backup } = decodeInput(restoreInputSchema, request.input);
-          const { source, restoreNeeds } = await checkSource(deps, target, backup, operation);
+          const { source, restoreNeeds } = await examineSource(deps, target, backup, operation);
           needs.push(...restoreNeeds);
           await deps.journals.record(request.task, execution.runId, { source });
         }
@@ -107,107 +102,6 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         };
       });
     },
-  };
-}
-
-/** Looks at the live site, and says what a backup of it needs. */
-async function checkSite(
-  deps: ActivityDependencies,
-  target: Target,
-  journal: Journal,
-  operation: Operation,
-): Promise<SpaceNeed[]> {
-  const { site } = target;
-  const folder = { host: deps.webHost(target), path: site.root, site };
-  const content = await checkSiteFolder(folder, operation);
-  for (const warning of content.warnings) operation.log.warn(warning);
-  const database = await deps.databaseServer(target.database);
-  const current = journal.before;
-  if (!current) throw new KedgeError('SiteNotAdopted', `the database of ${site.uri} is not known`, { site: site.uri });
-  const facts = await database.describe(current.database);
-  if (site.vhost !== 'none') await deps.webServer(target.web).test(operation);
-  await warnAboutOtherDatabase(deps, target, current.database, operation);
-  return [
-    { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
-    { place: 'spool', path: target.spool, bytes: facts.bytes },
-  ];
-}
-
-/** What a visitor sees now; null when the site is broken or behind its maintenance page. */
-async function contentMarkOf(
-  deps: ActivityDependencies,
-  target: Target,
-  operation: Operation,
-): Promise<ContentMark | null> {
-  if (target.site.vhost === 'none') return null;
-  try {
-    const { mark } = await deps.webServer(target.web).request(target.site, target.site.healthPath, operation);
-    return mark.status < 400 ? mark : null;
-  } catch (error) {
-    operation.signal.throwIfAborted();
-    operation.log.warn(`${target.site.uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
-  }
-}
-
-/** A site whose settings name another database than Kedge knows would be backed up with the wrong one. */
-async function warnAboutOtherDatabase(
-  deps: ActivityDependencies,
-  target: Target,
-  known: string,
-  operation: Operation,
-): Promise<void> {
-  const { site } = target;
-  const settings = await deps
-    .kindOf(target)
-    .readSettings({ host: deps.webHost(target), path: site.root, site }, operation)
-    .catch((error: unknown) => {
-      operation.signal.throwIfAborted();
-      operation.log.warn(
-        `the settings of ${site.uri} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
-      return null;
-    });
-  if (settings && settings.database !== known) {
-    throw new KedgeError(
-      'AdoptionRefused',
-      `the settings of ${site.uri} name the database ${settings.database}, Kedge knows ${known}`,
-      {
-        site: site.uri,
-        hint: `Run \`kedge sites adopt ${site.uri}\` when the settings are right.`,
-        state: 'the site is unchanged',
-      },
-    );
-  }
-}
-
-/** Checks the backup a restore goes back to: whole, what its record says, and something this server can import. */
-async function checkSource(
-  deps: ActivityDependencies,
-  target: Target,
-  id: string,
-  operation: Operation,
-): Promise<{ source: NonNullable<Journal['source']>; restoreNeeds: SpaceNeed[] }> {
-  const record: BackupRecord = await deps.catalog.get(target.site.uri, id);
-  const path = deps.catalog.pathOf(record);
-  await assertTrustedFile(deps.master, path);
-  const inspection = await deps.archives.inspect(path, operation);
-  const database = await deps.databaseServer(target.database);
-  const facts = await database.facts();
-  checkRestorable(record, inspection, facts, target.site);
-  for (const link of inspection.leavingLinks)
-    operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
-  const dumpBytes = inspection.dump?.bytes ?? 0;
-  return {
-    source: { id: record.id, path, sha256: record.sha256 },
-    restoreNeeds: [
-      { place: 'web staging', path: target.site.root, bytes: inspection.contentBytes },
-      { place: 'spool', path: target.spool, bytes: dumpBytes },
-      { place: 'database server', path: facts.dataFolder, bytes: dumpBytes },
-      ...(facts.binaryLogFolder === null
-        ? []
-        : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),
-    ],
   };
 }
 

@@ -141,7 +141,7 @@ function commandsOf(page: string): [command: string, options: string[]][] {
 
 /** Commands that take no argument, only subcommands. */
 const GROUPS = new Set(['config', 'sites']);
-const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'delete']);
+const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'check', 'delete']);
 
 /** The help of a command, or null when there is no such command. */
 async function helpOf(command: readonly string[]): Promise<string | null> {

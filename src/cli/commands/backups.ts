@@ -4,12 +4,14 @@ import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import type { Stray } from '../../core/catalog/catalog';
 import type { CommandContext } from '../context';
+import { siteOfBackup } from '../backup-id';
 import type { Registration } from '../registration';
+import { backupLabel } from '../render/backup-label';
 import { bytesText, timeText } from '../render/units';
 import { usage } from '../usage';
-import { backupLabel } from './restore';
+import { registerBackupsCheck } from './backups-check';
 
-/** `kedge backups`, `backups show`, `backups delete` */
+/** `kedge backups`, `backups show`, `backups check`, `backups delete` */
 export function registerBackups(program: Command, run: Registration): void {
   const backups = program
     .command('backups')
@@ -73,6 +75,8 @@ export function registerBackups(program: Command, run: Registration): void {
       }),
     );
 
+  registerBackupsCheck(backups, run);
+
   backups
     .command('delete')
     .alias('provision-backup-delete')
@@ -94,13 +98,6 @@ export function registerBackups(program: Command, run: Registration): void {
         );
       }),
     );
-}
-
-/** The site a backup id begins with. */
-function siteOfBackup(id: string): string {
-  const site = /^(.+)-\d{8}\.\d{6}(_\d+)?$/.exec(id)?.[1];
-  if (site === undefined) throw new KedgeError('BackupUnknown', `${JSON.stringify(id)} is no backup id`);
-  return site;
 }
 
 async function confirmDeletion(context: CommandContext, records: readonly BackupRecord[], yes: boolean): Promise<void> {

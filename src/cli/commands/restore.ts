@@ -5,12 +5,15 @@ import { KedgeError } from '../../contract/errors';
 import type { CommandContext } from '../context';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
-import { durationText, timeText } from '../render/units';
+import { backupLabel } from '../render/backup-label';
+import { durationText } from '../render/units';
 import { usage } from '../usage';
+import { tellRestore } from './restore-dry-run';
 import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 interface RestoreOptions extends TaskOptions {
   yes?: boolean;
+  dryRun?: boolean;
   /** Commander's form of --no-fence. */
   fence: boolean;
 }
@@ -23,15 +26,18 @@ export function registerRestore(program: Command, run: Registration): void {
     .argument('<site>', 'URI of the site')
     .argument('[backup]', 'id of the backup, or `latest`; without it a list to choose from')
     .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'check everything a restore checks first, and say what it would do; changes nothing')
     .option('--no-fence', 'go on although the database account is shared and its writes cannot be fenced')
     .addHelpText(
       'after',
-      '\nExamples:\n  kedge restore example.com\n  kedge restore example.com example.com-20261124.031502 --yes',
+      '\nExamples:\n  kedge restore example.com\n  kedge restore example.com example.com-20261124.031502\n' +
+        '  kedge restore example.com latest --yes\n  kedge restore example.com latest --dry-run',
     )
     .action(
       run<RestoreOptions>(async (context, [site = '', wanted], options) => {
         await context.assertSite(site);
         const record = await chooseBackup(context, site, wanted);
+        if (options.dryRun) return tellRestore(context, record, options);
         await confirmRestore(context, record, options.yes ?? false);
         const client = await context.client();
         const handle = await client.restore(
@@ -55,11 +61,6 @@ export function registerRestore(program: Command, run: Registration): void {
         );
       }),
     );
-}
-
-/** 'Date/time - Reason', as Aegir's list said it. */
-export function backupLabel(record: Pick<BackupRecord, 'created' | 'description'>): string {
-  return `${timeText(record.created)} - ${record.description}`;
 }
 
 async function chooseBackup(context: CommandContext, site: string, wanted: string | undefined): Promise<BackupRecord> {

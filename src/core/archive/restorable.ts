@@ -2,7 +2,32 @@ import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
-import type { Inspection } from './archive';
+import type { DumpInspection, Inspection } from './archive';
+
+/**
+ * Holds what reading an archive back found against its record: the checksum, the end of the dump, its tables.
+ * @throws KedgeError BackupDamaged, DumpInvalid
+ */
+export function checkAgainstRecord(record: BackupRecord, inspection: Inspection): DumpInspection {
+  const context = { site: record.site, state: 'the site is unchanged' };
+  const name = `backup ${record.id}`;
+  if (inspection.sha256 !== record.sha256 || inspection.bytes !== record.bytes) {
+    throw new KedgeError(
+      'BackupDamaged',
+      `${name} has changed since it was made: its checksum is not that of its record`,
+      context,
+    );
+  }
+  const dump = inspection.dump;
+  if (!dump) throw new KedgeError('DumpInvalid', `${name} holds no database.sql`, context);
+  if (dump.bytes === 0) throw new KedgeError('DumpInvalid', `the dump in ${name} is empty`, context);
+  if (!dump.complete)
+    throw new KedgeError('DumpInvalid', `the dump in ${name} is cut short: its last line is missing`, context);
+  const absent = record.database.tables.map((table) => table.name).filter((table) => !dump.tables.includes(table));
+  if (absent.length > 0)
+    throw new KedgeError('DumpInvalid', `the dump in ${name} lacks the tables ${absent.join(', ')}`, context);
+  return dump;
+}
 
 /**
  * Judges what reading an archive back found against its record and against the server that is to import it.
@@ -19,22 +44,7 @@ export function checkRestorable(
   if (record.kind !== site.kind) {
     throw new KedgeError('BackupDamaged', `${name} is of a ${record.kind} site, ${site.uri} is ${site.kind}`, context);
   }
-  if (inspection.sha256 !== record.sha256 || inspection.bytes !== record.bytes) {
-    throw new KedgeError(
-      'BackupDamaged',
-      `${name} has changed since it was made: its checksum is not that of its record`,
-      context,
-    );
-  }
-  const dump = inspection.dump;
-  if (!dump) throw new KedgeError('DumpInvalid', `${name} holds no database.sql`, context);
-  if (dump.bytes === 0) throw new KedgeError('DumpInvalid', `the dump in ${name} is empty`, context);
-  if (!dump.complete)
-    throw new KedgeError('DumpInvalid', `the dump in ${name} is cut short: its last line is missing`, context);
-  const absent = record.database.tables.map((table) => table.name).filter((table) => !dump.tables.includes(table));
-  if (absent.length > 0)
-    throw new KedgeError('DumpInvalid', `the dump in ${name} lacks the tables ${absent.join(', ')}`, context);
-
+  const dump = checkAgainstRecord(record, inspection);
   const unknown = [
     ...dump.charsets.filter((charset) => !server.charsets.has(charset)),
     ...dump.collations.filter((collation) => !server.collations.has(collation)),

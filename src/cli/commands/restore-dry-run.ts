@@ -1,0 +1,101 @@
+import type { BackupRecord } from '../../contract/backup-record';
+import type { RestorePlan } from '../../contract/documents';
+import { KedgeError } from '../../contract/errors';
+import { siteWorkflowId } from '../../contract/names';
+import { contentMarkOf, examineFence, examineSite, examineSource } from '../../core/tasks/examination';
+import { readDurations } from '../../core/tasks/durations';
+import { planRestore } from '../../core/tasks/restore-plan';
+import { checkSpace } from '../../core/tasks/space';
+import { whoRuns } from '../../temporal/running';
+import type { CommandContext } from '../context';
+import { EXIT } from '../exit-codes';
+import { commandOperation } from '../operation';
+import { backupLabel } from '../render/backup-label';
+import { bytesText, durationText } from '../render/units';
+
+/**
+ * Makes the checks of a restore's preflight here, without a worker, and says what the restore would do. Ends as the
+ * restore would where it would fail: busy site, Temporal away, damaged backup, no room.
+ */
+export async function tellRestore(
+  context: CommandContext,
+  { site, id }: BackupRecord,
+  { fence, waitTurn = false }: { fence: boolean; waitTurn?: boolean },
+): Promise<void> {
+  const { printer } = context;
+  const warnings: string[] = [];
+  const client = await context.client();
+  const busy = await whoRuns(client.temporal, siteWorkflowId(site));
+  if (busy !== null) {
+    const who = `${site} is busy: ${busy.task} by ${busy.who} since ${busy.since}`;
+    if (!waitTurn) throw new KedgeError('SiteBusy', who, { site });
+    warnings.push(`${who}; the restore would wait for its turn`);
+  }
+  const master = await context.master();
+  const plain = commandOperation(context, `dry-run-${site}`);
+  const operation = {
+    ...plain,
+    progress: ({ bytes, totalBytes }: { bytes?: number; totalBytes?: number }) =>
+      printer.running(
+        `checking${bytes === undefined ? '' : ` ${bytesText(bytes)}`}${totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`}`,
+      ),
+    log: { ...plain.log, warn: (message: string) => void warnings.push(master.redact(message)) },
+  };
+  const state = await master.states.get(site);
+  const target = await master.resolveTarget(site);
+  const { needs, databaseBytes } = await examineSite(master, target, state.current.database, operation);
+  await contentMarkOf(master, target, operation);
+  const { record, inspection, restoreNeeds } = await examineSource(master, target, id, operation);
+  const space = [...needs, ...restoreNeeds];
+  await checkSpace(master.master, space, site);
+  const server = await master.databaseServer(target.database);
+  await examineFence(server, target, state.current, { allowShared: !fence }, operation);
+
+  const newest = (await master.catalog.list(site)).backups[0] ?? record;
+  const durations = await readDurations(master.logs, await master.journals.all(), site, 'restore');
+  const plan: RestorePlan = {
+    site,
+    backup: id,
+    dryRun: true,
+    ...planRestore(
+      {
+        archive: record.bytes,
+        dump: inspection.dump?.bytes ?? 0,
+        safetyArchive: newest.bytes,
+        safetyDump: newest.dumpBytes === 0 ? databaseBytes : newest.dumpBytes,
+      },
+      durations,
+    ),
+    space: space.map(({ place, path, bytes }) => ({ place, path, bytes })),
+    warnings,
+  };
+  for (const warning of warnings) printer.warn(warning);
+  if (warnings.length > 0) context.exitCode = EXIT.warnings;
+  printer.result(plan, linesOf(context, plan, record));
+}
+
+function linesOf({ printer }: CommandContext, plan: RestorePlan, record: BackupRecord): string[] {
+  const rough = plan.steps.filter(({ basis }) => basis === 'rough').length;
+  const basis =
+    rough === 0
+      ? 'Times are expected from what earlier restores took.'
+      : rough === plan.steps.length
+        ? 'Times are rough: no earlier restore tells more.'
+        : 'Times are expected from what earlier restores took; those with ~ are rough.';
+  return [
+    `Dry run: ${plan.site} would be restored to ${backupLabel(record)}. Nothing was changed.`,
+    ...printer.table(
+      ['Step', 'Size', 'Expected'],
+      plan.steps.map(({ step, bytes, expectedMs, basis: from }) => [
+        step,
+        bytes === null ? '' : bytesText(bytes),
+        `${from === 'rough' ? '~ ' : ''}${durationText(expectedMs)}`,
+      ]),
+    ),
+    ...printer.table(
+      ['Place', 'Needs', 'Folder'],
+      plan.space.map(({ place, bytes, path }) => [place, bytesText(bytes), path]),
+    ),
+    `About ${durationText(plan.expectedMs)}, ${durationText(plan.expectedDowntimeMs)} of it in maintenance. ${basis}`,
+  ];
+}
