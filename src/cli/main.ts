@@ -4,6 +4,7 @@ import { KedgeError } from '../contract/errors';
 import { version } from '../../package.json';
 import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
+import { registerCompletion } from './commands/completion';
 import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
 import { registerInit } from './commands/init';
@@ -28,6 +29,7 @@ const COMMANDS: Register[] = [
   registerConfig,
   registerDoctor,
   registerWorker,
+  registerCompletion,
 ];
 
 /** Runs one command and returns its exit code. */

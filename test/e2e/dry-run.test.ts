@@ -160,7 +160,7 @@ describe('kedge backups check', () => {
     expect(all).toMatchObject({ exitCode: 0, ok: true });
     expect(all.backups.map(({ backup }) => backup).sort()).toEqual([...good].sort());
     const sizes = await Promise.all(good.map(async (id) => (await readFile(archiveOf(id))).length));
-    expect(all.backups.map(({ bytes }) => bytes).sort()).toEqual(sizes.sort());
+    expect(new Set(all.backups.map(({ bytes }) => bytes))).toEqual(new Set(sizes));
     expect((await check('--site', site.uri)).backups).toHaveLength(good.length);
     expect((await check(good[0] ?? '')).backups).toHaveLength(1);
   });
