@@ -1,6 +1,6 @@
 /** Names that callers, workers and the Temporal Web UI share. Free of zod, so that workflow code may import its values. */
 
-export const WORKFLOW_TYPES = ['backup', 'restore', 'verify'] as const;
+export const WORKFLOW_TYPES = ['backup', 'restore', 'deploy', 'verify'] as const;
 /** The workflows that are tasks: one at a time runs on a site, under {@link siteWorkflowId}. */
 export type TaskType = (typeof WORKFLOW_TYPES)[number];
 

@@ -20,6 +20,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   DEFAULT_DESCRIPTION,
   SUBMIT_UPDATE,
+  type TaskType,
   WITHDRAW_SIGNAL,
   siteWorkflowId,
   taskIdOf,
@@ -180,8 +181,6 @@ const BUSY_RETRY_MS = 2_000;
 
 async function startTask(site: string, turn: Turn) {
   const { type, input } = turn.request;
-  const description =
-    'description' in input ? (input.description ?? DEFAULT_DESCRIPTION) : 'backup' in input ? `to ${input.backup}` : '';
   return startChild(type, {
     workflowId: siteWorkflowId(site),
     args: [{ ...input, task: turn.task }],
@@ -189,8 +188,14 @@ async function startTask(site: string, turn: Turn) {
     cancellationType: ChildWorkflowCancellationType.ABANDON,
     memo: { task: turn.task, who: input.who ?? 'unknown' },
     staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
-    staticDetails: description,
+    staticDetails: detailsOf(type, input),
   });
+}
+
+function detailsOf(type: TaskType, input: Turn['request']['input']): string {
+  if (type === 'backup') return ('description' in input ? input.description : undefined) ?? DEFAULT_DESCRIPTION;
+  if ('backup' in input) return `to ${input.backup}`;
+  return 'archive' in input ? `from ${input.archive}` : '';
 }
 
 /** A terminated task has undone nothing: recovery runs the same undo, from its journal. */
