@@ -137,7 +137,7 @@ it('each command prints one document of its form', async () => {
   expect(failed.exitCode).toBe(10);
 });
 
-it('says much or little, without colours where nobody looks; exit code 3 with warnings', async () => {
+it('says much or little, without colours where nobody looks', async () => {
   expect(await cli(lab, '--version')).toMatchObject({ exitCode: 0, stdout: `${version}\n` });
   const plain = await cli(lab, 'verify', SITE);
   expect(plain.stdout).toBe(`${SITE} answers 200: all is well\n`);
@@ -153,6 +153,17 @@ it('says much or little, without colours where nobody looks; exit code 3 with wa
   const bare = startOnTerminal(lab, ['backups', 'show', 'x'], { NO_COLOR: '1' });
   expect(await bare.end()).toBe(10);
   expect(bare.stdout).not.toContain('\u001b');
+});
+
+it('a backup with warnings is done, and ends with exit code 3', async () => {
+  await lab.mariadb.query(`CREATE TABLE \`${await currentDatabaseOf()}\`.wp_old (id INT) ENGINE=MyISAM`);
+  const { exitCode, stdout, stderr } = await cli(lab, 'backup', SITE, '-m', 'with a warning', '--json');
+  expect(exitCode).toBe(3);
+  const { warnings, backup } = backupResultSchema.parse(JSON.parse(stdout));
+  expect(warnings.join()).toContain('wp_old');
+  expect(stderr).toMatch(/^warning: .*wp_old/m);
+  await lab.mariadb.query(`DROP TABLE \`${await currentDatabaseOf()}\`.wp_old`);
+  expect((await cli(lab, 'backups', 'delete', backup.id, '--yes', '-q')).exitCode).toBe(0);
 });
 
 it("on a terminal a restore shows the list 'Date/time - Reason', newest first, and restores what was chosen", async () => {
@@ -245,7 +256,7 @@ describe('a service in a package of its own', () => {
   });
 });
 
-const SERVICE = `import { KedgeClient, KedgeError, type BackupResult, type TaskHandle } from 'kedge';
+const SERVICE = `import { ERROR_CODES, KedgeClient, KedgeError, type BackupResult, type TaskHandle } from 'kedge';
 
 async function main(): Promise<void> {
   const kedge = await KedgeClient.connect('lab');
@@ -257,7 +268,7 @@ async function main(): Promise<void> {
   const refused = await kedge
     .backup({ site: 'nowhere.example' })
     .then((other) => other.result())
-    .catch((error: unknown) => (error instanceof KedgeError ? [error.code, 10, error.permanent] : String(error)));
+    .catch((error: unknown) => (error instanceof KedgeError ? [error.code, ERROR_CODES[error.code].exit, error.permanent] : String(error)));
   const cancelled = await kedge.backup({ site: '${SITE}' });
   await cancelled.cancel();
   const ended = await cancelled.result().then(
