@@ -15,6 +15,8 @@ import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
 import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
+import { Epochs } from './core/tasks/epochs';
+import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
 import { TaskLogs } from './core/tasks/task-log';
 import { createNginx } from './core/web/nginx';
@@ -42,6 +44,8 @@ export function createMaster({ configuration, configurationPath, environment }: 
     redact,
     journals: new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret),
     states: new SiteStates(join(state, 'sites'), master, onSecret),
+    epochs: new Epochs(join(state, 'epochs'), master),
+    locks: new SiteLocks(join(state, 'locks'), master),
     logs: new TaskLogs(join(state, 'tasks'), redact),
     archives: createArchives(master),
     catalog: createCatalog(configuration.backups, master),

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { createActivities } from './activities';
@@ -7,8 +8,11 @@ import { FailureInterceptor } from './activities/failures';
 import { createDependencies } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
+import type { Operation } from './core/operation';
+import { endOverdueMaintenance } from './core/tasks/watchdog';
 import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
+import { temporalAnswers } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
 import { connectWorker } from './temporal/worker-connection';
@@ -53,6 +57,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   options.signal.addEventListener('abort', () => {
     if (worker.getState() === 'RUNNING') worker.shutdown();
   });
+  const watching = watch(dependencies, client);
   try {
     const running = worker.run();
     await recoverOpenTasks(client, taskQueue, dependencies.journals);
@@ -60,8 +65,36 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     if (options.signal.aborted) worker.shutdown();
     await running;
   } finally {
+    await watching.stop();
     await dependencies.close();
     await client.connection.close();
     await connection.close();
   }
+}
+
+const WATCH_INTERVAL_MS = 5_000;
+
+/** Looks now and then after sites whose maintenance nobody ends, with Temporal away. */
+function watch(dependencies: ActivityDependencies, client: Client): { stop(): Promise<void> } {
+  const stop = new AbortController();
+  const operationFor = (task: string): Operation => ({
+    signal: stop.signal,
+    mark: `watchdog/${task}`,
+    progress: () => undefined,
+    log: dependencies.logs.of(task, 'watchdog', 1),
+  });
+  const watching = (async () => {
+    while (!stop.signal.aborted) {
+      await delay(WATCH_INTERVAL_MS, undefined, { signal: stop.signal, ref: false });
+      await endOverdueMaintenance(dependencies, () => temporalAnswers(client), operationFor).catch((error: unknown) => {
+        process.emitWarning(`the watchdog failed: ${String(error)}`, 'KedgeWorker');
+      });
+    }
+  })().catch(() => undefined);
+  return {
+    async stop() {
+      stop.abort();
+      await watching;
+    },
+  };
 }

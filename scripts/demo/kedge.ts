@@ -15,16 +15,20 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `kedge` and waits for it. Lines it says about what goes on are handed over as they come. */
+/** Runs `kedge` and waits for it. Lines it says about what goes on are handed over as they come; `signal` kills it. */
 export async function kedge(
   args: readonly string[],
   environment: Record<string, string>,
   onLine: (line: string) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<Outcome> {
+  signal?.throwIfAborted();
   const child = spawn(process.execPath, [KEDGE, ...args], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const kill = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', kill);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -35,7 +39,7 @@ export async function kedge(
   const exitCode = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 128));
-  });
+  }).finally(() => signal?.removeEventListener('abort', kill));
   return { exitCode, stdout, stderr };
 }
 
@@ -47,7 +51,10 @@ export interface WorkerProcess {
 }
 
 /** Starts `kedge worker` and waits until it takes tasks. It dies with this process. */
-export async function startWorkerProcess(environment: Record<string, string>): Promise<WorkerProcess> {
+export async function startWorkerProcess(
+  environment: Record<string, string>,
+  onLine: (line: string) => void = () => undefined,
+): Promise<WorkerProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, KEDGE, 'worker'], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -60,6 +67,7 @@ export async function startWorkerProcess(environment: Record<string, string>): P
     child.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${said}`)));
     createInterface({ input: child.stderr }).on('line', (line) => {
       said = `${said}${line}\n`.slice(-4000);
+      onLine(line);
       if (line.includes('is ready')) resolve();
     });
   });

@@ -3,12 +3,17 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { backupResultSchema, restoreResultSchema } from '../../src/contract/tasks';
-import { bytesText, durationText } from '../../src/cli/render/units';
+import {
+  type BackupResult,
+  type RestoreResult,
+  backupResultSchema,
+  restoreResultSchema,
+} from '../../src/contract/tasks';
 import { differences, fingerprint } from '../lab/fingerprint';
 import { type Lab, startLab } from '../lab/lab';
 import { breakWordPress } from '../lab/wordpress';
 import { type WorkerProcess, kedge, startWorkerProcess } from './kedge';
+import { type Row, tableOf } from './table';
 
 interface DemoOptions {
   keep?: boolean;
@@ -16,11 +21,12 @@ interface DemoOptions {
   json?: boolean;
 }
 
-interface Row {
-  step: string;
-  ms: number;
-  bytes?: number;
-  downtimeMs?: number;
+/** The document of --json, filled in as the demo goes on. */
+interface DemoDocument {
+  ok: boolean;
+  backup: BackupResult | null;
+  restore: RestoreResult | null;
+  compared: { pages: number; files: number; tables: number } | null;
 }
 
 const SITE = 'gazette.example';
@@ -36,12 +42,14 @@ const options = new Command('npm run demo --')
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const stops: (() => Promise<void>)[] = [];
+const interrupt = new AbortController();
+const { signal } = interrupt;
 
 async function stopAll(): Promise<void> {
   for (let stop = stops.pop(); stop; stop = stops.pop()) await stop();
 }
 
-async function demo(): Promise<boolean> {
+async function demo(document: DemoDocument): Promise<void> {
   const rows: Row[] = [];
   const timed = async <T>(step: string, work: () => Promise<T>): Promise<[T, Row]> => {
     const began = Date.now();
@@ -51,74 +59,68 @@ async function demo(): Promise<boolean> {
     return [value, row];
   };
 
+  const below = join(process.cwd(), 'var/demo');
   const [lab] = await timed('build', () =>
-    startLab({ below: join(process.cwd(), 'var/demo'), sites: [SITE], onProgress: (what) => say(`starting ${what}`) }),
+    startLab({ below, sites: [SITE], onProgress: (what) => say(`starting ${what}`), signal }),
   );
   stops.push(() => lab.stop());
   const site = lab.sites[0];
   if (!site) throw new Error('the lab has no site');
   say(`everything lives in ${lab.folder}; Temporal Web UI: ${lab.temporal.uiAddress}`);
+  const look = () => fingerprint(site, lab.nginx.port, lab.mariadb);
   let worker = await startWorkerProcess(lab.environment);
-  stops.push(() => worker.stop());
+  // Nothing of this lab is needed any more after Ctrl-C, so the steps of a running task are not waited for.
+  stops.push(() => (signal.aborted ? worker.kill() : worker.stop()));
 
   await run(lab, ['sites', 'adopt', SITE]);
-  const saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
+  const saved = await look();
 
   say(`\n$ kedge backup ${SITE} -m "${DESCRIPTION}"`);
   const [backup, backupRow] = await timed('backup', async () =>
     backupResultSchema.parse(await run(lab, ['backup', SITE, '-m', DESCRIPTION, '--json'])),
   );
+  document.backup = backup;
   backupRow.bytes = backup.backup.bytes;
 
   say('\nbreaking the site: posts and uploads deleted, a table dropped, wp-config spoiled');
-  await timed('break', () => breakWordPress(site, lab.mariadb));
-  const broken = differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb));
+  await breakWordPress(site, lab.mariadb);
+  const broken = differences(saved, await look());
   say(`${broken.length} pages, files and tables differ now`);
 
   say(`\n$ kedge backups ${SITE}`);
-  say((await kedge(['backups', SITE], lab.environment)).stdout.trimEnd());
+  say((await kedge(['backups', SITE], lab.environment, undefined, signal)).stdout.trimEnd());
 
   say(`\n$ kedge restore ${SITE} ${backup.backup.id} --yes`);
   const [restore, restoreRow] = await timed('restore', async () => {
     const restoring = run(lab, ['restore', SITE, backup.backup.id, '--yes', '--json']);
+    // Awaited below; a failure while the crash is prepared is not unhandled.
+    restoring.catch(() => undefined);
     if (options.crash) worker = await crashInImport(lab, worker);
     return restoreResultSchema.parse(await restoring);
   });
+  document.restore = restore;
   restoreRow.downtimeMs = restore.downtimeMs;
 
-  const [restored] = await timed('compare', () => fingerprint(site, lab.nginx.port, lab.mariadb));
+  const [restored] = await timed('compare', look);
   const left = differences(saved, restored);
   for (const line of left) say(`differs: ${line}`);
   const count = (part: 'pages' | 'files' | 'tables'): number => Object.keys(restored[part]).length;
+  const compared = { pages: count('pages'), files: count('files'), tables: count('tables') };
+  document.compared = compared;
+  document.ok = left.length === 0 && broken.length > 0;
 
   say('');
-  for (const row of rows) {
-    const size = row.bytes === undefined ? '' : bytesText(row.bytes);
-    const downtime = row.downtimeMs === undefined ? '' : `${durationText(row.downtimeMs)} in maintenance`;
-    say(`${row.step.padEnd(10)} ${durationText(row.ms).padStart(10)}  ${size.padEnd(10)} ${downtime}`.trimEnd());
-  }
-  const ok = left.length === 0 && broken.length > 0;
-  say(
-    `\n${ok ? 'restored equals saved' : 'RESTORED DIFFERS FROM SAVED'}: ${count('pages')} pages, ${count('files')} files, ${count('tables')} tables`,
-  );
-  say(`Temporal Web UI: ${lab.temporal.uiAddress}`);
-  if (options.json) {
-    const compared = { pages: count('pages'), files: count('files'), tables: count('tables') };
-    process.stdout.write(`${JSON.stringify({ ok, backup, restore, compared }, null, 2)}\n`);
-  }
-  if (options.keep) {
-    say(
-      `\nkept running: site at http://${SITE}:${lab.nginx.port}/ (on 127.0.0.1); Ctrl-C ends it. In another terminal:`,
-    );
-    say(`  export KEDGE_CONFIG=${lab.configuration} TEMPORAL_ADDRESS=${lab.temporal.address}`);
-    await new Promise<void>((resolve) => (endKeeping = resolve));
-  }
-  return ok;
+  for (const line of tableOf(rows)) say(line);
+  const verdict = document.ok ? 'restored equals saved' : 'RESTORED DIFFERS FROM SAVED';
+  say(`\n${verdict}: ${compared.pages} pages, ${compared.files} files, ${compared.tables} tables`);
+  if (options.keep) await keepRunning(lab);
 }
 
 /** Runs a command of the product, shows what it says, and returns its JSON document. */
 async function run(lab: Lab, args: string[]): Promise<unknown> {
-  const { exitCode, stdout, stderr } = await kedge(args, lab.environment, (line) => say(`  ${line}`));
+  const show = (line: string): void => void (signal.aborted || say(`  ${line}`));
+  const { exitCode, stdout, stderr } = await kedge(args, lab.environment, show, signal);
+  signal.throwIfAborted();
   // 3 is done with warnings: the broken site has a view whose table is gone.
   if (exitCode !== 0 && exitCode !== 3)
     throw new Error(`kedge ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
@@ -130,7 +132,7 @@ async function crashInImport(lab: Lab, worker: WorkerProcess): Promise<WorkerPro
   const deadline = Date.now() + 120_000;
   while (!(await importRuns(lab))) {
     if (Date.now() > deadline) throw new Error('the import never began');
-    await delay(5);
+    await delay(5, undefined, { signal });
   }
   await worker.kill();
   say('  *** worker killed (kill -9) in the middle of the import; starting another');
@@ -158,28 +160,37 @@ async function importRuns(lab: Lab): Promise<boolean> {
 }
 
 let endKeeping: (() => void) | null = null;
-let interrupted = false;
+
+async function keepRunning(lab: Lab): Promise<void> {
+  say(`\nkept running, until Ctrl-C. Temporal Web UI: ${lab.temporal.uiAddress}`);
+  say(`the site: curl -H 'Host: ${SITE}:${lab.nginx.port}' http://127.0.0.1:${lab.nginx.port}/`);
+  say('the commands, in another terminal here:');
+  say(`  export KEDGE_CONFIG=${lab.configuration} TEMPORAL_ADDRESS=${lab.temporal.address}`);
+  say(`  dist/src/cli/main.js backups ${SITE}`);
+  await new Promise<void>((resolve) => (endKeeping = resolve));
+}
 
 function onSignal(): void {
   if (endKeeping) return endKeeping();
-  if (interrupted) return;
-  interrupted = true;
+  if (signal.aborted) return;
   say('stopping');
-  void stopAll().finally(() => process.exit(130));
+  interrupt.abort(new Error('interrupted'));
 }
 
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
 
 async function main(): Promise<void> {
+  const document: DemoDocument = { ok: false, backup: null, restore: null, compared: null };
   try {
-    process.exitCode = (await demo()) ? 0 : 1;
+    await demo(document);
+    process.exitCode = document.ok ? 0 : 1;
   } catch (error) {
-    if (interrupted) return;
-    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    process.exitCode = 1;
+    process.exitCode = signal.aborted ? 130 : 1;
+    if (!signal.aborted) say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
     await stopAll();
+    if (options.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   }
 }
 

@@ -32,6 +32,10 @@ export interface LabOptions {
   readonly onProgress?: (what: string) => void;
   /** Settings of PHP. */
   readonly phpSettings?: Record<string, string>;
+  /** Gives up between two parts. */
+  readonly signal?: AbortSignal;
+  /** Kedge's database account logs in with this password. Default: by its socket. */
+  readonly adminPassword?: string;
 }
 
 /** Stops what was started, newest first, also when a later part fails to start. */
@@ -41,11 +45,15 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const stop = async (): Promise<void> => {
     for (let next = stops.pop(); next; next = stops.pop()) await next();
   };
-  const tell = options.onProgress ?? (() => undefined);
+  const tell = (what: string): void => {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(what);
+  };
   try {
     const owner = process.getuid?.() === 0 ? 'www-data' : userInfo().username;
     tell('MariaDB');
-    const mariadb = await startMariadb({ folder });
+    const { adminPassword } = options;
+    const mariadb = await startMariadb({ folder, ...(adminPassword === undefined ? {} : { adminPassword }) });
     stops.push(() => mariadb.stop());
     tell('PHP-FPM');
     const pools = options.sites.map((_uri, index) => ({
@@ -104,6 +112,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         sites: Object.fromEntries(entries) as object,
       }),
     );
+    options.signal?.throwIfAborted();
     return {
       folder,
       mariadb,

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -30,13 +30,20 @@ export interface PrivateMariadbOptions {
   readonly runAs?: string;
   /** Further options of mariadbd, such as `--log-bin`. */
   readonly options?: readonly string[];
+  /** The admin account in `address` logs in with this password, from a file. Default: by its socket, as who it is. */
+  readonly adminPassword?: string;
 }
 
 const DEADLINE_MS = 60_000;
 const run = promisify(execFile);
 
 /** A MariaDB of one's own below `folder`: own socket, own data, 127.0.0.1 on a free port. It dies with this process. */
-export async function startMariadb({ folder, runAs, options = [] }: PrivateMariadbOptions): Promise<PrivateMariadb> {
+export async function startMariadb({
+  folder,
+  runAs,
+  options = [],
+  adminPassword,
+}: PrivateMariadbOptions): Promise<PrivateMariadb> {
   const me = userInfo().username;
   const privileged = process.getuid?.() === 0;
   const account = privileged ? (runAs ?? 'mysql') : me;
@@ -113,32 +120,36 @@ export async function startMariadb({ folder, runAs, options = [] }: PrivateMaria
     }
   };
 
+  const query = async (sql: string): Promise<string> => {
+    const client = run(
+      'mariadb',
+      [
+        '--no-defaults',
+        `--socket=${socket}`,
+        `--user=${me}`,
+        '--batch',
+        '--skip-column-names',
+        '--binary-mode',
+        '--comments',
+        '--default-character-set=utf8mb4',
+      ],
+      { maxBuffer: 64 * 1024 * 1024 },
+    );
+    client.child.stdin?.end(sql);
+    return (await client).stdout;
+  };
+
   await start();
+  const admin =
+    adminPassword === undefined ? { user: me } : await makeAdmin(query, join(folder, 'admin.password'), adminPassword);
   return {
-    address: { name: 'lab', kind: 'mariadb', socket, admin: { user: me } },
+    address: { name: 'lab', kind: 'mariadb', socket, admin },
     socket,
     port,
     get pid() {
       return server?.pid ?? 0;
     },
-    async query(sql) {
-      const client = run(
-        'mariadb',
-        [
-          '--no-defaults',
-          `--socket=${socket}`,
-          `--user=${me}`,
-          '--batch',
-          '--skip-column-names',
-          '--binary-mode',
-          '--comments',
-          '--default-character-set=utf8mb4',
-        ],
-        { maxBuffer: 64 * 1024 * 1024 },
-      );
-      client.child.stdin?.end(sql);
-      return (await client).stdout;
-    },
+    query,
     stop: () => end('SIGTERM'),
     kill: () => void server?.kill('SIGKILL'),
     async start() {
@@ -146,6 +157,17 @@ export async function startMariadb({ folder, runAs, options = [] }: PrivateMaria
       await start();
     },
   };
+}
+
+async function makeAdmin(
+  query: (sql: string) => Promise<string>,
+  file: string,
+  password: string,
+): Promise<DatabaseServerAddress['admin']> {
+  await writeFile(file, `${password}\n`, { mode: 0o600 });
+  const quoted = password.replaceAll('\\', '\\\\').replaceAll("'", "''");
+  await query(`GRANT ALL PRIVILEGES ON *.* TO 'kedge'@'localhost' IDENTIFIED BY '${quoted}' WITH GRANT OPTION`);
+  return { user: 'kedge', password: { file } };
 }
 
 async function freePort(): Promise<number> {

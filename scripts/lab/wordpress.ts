@@ -36,7 +36,7 @@ export interface WordPressOptions {
 
 /**
  * A real WordPress with what makes backups hard: posts, users, uploads whose names are no UTF-8, a symlink, files of two
- * owners, a view, a trigger, an event, a stored function, and a `database.sql` of its own.
+ * owners, a folder its owner may not write to, a view, a trigger, an event, a stored function, and a `database.sql` of its own.
  */
 export async function installWordPress({ uri, root, owner, mariadb, port }: WordPressOptions): Promise<WordPressSite> {
   const database = `wp_${createHash('sha256').update(uri).digest('hex').slice(0, 8)}`;
@@ -139,6 +139,10 @@ async function writeUploads(root: string): Promise<void> {
   await symlink('2026/01/photo.bin', join(uploads, 'latest'));
   await writeFile(join(root, 'database.sql'), '-- a dump somebody left in the site folder\n');
   await chmod(join(uploads, '2026/01/photo.bin'), 0o600);
+  const locked = join(root, 'wp-content/locked');
+  await mkdir(locked);
+  await writeFile(join(locked, 'kept.txt'), 'nobody writes here');
+  await chmod(locked, 0o555);
 }
 
 async function giveTo(owner: string, root: string): Promise<void> {

@@ -6,6 +6,8 @@ import type { DatabaseServer } from '../core/databases/database-server';
 import type { Host } from '../core/hosts/host';
 import type { SiteKind } from '../core/sites/site-kind';
 import type { Journals } from '../core/tasks/journals';
+import type { Epochs } from '../core/tasks/epochs';
+import type { SiteLocks } from '../core/tasks/site-locks';
 import type { SiteStates } from '../core/tasks/site-state';
 import type { TaskLogs } from '../core/tasks/task-log';
 import type { WebServer } from '../core/web/web-server';
@@ -16,6 +18,8 @@ export interface ActivityDependencies {
   readonly master: Host;
   readonly journals: Journals;
   readonly states: SiteStates;
+  readonly epochs: Epochs;
+  readonly locks: SiteLocks;
   readonly logs: TaskLogs;
   /** Those of this worker. */
   readonly attempts: Attempts;

@@ -3,13 +3,11 @@ import { KedgeError } from '../contract/errors';
 import type { Target } from '../contract/target';
 import { ensureStagingFolder } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
+import { stagedFolder, switchFolders } from '../core/sites/switch-folders';
+import { putVhostBack, switchBack } from '../core/tasks/give-back';
 import type { Journal } from '../core/tasks/journal';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
-
-/** Names inside `.kedge/<token>`. */
-const STAGED = 'site';
-const PREVIOUS = 'previous';
 
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
@@ -26,14 +24,16 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const host = deps.webHost(target);
         const staging = await ensureStagingFolder(host, target.site.root, journal.token);
         await record({ staging });
-        const folder = join(staging, STAGED);
+        const folder = stagedFolder(staging);
         // An earlier attempt may have left a part.
         await host.removeTree(folder, operation);
         await host.makeFolder(folder, { mode: 0o700 });
         const { bytes } = await deps.archives.extract(source.path, source.sha256, host, folder, operation);
         const spool = join(target.spool, journal.token);
         await deps.master.makeFolder(spool, { mode: 0o700 });
-        await deps.archives.extractDump(source.path, join(spool, 'restore.sql'), operation);
+        // Read from the same archive: counted once.
+        const uncounted = { ...operation, progress: () => undefined };
+        await deps.archives.extractDump(source.path, join(spool, 'restore.sql'), uncounted);
         return { bytes };
       });
     },
@@ -47,16 +47,10 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Two renames: live → previous, staged → live. Then the events of the new database run, under the site's account. */
     async switchSite(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, assertStillMine }) => {
-        const host = deps.webHost(target);
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const staging = stagingOf(journal);
-        const live = target.site.root;
-        const previous = join(staging, PREVIOUS);
-        const staged = join(staging, STAGED);
         await record({ switched: true });
-        await assertStillMine();
-        if ((await host.status(previous)) === undefined) await host.rename(live, previous);
-        if ((await host.status(live)) === undefined) await host.rename(staged, live);
+        await whileMine(() => switchFolders(deps.webHost(target), target.site.root, staging));
         const { created } = journal;
         if (created && created.enabledEvents.length > 0) {
           const server = await deps.databaseServer(target.database);
@@ -69,17 +63,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of switchSite: the previous folder is live again, wherever the renames stopped. */
     async switchBack(ref: TaskRef) {
-      return undoStep(deps, ref, async ({ journal, target, operation }) => {
-        if (!journal.switched || journal.staging === null) return;
-        const host = deps.webHost(target);
-        const live = target.site.root;
-        const previous = join(journal.staging, PREVIOUS);
-        if ((await host.status(previous)) !== undefined) {
-          if ((await host.status(live)) !== undefined) await host.rename(live, join(journal.staging, STAGED));
-          await host.rename(previous, live);
-        }
-        await refreshPhp(target, operation);
-      });
+      return undoStep(deps, ref, (step) => switchBack(deps, step));
     },
 
     /** After the commit point: the folder the site was in before. */
@@ -92,12 +76,12 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Vhost written, tested, reloaded; PHP sees the code and settings that are on disk now. */
     async reloadWebServer(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const web = deps.webServer(target.web);
         if (target.site.vhost === 'managed') {
           const vhostBefore = journal.vhostBefore ?? { content: await web.readVhost(target.site) };
           await record({ vhostBefore });
-          const { changed } = await web.writeVhost(target.site, operation);
+          const { changed } = await whileMine(() => web.writeVhost(target.site, operation));
           operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
         }
         await refreshPhp(target, operation);
@@ -107,10 +91,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of reloadWebServer. */
     async putVhostBack(ref: TaskRef) {
-      return undoStep(deps, ref, async ({ journal, target, operation }) => {
-        if (!journal.vhostBefore) return;
-        await deps.webServer(target.web).putVhostBack(target.site, journal.vhostBefore.content, operation);
-      });
+      return undoStep(deps, ref, (step) => putVhostBack(deps, step));
     },
   };
 }

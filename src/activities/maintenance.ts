@@ -1,24 +1,17 @@
 import { KedgeError } from '../contract/errors';
-import type { Target } from '../contract/target';
-import { lowerMaintenanceFile, raiseMaintenanceFile } from '../core/sites/maintenance-file';
-import type { SiteFolder } from '../core/sites/site-kind';
+import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
+import { endMaintenance, liftFence, liveFolder } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 /** Activities around the maintenance page and the write fence. */
 export function createMaintenanceActivities(deps: ActivityDependencies) {
-  const liveFolder = (target: Target): SiteFolder => ({
-    host: deps.webHost(target),
-    path: target.site.root,
-    site: target.site,
-  });
-
   /** The application shuts itself too, where it does so by a file. The page and the fence do not depend on it. */
   const shutApplication = async ({ target, operation }: UndoStep): Promise<void> => {
     const file = deps.kindOf(target).maintenanceFile;
     if (!file) return;
     try {
-      const raised = await raiseMaintenanceFile(liveFolder(target), file, operation);
+      const raised = await raiseMaintenanceFile(liveFolder(deps, target), file, operation);
       if (!raised) operation.log.info(`${file.path} of ${target.site.uri} is there already and stays as it is`);
     } catch (error) {
       operation.signal.throwIfAborted();
@@ -26,21 +19,18 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     }
   };
 
-  const lower = async ({ journal, target, operation, record }: UndoStep): Promise<void> => {
-    const { maintenance } = journal;
+  const lower = async (step: UndoStep): Promise<void> => {
+    const { maintenance } = step.journal;
     if (!maintenance || maintenance.ended) return;
-    const file = deps.kindOf(target).maintenanceFile;
-    if (file) await lowerMaintenanceFile(liveFolder(target), file, operation);
-    if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
-    else await deps.webServer(target.web).lowerMaintenance(target.site.uri);
-    await record({ maintenance: { ...maintenance, ended: new Date().toISOString() } });
+    await endMaintenance(deps, step);
+    await step.record({ maintenance: { ...maintenance, ended: new Date().toISOString() } });
   };
 
   return {
     /** Puts the maintenance page up, and sees it with a request of its own. Remembers whether it was up before. */
     async enterMaintenance(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, record } = step;
+        const { journal, target, operation, record, whileMine } = step;
         const web = deps.webServer(target.web);
         const { uri, vhost, healthPath } = target.site;
         const maintenance = journal.maintenance ?? {
@@ -50,8 +40,10 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
           ended: null,
         };
         await record({ maintenance });
-        await web.raiseMaintenance(uri);
-        await shutApplication(step);
+        await whileMine(async () => {
+          await web.raiseMaintenance(uri);
+          await shutApplication(step);
+        });
         if (vhost === 'none') {
           operation.log.warn(`vhost of ${uri} is none: the web server shows no maintenance page`);
         } else {
@@ -89,7 +81,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
 
     /** Locks the site's account, stops its events, ends its connections: no write falls between dump and switch. */
     async fenceWrites(ref: TaskRef, options: { allowShared: boolean }) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const { before } = journal;
         if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${target.site.uri} is not known`);
         const server = await deps.databaseServer(target.database);
@@ -112,18 +104,17 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
           lowered: false,
         };
         await record({ fence });
-        await server.raiseFence(fence);
+        await whileMine(() => server.raiseFence(fence));
         return null;
       });
     },
 
     /** Undo of fenceWrites. */
     async liftFence(ref: TaskRef) {
-      return undoStep(deps, ref, async ({ journal, target, record }) => {
-        if (!journal.fence || journal.fence.lowered) return;
-        const server = await deps.databaseServer(target.database);
-        await server.lowerFence(journal.fence);
-        await record({ fence: { ...journal.fence, lowered: true } });
+      return undoStep(deps, ref, async (step) => {
+        const { fence } = step.journal;
+        await liftFence(deps, step);
+        if (fence) await step.record({ fence: { ...fence, lowered: true } });
       });
     },
   };

@@ -6,6 +6,7 @@ import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/
 import { TASK_INPUT_SCHEMAS, restoreInputSchema } from '../contract/tasks';
 import { siteUriSchema, type Target } from '../contract/target';
 import { checkRestorable } from '../core/archive/restorable';
+import { assertTrustedFile } from '../core/hosts/trusted-path';
 import type { Operation } from '../core/operation';
 import { checkSiteFolder } from '../core/sites/folder-check';
 import type { Journal } from '../core/tasks/journal';
@@ -81,7 +82,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         requestKey: input.requestKey ?? null,
         workflowId: execution.workflowId,
         runId: execution.runId,
-        epoch: (await deps.states.find(input.site))?.epoch ?? 0,
+        epoch: await deps.epochs.current(input.site),
       });
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
@@ -189,6 +190,7 @@ async function checkSource(
 ): Promise<{ source: NonNullable<Journal['source']>; restoreNeeds: SpaceNeed[] }> {
   const record: BackupRecord = await deps.catalog.get(target.site.uri, id);
   const path = deps.catalog.pathOf(record);
+  await assertTrustedFile(deps.master, path);
   const inspection = await deps.archives.inspect(path, operation);
   const database = await deps.databaseServer(target.database);
   const facts = await database.facts();

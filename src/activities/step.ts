@@ -25,8 +25,11 @@ export interface Step {
   readonly operation: Operation;
   /** Writes to the journal, unless another run or undo has taken over. */
   readonly record: (change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)) => Promise<Journal>;
-  /** To be asked right before what cannot be taken back by itself. @throws KedgeError TaskWasReset, TaskSuperseded */
-  readonly assertStillMine: () => Promise<void>;
+  /**
+   * Does what visitors notice under the site's lock, when the task may still go forward: nobody takes the site over
+   * between the look and the act. @throws KedgeError TaskWasReset, TaskSuperseded
+   */
+  readonly whileMine: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** What the body of an undo works with. `target` is null when preflight never came to resolve it: nothing was done then. */
@@ -49,19 +52,7 @@ export async function forwardStep<T>(
   const { info, cancellationSignal: signal } = Context.current();
   const runId = info.workflowExecution?.runId ?? '';
   const name = info.activityType;
-  const assertMine = async (): Promise<Journal> => {
-    const journal = await deps.journals.get(ref.task);
-    assertRun(journal, runId);
-    assertForward(journal);
-    const state = await deps.states.find(journal.site);
-    if (state && state.epoch > journal.epoch) {
-      throw new KedgeError('TaskSuperseded', `${journal.site} was taken over since task ${journal.task} began`, {
-        site: journal.site,
-      });
-    }
-    return journal;
-  };
-  await assertMine();
+  await assertMine(deps, ref);
   const journal = await deps.journals.record(ref.task, runId, { step: name });
   assertInTime(journal, name);
   const target = targetOf(journal);
@@ -72,12 +63,25 @@ export async function forwardStep<T>(
       target,
       operation,
       record: (change) => deps.journals.record(ref.task, runId, change),
-      assertStillMine: async () => {
-        operation.signal.throwIfAborted();
-        await assertMine();
-      },
+      whileMine: (work) =>
+        deps.locks.hold(journal.site, operation, async () => {
+          operation.signal.throwIfAborted();
+          await assertMine(deps, ref);
+          return work();
+        }),
     });
   });
+}
+
+/**
+ * Sees to it that the run this activity belongs to may still go forward.
+ * @throws KedgeError TaskWasReset for another run, TaskSuperseded once undo has begun or the site was taken over
+ */
+export async function assertMine(deps: ActivityDependencies, ref: TaskRef): Promise<void> {
+  const journal = await deps.journals.get(ref.task);
+  assertRun(journal, Context.current().info.workflowExecution?.runId ?? '');
+  assertForward(journal);
+  await deps.epochs.assertCurrent(journal);
 }
 
 /**

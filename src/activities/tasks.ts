@@ -4,7 +4,7 @@ import { type Busy, type ListBackupsResult, listBackupsInputSchema } from '../co
 import type { Journal } from '../core/tasks/journal';
 import type { ActivityDependencies } from './dependencies';
 import { decodeInput } from './preflight';
-import { type TaskRef, finishingStep } from './step';
+import { type TaskRef, assertMine, finishingStep } from './step';
 
 export interface Closing {
   status: 'done' | 'failed' | 'cancelled' | 'recovered';
@@ -13,22 +13,36 @@ export interface Closing {
   warnings: string[];
 }
 
-/** What a recovery needs to know of a task left open. */
-export interface OpenTask {
+/** What decides how a task that did not end well is ended. */
+export interface JournalSummary {
+  /** It was begun and not closed. Of a closed one nothing is left to do, or its workflow was reset after it had ended. */
+  open: boolean;
+  /** It passed its commit point: there is only forward. */
   committed: boolean;
+  /** The safety backup of a restore, once it is published. */
   safetyBackup: string | null;
 }
 
 /** Activities about tasks themselves. */
 export function createTaskActivities(deps: ActivityDependencies) {
   return {
-    /** The commit point of a restore: from here there is only forward. The site's state names the new database. */
+    /**
+     * The commit point of a restore: from here there is only forward. The site's state names the new database.
+     * @throws KedgeError TaskWasReset, TaskSuperseded as long as nothing is committed
+     */
     async commitSwitch(ref: TaskRef) {
-      return finishingStep(deps, ref, async ({ journal, record }) => {
+      return finishingStep(deps, ref, async ({ journal, operation, record }) => {
         const { created, before } = journal;
+        // The site has gone on since the task was closed.
+        if (journal.outcome !== null) return null;
         if (!created || !before)
           throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
-        await record({ committed: true });
+        if (!journal.committed) {
+          await deps.locks.hold(journal.site, operation, async () => {
+            await assertMine(deps, ref);
+            await record({ committed: true });
+          });
+        }
         const state = await deps.states.get(journal.site);
         const database = created.databases.at(-1) ?? '';
         if (state.current.database === database) return null;
@@ -64,16 +78,14 @@ export function createTaskActivities(deps: ActivityDependencies) {
       return null;
     },
 
-    /** What the journal of a task left open says. */
-    async readOpenTask(ref: TaskRef): Promise<OpenTask> {
-      const journal = await deps.journals.get(ref.task);
-      return { committed: journal.committed, safetyBackup: safetyBackupOf(journal) };
-    },
-
-    /** The safety backup a failed restore leaves, for its failure's details. */
-    async findSafetyBackup(ref: TaskRef): Promise<string | null> {
+    /** What the journal of a task says, that its workflow may not know. A task that never came to have one did nothing. */
+    async readJournal(ref: TaskRef): Promise<JournalSummary> {
       const journal = await deps.journals.find(ref.task);
-      return journal ? safetyBackupOf(journal) : null;
+      return {
+        open: journal !== undefined && journal.outcome === null,
+        committed: journal?.committed ?? false,
+        safetyBackup: journal ? safetyBackupOf(journal) : null,
+      };
     },
 
     /** Journals left open for a site, for recovery. */

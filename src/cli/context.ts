@@ -1,28 +1,12 @@
-import type { Readable, Writable } from 'node:stream';
 import { KedgeClient } from '../client';
 import { type Master, createMaster } from '../composition';
 import { assertKnownSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
+import type { GlobalOptions, Io } from './io';
 import { Printer } from './render/printer';
 
-/** What a command is given of the process it runs in. */
-export interface Io {
-  readonly stdin: Readable;
-  readonly stdout: Writable;
-  readonly stderr: Writable;
-  readonly environment: Record<string, string | undefined>;
-  readonly workingFolder: string;
-  /** Somebody sits in front of it: questions can be asked, lines redrawn. */
-  readonly isTerminal: boolean;
-}
-
-export interface GlobalOptions {
-  config?: string;
-  json?: boolean;
-  quiet?: boolean;
-  verbose?: boolean;
-}
+export type { GlobalOptions, Io };
 
 /** What every command works with. Everything is opened when first asked for, and closed at the end. */
 export class CommandContext {

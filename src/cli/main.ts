@@ -5,6 +5,7 @@ import { version } from '../../package.json';
 import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
 import { registerConfig } from './commands/config';
+import { registerDoctor } from './commands/doctor';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
 import { registerTasks } from './commands/tasks';
@@ -23,6 +24,7 @@ const COMMANDS: Register[] = [
   registerTasks,
   registerSites,
   registerConfig,
+  registerDoctor,
   registerWorker,
 ];
 
@@ -36,6 +38,11 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .option('--json', 'one JSON document on standard output, all else on standard error')
     .option('-q, --quiet', 'say less')
     .option('-v, --verbose', 'say more')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  kedge doctor\n  kedge backup example.com -m "before the update"\n  kedge restore example.com' +
+        '\n\n`kedge <command> --help` says more, with examples.',
+    )
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .exitOverride();
 
@@ -85,6 +92,11 @@ function shareOptions(program: Command): void {
 if (require.main === module) {
   const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
   const { stdin, stdout, stderr, env } = process;
+  // `kedge backups | head`: nobody reads on, and nothing is wrong.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   main(process.argv.slice(2), {
     stdin,
     stdout,

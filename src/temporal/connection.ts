@@ -20,6 +20,20 @@ export async function connectClient(
   }
 }
 
+/** Where Temporal is, without connecting. @throws KedgeError ConfigurationInvalid */
+export function temporalPlace(environment: Record<string, string | undefined>): {
+  address: string;
+  namespace: string;
+  tls: boolean;
+} {
+  const { connectionOptions, namespace } = connectionOf(environment);
+  return {
+    address: connectionOptions.address ?? 'localhost:7233',
+    namespace: namespace ?? 'default',
+    tls: connectionOptions.tls !== undefined && connectionOptions.tls !== false && connectionOptions.tls !== null,
+  };
+}
+
 /** How Temporal is reached. @throws KedgeError ConfigurationInvalid */
 export function connectionOf(environment: Record<string, string | undefined>) {
   const overrideEnvVars: Record<string, string> = {};

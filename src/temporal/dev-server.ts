@@ -83,7 +83,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', options.executable, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
-    env: { ...process.env, ...options.environment },
+    env: { ...inherited(process.env), ...options.environment },
   });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2000)));
@@ -111,6 +111,23 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
       clearTimeout(forced);
     },
   };
+}
+
+/** What any program may know of where it runs. Not all of it: a secret that the configuration refers to may stand beside. */
+function inherited(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const names = [
+    'PATH',
+    'HOME',
+    'USER',
+    'LOGNAME',
+    'LANG',
+    'LC_ALL',
+    'TZ',
+    'TMPDIR',
+    'XDG_CACHE_HOME',
+    'XDG_CONFIG_HOME',
+  ];
+  return Object.fromEntries(names.map((name) => [name, environment[name]]));
 }
 
 async function untilServing(address: string, child: ChildProcess): Promise<void> {

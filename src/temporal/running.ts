@@ -1,6 +1,16 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import type { Busy } from '../contract/tasks';
 
+/** Whether Temporal answers at all within `timeoutMs`. */
+export async function temporalAnswers(client: Client, timeoutMs = 3000): Promise<boolean> {
+  return client
+    .withDeadline(Date.now() + timeoutMs, () => client.workflowService.getSystemInfo({}))
+    .then(
+      () => true,
+      () => false,
+    );
+}
+
 /** True while this run is open in Temporal; false when it is closed or its history is gone. */
 export async function isRunning(client: Client, workflowId: string, runId: string): Promise<boolean> {
   return (await describe(client, workflowId, runId))?.status.name === 'RUNNING';

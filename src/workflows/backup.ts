@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { BackupInput, BackupResult } from '../contract/tasks';
 import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
-import { asTask } from './steps/task';
+import { asTask } from './steps/as-task';
 import { setBackupAttribute } from './steps/visibility';
 
 /** Saves a site: its folder and its database in one archive, in the catalogue only once it was read back. */

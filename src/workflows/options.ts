@@ -1,6 +1,6 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities';
-import { PERMANENT_ERROR_CODES } from '../contract/error-codes';
+import { type ErrorCode, PERMANENT_ERROR_CODES } from '../contract/error-codes';
 
 /** One line a step for the Temporal Web UI. */
 const SUMMARIES: Record<keyof Activities, string> = {
@@ -33,8 +33,7 @@ const SUMMARIES: Record<keyof Activities, string> = {
   discardPrevious: 'Remove the folder before',
   discardReplacedDatabase: 'Let go of the database before',
   closeTask: 'Write the outcome',
-  readOpenTask: 'Read the journal',
-  findSafetyBackup: 'Find the safety backup',
+  readJournal: 'Read the journal',
   listOpenTasks: 'List tasks left open',
   findTaskOfRequest: 'Look for the same request',
   whoHoldsSite: 'See who holds the site',
@@ -81,6 +80,12 @@ const ENDLESS: ActivityOptions = {
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 };
 
+/** The commit: retried without end, unless it is refused, for then nothing was committed. */
+const COMMITTING: ActivityOptions = {
+  ...ENDLESS,
+  retry: { ...ENDLESS.retry, nonRetryableErrorTypes: ['TaskWasReset', 'TaskSuperseded'] satisfies ErrorCode[] },
+};
+
 /** Tidying up after the commit point: what cannot be removed now is a warning, it holds nothing. */
 const TIDYING: ActivityOptions = {
   ...COMMON,
@@ -110,5 +115,6 @@ function withSummaries(options: ActivityOptions): Activities {
 export const forward = withSummaries(FORWARD);
 export const looking = withSummaries(LOOKING);
 export const endless = withSummaries(ENDLESS);
+export const committing = withSummaries(COMMITTING);
 export const tidying = withSummaries(TIDYING);
 export const reading = withSummaries(READING);

@@ -1,9 +1,9 @@
-import { CancellationScope } from '@temporalio/workflow';
 import { SAFETY_DESCRIPTION } from '../contract/names';
 import type { RestoreInput, RestoreResult } from '../contract/tasks';
 import { acceptInput } from './steps/input';
+import { asTask } from './steps/as-task';
+import { FINISHING_STEPS, finishRestore } from './steps/finish-restore';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
-import { asTask } from './steps/task';
 
 const PLAN = [
   'enterMaintenance',
@@ -17,11 +17,7 @@ const PLAN = [
   'switchSite',
   'reloadWebServer',
   'probeSite',
-  'commitSwitch',
-  'endMaintenance',
-  'discardPrevious',
-  'discardReplacedDatabase',
-  'discardSpool',
+  ...FINISHING_STEPS,
 ] as const;
 
 /** Brings a site back to a backup. Until the commit point every step can be taken back; behind it there is only forward. */
@@ -47,15 +43,7 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
     await task.step('reloadWebServer', 'putVhostBack');
     await task.step('probeSite', null);
 
-    return CancellationScope.nonCancellable(async () => {
-      task.undo.forget();
-      await task.finish('commitSwitch');
-      const downtimeMs = await task.finish('endMaintenance');
-
-      await task.tidy('discardPrevious');
-      await task.tidy('discardReplacedDatabase');
-      await task.tidy('discardSpool');
-      return { restored: input.backup, safetyBackup: safetyBackup.id, downtimeMs };
-    });
+    const downtimeMs = await finishRestore(task);
+    return { restored: input.backup, safetyBackup: safetyBackup.id, downtimeMs };
   });
 }

@@ -1,6 +1,6 @@
 import type { VerifyInput, VerifyResult } from '../contract/tasks';
 import { acceptInput } from './steps/input';
-import { asTask } from './steps/task';
+import { asTask } from './steps/as-task';
 
 /** Looks whether a site is right: settings, login, vhost, and a page of it. */
 export async function verify(given: VerifyInput): Promise<VerifyResult> {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
@@ -6,6 +7,7 @@ import { type ErrorCode } from '../../src/contract/error-codes';
 import { KedgeError } from '../../src/contract/errors';
 import { SAFETY_DESCRIPTION } from '../../src/contract/names';
 import type { BackupResult } from '../../src/contract/tasks';
+import type { DatabaseServer } from '../../src/core/databases/database-server';
 import { connectClient } from '../../src/temporal/connection';
 import {
   type JournalView,
@@ -181,8 +183,10 @@ it('a step that does not succeed within the maintenance limit: the site is as be
   await expectAsBefore();
 });
 
-/** Does something in the middle of a step, once: right before the database server does its part. */
-function atDatabaseCall(method: 'createDatabase' | 'importDump', act: () => Promise<void>) {
+type ImportDump = DatabaseServer['importDump'];
+
+/** Does something in the middle of the import, once: right before the database server does its part. */
+function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
   let acted = false;
   return (real: ActivityDependencies): ActivityDependencies => ({
     ...real,
@@ -190,12 +194,12 @@ function atDatabaseCall(method: 'createDatabase' | 'importDump', act: () => Prom
       const server = await real.databaseServer(address);
       return {
         ...server,
-        [method]: async (...args: never[]) => {
+        importDump: async (...args) => {
           if (!acted) {
             acted = true;
-            await act();
+            await act(server, ...args);
           }
-          return (server[method] as (...all: never[]) => Promise<unknown>)(...args);
+          return server.importDump(...args);
         },
       };
     },
@@ -208,12 +212,17 @@ it('terminated in Temporal while a step goes on acting: recovery waits for it, t
   before = await fingerprint(site, lab.nginx.port, lab.mariadb);
   leftBefore = await leftovers(lab);
   const client = await connectClient(lab.environment);
-  const terminate = async (): Promise<void> => {
+  const undone = (): boolean =>
+    /"event":"done".*"step":"discardDatabase"/.test(
+      readFileSync(join(lab.state, 'tasks', `${newest()?.task}.ndjson`), 'utf8'),
+    );
+  const linger = inTheImport(async (server, _dump, database, _user, _password, { signal }) => {
     await client.workflow.getHandle(`site/${site.uri}`).terminate('pressed in the test');
-    // Only now does the step make its database.
-    await until('recovery has begun', () => newest()?.undoing === true);
-  };
-  await withWorkerInProcess(lab, atDatabaseCall('createDatabase', terminate), async () => {
+    // A statement that was on its way when the attempt was given up.
+    await until('the attempt is told, or undo went past it', () => signal.aborted || undone());
+    await server.createDatabase(database, 'utf8mb4', 'utf8mb4_general_ci');
+  });
+  await withWorkerInProcess(lab, linger, async () => {
     const failure = await cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes');
     expect(failure).toMatchObject({ code: 'TaskTerminated', exitCode: 1 });
     await until('the task is closed', () => newest()?.outcome?.status === 'recovered');
@@ -239,7 +248,7 @@ it('reset in Temporal: the task fails as TaskWasReset and everything is undone',
       workflowTaskFinishEventId: completed ?? null,
     });
   };
-  await withWorkerInProcess(lab, atDatabaseCall('importDump', reset), async () => {
+  await withWorkerInProcess(lab, inTheImport(reset), async () => {
     await cli(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
     await until('the task is closed', () => newest()?.outcome?.code === 'TaskWasReset');
   });

@@ -73,7 +73,9 @@ export function describeUndo(type: string, { input, undoneBy, takenBack = [], en
   describe(`every step of ${type}`, () => {
     it('failing for good: every undo in order, and the original error', async () => {
       const outcomes = await ofEach(undoneBy, (fake, step) =>
-        fake.set(step, { fails: 'ProgramFailed' }).set('findSafetyBackup', { returns: SAFETY_BACKUP_ID }),
+        fake
+          .set(step, { fails: 'ProgramFailed' })
+          .set('readJournal', { returns: { open: true, committed: false, safetyBackup: SAFETY_BACKUP_ID } }),
       );
       for (const [step, names, { fake, error }] of outcomes) {
         expect([step, error?.type, error?.message]).toEqual([step, 'ProgramFailed', `${step} failed`]);

@@ -211,13 +211,40 @@ describe('restore', () => {
     ]);
   });
 
+  it('a task that was reset behind its commit point is finished, and nothing is undone', async () => {
+    const fake = new FakeActivities()
+      .set('preflight', { fails: 'TaskWasReset' })
+      .set('readJournal', { returns: { open: true, committed: true, safetyBackup: SAFETY_BACKUP_ID } });
+    const failure = await failureOf(run(fake));
+    expect(failure.type).toBe('TaskWasReset');
+    expect(failure.details?.[0]).toMatchObject({ state: 'the site is restored', safetyBackup: SAFETY_BACKUP_ID });
+    expect(undosIn(fake)).toEqual([]);
+    expect(fake.done.slice(fake.done.indexOf('readJournal'))).toEqual([
+      'readJournal',
+      'commitSwitch',
+      'endMaintenance',
+      'discardPrevious',
+      'discardReplacedDatabase',
+      'discardSpool',
+      'closeTask',
+    ]);
+  });
+
+  it('a commit that is refused is undone', async () => {
+    const fake = new FakeActivities().set('commitSwitch', { fails: 'TaskSuperseded' });
+    expect((await failureOf(run(fake))).type).toBe('TaskSuperseded');
+    expect(undosIn(fake)[0]).toBe('putVhostBack');
+    expect(undosIn(fake).at(-1)).toBe('leaveMaintenance');
+    expect(fake.done).not.toContain('endMaintenance');
+  });
+
   it('recovers an abandoned task before its own preflight', async () => {
     const fake = new FakeActivities().set('findAbandonedTasks', { returns: ['example.com-20261123.000000-restore'] });
     await run(fake);
     const before = fake.done.slice(0, fake.done.indexOf('preflight'));
     expect(before).toEqual([
       'findAbandonedTasks',
-      'readOpenTask',
+      'readJournal',
       'putVhostBack',
       'switchBack',
       'discardDatabase',

@@ -135,7 +135,7 @@ describe('turns', () => {
     });
     expect(fake.done.slice(fake.done.indexOf('listOpenTasks'))).toEqual([
       'listOpenTasks',
-      'readOpenTask',
+      'readJournal',
       'putVhostBack',
       'switchBack',
       'discardDatabase',
@@ -152,7 +152,7 @@ describe('turns', () => {
     const fake = new FakeActivities()
       .set('endMaintenance', { blocks: true })
       .set('listOpenTasks', { returns: ['example.com-x'] })
-      .set('readOpenTask', { returns: { committed: true, safetyBackup: null } });
+      .set('readJournal', { returns: { open: true, committed: true, safetyBackup: null } });
     await withWorker(environment, fake.implementation(), async () => {
       const task = await client.restore({ site, backup: 'example.com-20261124.031502' });
       await fake.began('endMaintenance');
@@ -161,8 +161,8 @@ describe('turns', () => {
       await errorOf(task.result());
       await untilIdle();
     });
-    expect(fake.done.slice(fake.done.indexOf('readOpenTask'))).toEqual([
-      'readOpenTask',
+    expect(fake.done.slice(fake.done.indexOf('readJournal'))).toEqual([
+      'readJournal',
       'commitSwitch',
       'endMaintenance',
       'discardPrevious',

@@ -14,7 +14,7 @@ export function registerBackups(program: Command, run: Registration): void {
   const backups = program
     .command('backups')
     .description('list the backups of a site, or of all')
-    .argument('[site]', 'URI of the site')
+    .argument('[site]', 'URI of the site; without it those of all sites')
     .addHelpText('after', '\nExamples:\n  kedge backups example.com\n  kedge backups show example.com-20261124.031502')
     .action(
       run<object>(async (context, [site]) => {
@@ -44,7 +44,8 @@ export function registerBackups(program: Command, run: Registration): void {
   backups
     .command('show')
     .description('all that is known of a backup')
-    .argument('<backup>', 'id of the backup')
+    .argument('<backup>', 'id of the backup, as `kedge backups` lists it')
+    .addHelpText('after', '\nExample:\n  kedge backups show example.com-20261124.031502 --json')
     .action(
       run<object>(async (context, [id = '']) => {
         const { catalog } = await context.master();
@@ -76,8 +77,9 @@ export function registerBackups(program: Command, run: Registration): void {
     .command('delete')
     .alias('provision-backup-delete')
     .description('delete backups, record and archive')
-    .argument('<backup...>', 'ids of the backups')
+    .argument('<backup...>', 'ids of the backups, as `kedge backups` lists them')
     .option('-y, --yes', 'do not ask')
+    .addHelpText('after', '\nExample:\n  kedge backups delete example.com-20261124.031502 --yes')
     .action(
       run<{ yes?: boolean }>(async (context, ids, options) => {
         const { catalog } = await context.master();

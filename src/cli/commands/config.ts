@@ -4,10 +4,14 @@ import type { Registration } from '../registration';
 
 /** `kedge config check`, `config schema` */
 export function registerConfig(program: Command, run: Registration): void {
-  const config = program.command('config').description('look at the configuration');
+  const config = program
+    .command('config')
+    .description('look at the configuration')
+    .addHelpText('after', '\nExamples:\n  kedge config check\n  kedge config schema > kedge.schema.json');
   config
     .command('check')
     .description('read the configuration and say what is wrong with it')
+    .addHelpText('after', '\nExample:\n  kedge config check --config /etc/kedge/kedge.yaml')
     .action(
       run<object>(async (context) => {
         const path = context.configurationPath();
@@ -19,6 +23,7 @@ export function registerConfig(program: Command, run: Registration): void {
   config
     .command('schema')
     .description('print the JSON Schema of kedge.yaml')
+    .addHelpText('after', '\nExample:\n  kedge config schema > kedge.schema.json')
     .action(
       run<object>(async (context) => {
         context.printer.result(

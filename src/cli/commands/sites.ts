@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { bringOnline } from '../../core/tasks/bring-online';
+import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
@@ -8,6 +10,7 @@ export function registerSites(program: Command, run: Registration): void {
   const sites = program
     .command('sites')
     .description('list the sites of the configuration')
+    .addHelpText('after', '\nExamples:\n  kedge sites\n  kedge sites adopt example.com')
     .action(
       run<object>(async (context) => {
         const configuration = await context.configuration();
@@ -38,7 +41,8 @@ export function registerSites(program: Command, run: Registration): void {
   sites
     .command('show')
     .description('what Kedge knows of a site; no password')
-    .argument('<site>')
+    .argument('<site>', 'URI of the site')
+    .addHelpText('after', '\nExample:\n  kedge sites show example.com')
     .action(
       run<object>(async (context, [uri = '']) => {
         await context.assertSite(uri);
@@ -59,11 +63,37 @@ export function registerSites(program: Command, run: Registration): void {
     );
 
   sites
+    .command('online')
+    .description(
+      'break-glass: take a site over from its running task, with Temporal up or down; ends maintenance and lifts the fence',
+    )
+    .argument('<site>', 'URI of the site')
+    .option('-m, --message <why>', 'why, for the log of the task that is taken over', 'taken over by hand')
+    .addHelpText('after', '\nExample:\n  kedge sites online example.com')
+    .action(
+      run<{ message: string }>(async (context, [uri = ''], options) => {
+        await context.assertSite(uri);
+        const master = await context.master();
+        const takeOver = { by: context.who(), why: options.message };
+        const brought = await bringOnline(master, uri, takeOver, commandOperation(context, `online-${uri}`));
+        const problems = brought.flatMap((task) => task.problems);
+        for (const problem of problems) context.printer.warn(problem);
+        if (problems.length > 0) context.exitCode = EXIT.warnings;
+        context.printer.result(
+          { site: uri, tasks: brought },
+          brought.length === 0
+            ? [`no task holds ${uri}; nothing was changed`]
+            : brought.map(({ task }) => `${uri} was taken over from ${task}, which can only undo now`),
+        );
+      }),
+    );
+
+  sites
     .command('adopt')
     .description(
       "read a running site's credentials from its settings, prove them, and remember them; writes its managed vhost",
     )
-    .argument('<site>')
+    .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites adopt example.com')
     .action(
       run<object>(async (context, [uri = '']) => {
@@ -86,7 +116,6 @@ export function registerSites(program: Command, run: Registration): void {
         await master.states.save({
           version: 1,
           site: uri,
-          epoch: known?.epoch ?? 0,
           current: {
             database: settings.database,
             account: { user: account.user, hosts: [...account.hosts] },

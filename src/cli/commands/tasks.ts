@@ -14,8 +14,9 @@ export function registerTasks(program: Command, run: Registration): void {
   program
     .command('tasks')
     .description('list tasks, newest first')
-    .argument('[site]', 'URI of the site')
+    .argument('[site]', 'URI of the site; without it those of all sites')
     .option('--limit <count>', 'how many', '50')
+    .addHelpText('after', '\nExamples:\n  kedge tasks\n  kedge tasks example.com --limit 5 --json')
     .action(
       run<{ limit: string }>(async (context, [site], options) => {
         const limit = Number(options.limit);
@@ -53,9 +54,12 @@ export function registerTasks(program: Command, run: Registration): void {
   program
     .command('log')
     .description('the log of a task, or of the newest task of a site')
-    .argument('<task|site>')
+    .argument('<task|site>', 'id of the task, or URI of the site')
     .option('-f, --follow', 'go on until the task has ended')
-    .addHelpText('after', '\nExample:\n  kedge log -f example.com')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  kedge log -f example.com\n  kedge log example.com-20261124.031502-restore --json',
+    )
     .action(
       run<{ follow?: boolean }>(async (context, [name = ''], options) => {
         const { task } = await findTask(context, name);
@@ -81,7 +85,8 @@ export function registerTasks(program: Command, run: Registration): void {
   program
     .command('cancel')
     .description('stop a running task; it undoes what it did')
-    .argument('<task|site>')
+    .argument('<task|site>', 'id of the task, or URI of the site')
+    .addHelpText('after', '\nExample:\n  kedge cancel example.com')
     .action(
       run<object>(async (context, [name = '']) => {
         const journal = await findTask(context, name);

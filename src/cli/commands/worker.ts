@@ -10,6 +10,11 @@ export function registerWorker(program: Command, run: Registration): void {
   program
     .command('worker')
     .description('run the worker of this master, against any Temporal')
+    .addHelpText(
+      'after',
+      '\nTemporal is found by its own variables: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS and so on.\n' +
+        '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 kedge worker',
+    )
     .action(run<object>((context) => work(context, context.io.environment)));
 
   program
@@ -17,6 +22,7 @@ export function registerWorker(program: Command, run: Registration): void {
     .description('Temporal development server (SQLite on disk) with its Web UI, and the worker: one machine')
     .option('--port <port>', 'port of the Temporal service', '7233')
     .option('--ui-port <port>', 'port of the Temporal Web UI', '8233')
+    .addHelpText('after', '\nExamples:\n  kedge up\n  kedge up --port 17233 --ui-port 18233')
     .action(
       run<{ port: string; uiPort: string }>(async (context, _args, options) => {
         const configuration = await context.configuration();

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import ora, { type Ora } from 'ora';
 import { createColors } from 'picocolors';
-import type { GlobalOptions, Io } from '../context';
+import type { GlobalOptions, Io } from '../io';
 import { errorDocument, errorLines } from './errors';
 
 /**
@@ -9,7 +9,7 @@ import { errorDocument, errorLines } from './errors';
  * now stands in a line that is redrawn.
  */
 export class Printer {
-  private readonly colors: ReturnType<typeof createColors>;
+  readonly colors: ReturnType<typeof createColors>;
   private spinner: Ora | null = null;
 
   constructor(

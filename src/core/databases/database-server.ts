@@ -77,6 +77,10 @@ export interface DatabaseServer {
   readonly name: string;
 
   facts(): Promise<ServerFacts>;
+  /** What the admin account lacks of what this contract needs, by the names of GRANT. */
+  missingPrivileges(): Promise<string[]>;
+  /** Names and patterns of databases that every account may use. */
+  publicDatabases(): Promise<string[]>;
   /** @throws KedgeError DatabaseUnknown */
   describe(database: string): Promise<DatabaseFacts>;
   databaseExists(database: string): Promise<boolean>;

@@ -3,6 +3,7 @@ import type { Host } from '../hosts/host';
 import { accountIsShared } from './account-privileges';
 import { copyAccountOptions, createAccount, dropAccount, existingHosts, lockAccount, unlockAccount } from './accounts';
 import { AdminConnection } from './admin-connection';
+import { missingPrivileges, publicDatabases } from './admin-privileges';
 import { ClientPrograms } from './client-program';
 import { createDatabase, dropDatabase } from './databases';
 import type { DatabaseServer } from './database-server';
@@ -28,6 +29,8 @@ export function openDatabaseServer({ address, adminPassword, host }: DatabaseSer
   return {
     name: address.name,
     facts: () => readServerFacts(admin),
+    missingPrivileges: () => missingPrivileges(admin),
+    publicDatabases: () => publicDatabases(admin),
     describe: (database) => describeDatabase(admin, database),
     databaseExists: (database) => databaseExists(admin, database),
     dump: (database, output, operation) => dumpDatabase(context, database, output, operation),

@@ -15,7 +15,9 @@ export async function readSmallFile(
   const refuse = (why: string): KedgeError => new KedgeError('FileRefused', `${path} on ${server} ${why}`, { server });
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') throw refuse('does not exist');
+      if (isMissing(error)) throw refuse('does not exist');
+      // A socket.
+      if (error.code === 'ENXIO') throw refuse('is no regular file');
       if (error.code === 'ELOOP') throw refuse('is a symbolic link');
       throw error;
     },
@@ -63,13 +65,15 @@ export async function makeFolders(path: string, attributes: FileAttributes): Pro
 
 /**
  * Renames without replacing. Files go by a hard link, which refuses an existing name; a folder never replaces a file or
- * a folder that holds something.
+ * a folder that holds something. A crash between link and unlink leaves both names: the next attempt completes it.
  */
 export async function renameWithoutReplacing(from: string, to: string, server: string): Promise<void> {
-  if (await statusOf(to)) throw new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
   const status = await lstat(from);
+  const existing = await lstat(to).catch(ignoreMissing);
+  const halfDone = existing?.isFile() && existing.dev === status.dev && existing.ino === status.ino && from !== to;
+  if (existing && !halfDone) throw new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
   if (status.isFile()) {
-    await link(from, to);
+    if (!halfDone) await link(from, to);
     await unlink(from);
   } else {
     await rename(from, to);
@@ -93,7 +97,12 @@ export function splitPath(path: string): { parent: string; name: string } {
   return { parent: dirname(path), name: join('.', basename(path)) };
 }
 
+/** Also when a file stands where the path wants a folder. */
+function isMissing({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT') return undefined;
+  if (isMissing(error)) return undefined;
   throw error;
 }

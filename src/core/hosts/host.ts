@@ -21,7 +21,10 @@ export interface Sandbox {
   readonly writable?: readonly Bind[];
   /** Default false. */
   readonly network?: boolean;
-  /** Capabilities kept while the program runs as the worker's user. Default none. Ignored with `owner`. */
+  /**
+   * Capabilities kept while the program runs as the worker's user; where that is not root, over its own files only.
+   * Default none. Ignored with `owner`.
+   */
   readonly capabilities?: readonly Capability[];
   readonly workingFolder?: string;
 }
@@ -29,7 +32,10 @@ export interface Sandbox {
 export interface Limits {
   /** The program is ended after this many ms: ProgramTimedOut. */
   readonly timeoutMs?: number;
-  /** Bytes of captured standard output, standard error and result, each. More ends the program: ProgramFailed. Default 1 MiB. */
+  /**
+   * Bytes of captured standard output and of the result, each. More ends the program: ProgramFailed. Default 1 MiB.
+   * Of standard error the last 8 KiB are kept, whatever the limit.
+   */
   readonly captureBytes?: number;
   readonly memoryBytes?: number;
   readonly processes?: number;
@@ -45,7 +51,7 @@ export interface Command {
   /** Runs the program as this account, without any capability. Needs `sandbox`. */
   readonly owner?: Owner;
   readonly environment?: Readonly<Record<string, string>>;
-  /** Standard input. Default: empty. */
+  /** Standard input. Default: empty. When it fails the program is ended. */
   readonly input?: Readable | string | Buffer;
   /** Standard output goes here, with back-pressure, and is ended. Default: captured. */
   readonly output?: Writable;
@@ -108,7 +114,8 @@ export interface Host {
   readonly privileged: boolean;
 
   /**
-   * Runs a program and waits for it. When it returns or throws, no process of it lives on.
+   * Runs a program and waits for it. When it returns or throws, no process of it lives on; only an unconfined one that
+   * ends by itself may leave a daemon in a session of its own, as the restart of a server does.
    * @throws KedgeError ProgramMissing, ProgramFailed (message holds the end of standard error), ProgramTimedOut,
    *   SandboxUnavailable; the signal's reason when cancelled.
    */

@@ -5,59 +5,82 @@ import { KedgeError } from '../../contract/errors';
 /** The environment variable that carries an operation's mark. */
 export const MARK_VARIABLE = 'KEDGE_MARK';
 
-interface MarkedProcess {
+export interface RunningProcess {
   readonly pid: number;
   /** Clock ticks since boot (man 5 proc, stat field 22): with the pid it names one process for good. */
   readonly started: string;
 }
 
-const POLL_MS = 20;
+const POLL_MS = 5;
 const GIVE_UP_MS = 10_000;
 
 /** Ends every process whose mark is `mark` or begins with `mark` + `/`, and waits until it is gone. Returns how many. */
 export async function endMarkedProcesses(mark: string, server: string): Promise<number> {
-  const found = await findMarked(mark);
-  for (const { pid } of found) kill(pid);
-  const deadline = Date.now() + GIVE_UP_MS;
-  for (const process of found) {
-    while ((await startOf(process.pid)) === process.started) {
-      if (Date.now() > deadline) {
-        throw new KedgeError(
-          'ProgramTimedOut',
-          `process ${process.pid} of an earlier attempt does not end on ${server}`,
-          { server },
-        );
-      }
-      await delay(POLL_MS);
-    }
+  let ended = 0;
+  // Again, for what was forked meanwhile.
+  for (let found = await findMarked(mark); found.length > 0; found = await findMarked(mark)) {
+    for (const { pid } of found) kill(pid);
+    await Promise.all(found.map((process) => waitUntilGone(process, server)));
+    ended += found.length;
   }
-  return found.length;
+  return ended;
 }
 
-async function findMarked(mark: string): Promise<MarkedProcess[]> {
-  const pids = (await readdir('/proc'))
-    .map(Number)
-    .filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
+/** The process that has this id now; null when there is none. */
+export async function identify(pid: number): Promise<RunningProcess | null> {
+  const stat = await statOf(pid);
+  return stat && { pid, started: stat.started };
+}
+
+/** @throws KedgeError ProgramTimedOut when it is still there after 10 s */
+export async function waitUntilGone(process: RunningProcess, server: string): Promise<void> {
+  const deadline = Date.now() + GIVE_UP_MS;
+  while ((await statOf(process.pid))?.started === process.started) {
+    if (Date.now() > deadline) {
+      throw new KedgeError('ProgramTimedOut', `process ${process.pid} does not end on ${server}`, { server });
+    }
+    await delay(POLL_MS);
+  }
+}
+
+/** Ends every process of a group and waits until they are gone. @throws KedgeError ProgramTimedOut */
+export async function endGroup(group: number, server: string): Promise<void> {
+  for (let found = await findInGroup(group); found.length > 0; found = await findInGroup(group)) {
+    for (const { pid } of found) kill(pid);
+    await Promise.all(found.map((process) => waitUntilGone(process, server)));
+  }
+}
+
+async function findInGroup(group: number): Promise<RunningProcess[]> {
+  const found = await Promise.all((await otherPids()).map(async (pid) => ({ pid, stat: await statOf(pid) })));
+  return found.flatMap(({ pid, stat }) => (stat?.group === group ? [{ pid, started: stat.started }] : []));
+}
+
+async function otherPids(): Promise<number[]> {
+  return (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
+}
+
+async function findMarked(mark: string): Promise<RunningProcess[]> {
   const found = await Promise.all(
-    pids.map(async (pid) => {
+    (await otherPids()).map(async (pid) => {
       const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
       const carried = environment.split('\0').find((entry) => entry.startsWith(`${MARK_VARIABLE}=`));
       const value = carried?.slice(MARK_VARIABLE.length + 1);
       if (value === undefined || !(value === mark || value.startsWith(`${mark}/`))) return null;
-      const started = await startOf(pid);
-      return started === null ? null : { pid, started };
+      return identify(pid);
     }),
   );
   return found.filter((process) => process !== null);
 }
 
 /** Null when there is no such process, or only its remains wait for their parent. */
-async function startOf(pid: number): Promise<string | null> {
+async function statOf(pid: number): Promise<{ group: number; started: string } | null> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => null);
   if (stat === null) return null;
   // The second field is the name in parentheses, and may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? null : (fields[19] ?? null);
+  const [state, , group, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const started = rest[16];
+  return state === 'Z' || started === undefined ? null : { group: Number(group), started };
 }
 
 function kill(pid: number): void {

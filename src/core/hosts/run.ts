@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants, existsSync } from 'node:fs';
-import { type FileHandle, access, open, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { KedgeError } from '../../contract/errors';
-import type { Owner } from '../../contract/target';
 import type { Command, Completed } from './host';
-import { MARK_VARIABLE } from './processes';
-import { confine } from './sandbox';
+import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
+import { INFO_DESCRIPTOR, confine } from './sandbox';
+import { secretFile } from './secret-file';
 
 export interface RunContext {
   readonly server: string;
@@ -28,33 +28,48 @@ export async function run(command: Command, { server, privileged }: RunContext):
   await assertInstalled(command, server);
   const [program, ...args] = command.sandbox ? confine(command, command.sandbox, privileged) : [...command.argv];
   const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
-  let child: ChildProcess;
+  // Of its own, so that what is left of this program is found, and not that of others of the operation.
+  const ownMark = `${mark}/${randomBytes(8).toString('hex')}`;
   try {
-    child = spawn(program ?? '', args, {
-      stdio: ['pipe', 'pipe', 'pipe', secret?.fd ?? 'ignore', command.wantsResult ? 'pipe' : 'ignore'],
+    // Between this look and the listener that supervises, nothing is awaited.
+    signal.throwIfAborted();
+    const child = spawn(program ?? '', args, {
+      stdio: [
+        'pipe',
+        'pipe',
+        'pipe',
+        secret?.fd ?? 'ignore',
+        command.wantsResult ? 'pipe' : 'ignore',
+        ...(command.sandbox ? (['pipe'] as const) : []),
+      ],
       env: {
         PATH: PROGRAM_PATH,
         LC_ALL: 'C.UTF-8',
         ...(command.sandbox ? {} : command.environment),
-        [MARK_VARIABLE]: mark,
+        [MARK_VARIABLE]: ownMark,
       },
       // An unconfined program is ended with its group; a confined one with its namespace.
       detached: command.sandbox === undefined,
     });
+    return await supervise(child, command, ownMark, server);
   } finally {
     await secret?.close();
   }
-  return await supervise(child, command, server);
 }
 
-async function supervise(child: ChildProcess, command: Command, server: string): Promise<Completed> {
+async function supervise(child: ChildProcess, command: Command, ownMark: string, server: string): Promise<Completed> {
   const { signal } = command.operation;
   const name = command.argv[0];
   const capture = command.limits?.captureBytes ?? DEFAULT_CAPTURE_BYTES;
   let ended: Error | null = null;
+  let swept: Promise<unknown> = Promise.resolve();
+  let unswept: unknown = null;
   const end = (reason: Error): void => {
-    ended ??= reason;
+    if (ended) return;
+    ended = reason;
     kill(child, command.sandbox === undefined);
+    // A group does not hold who left it, and a sandbox still being built outlives bubblewrap: both keep the pipes open.
+    swept = endMarkedProcesses(ownMark, server).catch((error: unknown) => void (unswept ??= error));
   };
   const onAbort = (): void => end(new Error('cancelled'));
   signal.addEventListener('abort', onAbort, { once: true });
@@ -75,16 +90,29 @@ async function supervise(child: ChildProcess, command: Command, server: string):
   try {
     const exit = new Promise<number>((resolve, reject) => {
       child.once('error', reject);
+      // What it left in its group would keep the pipes open. A daemon has a group of its own.
+      if (!command.sandbox) {
+        child.once('exit', () => {
+          const group = endGroup(child.pid ?? 0, server).catch((error: unknown) => void (unswept ??= error));
+          swept = Promise.all([swept, group]);
+        });
+      }
       child.once('close', (code, killedBy) => resolve(code ?? (killedBy === null ? 1 : 128)));
     });
+    const firstProcess = firstOfNamespace(child);
     const streams = Promise.all([
-      feed(child.stdin, command.input),
+      feed(child.stdin, command.input, end),
       command.output ? deliver(child.stdout, command.output, end) : collect(child.stdout, capture, tooMuch),
       collectTail(child.stderr, MESSAGE_BYTES),
       command.wantsResult ? collect(readableOf(child.stdio[4]), capture, tooMuch) : Promise.resolve(Buffer.alloc(0)),
     ]);
     // Both are awaited, whichever fails first: nothing of the program lives on when this returns.
     const [exited, streamed] = await Promise.allSettled([exit, streams]);
+    await swept;
+    if (unswept !== null) throw unswept;
+    // Bubblewrap tells the exit code before the namespace is empty.
+    const first = await firstProcess;
+    if (first) await waitUntilGone(first, server);
     if (signal.aborted) throw signal.reason;
     if (ended) throw diskFullOr(ended, server);
     if (exited.status === 'rejected') throw spawnFailure(exited.reason, command, server);
@@ -168,31 +196,30 @@ function assertOwner(command: Command, privileged: boolean, server: string): voi
   }
 }
 
-/** A file that only its open descriptor leads to. Opened again for reading, so that the offset is its own. */
-async function secretFile(secret: string, owner: Owner | undefined): Promise<FileHandle> {
-  const folder = existsSync('/dev/shm') ? '/dev/shm' : '/tmp';
-  const path = join(folder, `.kedge-${randomBytes(12).toString('hex')}`);
-  const writer = await open(path, 'wx', 0o600);
-  try {
-    await writer.writeFile(secret);
-    // The program opens it once more, by its descriptor's name.
-    if (owner && process.getuid?.() === 0) await writer.chown(owner.uid, owner.gid);
-    return await open(path, 'r');
-  } finally {
-    await unlink(path);
-    await writer.close();
-  }
-}
-
-async function feed(stdin: Writable | null, input: Command['input']): Promise<void> {
+/** When the input fails, the program is ended before its standard input is: it must not take a part for the whole. */
+async function feed(stdin: Writable | null, input: Command['input'], end: (reason: Error) => void): Promise<void> {
   if (!stdin) return;
   const source = input === undefined ? Readable.from([]) : input instanceof Readable ? input : Readable.from([input]);
+  let closed = false;
+  let wake = (): void => undefined;
+  // A program that ends without reading all it was given says by its exit code whether that was right.
+  stdin.on('error', () => undefined);
+  stdin.on('drain', () => wake());
+  stdin.on('close', () => {
+    closed = true;
+    source.destroy();
+    wake();
+  });
   try {
-    await pipeline(source, stdin);
+    for await (const chunk of source) {
+      if (closed) return;
+      if (!stdin.write(chunk)) await new Promise<void>((resolve) => (wake = resolve));
+    }
+    stdin.end();
   } catch (error) {
-    // A program that ends without reading all it was given says by its exit code whether that was right.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE' && code !== 'ECONNRESET') throw error;
+    if (closed) return;
+    end(error as Error);
+    throw error;
   }
 }
 
@@ -229,6 +256,14 @@ async function* chunksOf(stream: Readable | null): AsyncGenerator<Buffer> {
   for await (const chunk of stream) {
     if (Buffer.isBuffer(chunk)) yield chunk;
   }
+}
+
+/** The first process of the sandbox's namespace; when it is gone, all of them are. */
+async function firstOfNamespace(child: ChildProcess): Promise<RunningProcess | null> {
+  const told = readableOf(child.stdio.at(INFO_DESCRIPTOR));
+  if (!told) return null;
+  const pid = /"child-pid": *(\d+)/.exec((await collect(told, MESSAGE_BYTES, () => undefined)).toString('latin1'))?.[1];
+  return pid === undefined ? null : identify(Number(pid));
 }
 
 function readableOf(stream: unknown): Readable | null {

@@ -3,6 +3,9 @@ import { dirname } from 'node:path';
 import type { Command, Limits, Sandbox } from './host';
 import type { Owner } from '../../contract/target';
 
+/** Where bubblewrap tells the first process of the namespace; closed before the program starts. */
+export const INFO_DESCRIPTOR = 5;
+
 /** The parts of /etc that programs need; all else of it does not exist in a sandbox. */
 const SYSTEM_CONFIGURATION = [
   'ld.so.cache',
@@ -36,6 +39,8 @@ const SYSTEM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/l
 export function confine(command: Command, sandbox: Sandbox, privileged: boolean): string[] {
   const argv = [
     'bwrap',
+    '--info-fd',
+    String(INFO_DESCRIPTOR),
     '--die-with-parent',
     '--new-session',
     '--unshare-pid',
@@ -45,7 +50,8 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   ];
   if (!sandbox.network) argv.push('--unshare-net');
   if (!privileged) argv.push('--unshare-user');
-  argv.push(...systemFolders(), '--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp');
+  argv.push(...systemFolders(), '--proc', '/proc', ...readOnlyKernelSettings());
+  argv.push('--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp');
   const binds = [...(sandbox.readOnly ?? []), ...(sandbox.writable ?? [])];
   argv.push(...passableFolders(binds.map(({ from, to }) => to ?? from)));
   for (const { from, to } of sandbox.readOnly ?? []) argv.push('--ro-bind', from, to ?? from);
@@ -54,7 +60,9 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   argv.push('--clearenv', ...environmentOf(command));
   argv.push('--cap-drop', 'ALL');
   const switches = privileged && command.owner !== undefined;
-  const capabilities = switches ? ['SETUID', 'SETGID'] : privileged ? (sandbox.capabilities ?? []) : [];
+  // In an ordinary user's namespace they reach its own files alone: those it may not read or change by their modes too.
+  const kept = command.owner === undefined ? (sandbox.capabilities ?? []) : [];
+  const capabilities = switches ? ['SETUID', 'SETGID'] : kept;
   for (const capability of capabilities) argv.push('--cap-add', `CAP_${capability}`);
   argv.push(
     '--',
@@ -83,6 +91,14 @@ function systemFolders(): string[] {
   }
   for (const name of SYSTEM_CONFIGURATION) argv.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
   return argv;
+}
+
+/**
+ * Kernel settings go by uid, not by capability: root without any could still name the program that handles crashes of
+ * the whole machine (`core_pattern`).
+ */
+function readOnlyKernelSettings(): string[] {
+  return ['/proc/sys', '/proc/sysrq-trigger'].flatMap((path) => ['--ro-bind-try', path, path]);
 }
 
 function environmentOf(command: Command): string[] {

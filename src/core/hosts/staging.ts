@@ -1,9 +1,7 @@
 import { dirname, join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { Host } from './host';
-
-const STICKY = 0o1000;
-const WRITABLE_BY_OTHERS = 0o022;
+import { isTrustedFolder, workerUid } from './trusted-path';
 
 /**
  * The nearest ancestor of a site folder, on its file system, that only root or the worker's user may change, and whose
@@ -25,7 +23,7 @@ export async function safeStagingParent(host: Host, siteFolder: string): Promise
   for (let folder = dirname(siteFolder); folder !== dirname(folder); folder = dirname(folder)) {
     const status = await host.status(folder);
     if (!status || status.device !== site.device) break;
-    if (await isSafe(host, folder)) return folder;
+    if (await isTrustedFolder(host, folder)) return folder;
   }
   throw refuse('has no ancestor on its file system that only root may change, to stage a restore in');
 }
@@ -33,8 +31,9 @@ export async function safeStagingParent(host: Host, siteFolder: string): Promise
 /** `<ancestor>/.kedge/<token>`, 0700 and the worker's own. @throws KedgeError SiteFolderRefused, OwnerRefused */
 export async function ensureStagingFolder(host: Host, siteFolder: string, token: string): Promise<string> {
   const folder = join(await safeStagingParent(host, siteFolder), '.kedge', token);
-  await host.makeFolder(folder, { mode: 0o700 });
+  // One after the other: in a sticky folder anybody may have laid a link in the place of `.kedge`.
   for (const path of [dirname(folder), folder]) {
+    await host.makeFolder(path, { mode: 0o700 });
     const status = await host.status(path);
     if (status?.type === 'folder' && status.uid === workerUid() && (status.mode & 0o077) === 0) continue;
     throw new KedgeError('OwnerRefused', `${path} on ${host.name} is not a folder of the worker alone`, {
@@ -43,18 +42,4 @@ export async function ensureStagingFolder(host: Host, siteFolder: string, token:
     });
   }
   return folder;
-}
-
-async function isSafe(host: Host, folder: string): Promise<boolean> {
-  for (let path = folder; ; path = dirname(path)) {
-    const status = await host.status(path);
-    if (status?.type !== 'folder' || (status.uid !== 0 && status.uid !== workerUid())) return false;
-    // In a sticky folder nobody renames what root or the worker owns; we would own `.kedge` there.
-    if ((status.mode & WRITABLE_BY_OTHERS) !== 0 && (status.mode & STICKY) === 0) return false;
-    if (path === dirname(path)) return true;
-  }
-}
-
-function workerUid(): number {
-  return process.getuid?.() ?? 0;
 }

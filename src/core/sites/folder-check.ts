@@ -22,8 +22,8 @@ const NAMED = 5;
 /**
  * Looks through a site folder, confined to it, for what a backup or restore would stumble over.
  * @throws KedgeError SiteFolderRefused when the folder is missing, a link or no folder, when something is mounted at or
- *   below it, or a file is immutable; OwnerRefused when files belong to others and the worker is not root; FileRefused
- *   when a folder of it cannot be read
+ *   below it, or a file is immutable; OwnerRefused when files belong to others or to other groups and the worker is not
+ *   root; FileRefused when a folder of it cannot be read
  */
 export async function checkSiteFolder(folder: SiteFolder, operation: Operation): Promise<FolderContent> {
   const { host, path } = folder;
@@ -52,6 +52,15 @@ export async function checkSiteFolder(folder: SiteFolder, operation: Operation):
       'OwnerRefused',
       `the site folder ${path} holds files of others: ${some(survey.foreign)}`,
       'Run the worker as root, or give the files to the owner of the site.',
+    );
+  }
+  // An ordinary user's namespace knows one group: neither the archive nor the restored site could hold another.
+  if (survey.foreignGroup.length > 0 && !host.privileged) {
+    throw refused(
+      folder,
+      'OwnerRefused',
+      `the site folder ${path} holds files of other groups: ${some(survey.foreignGroup)}`,
+      `Run the worker as root, or give the files to the group of ${folder.site.owner.user}.`,
     );
   }
   await refuseImmutable(folder, operation);
@@ -85,27 +94,36 @@ interface Survey {
   bytes: number;
   files: number;
   foreign: string[];
+  foreignGroup: string[];
   leavingLinks: string[];
   otherDevices: string[];
 }
 
 /** One record an entry, fields and records ended by NUL, which no name holds. */
-const FIELDS = ['%y', '%s', '%U', '%n', '%i', '%D', '%Y', '%P', '%l'];
+const FIELDS = ['%y', '%s', '%U', '%G', '%n', '%i', '%D', '%Y', '%P', '%l'];
 
 async function lookThrough(folder: SiteFolder, operation: Operation): Promise<Survey> {
   const { host, path, site } = folder;
-  const survey: Survey = { bytes: 0, files: 0, foreign: [], leavingLinks: [], otherDevices: [] };
+  const survey: Survey = {
+    bytes: 0,
+    files: 0,
+    foreign: [],
+    foreignGroup: [],
+    leavingLinks: [],
+    otherDevices: [],
+  };
   const counted = new Set<string>();
   let device: string | undefined;
   let examined = 0;
   const see = (fields: string[]): void => {
-    const [type = '', size = '0', owner = '', links = '', inode = '', on = '', target = '', name = '', link = ''] =
-      fields;
+    const [type = '', size = '0', owner = '', group = '', links = '', inode = '', on = '', target = ''] = fields;
+    const [name = '', link = ''] = fields.slice(8);
     examined += 1;
     if (examined % 10_000 === 0) operation.progress({ bytes: survey.bytes, note: `${examined} files` });
     device ??= on;
     if (on !== device) keep(survey.otherDevices, name);
     if (Number(owner) !== site.owner.uid) keep(survey.foreign, name);
+    if (Number(group) !== site.owner.gid) keep(survey.foreignGroup, name);
     if (type === 'd') return;
     survey.files += 1;
     if (type === 'f' && !(links !== '1' && counted.has(inode))) {

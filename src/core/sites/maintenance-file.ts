@@ -1,5 +1,5 @@
 import type { Operation } from '../operation';
-import type { SiteFolder } from './site-kind';
+import type { SiteFolder } from './site-folder';
 
 /** The file by which an application shuts itself. */
 export interface MaintenanceFile {

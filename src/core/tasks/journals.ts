@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import { type Journal, journalSchema, newJournal } from './journal';
-import { decode } from './site-state';
+import { decode } from './state-file';
 
 /** What begins a task. */
 export type NewTask = Pick<
@@ -107,12 +107,22 @@ export class Journals {
     for (const task of await this.host.list(this.openFolder)) {
       if (site !== undefined && !task.startsWith(`${site}-`)) continue;
       const journal = await this.find(task);
-      // The marker is written first and removed last: a crash leaves one without a journal, when nothing was done yet, or
-      // one of a task that was closed.
-      if (!journal || journal.outcome !== null) await this.host.removeFile(join(this.openFolder, task));
+      if (!journal) await this.removeLeftMarker(task);
+      // A crash between the outcome and the removal of the marker.
+      else if (journal.outcome !== null) await this.host.removeFile(join(this.openFolder, task));
       else if (site === undefined || journal.site === site) journals.push(journal);
     }
     return journals;
+  }
+
+  /**
+   * The marker is written first: a crash in between leaves one without a journal, and nothing was done under it. A fresh
+   * one may be that of a task which another process begins at this moment.
+   */
+  private async removeLeftMarker(task: string): Promise<void> {
+    const marker = join(this.openFolder, task);
+    const status = await this.host.status(marker);
+    if (status && status.modifiedMs < Date.now() - LEFT_BEHIND_MS) await this.host.removeFile(marker);
   }
 
   /** Ids of every task of this master, oldest first. */
@@ -157,6 +167,9 @@ export class Journals {
     return join(this.tasksFolder, `${task}.json`);
   }
 }
+
+/** No task takes nearly as long from its marker to its journal. */
+const LEFT_BEHIND_MS = 10 * 60_000;
 
 /** Journals hold the outcome's warnings, which may be many; a torn or foreign file is not read into memory. */
 const MAXIMUM_JOURNAL_BYTES = 16 * 1024 * 1024;

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
+import { decode } from './state-file';
 
 /** The database a site uses now, with what logs it in, and whether Kedge made it or adopted it. */
 export const siteDatabaseSchema = z.strictObject({
@@ -17,8 +18,6 @@ export type SiteDatabase = z.infer<typeof siteDatabaseSchema>;
 export const siteStateSchema = z.strictObject({
   version: z.literal(1),
   site: z.string(),
-  /** Raised when somebody takes the site over by hand: tasks of an older epoch may only undo. */
-  epoch: z.int().nonnegative(),
   current: siteDatabaseSchema,
   /** Databases and accounts a restore replaced and that Kedge had not made: kept, reported, never dropped. */
   kept: z.array(siteDatabaseSchema.omit({ password: true, madeByKedge: true })),
@@ -70,15 +69,5 @@ export class SiteStates {
 
   private pathOf(site: string): string {
     return join(this.folder, `${site}.json`);
-  }
-}
-
-/** Decodes a file of the state folder. @throws KedgeError StateInvalid naming the file and what is wrong */
-export function decode<T>(schema: z.ZodType<T>, text: string, path: string): T {
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch (cause) {
-    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON';
-    throw new KedgeError('StateInvalid', `${path} cannot be read: ${reason}`, { cause });
   }
 }

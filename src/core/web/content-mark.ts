@@ -8,6 +8,16 @@ export function contentMarkOf(status: number, contentType: string | undefined, b
   return { status, title: titleOf(decoded(contentType, body)) };
 }
 
+/**
+ * How an answer compares with the mark taken at backup. A title may tell the time or count something, so another one
+ * alone does not make a site broken; another status, or no title where one was, does.
+ */
+export function compareMarks(expected: ContentMark, found: ContentMark): 'same' | 'other title' | 'broken' {
+  if (found.status !== expected.status) return 'broken';
+  if (found.title === expected.title) return 'same';
+  return found.title === null ? 'broken' : 'other title';
+}
+
 function titleOf(html: string): string | null {
   const element = html.search(/<title[\s>]/i);
   if (element === -1) return null;

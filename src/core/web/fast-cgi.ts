@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { isNativeError } from 'node:util/types';
 import { KedgeError } from '../../contract/errors';
@@ -107,4 +108,18 @@ function recordSize(pending: Buffer): number | null {
   if (pending.length < HEADER_BYTES) return null;
   const size = HEADER_BYTES + pending.readUInt16BE(4) + pending.readUInt8(6);
   return pending.length < size ? null : size;
+}
+
+/** True when somebody takes connections at a Unix socket; a server that died leaves its socket behind. @throws the signal's reason */
+export async function isListening(path: string, signal: AbortSignal): Promise<boolean> {
+  const socket = connect({ path, signal });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    if (signal.aborted) throw signal.reason;
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

@@ -1,8 +1,8 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { TaskRef } from '../../activities/step';
 import { endless } from '../options';
-import { Undo } from '../undo';
-import { Runbook } from './visibility';
+import { FINISHING_STEPS, finishRestore } from './finish-restore';
+import { Task } from './task';
 
 /**
  * Ends a task that lost its workflow (terminated, or its history gone), from its journal alone: by the same undo a
@@ -10,29 +10,19 @@ import { Runbook } from './visibility';
  */
 export async function recoverTask(ref: TaskRef, site: string): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
-    const runbook = new Runbook(site, []);
-    const { committed } = await endless.readOpenTask(ref);
+    const task = new Task(site, ref.task, FINISHING_STEPS);
+    const { committed } = await endless.readJournal(ref);
     if (committed) {
-      await finishRestore(ref);
+      await finishRestore(task);
     } else {
-      const undo = new Undo();
-      undo.registerAll();
-      await undo.run(ref, (name) => runbook.undoing(`${name} of ${ref.task}`));
+      task.undo.registerAll();
+      await task.takeBack();
     }
     await endless.closeTask(ref, {
       status: committed ? 'done' : 'recovered',
       code: committed ? null : 'TaskTerminated',
       message: committed ? null : 'the workflow was terminated; the site was put back as it was',
-      warnings: [],
+      warnings: task.warnings,
     });
   });
-}
-
-/** The steps behind a restore's commit point. */
-async function finishRestore(ref: TaskRef): Promise<void> {
-  await endless.commitSwitch(ref);
-  await endless.endMaintenance(ref);
-  await endless.discardPrevious(ref);
-  await endless.discardReplacedDatabase(ref);
-  await endless.discardSpool(ref);
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
@@ -93,7 +93,10 @@ describe('journals', () => {
 
   it('a crash between marker and journal leaves nothing', async () => {
     await journals.begin(task());
-    await writeFile(join(folder, 'open', 'example.com-20261124.000000-backup'), '');
+    const marker = join(folder, 'open', 'example.com-20261124.000000-backup');
+    await writeFile(marker, '');
+    const anHourAgo = new Date(Date.now() - 3_600_000);
+    await utimes(marker, anHourAgo, anHourAgo);
     expect(await journals.open('example.com')).toHaveLength(1);
     expect(await readdir(join(folder, 'open'))).toEqual([id]);
   });
@@ -104,6 +107,14 @@ describe('journals', () => {
     await writeFile(join(folder, 'open', id), '');
     expect(await journals.open()).toEqual([]);
     expect(await readdir(join(folder, 'open'))).toEqual([]);
+  });
+
+  it('a marker that another process wrote just now stays: its journal is about to come', async () => {
+    await journals.begin(task());
+    const fresh = 'example.com-20261124.000000-backup';
+    await writeFile(join(folder, 'open', fresh), '');
+    expect(await journals.open('example.com')).toHaveLength(1);
+    expect(await readdir(join(folder, 'open'))).toEqual([fresh, id]);
   });
 
   it('a crash in mid-write leaves the journal as it was', async () => {

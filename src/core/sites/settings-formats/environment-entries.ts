@@ -55,9 +55,13 @@ export function environmentEntries(source: string): EnvironmentEntry[] {
   return entries;
 }
 
+/** A comment begins behind white space, which the name before an empty value has taken already. */
+const END_OF_VALUE = /(?:(?:[ \t]+|(?<=[ \t]))#[^\n]*|[ \t]*\r?)(?:\n|$)/y;
+
 /** True when nothing but white space and a comment follows on the line. */
 function endsHere(source: string, position: number): boolean {
-  return /^(?:[ \t]+#[^\n]*|[ \t]*\r?)(?:\n|$)/.test(source.slice(position, position + 4096));
+  END_OF_VALUE.lastIndex = position;
+  return END_OF_VALUE.test(source);
 }
 
 /** Null for what shells and the dotenv libraries read differently: interpolation, escapes, quotes inside. */

@@ -1,0 +1,136 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Master } from '../../composition';
+import type { Configuration } from '../../config/schema';
+import { isKedgeError } from '../../contract/errors';
+import type { DoctorReport, Finding } from '../../contract/findings';
+import { taskQueueOf } from '../../contract/names';
+import { examine } from '../../core/doctor/examine';
+import type { Installation } from '../../core/doctor/installation';
+import { MACHINE_CHECKS } from '../../core/doctor/programs';
+import { complaintOf, runChecks } from '../../core/doctor/run-checks';
+import { createLocalHost } from '../../core/hosts/local-host';
+import type { Operation } from '../../core/operation';
+import { type ConnectedTemporal, TEMPORAL_CHECKS } from '../../temporal/checks';
+import { temporalPlace } from '../../temporal/connection';
+import { isRunning } from '../../temporal/running';
+import type { CommandContext } from '../context';
+import { EXIT } from '../exit-codes';
+import { commandOperation } from '../operation';
+import type { Registration } from '../registration';
+import { findingLines } from '../render/findings';
+
+/** `kedge doctor` */
+export function registerDoctor(program: Command, run: Registration): void {
+  program
+    .command('doctor')
+    .description('check everything and say how to mend it; changes nothing')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 all is well, 1 errors, 2 the configuration is invalid, 3 warnings only.\n' +
+        '\nExamples:\n  kedge doctor\n  kedge doctor --json',
+    )
+    .action(
+      run<object>(async (context) => {
+        context.printer.running('checking');
+        const findings = await examineAll(context, commandOperation(context, 'doctor'));
+        context.exitCode = exitCodeOf(findings);
+        const report: DoctorReport = { ok: findings.length === 0, findings };
+        const grouped = context.io.isTerminal && 'isTTY' in context.io.stdout && context.io.stdout.isTTY === true;
+        context.printer.result(report, findingLines(findings, { grouped, colors: context.printer.colors }));
+      }),
+    );
+}
+
+async function examineAll(context: CommandContext, operation: Operation): Promise<Finding[]> {
+  let configuration: Configuration;
+  try {
+    configuration = await context.configuration();
+  } catch (error) {
+    // Programs can be looked at without.
+    const machine = createLocalHost({ name: 'master' });
+    const findings = await runChecks(MACHINE_CHECKS, machine, { server: machine.name }, operation);
+    return [...configurationFindings(error), ...findings];
+  }
+  const master = await context.master();
+  const { temporal, findings } = await connectTemporal(context, configuration);
+  findings.push(...(await examine(installationOf(context, master, configuration, temporal), operation)));
+  if (temporal) findings.push(...(await runChecks(TEMPORAL_CHECKS, temporal, {}, operation)));
+  return master.redact(findings);
+}
+
+/** Every line of the loader's is a finding of its own. */
+function configurationFindings(error: unknown): Finding[] {
+  if (!isKedgeError(error) || error.code !== 'ConfigurationInvalid') throw error;
+  return error.message
+    .split('\n')
+    .map((message) => ({ level: 'error', check: CONFIGURATION_CHECK, message, hint: error.hint }));
+}
+
+const CONFIGURATION_CHECK = 'configuration';
+
+function exitCodeOf(findings: readonly Finding[]): number {
+  if (findings.some(({ check }) => check === CONFIGURATION_CHECK)) return EXIT.usage;
+  if (findings.some(({ level }) => level === 'error')) return EXIT.failed;
+  return findings.length === 0 ? EXIT.done : EXIT.warnings;
+}
+
+/** Without Temporal the rest is looked at all the same. */
+async function connectTemporal(
+  context: CommandContext,
+  { master }: Configuration,
+): Promise<{ temporal: ConnectedTemporal | null; findings: Finding[] }> {
+  try {
+    const place = temporalPlace(context.io.environment);
+    const { temporal: client } = await context.client();
+    return { temporal: { client, ...place, taskQueue: taskQueueOf(master) }, findings: [] };
+  } catch (error) {
+    return { temporal: null, findings: [{ check: 'temporal-connection', ...complaintOf(error) }] };
+  }
+}
+
+/** Everything the configuration names, by the parts the worker uses. */
+function installationOf(
+  context: CommandContext,
+  master: Master,
+  configuration: Configuration,
+  temporal: ConnectedTemporal | null,
+): Installation {
+  const { backups, state, spool = join(configuration.state, 'spool') } = configuration;
+  const servers = Object.entries(configuration.servers);
+  const databases = new Map(servers.flatMap(([name, { db }]) => (db ? [[name, { name, ...db }] as const] : [])));
+  const webs = new Map(servers.flatMap(([name, { web }]) => (web ? [[name, { name, ...web }] as const] : [])));
+  return {
+    master: master.master,
+    configurationPath: context.configurationPath(),
+    folders: [
+      { name: 'backups', path: backups },
+      { name: 'state', path: state },
+      { name: 'spool', path: spool },
+    ],
+    databaseServers: [...databases.values()].map((address) => ({
+      name: address.name,
+      kind: address.kind,
+      open: () => master.databaseServer(address),
+    })),
+    webServers: [...webs.values()].map((address) => ({
+      address,
+      host: master.webHost(),
+      server: master.webServer(address),
+    })),
+    sites: Object.keys(configuration.sites).map((uri) => ({
+      uri,
+      target: () => master.resolveTarget(uri),
+      host: master.webHost(),
+      master: master.master,
+      states: master.states,
+      catalog: master.catalog,
+      journals: master.journals,
+      kindOf: (target) => master.kindOf(target),
+      webServer: (target) => master.webServer(target.web),
+      databaseServer: (target) => master.databaseServer(target.database),
+      isRunning: async (workflowId, runId) =>
+        temporal ? isRunning(temporal.client, workflowId, runId).catch(() => null) : null,
+    })),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Finding } from '../../contract/findings';
+import type { Operation } from '../operation';
+import { DATABASE_SERVER_CHECKS } from './database-servers';
+import { MASTER_CHECKS } from './folders';
+import type { Installation } from './installation';
+import { MACHINE_CHECKS } from './programs';
+import { runChecks } from './run-checks';
+import { SITE_CHECKS, isBusy } from './sites';
+import { WEB_SERVER_CHECKS } from './web-servers';
+
+/** Looks at everything an installation is made of, changes nothing, and returns what is wrong, place by place. */
+export async function examine(installation: Installation, operation: Operation): Promise<Finding[]> {
+  const { master, databaseServers, webServers, sites } = installation;
+  const machine = { server: master.name };
+  const servers = [
+    runChecks(MACHINE_CHECKS, master, machine, operation),
+    runChecks(MASTER_CHECKS, installation, machine, operation),
+    ...webServers.map((web) => runChecks(WEB_SERVER_CHECKS, web, { server: web.address.name }, operation)),
+    ...databaseServers.map((server) => runChecks(DATABASE_SERVER_CHECKS, server, { server: server.name }, operation)),
+  ];
+  const findings = (await Promise.all(servers)).flat();
+  // One after the other: each looks through a whole site folder.
+  for (const site of sites) {
+    if (await isBusy(site)) operation.log.info(`a task runs on ${site.uri}: the site is passed over`);
+    else findings.push(...(await runChecks(SITE_CHECKS, site, { site: site.uri }, operation)));
+  }
+  return findings;
+}

@@ -1,0 +1,125 @@
+import { dirname } from 'node:path';
+import type { Complaint } from '../../contract/findings';
+import type { Host } from '../hosts/host';
+import { isTrustedFolder } from '../hosts/trusted-path';
+import type { Folder, Installation } from './installation';
+import type { Check } from './run-checks';
+
+/** Checks of the master's own files. */
+export const MASTER_CHECKS: readonly Check<Installation>[] = [
+  { check: 'configuration-file', run: checkConfigurationFile },
+  { check: 'folders', run: ofEach(checkFolder) },
+  { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },
+];
+
+const OTHERS_WRITE = 0o022;
+/** Less than this is soon used up by logs and journals alone. */
+const LOW_BYTES = 1e9;
+const LOW_INODES = 10_000;
+
+function ofEach(check: (host: Host, folder: Folder) => Promise<readonly Complaint[]>) {
+  return async ({ master, folders }: Installation): Promise<readonly Complaint[]> =>
+    (await Promise.all(folders.map((folder) => check(master, folder)))).flat();
+}
+
+/** The configuration names commands that the worker runs: nobody else may change it. */
+async function checkConfigurationFile({
+  master,
+  configurationPath: path,
+}: Installation): Promise<readonly Complaint[]> {
+  const status = await master.status(path);
+  // What a link leads to is not judged: the folder it stands in is.
+  const isOwn = !status || status.type === 'link' || (isTrusted(status.uid) && (status.mode & OTHERS_WRITE) === 0);
+  if (isOwn && (await isTrustedFolder(master, dirname(path)))) return [];
+  return [
+    {
+      level: 'warning',
+      message: `${path}, which names commands the worker runs, can be changed by others than root and the worker`,
+      hint: `Run \`chown ${workerName()} ${path}\` and \`chmod go-w ${path}\`, and see that its folders are the same way.`,
+    },
+  ];
+}
+
+/** 0700, the worker's own, out of everybody's reach; a missing one is made when it is first needed. */
+export async function checkFolder(host: Host, { name, path }: Folder): Promise<readonly Complaint[]> {
+  const status = await host.status(path);
+  const what = `the ${name} folder ${path}`;
+  const make = `Run \`install -d -m 0700 -o ${workerName()} ${path}\`.`;
+  if (!status) return (await canBeMade(host, path)) ? [] : [error(`${what} does not exist and cannot be made`, make)];
+  if (status.type !== 'folder') return [error(`${what} is no folder`, `Move ${path} away. ${make}`)];
+  const complaints: Complaint[] = [];
+  if (status.uid !== workerUid())
+    complaints.push(
+      error(`${what} belongs to uid ${status.uid}, not to the worker`, `Run \`chown ${workerName()} ${path}\`.`),
+    );
+  if ((status.mode & 0o777) !== 0o700)
+    complaints.push(
+      error(
+        `${what} has mode ${octal(status.mode)}; it holds data and passwords of sites and is to be 0700`,
+        `Run \`chmod 0700 ${path}\`.`,
+      ),
+    );
+  if (!(await isTrustedFolder(host, dirname(path))))
+    complaints.push(
+      error(
+        `${what} lies below a link, or a folder that others than root and the worker can change`,
+        `Run \`chown root: FOLDER\` and \`chmod go-w FOLDER\` for each folder above ${path}.`,
+      ),
+    );
+  return complaints;
+}
+
+/** Warns when `lowBytes` or fewer are free. */
+export async function checkFreeSpace(
+  host: Host,
+  { name, path }: Folder,
+  lowBytes = LOW_BYTES,
+): Promise<readonly Complaint[]> {
+  const existing = await nearestExisting(host, path);
+  const { bytes, inodes } = await host.freeSpace(existing);
+  const hint = `Make room on the file system of ${existing}, or move the ${name} folder to another one.`;
+  const complaints: Complaint[] = [];
+  if (bytes <= lowBytes)
+    complaints.push({
+      level: 'warning',
+      message: `${Math.floor(bytes / 1e6)} MB are left for the ${name} folder ${path}`,
+      hint,
+    });
+  if (inodes !== null && inodes < LOW_INODES)
+    complaints.push({ level: 'warning', message: `${inodes} inodes are left for the ${name} folder ${path}`, hint });
+  return complaints;
+}
+
+async function canBeMade(host: Host, path: string): Promise<boolean> {
+  const parent = await nearestExisting(host, path);
+  const status = await host.status(parent);
+  const isWritable = host.privileged || (status?.uid === workerUid() && (status.mode & 0o200) !== 0);
+  return status?.type === 'folder' && isWritable && (await isTrustedFolder(host, parent));
+}
+
+async function nearestExisting(host: Host, path: string): Promise<string> {
+  let candidate = path;
+  while (candidate !== '/' && !(await host.status(candidate))) candidate = dirname(candidate);
+  return candidate;
+}
+
+function error(message: string, hint: string): Complaint {
+  return { level: 'error', message, hint };
+}
+
+function octal(mode: number): string {
+  return `0${(mode & 0o7777).toString(8).padStart(3, '0')}`;
+}
+
+function isTrusted(uid: number): boolean {
+  return uid === 0 || uid === workerUid();
+}
+
+/** Doctor runs as the worker does. */
+function workerUid(): number {
+  return process.getuid?.() ?? 0;
+}
+
+function workerName(): string {
+  return workerUid() === 0 ? 'root' : String(workerUid());
+}

@@ -1,0 +1,55 @@
+import type { Target, WebServerAddress } from '../../contract/target';
+import type { Catalog } from '../catalog/catalog';
+import type { DatabaseServer } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+import type { SiteKind } from '../sites/site-kind';
+import type { Journals } from '../tasks/journals';
+import type { SiteStates } from '../tasks/site-state';
+import type { WebServer } from '../web/web-server';
+
+/** What doctor looks at: the master and everything its configuration names. */
+export interface Installation {
+  readonly master: Host;
+  readonly configurationPath: string;
+  readonly folders: readonly Folder[];
+  readonly databaseServers: readonly ConfiguredDatabaseServer[];
+  readonly webServers: readonly ConfiguredWebServer[];
+  readonly sites: readonly ConfiguredSite[];
+}
+
+/** A folder of the master's own. */
+export interface Folder {
+  /** As the configuration calls it. */
+  readonly name: 'backups' | 'state' | 'spool';
+  readonly path: string;
+}
+
+export interface ConfiguredDatabaseServer {
+  readonly name: string;
+  readonly kind: 'mariadb' | 'mysql';
+  /** Opens it. @throws KedgeError SecretUnavailable, OwnerRefused */
+  readonly open: () => Promise<DatabaseServer>;
+}
+
+export interface ConfiguredWebServer {
+  readonly address: WebServerAddress;
+  readonly host: Host;
+  readonly server: WebServer;
+}
+
+export interface ConfiguredSite {
+  readonly uri: string;
+  /** @throws KedgeError ConfigurationInvalid for an unknown owner */
+  readonly target: () => Promise<Target>;
+  readonly host: Host;
+  readonly master: Host;
+  readonly kindOf: (target: Target) => SiteKind;
+  readonly webServer: (target: Target) => WebServer;
+  /** @throws KedgeError SecretUnavailable, OwnerRefused */
+  readonly databaseServer: (target: Target) => Promise<DatabaseServer>;
+  readonly states: SiteStates;
+  readonly catalog: Catalog;
+  readonly journals: Journals;
+  /** Whether the workflow run of a task is open; null while Temporal cannot be asked. */
+  readonly isRunning: (workflowId: string, runId: string) => Promise<boolean | null>;
+}

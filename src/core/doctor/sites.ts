@@ -1,0 +1,247 @@
+import type { Complaint } from '../../contract/findings';
+import type { Target } from '../../contract/target';
+import type { Stray } from '../catalog/catalog';
+import { safeStagingParent } from '../hosts/staging';
+import type { Operation } from '../operation';
+import { checkSiteFolder } from '../sites/folder-check';
+import { readableByAll } from '../sites/site-files';
+import type { SiteFolder } from '../sites/site-kind';
+import { checkSpace } from '../tasks/space';
+import { isListening } from '../web/fast-cgi';
+import { flagPath } from '../web/flag-paths';
+import { stampOf, wasManaged } from '../web/vhost';
+import type { ConfiguredSite } from './installation';
+import { type Check, complaintOf } from './run-checks';
+
+/** Checks of one site no task runs on. */
+export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
+  { check: 'site-owner', run: checkOwner },
+  { check: 'site-adopted', run: checkAdopted },
+  { check: 'site-folder', after: ['site-owner'], limitMs: 600_000, run: checkFolder },
+  { check: 'site-staging', after: ['site-owner', 'site-folder'], run: checkStaging },
+  { check: 'site-settings', after: ['site-owner', 'site-folder'], run: checkSettings },
+  { check: 'site-php', after: ['site-owner'], run: checkPhp },
+  { check: 'site-vhost', after: ['site-owner'], run: checkVhost },
+  { check: 'open-tasks', run: checkOpenTasks },
+  { check: 'maintenance', after: ['site-owner', 'open-tasks'], run: checkMaintenance },
+  { check: 'site-answer', after: ['site-owner', 'site-folder', 'site-php', 'site-vhost'], run: checkAnswer },
+  { check: 'catalogue', run: checkCatalogue },
+];
+
+/** True while a task runs on the site, which then is in no state to be judged. */
+export async function isBusy(site: ConfiguredSite): Promise<boolean> {
+  // What is wrong with journals, their own check says.
+  for (const journal of await site.journals.open(site.uri).catch(() => []))
+    if (await site.isRunning(journal.workflowId, journal.runId)) return true;
+  return false;
+}
+
+async function checkOwner({ uri, target, host }: ConfiguredSite): Promise<readonly Complaint[]> {
+  const { owner } = (await target()).site;
+  if (host.privileged || owner.uid === process.getuid?.()) return [];
+  return [
+    {
+      level: 'error',
+      message: `${uri} belongs to ${owner.user}, and the worker, which is not root, cannot act as another account`,
+      hint: `Run the worker as root, or as ${owner.user}.`,
+    },
+  ];
+}
+
+async function checkAdopted({ uri, states }: ConfiguredSite): Promise<readonly Complaint[]> {
+  await states.get(uri);
+  return [];
+}
+
+/** What a backup or restore would stumble over, and whether either would fit. */
+async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const target = await site.target();
+  const { warnings, bytes } = await checkSiteFolder(folderOf(site, target), operation);
+  const hint = `Name the folder itself as part of the site, or save what lies outside of ${target.site.root} by other means.`;
+  const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
+  const database = await databaseNeeds(site, target);
+  const needs = [
+    { place: 'backups', path: target.backups, bytes: bytes + database.bytes },
+    { place: 'spool', path: target.spool, bytes: database.bytes },
+    { place: 'web staging', path: target.site.root, bytes },
+    { place: 'database server', path: database.folder, bytes: database.bytes },
+  ];
+  try {
+    await checkSpace(site.master, needs, site.uri);
+  } catch (error) {
+    complaints.push({ ...complaintOf(error), message: `a restore has no room: ${complaintOf(error).message}` });
+  }
+  return complaints;
+}
+
+/** Nothing where the server cannot be asked: its own checks say why. */
+async function databaseNeeds(site: ConfiguredSite, target: Target): Promise<{ bytes: number; folder: string }> {
+  try {
+    const state = await site.states.get(site.uri);
+    const server = await site.databaseServer(target);
+    const [{ dataFolder }, { bytes }] = [await server.facts(), await server.describe(state.current.database)];
+    return { bytes, folder: dataFolder };
+  } catch {
+    return { bytes: 0, folder: '/' };
+  }
+}
+
+async function checkStaging(site: ConfiguredSite): Promise<readonly Complaint[]> {
+  await safeStagingParent(site.host, (await site.target()).site.root);
+  return [];
+}
+
+/** They can be read, name the database Kedge knows, and log the site in. */
+async function checkSettings(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri } = site;
+  const target = await site.target();
+  const kind = site.kindOf(target);
+  const folder = folderOf(site, target);
+  const settings = await kind.readSettings(folder, operation);
+  const complaints: Complaint[] = [];
+  const known = (await site.states.find(uri).catch(() => undefined))?.current.database;
+  if (known !== undefined && known !== settings.database) {
+    complaints.push({
+      level: 'error',
+      message: `the settings of ${uri} name the database ${settings.database}, Kedge knows ${known}`,
+      hint: `When the settings are right, run \`kedge sites adopt ${uri}\`; else correct them.`,
+    });
+  }
+  const path = kind.settingsFile(target.site);
+  if (await readableByAll({ folder, path }, operation)) {
+    complaints.push({
+      level: 'warning',
+      message: `every account of ${site.host.name} may read ${path} of ${uri}, password included`,
+      hint: `Run \`chmod o-r ${target.site.root}/${path}\`.`,
+    });
+  }
+  const server = await site.databaseServer(target).catch(() => null);
+  const answers = await server?.facts().catch(() => null);
+  if (!server || !answers) return complaints;
+  const refused = await server.proveLogin(settings).then(
+    () => null,
+    (error: unknown) => complaintOf(error),
+  );
+  return refused ? [...complaints, refused] : complaints;
+}
+
+async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { phpSocket } = (await target()).site;
+  if (await isListening(phpSocket, operation.signal)) return [];
+  return [
+    {
+      level: 'error',
+      message: `PHP of ${uri} does not listen at ${phpSocket}`,
+      hint: `Start PHP-FPM, or correct \`php.socket\` of ${uri} in the configuration.`,
+    },
+  ];
+}
+
+async function checkVhost(site: ConfiguredSite): Promise<readonly Complaint[]> {
+  const { uri } = site;
+  const target = await site.target();
+  const { site: location } = target;
+  const web = site.webServer(target);
+  if (location.vhost !== 'managed') return [];
+  const content = await web.readVhost(location);
+  if (content === null)
+    return [
+      {
+        level: 'error',
+        message: `the managed vhost of ${uri} is not written`,
+        hint: `Run \`kedge sites adopt ${uri}\`, or \`kedge verify ${uri}\`: each writes it.`,
+      },
+    ];
+  if (stampOf(content) === null)
+    return [
+      {
+        level: 'error',
+        message: `the managed vhost of ${uri} ${wasManaged(content) ? 'was edited by hand' : 'was not written by Kedge'}`,
+        hint: `Keep what you changed elsewhere, remove the vhost, then run \`kedge verify ${uri}\`.`,
+      },
+    ];
+  if (content === web.renderVhost(location)) return [];
+  return [
+    {
+      level: 'warning',
+      message: `the managed vhost of ${uri} is not what the configuration asks for now`,
+      hint: `Run \`kedge verify ${uri}\`, which writes it.`,
+    },
+  ];
+}
+
+async function checkOpenTasks({ uri, journals, isRunning }: ConfiguredSite): Promise<readonly Complaint[]> {
+  const complaints: Complaint[] = [];
+  for (const { task, workflowId, runId } of await journals.open(uri)) {
+    const running = await isRunning(workflowId, runId);
+    if (running === false)
+      complaints.push({
+        level: 'error',
+        message: `${task} was left open by a workflow that is no more`,
+        hint: `Restart the worker, or run \`kedge verify ${uri}\`: both undo it first.`,
+      });
+    if (running === null)
+      complaints.push({
+        level: 'warning',
+        message: `${task} is open, and Temporal cannot be asked whether it still runs`,
+        hint: 'Bring Temporal back: the task goes on then, or is undone.',
+      });
+  }
+  return complaints;
+}
+
+async function checkMaintenance(site: ConfiguredSite): Promise<readonly Complaint[]> {
+  const { uri } = site;
+  const target = await site.target();
+  const tasks = await site.journals.open(uri);
+  if (tasks.length > 0 || !(await site.webServer(target).maintenanceIsOn(uri))) return [];
+  return [
+    {
+      level: 'warning',
+      message: `${uri} shows its maintenance page, and no task is open`,
+      hint: `If nobody works on the site, run \`rm ${flagPath(target.web.flags, uri)}\`.`,
+    },
+  ];
+}
+
+/** A visitor is answered, if only by the maintenance page. */
+async function checkAnswer(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri } = site;
+  const target = await site.target();
+  const { site: location } = target;
+  const web = site.webServer(target);
+  if (location.vhost === 'none') return [];
+  const { status } = await web.request(location, location.healthPath, operation);
+  if (status < 500 || (await web.maintenanceIsOn(uri))) return [];
+  return [
+    {
+      level: 'warning',
+      message: `${uri} answers ${status} at ${location.healthPath}`,
+      hint: 'Look at the error log of the web server and of PHP.',
+    },
+  ];
+}
+
+async function checkCatalogue({ uri, catalog }: ConfiguredSite): Promise<readonly Complaint[]> {
+  const { strays } = await catalog.list(uri);
+  return strays.map(complaintAbout);
+}
+
+function complaintAbout({ file, problem }: Stray): Complaint {
+  const message = `${file}: ${problem}`;
+  if (problem === 'foreign file')
+    return { level: 'warning', message, hint: 'Move it out of the backups folder, which is the catalogue.' };
+  if (problem === 'archive without record')
+    return { level: 'warning', message, hint: 'It is no backup that was finished: move it away or delete it.' };
+  if (problem === 'record without archive')
+    return { level: 'error', message, hint: 'Bring the archive back from a copy, or delete the record.' };
+  return {
+    level: 'error',
+    message,
+    hint: 'Bring the record back from a copy, or move it and its archive away: it cannot be restored as it is.',
+  };
+}
+
+function folderOf({ host }: ConfiguredSite, { site }: Target): SiteFolder {
+  return { host, path: site.root, site };
+}

@@ -1,0 +1,67 @@
+import { isKedgeError } from '../../contract/errors';
+import type { Operation } from '../operation';
+import type { Epochs } from './epochs';
+import { type SiteParts, type TaskAtHand, endMaintenance, liftFence, putVhostBack, switchBack } from './give-back';
+import type { Journal } from './journal';
+import type { Journals } from './journals';
+
+export interface OnlineParts extends SiteParts {
+  readonly journals: Journals;
+  readonly epochs: Epochs;
+}
+
+/** Who takes a site over, and why: what its tasks are told when they find out. */
+export interface TakeOver {
+  readonly by: string;
+  readonly why: string;
+}
+
+/** What was done for one task of the site. */
+export interface BroughtOnline {
+  readonly task: string;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Gives a site back to its visitors from the journals of its open tasks alone, with Temporal away and whatever its worker
+ * is doing: no task that is open now will switch it afterwards. A restore behind its commit point is shown as restored.
+ * Each part is tried, whatever became of the others. What tasks made is left to their undo.
+ */
+export async function bringOnline(
+  parts: OnlineParts,
+  site: string,
+  takeOver: TakeOver,
+  operation: Operation,
+): Promise<BroughtOnline[]> {
+  const open = (await parts.journals.open(site)).filter(({ target }) => target !== null);
+  if (open.length === 0) return [];
+  // Under the lock: a switch or a commit is done or will be refused, and the journals read below say which.
+  await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
+  const brought: BroughtOnline[] = [];
+  for (const { task } of open)
+    brought.push({ task, problems: await giveBack(parts, await parts.journals.get(task), operation) });
+  return brought;
+}
+
+async function giveBack(parts: OnlineParts, journal: Journal, operation: Operation): Promise<string[]> {
+  const { target } = journal;
+  if (!target) return [];
+  const step = { journal, target, operation };
+  const problems: string[] = [];
+  const attempt = async (what: string, work: (parts: SiteParts, step: TaskAtHand) => Promise<void>): Promise<void> => {
+    try {
+      await work(parts, step);
+      operation.log.info(`${what}: done`);
+    } catch (error) {
+      operation.signal.throwIfAborted();
+      problems.push(`${what}: ${isKedgeError(error) ? error.message : String(error)}`);
+    }
+  };
+  if (!journal.committed) {
+    if (journal.switched) await attempt('the folder from before', switchBack);
+    if (journal.vhostBefore) await attempt('the vhost from before', putVhostBack);
+    if (journal.fence) await attempt('the database account', liftFence);
+  }
+  if (journal.maintenance) await attempt('the end of maintenance', endMaintenance);
+  return problems;
+}

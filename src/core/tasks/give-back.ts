@@ -1,0 +1,69 @@
+import type { DatabaseServerAddress, Target, WebServerAddress } from '../../contract/target';
+import type { DatabaseServer } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { lowerMaintenanceFile } from '../sites/maintenance-file';
+import type { SiteFolder } from '../sites/site-folder';
+import type { SiteKind } from '../sites/site-kind';
+import { switchFoldersBack } from '../sites/switch-folders';
+import type { WebServer } from '../web/web-server';
+import type { Journal } from './journal';
+import type { SiteLocks } from './site-locks';
+
+/** What gives a site back to its visitors acts through. */
+export interface SiteParts {
+  readonly locks: SiteLocks;
+  kindOf(target: Target): SiteKind;
+  webHost(target: Target): Host;
+  webServer(address: WebServerAddress): WebServer;
+  databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer>;
+}
+
+/** A task by its journal, and the work that is done for it. */
+export interface TaskAtHand {
+  readonly journal: Journal;
+  readonly target: Target;
+  readonly operation: Operation;
+}
+
+/*
+ * What takes back the steps of a task that visitors notice, from its journal. Each is idempotent and does nothing where
+ * its step never ran. Undo runs them one by one, taking a site over by hand all at once.
+ */
+
+/** The folder the site was in before is live again, and PHP sees it. */
+export async function switchBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
+  const { staging, switched } = journal;
+  if (!switched || staging === null) return;
+  await parts.locks.hold(journal.site, operation, () =>
+    switchFoldersBack(parts.webHost(target), target.site.root, staging),
+  );
+  await parts.webServer(target.web).refreshPhp(target.site, operation);
+}
+
+/** The vhost is the one that was found. */
+export async function putVhostBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
+  if (!journal.vhostBefore) return;
+  await parts.webServer(target.web).putVhostBack(target.site, journal.vhostBefore.content, operation);
+}
+
+/** The site's account can write again. */
+export async function liftFence(parts: SiteParts, { journal, target }: TaskAtHand): Promise<void> {
+  if (!journal.fence || journal.fence.lowered) return;
+  await (await parts.databaseServer(target.database)).lowerFence(journal.fence);
+}
+
+/** The site is out of maintenance, unless it was found in it. */
+export async function endMaintenance(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
+  const { maintenance } = journal;
+  if (!maintenance || maintenance.ended !== null) return;
+  const file = parts.kindOf(target).maintenanceFile;
+  if (file) await lowerMaintenanceFile(liveFolder(parts, target), file, operation);
+  if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
+  else await parts.webServer(target.web).lowerMaintenance(target.site.uri);
+}
+
+/** The site folder as visitors have it. */
+export function liveFolder(parts: Pick<SiteParts, 'webHost'>, target: Target): SiteFolder {
+  return { host: parts.webHost(target), path: target.site.root, site: target.site };
+}

@@ -1,0 +1,31 @@
+import type { Operation } from '../operation';
+import { type OnlineParts, bringOnline } from './bring-online';
+import type { Journal } from './journal';
+
+/**
+ * Ends maintenance that outlasted its limit while Temporal was away: nobody else would. A restore whose switch has begun
+ * and is not committed is left to its workflow, or to a person. `operationFor` gives the work for a task.
+ */
+export async function endOverdueMaintenance(
+  parts: OnlineParts,
+  temporalAnswers: () => Promise<boolean>,
+  operationFor: (task: string) => Operation,
+): Promise<void> {
+  const now = new Date();
+  const overdue: Journal[] = [];
+  for (const journal of await parts.journals.open()) {
+    if (isOverdue(journal, now) && (await parts.epochs.current(journal.site)) <= journal.epoch) overdue.push(journal);
+  }
+  if (overdue.length === 0 || (await temporalAnswers())) return;
+  const takeOver = { by: 'the worker', why: 'its maintenance limit passed while Temporal was away' };
+  for (const { site, task } of overdue) {
+    const operation = operationFor(task);
+    for (const { problems } of await bringOnline(parts, site, takeOver, operation))
+      for (const problem of problems) operation.log.warn(problem);
+  }
+}
+
+function isOverdue({ maintenance, switched, committed }: Journal, now: Date): boolean {
+  if (!maintenance || maintenance.ended !== null || maintenance.foundOn) return false;
+  return new Date(maintenance.deadline) < now && (!switched || committed);
+}

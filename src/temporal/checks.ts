@@ -1,0 +1,158 @@
+import { hostname } from 'node:os';
+import { type Client, type WorkflowExecutionInfo, isGrpcServiceError } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+import type { Complaint } from '../contract/findings';
+import { KedgeError } from '../contract/errors';
+import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
+import { isLoopback, listensBeyondLoopback } from './listeners';
+import { checkSearchAttributes } from './search-attributes';
+
+/** The Temporal of a master, connected. */
+export interface ConnectedTemporal {
+  readonly client: Client;
+  readonly address: string;
+  readonly namespace: string;
+  readonly tls: boolean;
+  /** The queue of the master. */
+  readonly taskQueue: string;
+}
+
+interface TemporalCheck {
+  readonly check: string;
+  readonly after?: readonly string[];
+  run(temporal: ConnectedTemporal): Promise<readonly Complaint[]>;
+}
+
+/** Checks of Temporal, for those who reach it. */
+export const TEMPORAL_CHECKS: readonly TemporalCheck[] = [
+  { check: 'temporal-tls', run: checkTls },
+  { check: 'temporal-namespace', run: checkNamespace },
+  { check: 'temporal-search-attributes', after: ['temporal-namespace'], run: checkAttributes },
+  { check: 'temporal-worker', after: ['temporal-namespace'], run: checkWorker },
+  { check: 'temporal-workflows', after: ['temporal-namespace'], run: checkWorkflows },
+];
+
+const HOUR_SECONDS = 3600;
+/** Long enough to look into a task after a weekend. */
+const LEAST_RETENTION_HOURS = 72;
+/** A worker polls anew each minute; one that died is listed for longer. */
+const POLLED_WITHIN_MS = 75_000;
+/** A workflow task that failed this often fails again. */
+const STUCK_ATTEMPTS = 3;
+
+/** Who reaches Temporal can start tasks, so nobody else may: neither on the way nor at this machine's door. */
+async function checkTls({ address, tls }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  if (tls) return [];
+  const hint = 'Let it listen on 127.0.0.1 alone, or use TLS (TEMPORAL_TLS and its certificates).';
+  if (!isLoopback(address))
+    return [{ level: 'warning', message: `Temporal at ${address} is reached without TLS`, hint }];
+  const port = Number(/:(\d+)$/.exec(address)?.[1] ?? 7233);
+  if (!(await listensBeyondLoopback(port))) return [];
+  return [
+    {
+      level: 'warning',
+      message: `Temporal listens without TLS at port ${port} of more than this machine: whoever reaches it can start tasks`,
+      hint,
+    },
+  ];
+}
+
+async function checkNamespace({ client, namespace }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  const described = await client.workflowService.describeNamespace({ namespace }).catch((error: unknown) => {
+    if (isGrpcServiceError(error) && Number(error.code) === NOT_FOUND) return null;
+    throw error;
+  });
+  if (described === null)
+    return [
+      {
+        level: 'error',
+        message: `Temporal has no namespace ${namespace}`,
+        hint: `Run \`temporal operator namespace create --namespace ${namespace} --retention 30d\`, or set TEMPORAL_NAMESPACE.`,
+      },
+    ];
+  const hours = Number(described.config?.workflowExecutionRetentionTtl?.seconds ?? 0) / HOUR_SECONDS;
+  if (hours === 0 || hours >= LEAST_RETENTION_HOURS) return [];
+  return [
+    {
+      level: 'warning',
+      message: `the namespace ${namespace} forgets a workflow ${hours} hours after its end`,
+      hint: `Run \`temporal operator namespace update --namespace ${namespace} --retention 30d\`.`,
+    },
+  ];
+}
+
+/** Of gRPC. */
+const NOT_FOUND = 5;
+
+async function checkAttributes({ client, namespace }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  await checkSearchAttributes(client.connection, namespace);
+  return [];
+}
+
+async function checkWorker({ client, namespace, taskQueue }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  const { pollers } = await client.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+  });
+  const since = Date.now() - POLLED_WITHIN_MS;
+  const polls = (pollers ?? []).some(
+    ({ identity, lastAccessTime }) =>
+      Number(lastAccessTime?.seconds ?? 0) * 1000 >= since && !isDeadProcess(identity ?? ''),
+  );
+  if (polls) return [];
+  return [
+    {
+      level: 'error',
+      message: `no worker takes tasks from ${taskQueue}`,
+      hint: 'Start one with `kedge worker`, or see why its service does not run.',
+    },
+  ];
+}
+
+/** Workers call themselves `pid@host`: of one of this machine the end is known at once. */
+function isDeadProcess(identity: string): boolean {
+  const [, pid, host] = /^(\d+)@(.*)$/.exec(identity) ?? [];
+  if (pid === undefined || host !== hostname()) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
+/** Running workflows whose code fails, and undo that cannot finish. */
+async function checkWorkflows({ client, taskQueue }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  // The name goes into a query.
+  if (!/^kedge\/[a-z0-9.-]+$/.test(taskQueue))
+    throw new KedgeError('ConfigurationInvalid', `${taskQueue} is no queue of a master`);
+  const complaints: Complaint[] = [];
+  const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Running'`;
+  for await (const execution of client.workflow.list({ query }))
+    complaints.push(...(await complaintsAbout(client, execution)));
+  return complaints;
+}
+
+async function complaintsAbout(
+  client: Client,
+  { workflowId, runId, searchAttributes }: WorkflowExecutionInfo,
+): Promise<Complaint[]> {
+  const complaints: Complaint[] = [];
+  const { raw } = await client.workflow.getHandle(workflowId, runId).describe();
+  const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
+  if (attempt >= STUCK_ATTEMPTS)
+    complaints.push({
+      level: 'error',
+      message: `the workflow ${workflowId} is stuck: its workflow task is at attempt ${attempt}`,
+      hint: `See why by \`temporal workflow show --workflow-id ${workflowId}\`; does the worker run the version that started it?`,
+    });
+  const attention = searchAttributes[SEARCH_ATTRIBUTES.attention]?.[0];
+  if (typeof attention === 'string' && attention !== NO_VALUE)
+    complaints.push({
+      level: 'error',
+      message: `undo in the workflow ${workflowId} cannot finish: ${attention}`,
+      hint: `Read \`kedge log ${workflowId.replace(/^site\//, '')}\`; undo goes on by itself once its reason is mended.`,
+    });
+  return complaints;
+}

@@ -1,0 +1,26 @@
+import { CancellationScope } from '@temporalio/workflow';
+import type { Task } from './task';
+
+export const FINISHING_STEPS = [
+  'commitSwitch',
+  'endMaintenance',
+  'discardPrevious',
+  'discardReplacedDatabase',
+  'discardSpool',
+] as const;
+
+/**
+ * The end of a restore: the commit, and what follows it whatever happens. Finds by itself what an earlier run has done.
+ * Returns how long the site was in maintenance, ms. Fails only when the commit is refused; then nothing is committed.
+ */
+export async function finishRestore(task: Task): Promise<number> {
+  return CancellationScope.nonCancellable(async () => {
+    await task.commit('commitSwitch');
+    task.undo.forget();
+    const downtimeMs = await task.finish('endMaintenance');
+    await task.tidy('discardPrevious');
+    await task.tidy('discardReplacedDatabase');
+    await task.tidy('discardSpool');
+    return downtimeMs;
+  });
+}

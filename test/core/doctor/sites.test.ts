@@ -1,0 +1,166 @@
+import { chmod, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Target } from '../../../src/contract/target';
+import { createCatalog } from '../../../src/core/catalog/file-catalog';
+import type { ConfiguredSite } from '../../../src/core/doctor/installation';
+import { runChecks } from '../../../src/core/doctor/run-checks';
+import { SITE_CHECKS, isBusy } from '../../../src/core/doctor/sites';
+import type { Host } from '../../../src/core/hosts/host';
+import { createLocalHost } from '../../../src/core/hosts/local-host';
+import { siteKindOf } from '../../../src/core/sites/site-kinds';
+import { Journals } from '../../../src/core/tasks/journals';
+import { SiteStates } from '../../../src/core/tasks/site-state';
+import { createNginx } from '../../../src/core/web/nginx';
+import { testOperation } from '../../helpers/operation';
+
+/** What these checks need no server for; test/e2e/doctor.test.ts has the others. */
+const CHECKS = ['site-owner', 'site-adopted', 'site-folder', 'site-staging', 'open-tasks', 'catalogue'];
+
+const host = createLocalHost({ name: 'lab' });
+const uri = 'example.com';
+const uid = process.getuid?.() ?? 0;
+let top: string;
+let root: string;
+let journals: Journals;
+
+beforeEach(async () => {
+  top = await mkdtemp('/var/tmp/kedge-doctor-');
+  await chmod(top, 0o755);
+  root = join(top, 'srv/site');
+  await mkdir(root, { recursive: true });
+  journals = new Journals(join(top, 'tasks'), join(top, 'open'), host, () => undefined);
+});
+afterEach(() => rm(top, { recursive: true, force: true }));
+
+function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUid = uid): ConfiguredSite {
+  const web = {
+    name: 'master',
+    kind: 'nginx' as const,
+    vhosts: join(top, 'vhosts'),
+    flags: join(top, 'flags'),
+    test: ['true'],
+    reload: ['true'],
+    listen: [{ address: '127.0.0.1', port: 1 }],
+  };
+  const target: Target = {
+    version: 1,
+    master: 'lab',
+    site: {
+      uri,
+      aliases: [],
+      kind: 'wordpress',
+      root,
+      owner: { user: 'owner', uid: ownerUid, gid: ownerUid },
+      phpSocket: join(top, 'php.sock'),
+      vhost: 'managed',
+      healthPath: '/',
+      exclude: [],
+    },
+    web,
+    database: { name: 'master', kind: 'mariadb', socket: join(top, 'none.sock'), admin: { user: 'root' } },
+    backups: join(top, 'backups', uri),
+    spool: join(top, 'spool'),
+    maintenanceLimitMs: 900_000,
+  };
+  return {
+    uri,
+    target: () => Promise.resolve(target),
+    host: machine,
+    master: machine,
+    kindOf: () => siteKindOf(target.site),
+    webServer: () => createNginx({ address: web, host: machine }),
+    databaseServer: () => Promise.reject(new Error('there is no database server here')),
+    states: new SiteStates(join(top, 'sites'), host, () => undefined),
+    catalog: createCatalog(join(top, 'backups'), host),
+    journals,
+    isRunning: () => Promise.resolve(isRunning),
+  };
+}
+
+async function findings(site = siteOn()): Promise<[string, string, string][]> {
+  const checks = SITE_CHECKS.filter(({ check }) => CHECKS.includes(check));
+  const found = await runChecks(checks, site, { site: uri }, testOperation());
+  return found
+    .filter(({ check, message }) => !(check === 'site-adopted' && message.includes('is not known')))
+    .map(({ check, level, message }) => [check, level, message.replaceAll(top, 'TOP')]);
+}
+
+it('a site in order', async () => {
+  expect(await findings()).toEqual([]);
+});
+
+it('an owner the worker cannot act as', async () => {
+  const ordinary = Object.create(host, { privileged: { value: false } }) as Host;
+  expect(await findings(siteOn(ordinary, false, uid + 1))).toEqual([
+    [
+      'site-owner',
+      'error',
+      'example.com belongs to owner, and the worker, which is not root, cannot act as another account',
+    ],
+  ]);
+});
+
+it('a link that leads out of the site', async () => {
+  await symlink('/srv', join(root, 'elsewhere'));
+  expect(await findings()).toEqual([
+    ['site-folder', 'warning', expect.stringMatching(/^links lead out of the site folder .*elsewhere -> \/srv$/)],
+  ]);
+});
+
+it('a site that would not fit a second time', async () => {
+  await writeFile(join(root, 'huge'), '');
+  await truncate(join(root, 'huge'), 8 * 1024 ** 4);
+  expect(await findings()).toEqual([
+    ['site-folder', 'error', expect.stringMatching(/^a restore has no room: .* on lab need \d+ bytes/)],
+  ]);
+});
+
+it.each<[boolean | null, boolean, unknown[]]>([
+  [true, true, []],
+  [false, false, [['open-tasks', 'error', 'example.com-1-backup was left open by a workflow that is no more']]],
+  [
+    null,
+    false,
+    [['open-tasks', 'warning', 'example.com-1-backup is open, and Temporal cannot be asked whether it still runs']],
+  ],
+])('an open task whose run is open: %s', async (running, busy, expected) => {
+  await journals.begin({
+    task: 'example.com-1-backup',
+    site: uri,
+    type: 'backup',
+    who: 'test',
+    description: null,
+    requestKey: null,
+    workflowId: `site/${uri}`,
+    runId: 'run-1',
+    epoch: 0,
+  });
+  expect(await isBusy(siteOn(host, running))).toBe(busy);
+  expect(await findings(siteOn(host, running))).toEqual(expected);
+});
+
+it('files under the state folder that cannot be read', async () => {
+  await mkdir(join(top, 'sites'));
+  await mkdir(join(top, 'open'));
+  await mkdir(join(top, 'tasks'));
+  await writeFile(join(top, 'sites', `${uri}.json`), '{}');
+  await writeFile(join(top, 'open', `${uri}-1-backup`), '');
+  await writeFile(join(top, 'tasks', `${uri}-1-backup.json`), 'torn');
+  expect(await isBusy(siteOn())).toBe(false);
+  expect(await findings()).toEqual([
+    ['site-adopted', 'error', expect.stringMatching(/^TOP\/sites\/example\.com\.json cannot be read/)],
+    ['open-tasks', 'error', 'TOP/tasks/example.com-1-backup.json cannot be read: it is not JSON'],
+  ]);
+});
+
+it('strays of the catalogue', async () => {
+  const folder = join(top, 'backups', uri);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'notes.txt'), '');
+  await writeFile(join(folder, `${uri}-20260101.000000.tar.gz`), '');
+  await writeFile(join(folder, '.being-written.tar'), '');
+  expect(await findings()).toEqual([
+    ['catalogue', 'warning', `TOP/backups/${uri}/${uri}-20260101.000000.tar.gz: archive without record`],
+    ['catalogue', 'warning', `TOP/backups/${uri}/notes.txt: foreign file`],
+  ]);
+});

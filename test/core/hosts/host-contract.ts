@@ -1,0 +1,13 @@
+import { describeFiles } from './files-contract';
+import type { MachineFactory } from './machine';
+import { describeRun } from './run-contract';
+import { describeSandbox } from './sandbox-contract';
+
+/** What src/core/hosts/host.ts promises, for every implementation of it. `makeMachine` is called when the tests run. */
+export function describeHost(name: string, makeMachine: MachineFactory): void {
+  describe(`the contract of hosts: ${name}`, () => {
+    describeRun(makeMachine);
+    describeSandbox(makeMachine);
+    describeFiles(makeMachine);
+  });
+}

@@ -1,0 +1,223 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Capability, Command, Sandbox } from '../../../src/core/hosts/host';
+import { type Machine, type MachineFactory, operation } from './machine';
+
+/** Bit of each capability in /proc/self/status (linux/capability.h). */
+const BITS: Record<Capability, number> = {
+  CHOWN: 0,
+  DAC_OVERRIDE: 1,
+  DAC_READ_SEARCH: 2,
+  FOWNER: 3,
+  FSETID: 4,
+  SETFCAP: 31,
+};
+
+/** What `Command.sandbox`, `owner` and `limits` promise. */
+export function describeSandbox(makeMachine: MachineFactory): void {
+  let machine: Machine;
+  let shown: string;
+  let hidden: string;
+  beforeAll(() => {
+    machine = makeMachine();
+    shown = join(machine.folder, 'shown');
+    hidden = join(machine.folder, 'hidden');
+    machine.sh('mkdir -m 777 "$1" "$2"; echo visible > "$1/file"; echo hidden > "$2/file"', shown, hidden);
+  });
+  afterAll(() => machine.dispose());
+
+  const confined = (script: string, sandbox: Sandbox, more: Partial<Command> = {}) =>
+    machine.host.run({
+      argv: ['sh', '-c', `exec 2>&1; ${script}`, 'sh', shown, hidden],
+      sandbox,
+      acceptExitCodes: Array.from({ length: 256 }, (_, code) => code),
+      operation: operation(),
+      ...more,
+    });
+  const says = async (script: string, sandbox: Sandbox, more: Partial<Command> = {}): Promise<string> =>
+    (await confined(script, sandbox, more)).stdout;
+
+  describe('sandbox', () => {
+    test('only what is shown exists', async () => {
+      const listing = await says('cat "$1/file"; ls "$(dirname "$1")"; cat "$2/file"', { readOnly: [{ from: shown }] });
+      expect(listing).toMatch(/^visible\nshown\ncat: .*No such file or directory\n$/);
+      const system = new Set('bin dev etc lib lib32 lib64 libx32 proc sbin tmp usr'.split(' '));
+      const top = (await says('ls -A /', {})).trim().split('\n');
+      expect(top.filter((name) => !system.has(name))).toEqual([]);
+      expect(await says('ls -A /tmp; [ -e /etc/shadow ] || echo none; [ -e /etc/ssh ] || echo none', {})).toBe(
+        'none\nnone\n',
+      );
+    });
+
+    test('the empty /tmp is its own', async () => {
+      machine.sh('true > "/tmp/$1"', `kedge-test-${process.pid}`);
+      try {
+        expect(await says('ls -A /tmp; touch /tmp/mine && ls -A /tmp', {})).toBe('mine\n');
+        expect(machine.sh('[ -e /tmp/mine ] || echo none')).toBe('none\n');
+      } finally {
+        machine.sh('rm "/tmp/$1"', `kedge-test-${process.pid}`);
+      }
+    });
+
+    test('what is shown read-only cannot be changed, with every capability', async () => {
+      const capabilities = Object.keys(BITS) as Capability[];
+      const script =
+        'touch "$1/new"; echo x > "$1/file"; rm "$1/file"; mv "$1/file" "$1/other"; chmod 700 "$1"; touch /usr/x';
+      const said = await says(script, { readOnly: [{ from: shown }], capabilities });
+      expect(said.trim().split('\n')).toEqual(Array.from({ length: 6 }, () => expect.stringContaining('Read-only')));
+      expect(machine.sh('ls "$1"; cat "$1/file"', shown)).toBe('file\nvisible\n');
+    });
+
+    test('what is writable is, under the path it is shown at', async () => {
+      const place = { from: shown, to: '/srv/live/site' };
+      expect(await says('pwd; cat file; echo new > new; ls /srv', { writable: [place], workingFolder: place.to })).toBe(
+        '/srv/live/site\nvisible\nlive\n',
+      );
+      expect(machine.sh('cat "$1/new"; rm "$1/new"', shown)).toBe('new\n');
+    });
+
+    test('a single file can be shown', async () => {
+      const file = { from: join(hidden, 'file'), to: '/pack/one' };
+      expect(await says('cat /pack/*; ls /pack', { readOnly: [file] })).toBe('hidden\none\n');
+    });
+
+    test('links lead nowhere', async () => {
+      machine.sh(
+        'ln -sfn /etc/shadow "$1/shadow"; ln -sfn "$2" "$1/out"; ln -sfn ../hidden/file "$1/up"',
+        shown,
+        hidden,
+      );
+      try {
+        const script = 'cat "$1/shadow"; cat "$1/out/file"; cat "$1/up"; echo x > "$1/up"; mv "$1/file" "$1/out/"';
+        const said = (await says(script, { writable: [{ from: shown }] })).trim().split('\n');
+        expect(said.slice(0, 3)).toEqual(Array.from({ length: 3 }, () => expect.stringContaining('No such file')));
+        expect(machine.sh('cat "$1/file"; ls "$1"; cat "$2/file"', hidden, shown)).toBe('hidden\nfile\nvisible\n');
+      } finally {
+        machine.sh('rm -f "$1/shadow" "$1/out" "$1/up"', shown);
+      }
+    });
+
+    test('no network, unless it is asked for', async () => {
+      const interfaces = "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort";
+      expect(await says(interfaces, {})).toBe('lo\n');
+      expect(await says(interfaces, { network: true })).toBe(machine.sh(interfaces));
+    });
+
+    test('nothing of the processes and settings of the machine', async () => {
+      const own = (await says('ls -d /proc/[0-9]*', {})).trim().split('\n');
+      // The namespace's first process, the shell and ls.
+      expect(own.length).toBeLessThanOrEqual(4);
+      expect(await says('tr "\\0" " " < /proc/1/cmdline', {})).toMatch(/^bwrap /);
+      const script = `for f in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sys/kernel/hostname; do
+        ( : >> "$f" ) 2>/dev/null && echo "writable: $f"; done; true`;
+      expect(await says(script, { capabilities: Object.keys(BITS) as Capability[] })).toBe('');
+      expect(await says('ls /sys /run /root /var /home', {})).not.toMatch(/^(?!ls: cannot access).+/m);
+    });
+
+    test('it has no descriptor of the worker', async () => {
+      const file = openSync(__filename, 'r');
+      try {
+        const descriptors = await says('for fd in /proc/$$/fd/*; do readlink "$fd"; done', {});
+        expect(descriptors).toContain('pipe:');
+        expect(descriptors).not.toContain('/test/core/');
+      } finally {
+        closeSync(file);
+      }
+    });
+
+    test('a folder that is not there is an error', async () => {
+      await expect(confined('true', { readOnly: [{ from: '/no/such/folder' }] })).resolves.toMatchObject({
+        stdout: '',
+      });
+      await expect(
+        machine.host.run({ argv: ['true'], sandbox: { readOnly: [{ from: '/no/such' }] }, operation: operation() }),
+      ).rejects.toMatchObject({ code: 'SandboxUnavailable' });
+    });
+  });
+
+  describe('account and capabilities', () => {
+    const status = "grep -E '^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs):' /proc/self/status | tr -d '\\t'";
+
+    test('no capability unless asked for, and none comes back', async () => {
+      expect(await says(status, {})).toBe(
+        ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'].map((set) => `${set}:${'0'.repeat(16)}\n`).join('') + 'NoNewPrivs:1\n',
+      );
+    });
+
+    test('capabilities as asked, where the worker is root', async () => {
+      const asked = Object.keys(BITS) as Capability[];
+      for (const capabilities of [...asked.map((one) => [one]), asked]) {
+        const effective = /CapEff:(\w+)/.exec(await says(status, { capabilities }))?.[1] ?? '';
+        const bits = machine.host.privileged
+          ? capabilities.reduce((mask, one) => mask | (1n << BigInt(BITS[one])), 0n)
+          : 0n;
+        expect(BigInt(`0x${effective}`)).toBe(bits);
+      }
+    });
+
+    test('as an account: its ids alone, no capability, and no way back', async () => {
+      const { owner } = machine;
+      const more = { owner };
+      const sandbox = { writable: [{ from: shown }], capabilities: Object.keys(BITS) as Capability[] };
+      expect(await says('id -u; id -g; id -ru; id -rg', sandbox, more)).toBe(
+        [owner.uid, owner.gid, owner.uid, owner.gid].map((id) => `${id}\n`).join(''),
+      );
+      if (machine.host.privileged) expect(await says('id -G', sandbox, more)).toBe(`${owner.gid}\n`);
+      expect(await says(status, sandbox, more)).toMatch(/^CapInh:0+\nCapPrm:0+\nCapEff:0+\nCapAmb:0+\nNoNewPrivs:1\n$/);
+      expect((await confined('setpriv --reuid=0 true', sandbox, more)).exitCode).not.toBe(0);
+      expect(await says('touch "$1/mine" && stat -c %u "$1/mine"', sandbox, more)).toBe(`${owner.uid}\n`);
+      machine.sh('rm "$1/mine"', shown);
+    });
+
+    test('as an account, files of others stay shut, and setuid programs change nothing', async () => {
+      if (!machine.host.privileged) return; // There is but one account.
+      machine.sh(
+        'echo private > "$1/private"; chmod 600 "$1/private"; cp /usr/bin/id "$1/id"; chmod 4755 "$1/id"',
+        shown,
+      );
+      const sandbox = { writable: [{ from: shown }] };
+      expect(await says('cat "$1/private"; "$1/id" -u', sandbox, { owner: machine.owner })).toMatch(
+        new RegExp(`Permission denied\\n${machine.owner.uid}\\n$`),
+      );
+      machine.sh('rm "$1/private" "$1/id"', shown);
+    });
+
+    test('the secret and the result are for the account too', async () => {
+      const completed = await confined(
+        'cat /dev/fd/3; echo result >&4',
+        {},
+        {
+          owner: machine.owner,
+          secret: 'canary-of-owner',
+          wantsResult: true,
+        },
+      );
+      expect([completed.stdout, completed.result.toString()]).toEqual(['canary-of-owner', 'result\n']);
+    });
+  });
+
+  describe('limits', () => {
+    test('memory', async () => {
+      const script = `perl -e '$x = "x" x (300 * 1024 * 1024); print length $x'`;
+      expect(await says(script, {}, { owner: machine.owner })).toBe(String(300 * 1024 * 1024));
+      expect(await says(script, {}, { owner: machine.owner, limits: { memoryBytes: 200 * 1024 * 1024 } })).not.toMatch(
+        /\d{6}/,
+      );
+    });
+
+    test('size of a file', async () => {
+      const script = 'head -c 200000 /dev/zero > "$1/big"; stat -c %s "$1/big"; rm "$1/big"';
+      const sandbox = { writable: [{ from: shown }] };
+      expect(await says(script, sandbox, { owner: machine.owner, limits: { fileBytes: 4096 } })).toMatch(/^4096$/m);
+    });
+
+    test('processes', async () => {
+      const script = 'n=0; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 30 & done; echo all';
+      const limits = { processes: 10 };
+      if (machine.host.privileged) {
+        expect(await says(script, {}, { owner: machine.owner })).toBe('all\n');
+        expect(await says(script, {}, { owner: machine.owner, limits })).not.toMatch(/^all$/m);
+      }
+    });
+  });
+}

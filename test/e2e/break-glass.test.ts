@@ -1,0 +1,123 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import type { ActivityDependencies } from '../../src/activities/dependencies';
+import type { BackupResult } from '../../src/contract/tasks';
+import {
+  type Lab,
+  type WordPressSite,
+  cli,
+  cliJson,
+  journalsOf,
+  leftovers,
+  startLab,
+  until,
+  withWorkerInProcess,
+} from '../helpers/e2e';
+
+jest.setTimeout(240_000);
+
+let lab: Lab;
+let site: WordPressSite;
+let backup: BackupResult;
+let before: Fingerprint;
+let leftBefore: Record<string, string[]>;
+let configuration: string;
+
+beforeAll(async () => {
+  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  site = lab.sites[0] as WordPressSite;
+  configuration = await readFile(lab.configuration, 'utf8');
+  await cliJson(lab, 'sites', 'adopt', site.uri);
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
+      // Makes the folders a restore needs, so that they do not count as left behind.
+      await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes');
+    },
+  );
+  leftBefore = await leftovers(lab);
+  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
+});
+afterAll(async () => {
+  await lab?.stop();
+});
+afterEach(() => writeFile(lab.configuration, configuration));
+
+const status = async (): Promise<number> => (await get(lab.nginx.port, site.uri, '/')).status;
+const newest = () => journalsOf(lab, 'restore').at(-1);
+
+/** Does something in the middle of the import, and lets it go on. */
+function inTheImport(act: () => Promise<void>) {
+  let acted = false;
+  return (real: ActivityDependencies): ActivityDependencies => ({
+    ...real,
+    databaseServer: async (address) => {
+      const server = await real.databaseServer(address);
+      return {
+        ...server,
+        importDump: async (...args) => {
+          if (!acted) {
+            acted = true;
+            await act();
+          }
+          return server.importDump(...args);
+        },
+      };
+    },
+  });
+}
+
+/** Restores, with Temporal away while `act` runs in the middle of the import. The task must never switch. */
+async function restoreWithTemporalAway(act: () => Promise<void>): Promise<void> {
+  let acted = false;
+  const away = inTheImport(async () => {
+    expect(await status()).toBe(503);
+    await lab.temporal.kill();
+    await act();
+    acted = true;
+    await lab.temporal.start();
+  });
+  await withWorkerInProcess(lab, away, async () => {
+    await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+    await until('Temporal was away', () => acted, 90_000);
+    await until('the task is closed', () => newest()?.outcome?.status === 'failed', 90_000);
+  });
+}
+
+async function expectAsBefore(): Promise<void> {
+  expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  expect(await leftovers(lab)).toEqual(leftBefore);
+}
+
+it('kedge sites online, with Temporal away: the site is back at once, and its task only undoes', async () => {
+  await restoreWithTemporalAway(async () => {
+    const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri, '-m', 'the shop opens at nine');
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('which can only undo now')]);
+    // Its account is unlocked too: the page is not one about its database.
+    expect(await status()).toBe(200);
+  });
+  expect(newest()?.outcome).toMatchObject({ code: 'TaskSuperseded' });
+  expect((await cli(lab, 'log', newest()?.task ?? '')).stdout).toContain('the shop opens at nine');
+  await expectAsBefore();
+});
+
+it('the worker ends maintenance by itself at its limit, with Temporal away; the task undoes and says why', async () => {
+  await writeFile(
+    lab.configuration,
+    configuration.replace('vhost: managed', 'vhost: managed\n    maintenanceLimit: 10s'),
+  );
+  await restoreWithTemporalAway(() => until('the site is back', async () => (await status()) === 200));
+  expect(newest()?.outcome).toMatchObject({ code: 'TaskSuperseded' });
+  expect((await cli(lab, 'log', newest()?.task ?? '')).stdout).toContain(
+    'its maintenance limit passed while Temporal was away',
+  );
+  await expectAsBefore();
+});
+
+it('a site that no task holds is left as it is', async () => {
+  const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri);
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('no task holds')]);
+  await expectAsBefore();
+});

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Header, type HeaderData } from 'tar';
+import { backupRecordSchema } from '../../src/contract/backup-record';
+import type { Lab } from './e2e';
+
+export interface Forgery {
+  /** SQL put before the trailer of the dump. */
+  readonly sql?: string;
+  /** Members put at the end. */
+  readonly members?: readonly HeaderData[];
+  /** Takes members of the original away, by their path. */
+  readonly without?: readonly string[];
+}
+
+const BLOCK = 512;
+let forged = 0;
+
+/**
+ * Puts a backup into the catalogue that claims to be one of Kedge's own, as whoever can write to the backups could:
+ * an original with other contents, and a record that fits. Returns its id.
+ */
+export async function forgeBackup(lab: Lab, site: string, original: string, forgery: Forgery): Promise<string> {
+  const folder = join(lab.backups, site);
+  const record = backupRecordSchema.parse(JSON.parse(await readFile(join(folder, `${original}.json`), 'utf8')));
+  const tar = execFileSync('zstd', ['-dc', join(folder, record.archive)], { maxBuffer: 1024 ** 3 });
+  const parts: Buffer[] = [];
+  for (const member of membersOf(tar)) {
+    if (forgery.without?.includes(member.path)) continue;
+    if (member.path !== './database.sql' || forgery.sql === undefined) parts.push(member.bytes);
+    else parts.push(...dumpMember(member.content.toString('latin1'), forgery.sql));
+  }
+  for (const data of forgery.members ?? []) parts.push(headerOf({ size: 0, mode: 0o644, ...data }));
+  parts.push(Buffer.alloc(2 * BLOCK));
+  const archive = execFileSync('zstd', ['-1', '-c'], { input: Buffer.concat(parts), maxBuffer: 1024 ** 3 });
+
+  forged += 1;
+  const id = `${site}-20250101.${String(forged).padStart(6, '0')}`;
+  await writeFile(join(folder, `${id}.tar.zst`), archive, { mode: 0o600 });
+  const claims = {
+    ...record,
+    id,
+    archive: `${id}.tar.zst`,
+    bytes: archive.length,
+    sha256: createHash('sha256').update(archive).digest('hex'),
+  };
+  await writeFile(join(folder, `${id}.json`), JSON.stringify(claims), { mode: 0o600 });
+  return id;
+}
+
+interface RawMember {
+  readonly path: string;
+  /** Headers and padding included. */
+  readonly bytes: Buffer;
+  readonly content: Buffer;
+}
+
+/** Members of a tar as they stand, each with the extended header before it. */
+function* membersOf(tar: Buffer): Generator<RawMember> {
+  let start = 0;
+  for (let at = 0; at < tar.length;) {
+    const header = new Header(tar, at);
+    if (header.nullBlock) return;
+    const content = tar.subarray(at + BLOCK, at + BLOCK + (header.size ?? 0));
+    at += BLOCK + Math.ceil(content.length / BLOCK) * BLOCK;
+    if (header.type === 'ExtendedHeader') continue;
+    yield { path: header.path ?? '', bytes: tar.subarray(start, at), content };
+    start = at;
+  }
+}
+
+function dumpMember(dump: string, sql: string): Buffer[] {
+  const trailer = dump.lastIndexOf('-- Dump completed');
+  const content = Buffer.concat([
+    Buffer.from(dump.slice(0, trailer), 'latin1'),
+    Buffer.from(`${sql}\n`, 'utf8'),
+    Buffer.from(dump.slice(trailer), 'latin1'),
+  ]);
+  const padding = Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK);
+  return [
+    headerOf({ path: './database.sql', type: 'File', mode: 0o600, size: content.length, mtime: new Date(0) }),
+    content,
+    padding,
+  ];
+}
+
+function headerOf(data: HeaderData): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  new Header({ uid: 0, gid: 0, mtime: new Date(0), ...data }).encode(block, 0);
+  return block;
+}
