@@ -43,11 +43,14 @@ export class TaskHandle<Result> {
     this.task = ticket.task;
   }
 
-  /** Waits for the outcome, be the task still waiting for its turn. @throws KedgeError with the code of what failed */
-  async result(): Promise<Result> {
+  /**
+   * Waits for the outcome, be the task still waiting for its turn. `signal` ends the waiting, not the task.
+   * @throws KedgeError with the code of what failed
+   */
+  async result(signal: AbortSignal = new AbortController().signal): Promise<Result> {
     try {
-      const run = await this.started();
-      return this.schema.parse(await run.result());
+      const run = await this.started(signal);
+      return this.schema.parse(await this.client.withAbortSignal(signal, () => run.result()));
     } catch (error) {
       throw kedgeErrorOf(error, this.site);
     }
@@ -97,11 +100,11 @@ export class TaskHandle<Result> {
     }
   }
 
-  private async started(): Promise<WorkflowHandle> {
+  private async started(signal?: AbortSignal): Promise<WorkflowHandle> {
     for (;;) {
       const run = await this.find();
       if (run) return run;
-      await delay(POLL_INTERVAL_MS);
+      await delay(POLL_INTERVAL_MS, undefined, signal === undefined ? {} : { signal });
     }
   }
 

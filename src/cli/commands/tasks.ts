@@ -130,7 +130,7 @@ function describeTask(journal: Journal) {
 
 async function findTask(context: CommandContext, name: string): Promise<Journal> {
   const { journals } = await context.master();
-  if (name in (await context.configuration()).sites) {
+  if (Object.hasOwn((await context.configuration()).sites, name)) {
     const newest = (
       await Promise.all(
         (await journals.all()).filter((task) => task.startsWith(`${name}-`)).map((task) => journals.find(task)),
