@@ -20,7 +20,14 @@ function urlSpellings(text: string): string[] {
   const strict = component.replace(/[!'()*]/g, percent);
   const form = new URLSearchParams({ '': text }).toString().slice(1);
   // A tilde is escaped by forms and by old PHP, an asterisk by neither.
-  const spellings = [component, strict, strict.replaceAll('~', '%7E'), form, encodeURI(text), strict.replaceAll('%20', '+')];
+  const spellings = [
+    component,
+    strict,
+    strict.replaceAll('~', '%7E'),
+    form,
+    encodeURI(text),
+    strict.replaceAll('%20', '+'),
+  ];
   return spellings.flatMap((spelling) => [
     spelling,
     spelling.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase()),
