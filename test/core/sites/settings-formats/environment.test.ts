@@ -107,7 +107,7 @@ describe('settings as KEY=value', () => {
     });
     const written: string[] = [];
     fc.assert(
-      fc.property(value, fc.constantFrom('', "'", '"') as fc.Arbitrary<'' | "'" | '"'>, (asked, quote) => {
+      fc.property(value, fc.constantFrom<'' | "'" | '"'>('', "'", '"'), (asked, quote) => {
         const text = environmentValue(asked, quote);
         if (text === null) {
           expect(asked).toMatch(/['`\t]/);
