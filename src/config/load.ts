@@ -77,8 +77,7 @@ export function parseConfiguration(text: string, path: string): Configuration {
 
 /** An issue as places and what was expected there. */
 function describeIssue(issue: z.core.$ZodIssue): [Path, string][] {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => [[...issue.path, key], unknownKey(key)]);
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [[...issue.path, key], unknownKey(key)]);
   if (issue.code === 'invalid_key') return issue.issues.map((inner) => [issue.path, inner.message]);
   const expected = issue.message.startsWith('Invalid string: must match') ? 'not of the expected form' : issue.message;
   return [[issue.path, expected.charAt(0).toLowerCase() + expected.slice(1)]];
