@@ -120,7 +120,7 @@ describe('settings as KEY=value', () => {
           `KEY=${text} # comment\nprintf '%s\\0' "$KEY"\nexpected=${Buffer.from(asked).toString('hex')}\nprintf '%s\\0' "$expected"\n`,
         );
       }),
-      { numRuns: 300 },
+      { numRuns: 300, examples: [['', '']] },
     );
     const output = execFileSync('sh', { input: written.join('') })
       .toString('latin1')
