@@ -2,10 +2,11 @@ import { Context } from '@temporalio/activity';
 import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
-import { TASK_INPUT_SCHEMAS, restoreInputSchema } from '../contract/tasks';
+import { TASK_INPUT_SCHEMAS, deployInputSchema, restoreInputSchema } from '../contract/tasks';
 import { siteUriSchema } from '../contract/target';
-import { contentMarkOf, examineSite, examineSource } from '../core/tasks/examination';
-import { checkSpace } from '../core/tasks/space';
+import { contentMarkOf, examineArchive, examineBackup, examineNewSite, examineSite } from '../core/tasks/examination';
+import type { Journal } from '../core/tasks/journal';
+import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import type { ActivityDependencies } from './dependencies';
 import { type Reported, reported } from './step';
 
@@ -22,6 +23,8 @@ export interface PreflightResult {
   site: string;
   description: string;
   attentionAfterMs: number;
+  /** Id of the backup that a restore goes back to or a deploy unpacks. */
+  backup: string | null;
 }
 
 /** Activities that come before a task does anything. */
@@ -82,23 +85,34 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
-        const state = await deps.states.get(input.site);
-        await deps.journals.record(request.task, execution.runId, { target, before: state.current });
-        const { needs } = await examineSite(deps, target, state.current.database, operation);
-        await deps.journals.record(request.task, execution.runId, {
-          contentMark: await contentMarkOf(deps, target, operation),
-        });
+        const record = (change: Partial<Journal>): Promise<Journal> =>
+          deps.journals.record(request.task, execution.runId, change);
+        const needs: SpaceNeed[] = [];
+        if (request.type === 'deploy') {
+          const { archive } = decodeInput(deployInputSchema, request.input);
+          await record({ target });
+          await examineNewSite(deps, target, operation);
+          const checked = await examineArchive(deps, target, archive, operation);
+          needs.push(...checked.needs);
+          await record({ source: checked.source });
+        } else {
+          const state = await deps.states.get(input.site);
+          await record({ target, before: state.current });
+          needs.push(...(await examineSite(deps, target, state.current.database, operation)).needs);
+          await record({ contentMark: await contentMarkOf(deps, target, operation) });
+        }
         if (request.type === 'restore') {
           const { backup } = decodeInput(restoreInputSchema, request.input);
-          const { source, restoreNeeds } = await examineSource(deps, target, backup, operation);
-          needs.push(...restoreNeeds);
-          await deps.journals.record(request.task, execution.runId, { source });
+          const checked = await examineBackup(deps, target, backup, operation);
+          needs.push(...checked.needs);
+          await record({ source: checked.source });
         }
         await checkSpace(deps.master, needs, target.site.uri);
         return {
           site: input.site,
           description: description ?? DEFAULT_DESCRIPTION,
           attentionAfterMs: deps.attentionAfterMs,
+          backup: (await deps.journals.get(request.task)).source?.id ?? null,
         };
       });
     },

@@ -7,6 +7,7 @@ import { registerBackups } from './commands/backups';
 import { registerCompletion } from './commands/completion';
 import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
+import { registerDeploy } from './commands/deploy';
 import { registerInit } from './commands/init';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
@@ -22,6 +23,7 @@ const COMMANDS: Register[] = [
   registerInit,
   registerBackup,
   registerRestore,
+  registerDeploy,
   registerVerify,
   registerBackups,
   registerTasks,

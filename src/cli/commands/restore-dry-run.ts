@@ -2,7 +2,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 import type { RestorePlan } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
 import { siteWorkflowId } from '../../contract/names';
-import { contentMarkOf, examineFence, examineSite, examineSource } from '../../core/tasks/examination';
+import { contentMarkOf, examineFence, examineSite, examineBackup } from '../../core/tasks/examination';
 import { readDurations } from '../../core/tasks/durations';
 import { planRestore } from '../../core/tasks/restore-plan';
 import { checkSpace } from '../../core/tasks/space';
@@ -19,10 +19,11 @@ import { bytesText, durationText } from '../render/units';
  */
 export async function tellRestore(
   context: CommandContext,
-  { site, id }: BackupRecord,
+  record: BackupRecord,
   { fence, waitTurn = false }: { fence: boolean; waitTurn?: boolean },
 ): Promise<void> {
   const { printer } = context;
+  const { site, id } = record;
   const warnings: string[] = [];
   const client = await context.client();
   const busy = await whoRuns(client.temporal, siteWorkflowId(site));
@@ -45,8 +46,8 @@ export async function tellRestore(
   const target = await master.resolveTarget(site);
   const { needs, databaseBytes } = await examineSite(master, target, state.current.database, operation);
   await contentMarkOf(master, target, operation);
-  const { record, inspection, restoreNeeds } = await examineSource(master, target, id, operation);
-  const space = [...needs, ...restoreNeeds];
+  const examined = await examineBackup(master, target, id, operation);
+  const space = [...needs, ...examined.needs];
   await checkSpace(master.master, space, site);
   const server = await master.databaseServer(target.database);
   await examineFence(server, target, state.current, { allowShared: !fence }, operation);
@@ -60,7 +61,7 @@ export async function tellRestore(
     ...planRestore(
       {
         archive: record.bytes,
-        dump: inspection.dump?.bytes ?? 0,
+        dump: examined.dumpBytes,
         safetyArchive: newest.bytes,
         safetyDump: newest.dumpBytes === 0 ? databaseBytes : newest.dumpBytes,
       },

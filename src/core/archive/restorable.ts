@@ -1,4 +1,4 @@
-import type { BackupRecord } from '../../contract/backup-record';
+import type { BackupRecord, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
@@ -8,7 +8,12 @@ import type { DumpInspection, Inspection } from './archive';
  * Holds what reading an archive back found against its record: the checksum, the end of the dump, its tables.
  * @throws KedgeError BackupDamaged, DumpInvalid
  */
-export function checkAgainstRecord(record: BackupRecord, inspection: Inspection): DumpInspection {
+export function checkAgainstRecord(record: BackupRecord, inspection: Inspection): void {
+  checkSameArchive(record, inspection);
+  checkDump(record, inspection);
+}
+
+function checkSameArchive(record: BackupRecord, inspection: Inspection): void {
   const context = { site: record.site, state: 'the site is unchanged' };
   const name = `backup ${record.id}`;
   if (inspection.sha256 !== record.sha256 || inspection.bytes !== record.bytes) {
@@ -18,6 +23,11 @@ export function checkAgainstRecord(record: BackupRecord, inspection: Inspection)
       context,
     );
   }
+}
+
+function checkDump(record: PackedRecord, inspection: Inspection): DumpInspection {
+  const context = { site: record.site, state: 'the site is unchanged' };
+  const name = `backup ${record.id}`;
   const dump = inspection.dump;
   if (!dump) throw new KedgeError('DumpInvalid', `${name} holds no database.sql`, context);
   if (dump.bytes === 0) throw new KedgeError('DumpInvalid', `the dump in ${name} is empty`, context);
@@ -39,12 +49,26 @@ export function checkRestorable(
   server: ServerFacts,
   site: SiteLocation,
 ): void {
+  checkSameArchive(record, inspection);
+  checkImportable(record, inspection, server, site);
+}
+
+/**
+ * Judges what an archive holds against the server that is to import it, and its dump against the record packed with it.
+ * @throws KedgeError BackupDamaged for another kind of site, DumpInvalid, DumpIncompatible
+ */
+export function checkImportable(
+  record: PackedRecord,
+  inspection: Inspection,
+  server: ServerFacts,
+  site: SiteLocation,
+): void {
   const context = { site: site.uri, state: 'the site is unchanged' };
   const name = `backup ${record.id}`;
   if (record.kind !== site.kind) {
     throw new KedgeError('BackupDamaged', `${name} is of a ${record.kind} site, ${site.uri} is ${site.kind}`, context);
   }
-  const dump = checkAgainstRecord(record, inspection);
+  const dump = checkDump(record, inspection);
   const unknown = [
     ...dump.charsets.filter((charset) => !server.charsets.has(charset)),
     ...dump.collations.filter((collation) => !server.collations.has(collation)),

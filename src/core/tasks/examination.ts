@@ -1,10 +1,11 @@
-import type { BackupRecord, ContentMark } from '../../contract/backup-record';
+import { dirname } from 'node:path';
+import type { ContentMark, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress, Target, WebServerAddress } from '../../contract/target';
 import type { Archives, Inspection } from '../archive/archive';
-import { checkRestorable } from '../archive/restorable';
+import { checkImportable, checkRestorable } from '../archive/restorable';
 import type { Catalog } from '../catalog/catalog';
-import type { DatabaseServer } from '../databases/database-server';
+import type { DatabaseServer, ServerFacts } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
@@ -12,12 +13,13 @@ import { checkSiteFolder } from '../sites/folder-check';
 import type { SiteKind } from '../sites/site-kind';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
-import type { SiteDatabase } from './site-state';
+import type { SiteDatabase, SiteStates } from './site-state';
 import type { SpaceNeed } from './space';
 
 /** What a task looks at, before it does anything, acts through. */
 export interface ExaminationParts {
   readonly master: Host;
+  readonly states: SiteStates;
   readonly archives: Archives;
   readonly catalog: Catalog;
   kindOf(target: Target): SiteKind;
@@ -99,36 +101,73 @@ async function refuseOtherDatabase(
   }
 }
 
+/** A backup as it was examined, and the room it needs. */
+export interface ExaminedSource {
+  source: NonNullable<Journal['source']>;
+  needs: SpaceNeed[];
+  /** Bytes of the dump. */
+  dumpBytes: number;
+}
+
 /**
  * Checks the backup a restore goes back to: whole, what its record says, and something this server can import.
  * @throws KedgeError BackupUnknown, BackupDamaged, ArchiveInvalid, ArchiveRefused, DumpInvalid, DumpIncompatible
  */
-export async function examineSource(
+export async function examineBackup(
   parts: ExaminationParts,
   target: Target,
   id: string,
   operation: Operation,
-): Promise<{
-  source: NonNullable<Journal['source']>;
-  record: BackupRecord;
-  inspection: Inspection;
-  restoreNeeds: SpaceNeed[];
-}> {
-  const record: BackupRecord = await parts.catalog.get(target.site.uri, id);
+): Promise<ExaminedSource> {
+  const record = await parts.catalog.get(target.site.uri, id);
   const path = parts.catalog.pathOf(record);
   await assertTrustedFile(parts.master, path);
   const inspection = await parts.archives.inspect(path, operation);
   const database = await parts.databaseServer(target.database);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
+  return examinedSource(target, record, path, inspection, facts, operation);
+}
+
+/** Checks an archive that a site is deployed from: one that Kedge packed, of this site, and importable here. */
+export async function examineArchive(
+  parts: ExaminationParts,
+  target: Target,
+  path: string,
+  operation: Operation,
+): Promise<ExaminedSource> {
+  const context = { site: target.site.uri, state: 'nothing was changed' };
+  await assertTrustedFile(parts.master, path);
+  const inspection = await parts.archives.inspect(path, operation);
+  const { record } = inspection;
+  if (!record) throw new KedgeError('ArchiveInvalid', `${path} was not packed by Kedge: it holds no record`, context);
+  if (record.site !== target.site.uri) {
+    throw new KedgeError('ArchiveRefused', `${path} is a backup of ${record.site}, not of ${target.site.uri}`, {
+      ...context,
+      hint: 'Deploy it under the URI it was made of.',
+    });
+  }
+  const facts = await (await parts.databaseServer(target.database)).facts();
+  checkImportable(record, inspection, facts, target.site);
+  return examinedSource(target, record, path, inspection, facts, operation);
+}
+
+function examinedSource(
+  target: Target,
+  record: PackedRecord,
+  path: string,
+  inspection: Inspection,
+  facts: ServerFacts,
+  operation: Operation,
+): ExaminedSource {
   for (const link of inspection.leavingLinks)
     operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
   const dumpBytes = inspection.dump?.bytes ?? 0;
+  const { charset, collation } = record.database;
   return {
-    source: { id: record.id, path, sha256: record.sha256 },
-    record,
-    inspection,
-    restoreNeeds: [
+    source: { id: record.id, path, sha256: inspection.sha256, charset, collation, contentMark: record.contentMark },
+    dumpBytes,
+    needs: [
       { place: 'web staging', path: target.site.root, bytes: inspection.contentBytes },
       { place: 'spool', path: target.spool, bytes: dumpBytes },
       { place: 'database server', path: facts.dataFolder, bytes: dumpBytes },
@@ -137,6 +176,33 @@ export async function examineSource(
         : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),
     ],
   };
+}
+
+/** A site is deployed where there is none: neither files nor a database that would be lost. */
+export async function examineNewSite(parts: ExaminationParts, target: Target, operation: Operation): Promise<void> {
+  const { uri, root, vhost } = target.site;
+  const host = parts.webHost(target);
+  const exists = (what: string): KedgeError =>
+    new KedgeError('SiteFolderRefused', `${uri} exists already: ${what}`, {
+      site: uri,
+      state: 'the site is unchanged',
+      hint: 'To go back to a backup use `kedge restore`; to deploy anew move folder and database of the site away first.',
+    });
+  const status = await host.status(root);
+  if (status && (status.type !== 'folder' || (await host.list(root)).length > 0)) throw exists(root);
+  if ((await host.status(dirname(root)))?.type !== 'folder') {
+    throw new KedgeError('SiteFolderRefused', `the folder above ${root} on ${host.name} does not exist`, {
+      site: uri,
+      server: host.name,
+      state: 'nothing was changed',
+      hint: `Make ${dirname(root)}, owned by root.`,
+    });
+  }
+  const state = await parts.states.find(uri);
+  const server = await parts.databaseServer(target.database);
+  if (state && (await server.databaseExists(state.current.database)))
+    throw exists(`its database ${state.current.database}`);
+  if (vhost !== 'none') await parts.webServer(target.web).test(operation);
 }
 
 /**
