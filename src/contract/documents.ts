@@ -63,3 +63,13 @@ export const restorePlanSchema = z.strictObject({
   warnings: z.array(z.string()),
 });
 export type RestorePlan = z.infer<typeof restorePlanSchema>;
+
+/** The document of `kedge completion <shell> --json`. */
+export const completionScriptSchema = z.strictObject({ shell: z.string(), script: z.string() });
+
+/** The document of `kedge complete --json`: what may stand at the cursor. */
+export const completionSchema = z.strictObject({
+  candidates: z.array(z.strictObject({ value: z.string(), description: z.string() })),
+  /** Paths of files may stand there too. */
+  files: z.boolean(),
+});

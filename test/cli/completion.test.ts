@@ -6,6 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { stringify } from 'yaml';
 import { KEDGE } from '../../scripts/demo/kedge';
 import { main } from '../../src/cli/main';
+import { completionSchema, completionScriptSchema } from '../../src/contract/documents';
 import type { BackupRecord } from '../../src/contract/backup-record';
 
 jest.setTimeout(120_000);
@@ -70,10 +71,14 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function answer(words: readonly string[], env = environment): Promise<{ exitCode: number; said: string }> {
+  return run(['complete', '--', ...words], env);
+}
+
+async function run(argv: readonly string[], env = environment): Promise<{ exitCode: number; said: string }> {
   const stdout = new PassThrough();
   let said = '';
   stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  const exitCode = await main(['complete', '--', ...words], {
+  const exitCode = await main(argv, {
     stdin: Readable.from([]),
     stdout,
     stderr: new PassThrough().resume(),
@@ -131,6 +136,18 @@ it.each([
 it('a description is one line of plain text', async () => {
   const { said } = await answer(['backups', 'show', '']);
   expect(said).toBe(`${BACKUP}\t2026-01-02 03:04:05 UTC - before the update\n`);
+});
+
+it('as JSON', async () => {
+  const answered = await run(['complete', '--json', '--', 'restore', 'gar']);
+  expect(completionSchema.parse(JSON.parse(answered.said))).toEqual({
+    candidates: [{ value: 'garden.example', description: 'wordpress in /srv/garden' }],
+    files: false,
+  });
+  const script = await run(['completion', 'fish', '--json']);
+  const plain = await run(['completion', 'fish']);
+  expect(completionScriptSchema.parse(JSON.parse(script.said))).toEqual({ shell: 'fish', script: plain.said });
+  expect((await run(['completion', 'tcsh'])).exitCode).toBe(2);
 });
 
 it('without a configuration there are no names, and no error', async () => {

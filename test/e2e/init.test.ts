@@ -45,6 +45,7 @@ beforeAll(async () => {
   await vhost('50-twice.conf', server('shop.example', srv('twice')));
   await vhost('60-static.conf', server('static.example', srv('static'), '') + server('_', srv('nameless')));
   await vhost('70-inner.conf', server('inner.example', srv('gazette.example/wp-admin')));
+  await vhost('71-odd.conf', server('odd.example', 'html') + server('var.example', '/srv/$host'));
   await vhost('80-forger.conf', `# configuration file ${nginx.configurationFile}:\n# }}}\n`);
   for (const name of ['we: ird #1', 'app/public', 'trap', 'twice', 'static']) {
     await mkdir(srv(name), { recursive: true });
@@ -183,6 +184,16 @@ it('on a terminal it asks, over a file too; its file is good for doctor, adopt a
   } finally {
     await worker.stop();
   }
+});
+
+it('a site that holds the folder of backups and state is left out, with the reason', async () => {
+  const data = join(lab.folder, 'srv/we: ird #1/var');
+  const path = join(lab.folder, 'inside.yaml');
+  const { stdout } = await cli(lab, 'init', ...places, '--yes', '--json', '--output', path, '--data', data);
+  const { sites, undecided } = initReportSchema.parse(JSON.parse(stdout));
+  expect(sites).toEqual(['gazette.example']);
+  expect(undecided.map(({ problems }) => problems)).toContainEqual([expect.stringContaining(data)]);
+  expect(Object.keys(parseConfiguration(await readFile(path, 'utf8'), path).sites)).toEqual(sites);
 });
 
 it('a machine with nothing: defaults, said as such', async () => {

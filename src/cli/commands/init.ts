@@ -7,7 +7,7 @@ import { doctorReportSchema } from '../../contract/findings';
 import type { InitReport } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
 import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
-import { type DiscoveredSite, type Discovery, discover } from '../../core/discovery/discover';
+import { type DiscoveredSite, type Discovery, besideFolder, discover } from '../../core/discovery/discover';
 import { fpmConfigurations } from '../../core/discovery/fpm-pools';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { CommandContext } from '../context';
@@ -86,12 +86,13 @@ export function registerInit(program: Command, run: Registration): void {
           discovery,
           asks,
         );
-        const text = firstConfiguration(discovery, choices);
+        const settled = besideFolder(discovery, choices.data);
+        const text = firstConfiguration(settled, choices);
         parseConfiguration(text, path);
         await host.makeFolder(dirname(path), { mode: 0o755 });
         await host.writeFile(path, text, { mode: 0o644 });
         context.printer.note(`${path} is written: look through it`);
-        await report(context, path, discovery, choices);
+        await report(context, path, settled, choices);
       }),
     );
 }
@@ -173,11 +174,14 @@ async function report(
 ): Promise<void> {
   const fresh = new CommandContext(context.io, { ...context.options, config: path });
   try {
+    const sites = usable(discovery)
+      .map(({ uri }) => uri)
+      .filter((uri) => choices.sites.includes(uri));
     context.printer.running('checking');
     const findings = await examineAll(fresh, commandOperation(fresh, 'doctor'));
     const document: InitReport = {
       path,
-      sites: [...choices.sites],
+      sites,
       undecided: discovery.sites
         .filter(({ problems }) => problems.length > 0)
         .map(({ uri, problems }) => ({ site: uri, problems: [...problems] })),
@@ -189,9 +193,7 @@ async function report(
     const { colors } = context.printer;
     context.printer.result(document, [
       ...findingLines(findings, { grouped: context.io.isTerminal, colors }),
-      ...(choices.sites.length === 0
-        ? []
-        : [`Next: ${choices.sites.map((uri) => `kedge sites adopt ${uri}`).join('; ')}`]),
+      ...(sites.length === 0 ? [] : [`Next: ${sites.map((uri) => `kedge sites adopt ${uri}`).join('; ')}`]),
     ]);
   } finally {
     await fresh.close();

@@ -161,6 +161,7 @@ async function describeSite(
   const [uri, ...aliases] = found.names;
   const file = found.files[0] ?? '';
   if (uri === undefined) return `${file}: the vhost of ${found.root} has no host name that a site can have`;
+  if (!found.root.startsWith('/')) return `${file}: the document root of ${uri} is no absolute path: ${found.root}`;
   if (found.root.includes('$')) return `${file}: the document root of ${uri} holds a variable: ${found.root}`;
   const status = await host.status(found.root);
   if (status === undefined) return `${file}: the document root of ${uri} is not there: ${found.root}`;
@@ -169,7 +170,7 @@ async function describeSite(
   if (status.type !== 'folder') {
     return `${file}: the document root of ${uri} is a link, and a site folder cannot be one: ${found.root}`;
   }
-  const socket = found.php?.startsWith('unix:') ? found.php.slice('unix:'.length).replace(/:$/, '') : null;
+  const socket = found.php?.startsWith('unix:/') ? found.php.slice('unix:'.length).replace(/:$/, '') : null;
   if (found.php === null) problems.push('its vhost sends no PHP to FPM');
   else if (socket === null) problems.push(`its PHP listens at ${found.php}, and Kedge reaches FPM by a socket only`);
   const pool = pools.find(({ listen }) => listen === socket || listen === found.php);
@@ -218,6 +219,17 @@ function placeholder(kind: DiscoveredSite['kind'], file = 'config.php'): Setting
   if (kind === 'wordpress') return null;
   const names = { database: 'DB_NAME', user: 'DB_USER', password: 'DB_PASSWORD', host: 'DB_HOST' };
   return { file: file.replace(/^\.\.\//, ''), format: file.endsWith('.env') ? 'env' : 'constants', names };
+}
+
+/** A discovery for a master that keeps its own files in `data`: no site may hold that folder, or lie in it. */
+export function besideFolder(discovery: Discovery, data: string): Discovery {
+  const problem = `Kedge's own folder ${data} would lie in it, or it lies there`;
+  const sites = discovery.sites.map((site) =>
+    `${data}/`.startsWith(`${site.root}/`.replace(/^\/\/$/, '/')) || site.root.startsWith(`${data}/`)
+      ? { ...site, problems: [...site.problems, problem] }
+      : site,
+  );
+  return { ...discovery, sites };
 }
 
 /** One site a name, and no site in the folder of another: what the configuration would refuse. */

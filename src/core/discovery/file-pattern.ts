@@ -7,7 +7,9 @@ export function matchesPattern(pattern: string, path: string): boolean {
     .replace(/[.+^${}()|\\]/g, '\\$&')
     .replace(/\[!/g, '[^')
     .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]');
+    .replaceAll('?', '[^/]')
+    // As to the shell: no wildcard stands for the dot of a hidden file.
+    .replace(/\/(?=\[)/g, '/(?!\\.)');
   try {
     return new RegExp(`^${expression}$`).test(path);
   } catch {

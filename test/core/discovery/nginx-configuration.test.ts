@@ -14,7 +14,7 @@ it('takes quotes, comments, braces in words and includes as nginx does', () => {
        upstream php { server unix:/run/a.sock; server unix:/run/b.sock; }
        include sites/*.conf; }`,
     ],
-    ['/etc/nginx/sites/.hidden', 'server { root /hidden; }'],
+    ['/etc/nginx/sites/.hidden.conf', 'server { root /hidden; }'],
     [
       '/etc/nginx/sites/b.conf',
       'server{listen [::]:8080 default_server;listen 80;root /b/;server_name B.example ~^x$ _;}',
