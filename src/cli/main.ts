@@ -11,7 +11,7 @@ import { registerDeploy } from './commands/deploy';
 import { registerInit } from './commands/init';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
-import { registerTasks } from './commands/tasks';
+import { registerAbandon, registerTasks } from './commands/tasks';
 import { registerVerify } from './commands/verify';
 import { registerWorker } from './commands/worker';
 import { CommandContext, type GlobalOptions, type Io } from './context';
@@ -27,6 +27,7 @@ const COMMANDS: Register[] = [
   registerVerify,
   registerBackups,
   registerTasks,
+  registerAbandon,
   registerSites,
   registerConfig,
   registerDoctor,
