@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
 import { TASK_INPUT_SCHEMAS, deployInputSchema, restoreInputSchema } from '../contract/tasks';
-import { siteUriSchema } from '../contract/target';
+import { type HookName, hooksSchema, siteUriSchema } from '../contract/target';
 import { contentMarkOf, examineArchive, examineBackup, examineNewSite, examineSite } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
@@ -25,6 +25,8 @@ export interface PreflightResult {
   attentionAfterMs: number;
   /** Id of the backup that a restore goes back to or a deploy unpacks. */
   backup: string | null;
+  /** Hooks the site has. */
+  hooks: HookName[];
 }
 
 /** Activities that come before a task does anything. */
@@ -113,6 +115,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           description: description ?? DEFAULT_DESCRIPTION,
           attentionAfterMs: deps.attentionAfterMs,
           backup: (await deps.journals.get(request.task)).source?.id ?? null,
+          hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
         };
       });
     },

@@ -56,6 +56,8 @@ export const restorePlanSchema = z.strictObject({
       basis: z.enum(['tasks', 'rough']),
     }),
   ),
+  /** Hooks of the site that run on the way; what they take is not known. */
+  hooks: z.array(z.string()),
   /** Bytes the restore writes, by place. */
   space: z.array(z.strictObject({ place: z.string(), path: z.string(), bytes: z.int().nonnegative() })),
   expectedMs: z.int().nonnegative(),

@@ -68,6 +68,7 @@ describe('kedge restore --dry-run', () => {
     expect(found.space.map(({ place }) => place)).toEqual(
       expect.arrayContaining(['backups', 'spool', 'web staging', 'database server']),
     );
+    expect(found.hooks).toEqual([]);
     expect(found.expectedDowntimeMs).toBeLessThan(found.expectedMs);
   });
 
@@ -86,7 +87,13 @@ describe('kedge restore --dry-run', () => {
     );
     const done = lines.filter(({ event }) => event === 'done');
     const found = await plan();
+    const configuration = await readFile(lab.configuration, 'utf8');
+    await writeFile(
+      lab.configuration,
+      configuration.replace(/^( *)vhost: managed$/m, '$&\n$1hooks: { fenced: [/bin/true] }'),
+    );
     const { stdout } = await cli(lab, 'restore', site.uri, good[0] ?? '', '--dry-run');
+    await writeFile(lab.configuration, configuration);
 
     expect(restored.restored).toBe(good[0]);
     expect(found.steps.map(({ step }) => step).sort()).toEqual(done.map(({ step }) => step).sort());
@@ -97,6 +104,7 @@ describe('kedge restore --dry-run', () => {
     );
     expect(stdout).toContain(`Dry run: ${site.uri} would be restored to`);
     expect(stdout).toMatch(/^importDatabase +\S+ kB +\S+ s$/m);
+    expect(stdout).toContain('Hooks that run too: fenced');
     expect(stdout).toContain('Times are expected from what earlier restores took.');
   });
 

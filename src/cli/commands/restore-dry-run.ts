@@ -2,6 +2,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 import type { RestorePlan } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
 import { siteWorkflowId } from '../../contract/names';
+import { hooksSchema } from '../../contract/target';
 import { contentMarkOf, examineFence, examineSite, examineBackup } from '../../core/tasks/examination';
 import { readDurations } from '../../core/tasks/durations';
 import { planRestore } from '../../core/tasks/restore-plan';
@@ -67,6 +68,7 @@ export async function tellRestore(
       },
       durations,
     ),
+    hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
     space: space.map(({ place, path, bytes }) => ({ place, path, bytes })),
     warnings,
   };
@@ -97,6 +99,7 @@ function linesOf({ printer }: CommandContext, plan: RestorePlan, record: BackupR
       ['Place', 'Needs', 'Folder'],
       plan.space.map(({ place, bytes, path }) => [place, bytesText(bytes), path]),
     ),
+    ...(plan.hooks.length === 0 ? [] : [`Hooks that run too: ${plan.hooks.join(', ')}`]),
     `About ${durationText(plan.expectedMs)}, ${durationText(plan.expectedDowntimeMs)} of it in maintenance. ${basis}`,
   ];
 }
