@@ -70,7 +70,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         );
       }
       // Before the journal: an unknown site gets none.
-      const target = await deps.resolveTarget(input.site);
+      const resolved = await deps.resolveTarget(input.site);
       const description =
         'description' in input && typeof input.description === 'string' ? input.description : undefined;
       const begun = await deps.journals.begin({
@@ -88,12 +88,14 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
         const state = await deps.states.get(input.site);
+        const target = await withAddresses(deps, resolved, operation);
         const journal = await deps.journals.record(request.task, execution.runId, { target, before: state.current });
         const needs = await checkSite(deps, target, journal, operation);
         await deps.journals.record(request.task, execution.runId, {
           contentMark: await contentMarkOf(deps, target, operation),
         });
         if (request.type === 'restore') {
+          await deps.webServer(target.web).proveMaintenance(target.site, operation);
           const { backup } = decodeInput(restoreInputSchema, request.input);
           const { source, restoreNeeds } = await checkSource(deps, target, backup, operation);
           needs.push(...restoreNeeds);
@@ -108,6 +110,13 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** Where somebody else's vhost serves the site: nobody reads that vhost again in mid-task. */
+async function withAddresses(deps: ActivityDependencies, target: Target, operation: Operation): Promise<Target> {
+  if (target.site.vhost !== 'include') return target;
+  const servedOn = await deps.webServer(target.web).addressesOf(target.site, operation);
+  return { ...target, site: { ...target.site, servedOn: [...servedOn] } };
 }
 
 /** Looks at the live site, and says what a backup of it needs. */

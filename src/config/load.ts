@@ -69,7 +69,7 @@ export function parseConfiguration(text: string, path: string): Configuration {
       ),
     );
   }
-  const contradictions = findContradictions(decoded.data);
+  const contradictions = findContradictions(decoded.data, existsSync);
   if (contradictions.length > 0)
     throw refuse(contradictions.map((found) => `${place(found.path)}: ${found.path.join('.')}: ${found.message}`));
   return decoded.data;
@@ -116,6 +116,8 @@ const KNOWN_KEYS = [
     'test',
     'reload',
     'listen',
+    'listenTls',
+    'vhostTemplate',
   ],
   ...[
     'socket',
@@ -134,6 +136,7 @@ const KNOWN_KEYS = [
     'vhost',
   ],
   ...['healthPath', 'settings', 'exclude', 'maintenanceLimit', 'format', 'names', 'database'],
+  ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
 ];
 
 /** Offset of a node, or of the nearest one above it that exists; of the key, where the problem is a key. */

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { listenSchema, secretReferenceSchema, settingsFormatSchema, siteUriSchema } from '../contract/target';
+import {
+  listenSchema,
+  secretReferenceSchema,
+  settingsFormatSchema,
+  siteUriSchema,
+  vhostModeSchema,
+} from '../contract/target';
 
 const absolutePath = z.string().regex(/^\/([^\0]*[^/\0])?$/, 'an absolute path without a slash at its end');
 const name = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'a name of lower case letters, digits, dots and dashes');
@@ -42,6 +48,15 @@ const webSchema = z.strictObject({
       { address: '*', port: 80 },
       { address: '[::]', port: 80 },
     ]),
+  listenTls: z
+    .array(listen)
+    .min(1)
+    .default([
+      { address: '*', port: 443 },
+      { address: '[::]', port: 443 },
+    ]),
+  /** For sites that name none of their own. */
+  vhostTemplate: absolutePath.optional(),
 });
 
 const databaseSchema = z
@@ -68,7 +83,13 @@ const siteSchema = z
     php: z.strictObject({ socket: absolutePath }),
     db: name,
     aliases: z.array(siteUriSchema).default([]),
-    vhost: z.enum(['managed', 'none']).default('managed'),
+    vhost: vhostModeSchema.default('include'),
+    tls: z.strictObject({ certificate: absolutePath, key: absolutePath }).optional(),
+    redirects: z
+      .strictObject({ https: z.boolean().default(false), names: z.array(siteUriSchema).default([]) })
+      .optional(),
+    vhostTemplate: absolutePath.optional(),
+    vhostInclude: absolutePath.optional(),
     healthPath: z
       .string()
       .regex(/^\/[\x21-\x7e]*$/, 'a path that begins with a slash')

@@ -144,6 +144,10 @@ export const ERROR_CODES = {
     'the managed vhost was edited by hand',
     'Move the edits to an include file, then remove the vhost and run `kedge verify <site>`.',
   ),
+  VhostUnfit: permanent(
+    "server blocks that are not Kedge's do not do what the site's vhost mode asks of them",
+    'Correct what the message names, reload the web server, then run `kedge sites adopt <site>`.',
+  ),
   MaintenanceFailed: passing(
     'the maintenance page does not show, or does not go away',
     'Run `kedge verify <site>`; is the vhost loaded?',
