@@ -7,7 +7,9 @@ import {
   vhostModeSchema,
 } from '../contract/target';
 
-const absolutePath = z.string().regex(/^\/([^\0]*[^/\0])?$/, 'an absolute path without a slash at its end');
+const ABSOLUTE_PATH = /^\/([^\0]*[^/\0])?$/;
+const absolutePath = z.string().regex(ABSOLUTE_PATH, 'an absolute path without a slash at its end');
+const pathOf = (what: string) => z.string(`the path of ${what}`).regex(ABSOLUTE_PATH, `the path of ${what}`);
 const name = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'a name of lower case letters, digits, dots and dashes');
 const argv = z.array(z.string().min(1)).min(1, 'a program and its arguments');
 
@@ -84,7 +86,9 @@ const siteSchema = z
     db: name,
     aliases: z.array(siteUriSchema).default([]),
     vhost: vhostModeSchema.default('include'),
-    tls: z.strictObject({ certificate: absolutePath, key: absolutePath }).optional(),
+    tls: z
+      .strictObject({ certificate: pathOf('the certificate with its chain'), key: pathOf("the certificate's key") })
+      .optional(),
     redirects: z
       .strictObject({ https: z.boolean().default(false), names: z.array(siteUriSchema).default([]) })
       .optional(),

@@ -40,7 +40,7 @@ it('takes what is right, and fills in what was left out', () => {
     ],
   });
   expect(sites['shop.example']).toMatchObject({
-    vhost: 'managed',
+    vhost: 'include',
     healthPath: '/',
     aliases: [],
     maintenanceLimit: 900_000,
@@ -115,6 +115,49 @@ it.each<[string, string | RegExp, string, string]>([
     'kind: php, settings: { file: ../x, format: env, names: { database: a, user: b, password: c, host: d } }',
     'settings.file: ',
   ],
+  [
+    'a certificate without its key',
+    'owner: shop',
+    'vhost: managed, tls: { certificate: /c.pem }, owner: shop',
+    "11:85: sites.shop.example.tls.key: the path of the certificate's key",
+  ],
+  [
+    'https without a certificate',
+    'owner: shop',
+    'vhost: managed, redirects: { https: true }, owner: shop',
+    '11:98: sites.shop.example.redirects.https: shop.example has no tls: https would lead nowhere',
+  ],
+  [
+    "TLS of somebody else's vhost",
+    'owner: shop',
+    'vhost: include, tls: { certificate: /c.pem, key: /k.pem }, owner: shop',
+    'sites.shop.example.tls: only a managed vhost has tls, and vhost of shop.example is include',
+  ],
+  [
+    'a template that does not exist',
+    'owner: shop',
+    'vhost: managed, vhostTemplate: /none.mustache, owner: shop',
+    'sites.shop.example.vhostTemplate: there is no template /none.mustache',
+  ],
+  [
+    'a template of the server that does not exist',
+    'flags:',
+    'vhostTemplate: /none.mustache, flags:',
+    '6:53: servers.master.web.vhostTemplate: there is no template /none.mustache',
+  ],
+  [
+    'an included file that the owner of the site can write',
+    'owner: shop',
+    'vhost: managed, vhostInclude: /srv/shop/nginx.conf, owner: shop',
+    'vhostInclude: /srv/shop/nginx.conf lies in the folder of the site',
+  ],
+  [
+    'a redirect from a name of another site',
+    'owner: blog',
+    'vhost: managed, redirects: { names: [shop.example] }, owner: blog',
+    'shop.example is a name of shop.example already',
+  ],
+  ['an unknown mode', 'owner: shop', 'vhost: mine, owner: shop', '11:69: sites.shop.example.vhost: '],
   ['a key twice', 'backups:', 'master: again\nbackups:', '2:1: '],
   ['no YAML', 'servers:', 'servers: [', 'kedge.yaml:'],
 ])('%s', (_what, part, replacement, says) => {

@@ -107,6 +107,11 @@ class Nginx implements WebServer {
   private async firstAddress(site: SiteLocation, operation: Operation): Promise<Listen> {
     const [first] = await this.addressesOf(site, operation);
     if (first) return first;
+    if (site.vhost !== 'include')
+      throw new KedgeError('ConfigurationInvalid', `${this.name} listens nowhere`, {
+        server: this.name,
+        site: site.uri,
+      });
     throw new KedgeError('ProbeFailed', `no server block of ${this.name} serves ${site.uri}`, {
       server: this.name,
       site: site.uri,
