@@ -47,6 +47,7 @@ if ($kedge_probe = "on ${STAMP_PATH}") { return 200 "${stamp}"; }
 
 location = ${PAGE_PATH} {
     internal;
+    client_max_body_size 0;
     types { }
     default_type text/html;
     charset utf-8;

@@ -106,9 +106,10 @@ export class VhostFolder {
       // A server that is down reads the files when it starts.
       if (running === DOWN) return;
       const tested = await testConfiguration(this.host, this.address, operation);
-      const isSnippetOnly = found.vhost === wanted.vhost && (foreign || site.vhost !== 'managed');
-      if (isSnippetOnly) await reloadConfiguration(this.host, this.address, operation);
-      else await this.load(site, wantedStamp, running, tested, operation);
+      // Somebody else's server block may win against a vhost that comes back beside it, and serves the site as well.
+      if (site.vhost === 'managed' && !(foreign && found.vhost === wanted.vhost))
+        await this.load(site, wantedStamp, running, tested, operation);
+      else await reloadConfiguration(this.host, this.address, operation);
     });
   }
 
@@ -248,8 +249,8 @@ export class VhostFolder {
       obstacles = await foreign.drill(this.host, operation);
       return obstacles.length === 0;
     };
-    if (await waitUntilLoaded(isLoaded, this.loadLimitMs, operation.signal)) return;
-    throw foreign.refuse([...obstacles, ...conflicts]);
+    await waitUntilLoaded(isLoaded, this.loadLimitMs, operation.signal);
+    if (obstacles.length > 0) throw foreign.refuse([...obstacles, ...conflicts]);
   }
 
   private warnOfConflicts(site: SiteLocation, tested: string, operation: Operation): string[] {
