@@ -8,7 +8,7 @@ import type { SiteLocation } from '../../../src/contract/target';
 import { createNginx } from '../../../src/core/web/nginx';
 import { waitUntilLoaded } from '../../../src/core/web/reload';
 import { testOperation } from '../../helpers/operation';
-import { visitHttp2, visitTls } from './tls-visit';
+import { visitHttp2, visitTls } from '../../helpers/tls-visit';
 import { host, put, startWebLab, visit, type WebLab } from './web-lab';
 
 let lab: WebLab;

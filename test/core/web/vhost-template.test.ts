@@ -9,7 +9,7 @@ import { renderVhost, stampOf } from '../../../src/core/web/vhost';
 import { readTemplate } from '../../../src/core/web/vhost-template';
 import type { WebServer } from '../../../src/core/web/web-server';
 import { testOperation } from '../../helpers/operation';
-import { visitHttp2, visitTls } from './tls-visit';
+import { visitHttp2, visitTls } from '../../helpers/tls-visit';
 import { host, put, startWebLab, visit, type WebLab } from './web-lab';
 
 const ADDRESS: WebServerAddress = {

@@ -1,6 +1,6 @@
 import { request } from 'node:https';
 import { connect } from 'node:http2';
-import type { Visit } from './web-lab';
+import type { Visit } from '../core/web/web-lab';
 
 /** A visitor's request by TLS, not made by the code under test. */
 export function visitTls(port: number, uri: string, path: string): Promise<Visit> {
