@@ -110,7 +110,8 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           await record({ contentMark: await contentMarkOf(deps, target, operation) });
         }
         if (request.type === 'restore') {
-          await deps.webServer(target.web).proveMaintenance(target.site, operation);
+          if (target.site.vhost === 'include')
+            await deps.webServer(target.web).proveMaintenance(target.site, operation);
           const { backup } = decodeInput(restoreInputSchema, request.input);
           const checked = await checkBackup(deps, target, backup, operation);
           needs.push(...checked.needs);

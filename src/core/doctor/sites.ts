@@ -137,7 +137,7 @@ async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): 
   ];
 }
 
-/** The files are what the vhost mode asks for, and somebody else's vhost obeys the snippet. */
+/** The files are what the vhost mode asks for, and what runs shows the maintenance page. */
 async function checkVhost(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
   const { uri } = site;
   const target = await site.target();
@@ -149,7 +149,7 @@ async function checkVhost(site: ConfiguredSite, operation: Operation): Promise<r
     ...complaintsOfFile(uri, 'managed vhost', found.vhost, wanted.vhost),
     ...complaintsOfFile(uri, 'snippet', found.snippet, wanted.snippet),
   ];
-  if (location.vhost !== 'include' || complaints.some(({ level }) => level === 'error')) return complaints;
+  if (complaints.some(({ level }) => level === 'error')) return complaints;
   try {
     await web.proveMaintenance(location, operation);
   } catch (error) {

@@ -7,7 +7,7 @@ import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } fro
 import { withProbeFile } from './probe-file';
 import { refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
-import { PROBE_HEADER, STAMP_PATH } from './vhost';
+import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
 import { DOWN, type RunningStamp, VhostFolder } from './vhost-folder';
 import type { AnswerAt, ProbeAnswer, VhostChange, VhostFiles, WebServer } from './web-server';
 
@@ -59,6 +59,7 @@ class Nginx implements WebServer {
 
   async proveMaintenance(site: SiteLocation, operation: Operation): Promise<void> {
     if (site.vhost === 'include') await this.vhosts.proveSnippet(site, operation);
+    if (site.vhost === 'managed') await this.proveManaged(site, operation);
   }
 
   maintenanceIsOn(uri: string): Promise<boolean> {
@@ -97,6 +98,25 @@ class Nginx implements WebServer {
 
   refreshPhp(site: SiteLocation, operation: Operation): Promise<number | null> {
     return refreshPhp(this.host, this.address.flags, site, operation);
+  }
+
+  /** Every address runs the file that is on disk. Where nobody listens, a request says so better. */
+  private async proveManaged(site: SiteLocation, operation: Operation): Promise<void> {
+    const { vhost } = await this.vhosts.read(site);
+    const wanted = vhost === null ? null : stampOf(vhost);
+    for (const listen of this.managedAddresses(site)) {
+      const running = await this.runningStamp(listen, site, operation);
+      if (running === DOWN || (running !== null && running === wanted)) continue;
+      throw new KedgeError(
+        'VhostUnfit',
+        `${this.name} does not run the managed vhost of ${site.uri} at ${listen.address}:${listen.port}`,
+        {
+          site: site.uri,
+          server: this.name,
+          hint: `Run \`kedge verify ${site.uri}\`, which loads it, or says which server block wins.`,
+        },
+      );
+    }
   }
 
   private managedAddresses(site: SiteLocation): Listen[] {

@@ -51,7 +51,7 @@ export interface WebServer {
   readVhost(site: SiteLocation): Promise<VhostFiles>;
   /**
    * Sees, with requests that no visitor notices, that every server block of the site shows the maintenance page when it
-   * is asked to, and stops at once when it is not. Nothing to see where Kedge does not rely on somebody else's vhost.
+   * is asked to, and stops at once when it is not; or that every address runs the managed vhost. Nothing to see for `none`.
    * @throws KedgeError VhostUnfit, with what is in the way and the line to add
    */
   proveMaintenance(site: SiteLocation, operation: Operation): Promise<void>;

@@ -178,6 +178,19 @@ describe('a loaded vhost', () => {
     ]);
   });
 
+  test('is proven at every address, by the file that is on disk', async () => {
+    await web.proveMaintenance(site, testOperation());
+    const path = join(lab.nginx.address.vhosts, `${URI}.conf`);
+    const text = await readFile(path, 'utf8');
+    const { vhostInclude: _unused, ...other } = site;
+    await writeFile(path, web.renderVhost(other).vhost ?? '');
+    await expect(web.proveMaintenance(site, testOperation())).rejects.toMatchObject({
+      code: 'VhostUnfit',
+      message: expect.stringContaining(`at 127.0.0.1:${port}`) as unknown,
+    });
+    await writeFile(path, text);
+  });
+
   test('is served by HTTP/2 and HTTP/1.1, and PHP knows that it is by TLS', async () => {
     expect(await visitHttp2(port, URI, '/tls.php')).toMatchObject({ status: 200, body: 'on' });
     expect(await visitTls(port, URI, '/tls.php')).toMatchObject({ status: 200, body: 'on' });
