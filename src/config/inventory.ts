@@ -57,6 +57,7 @@ export async function targetOf(
     backups: join(configuration.backups, uri),
     spool: configuration.spool ?? join(configuration.state, 'spool'),
     maintenanceLimitMs: site.maintenanceLimit,
+    hooks: site.hooks,
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  hooksSchema,
   listenSchema,
   secretReferenceSchema,
   settingsFormatSchema,
@@ -101,6 +102,7 @@ const siteSchema = z
     settings: settingsFormatSchema.optional(),
     exclude: z.array(z.string().min(1)).optional(),
     maintenanceLimit: duration.default(15 * 60_000),
+    hooks: hooksSchema.default({}),
   })
   .refine((site) => site.kind !== 'php' || site.settings !== undefined, {
     message: 'a site of kind php says where its settings are',
