@@ -20,6 +20,7 @@ import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
 import { TaskLogs } from './core/tasks/task-log';
 import { createNginx } from './core/web/nginx';
+import { readTemplate } from './core/web/vhost-template';
 import type { WebServer } from './core/web/web-server';
 import { isRunning, whoRuns } from './temporal/running';
 
@@ -51,7 +52,13 @@ export function createMaster({ configuration, configurationPath, environment }: 
     catalog: createCatalog(configuration.backups, master),
     async resolveTarget(site: string): Promise<Target> {
       const current = await loadConfiguration(configurationPath);
-      return targetOf(current, site, (user) => master.lookUpOwner(user), siteKindOf);
+      return targetOf(
+        current,
+        site,
+        (user) => master.lookUpOwner(user),
+        siteKindOf,
+        (path) => readTemplate(master, path),
+      );
     },
     kindOf: (target: Target) => siteKindOf(target.site),
     webHost: () => master,

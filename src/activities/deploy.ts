@@ -86,12 +86,10 @@ export function createDeployActivities(deps: ActivityDependencies) {
     async reloadWebServer(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const web = deps.webServer(target.web);
-        if (target.site.vhost === 'managed') {
-          const vhostBefore = journal.vhostBefore ?? { content: await web.readVhost(target.site) };
-          await record({ vhostBefore });
-          const { changed } = await whileMine(() => web.writeVhost(target.site, operation));
-          operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
-        }
+        const vhostBefore = journal.vhostBefore ?? (await web.readVhost(target.site));
+        await record({ vhostBefore });
+        const { changed } = await whileMine(() => web.writeVhost(target.site, operation));
+        operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
         await refreshPhp(target, operation);
         return null;
       });

@@ -48,11 +48,11 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         if (vhost === 'none') {
           operation.log.warn(`vhost of ${uri} is none: the web server shows no maintenance page`);
         } else {
-          const answer = await web.request(target.site, healthPath, operation);
-          if (answer.status !== 503 || answer.retryAfter === null) {
+          for (const { listen, answer } of await web.requestEverywhere(target.site, healthPath, operation)) {
+            if (answer.status === 503 && answer.retryAfter !== null) continue;
             throw new KedgeError(
               'MaintenanceFailed',
-              `${uri} answers ${answer.status} although its maintenance flag is up`,
+              `${uri} answers ${answer.status} at ${listen.address}:${listen.port} although its maintenance flag is up`,
               {
                 site: uri,
                 server: target.web.name,

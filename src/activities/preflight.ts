@@ -4,7 +4,15 @@ import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
 import { TASK_INPUT_SCHEMAS, deployInputSchema, restoreInputSchema } from '../contract/tasks';
 import { type HookName, hooksSchema, siteUriSchema } from '../contract/target';
-import { contentMarkOf, examineArchive, examineBackup, examineNewSite, examineSite } from '../core/tasks/examination';
+import {
+  contentMarkOf,
+  examineArchive,
+  examineBackup,
+  examineMaintenance,
+  examineNewSite,
+  examineSite,
+  withAddresses,
+} from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import type { ActivityDependencies } from './dependencies';
@@ -70,7 +78,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         );
       }
       // Before the journal: an unknown site gets none.
-      const target = await deps.resolveTarget(input.site);
+      const resolved = await deps.resolveTarget(input.site);
       const description =
         'description' in input && typeof input.description === 'string' ? input.description : undefined;
       const begun = await deps.journals.begin({
@@ -89,6 +97,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
         const record = (change: Partial<Journal>): Promise<Journal> =>
           deps.journals.record(request.task, execution.runId, change);
+        const target = await withAddresses(deps, resolved, operation);
         const needs: SpaceNeed[] = [];
         if (request.type === 'deploy') {
           const { archive } = decodeInput(deployInputSchema, request.input);
@@ -104,6 +113,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           await record({ contentMark: await contentMarkOf(deps, target, operation) });
         }
         if (request.type === 'restore') {
+          await examineMaintenance(deps, target, operation);
           const { backup } = decodeInput(restoreInputSchema, request.input);
           const checked = await examineBackup(deps, target, backup, operation);
           needs.push(...checked.needs);

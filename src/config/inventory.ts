@@ -16,13 +16,14 @@ export function assertKnownSite(configuration: Configuration, uri: string): Site
 
 /**
  * Where a task on a site acts, from the configuration as it is now.
- * @throws KedgeError SiteUnknown; ConfigurationInvalid for an unknown owner
+ * @throws KedgeError SiteUnknown; ConfigurationInvalid for an unknown owner; what `readTemplate` throws
  */
 export async function targetOf(
   configuration: Configuration,
   uri: string,
   lookUpOwner: (user: string) => Promise<Owner>,
   kindOf: (site: SiteLocation) => { readonly defaultExcludes: readonly string[] },
+  readTemplate: (path: string) => Promise<string>,
 ): Promise<Target> {
   const site = assertKnownSite(configuration, uri);
   const web = configuration.servers[site.server]?.web;
@@ -30,6 +31,7 @@ export async function targetOf(
   // `loadConfiguration` has refused a site whose servers do not exist.
   if (!web || !database)
     throw new KedgeError('ConfigurationInvalid', `the servers of ${uri} are not configured`, { site: uri });
+  const template = site.vhost === 'managed' ? (site.vhostTemplate ?? web.vhostTemplate) : undefined;
   const location: SiteLocation = {
     uri,
     aliases: site.aliases,
@@ -39,6 +41,10 @@ export async function targetOf(
     ...(site.settings === undefined ? {} : { settings: site.settings }),
     phpSocket: site.php.socket,
     vhost: site.vhost,
+    ...(site.tls === undefined ? {} : { tls: site.tls }),
+    ...(site.redirects === undefined ? {} : { redirects: site.redirects }),
+    ...(template === undefined ? {} : { vhostTemplate: { path: template, text: await readTemplate(template) } }),
+    ...(site.vhostInclude === undefined ? {} : { vhostInclude: site.vhostInclude }),
     healthPath: site.healthPath,
     exclude: site.exclude ?? [],
   };
@@ -46,11 +52,17 @@ export async function targetOf(
     version: 1,
     master: configuration.master,
     site: { ...location, exclude: site.exclude ?? [...kindOf(location).defaultExcludes] },
-    web: { name: site.server, ...web },
+    web: { name: site.server, ...addressOf(web) },
     database: { name: site.db, ...database },
     backups: join(configuration.backups, uri),
     spool: configuration.spool ?? join(configuration.state, 'spool'),
     maintenanceLimitMs: site.maintenanceLimit,
     hooks: site.hooks,
   };
+}
+
+type WebConfiguration = NonNullable<Configuration['servers'][string]['web']>;
+
+function addressOf({ vhostTemplate: _ofSites, ...address }: WebConfiguration): Omit<WebConfiguration, 'vhostTemplate'> {
+  return address;
 }

@@ -68,7 +68,7 @@ export function parseConfiguration(text: string, path: string): Configuration {
       ),
     );
   }
-  const contradictions = findContradictions(decoded.data);
+  const contradictions = findContradictions(decoded.data, existsSync);
   if (contradictions.length > 0)
     throw refuse(contradictions.map((found) => `${place(found.path)}: ${found.path.join('.')}: ${found.message}`));
   return decoded.data;
@@ -115,6 +115,8 @@ const KNOWN_KEYS = [
     'test',
     'reload',
     'listen',
+    'listenTls',
+    'vhostTemplate',
   ],
   ...[
     'socket',
@@ -132,6 +134,7 @@ const KNOWN_KEYS = [
     'aliases',
     'vhost',
   ],
+  ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
   ...[
     'healthPath',
     'settings',

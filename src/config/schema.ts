@@ -5,9 +5,12 @@ import {
   secretReferenceSchema,
   settingsFormatSchema,
   siteUriSchema,
+  vhostModeSchema,
 } from '../contract/target';
 
-const absolutePath = z.string().regex(/^\/([^\0]*[^/\0])?$/, 'an absolute path without a slash at its end');
+const ABSOLUTE_PATH = /^\/([^\0]*[^/\0])?$/;
+const absolutePath = z.string().regex(ABSOLUTE_PATH, 'an absolute path without a slash at its end');
+const pathOf = (what: string) => z.string(`the path of ${what}`).regex(ABSOLUTE_PATH, `the path of ${what}`);
 const name = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'a name of lower case letters, digits, dots and dashes');
 const argv = z.array(z.string().min(1)).min(1, 'a program and its arguments');
 
@@ -48,6 +51,15 @@ const webSchema = z.strictObject({
       { address: '*', port: 80 },
       { address: '[::]', port: 80 },
     ]),
+  listenTls: z
+    .array(listen)
+    .min(1)
+    .default([
+      { address: '*', port: 443 },
+      { address: '[::]', port: 443 },
+    ]),
+  /** For sites that name none of their own. */
+  vhostTemplate: absolutePath.optional(),
 });
 
 const databaseSchema = z
@@ -74,7 +86,15 @@ const siteSchema = z
     php: z.strictObject({ socket: absolutePath }),
     db: name,
     aliases: z.array(siteUriSchema).default([]),
-    vhost: z.enum(['managed', 'none']).default('managed'),
+    vhost: vhostModeSchema.default('include'),
+    tls: z
+      .strictObject({ certificate: pathOf('the certificate with its chain'), key: pathOf("the certificate's key") })
+      .optional(),
+    redirects: z
+      .strictObject({ https: z.boolean().default(false), names: z.array(siteUriSchema).default([]) })
+      .optional(),
+    vhostTemplate: absolutePath.optional(),
+    vhostInclude: absolutePath.optional(),
     healthPath: z
       .string()
       .regex(/^\/[\x21-\x7e]*$/, 'a path that begins with a slash')

@@ -145,8 +145,12 @@ export const ERROR_CODES = {
     'Run its configuration test, correct what it names.',
   ),
   VhostEdited: permanent(
-    'the managed vhost was edited by hand',
-    'Move the edits to an include file, then remove the vhost and run `kedge verify <site>`.',
+    'a managed vhost or a snippet was edited by hand',
+    'Move the edits to a file of `vhostInclude` or `vhostTemplate`, then remove the named file and run `kedge verify <site>`.',
+  ),
+  VhostUnfit: permanent(
+    "server blocks that are not Kedge's do not do what the site's vhost mode asks of them",
+    'Correct what the message names, reload the web server, then run `kedge sites adopt <site>`.',
   ),
   MaintenanceFailed: passing(
     'the maintenance page does not show, or does not go away',

@@ -27,9 +27,21 @@ export const ownerSchema = z.strictObject({
 /** The system account a site's files and PHP run as. */
 export type Owner = z.infer<typeof ownerSchema>;
 
-export const listenSchema = z.strictObject({ address: z.string().min(1), port: z.int().min(1).max(65535) });
+export const listenSchema = z.strictObject({
+  address: z.string().min(1),
+  port: z.int().min(1).max(65535),
+  /** Default false. */
+  tls: z.boolean().optional(),
+});
 /** An address the web server listens on. */
 export type Listen = z.infer<typeof listenSchema>;
+
+/**
+ * `managed`: Kedge writes the whole vhost. `include`: the vhost is somebody else's, and Kedge writes a snippet with the
+ * maintenance check for it to include. `none`: Kedge touches no vhost.
+ */
+export const vhostModeSchema = z.enum(['managed', 'include', 'none']);
+export type VhostMode = z.infer<typeof vhostModeSchema>;
 
 /** How plain PHP sites keep their settings. `names`: what the constant, variable or environment key of each value is called. */
 export const settingsFormatSchema = z.strictObject({
@@ -65,10 +77,21 @@ export const webServerSchema = z.strictObject({
   flags: absolutePath,
   test: z.array(z.string()).min(1),
   reload: z.array(z.string()).min(1),
-  /** Addresses a managed vhost listens on. Probes ask the first. */
+  /** Addresses a managed vhost listens on. */
   listen: z.array(listenSchema).min(1),
+  /** Addresses it listens on for TLS too, where the site has a certificate. */
+  listenTls: z.array(listenSchema).min(1).optional(),
 });
 export type WebServerAddress = z.infer<typeof webServerSchema>;
+
+/** Names of a site that lead to another address of it; managed vhosts only. */
+export const redirectsSchema = z.strictObject({
+  /** http leads to https. */
+  https: z.boolean(),
+  /** Names that lead to the URI of the site: `example.com` to `www.example.com`, or the other way round. */
+  names: z.array(siteUriSchema),
+});
+export type Redirects = z.infer<typeof redirectsSchema>;
 
 const hook = z.array(z.string().min(1)).min(1);
 /** Programs of a site's owner that tasks run: program and arguments, never a shell line. */
@@ -97,7 +120,16 @@ export const siteLocationSchema = z.strictObject({
   settings: settingsFormatSchema.optional(),
   /** FPM's socket. */
   phpSocket: absolutePath,
-  vhost: z.enum(['managed', 'none']),
+  vhost: vhostModeSchema,
+  /** Paths of the certificate with its chain, and of its key; managed vhosts only. */
+  tls: z.strictObject({ certificate: absolutePath, key: absolutePath }).optional(),
+  redirects: redirectsSchema.optional(),
+  /** The administrator's template of the managed vhost, as it was when the target was resolved. */
+  vhostTemplate: z.strictObject({ path: absolutePath, text: z.string() }).optional(),
+  /** A file with directives of the administrator's own, included at the end of the managed vhost. */
+  vhostInclude: absolutePath.optional(),
+  /** Where server blocks of somebody else's serve the site, as preflight found them; vhost `include` only. */
+  servedOn: z.array(listenSchema).optional(),
   /** Path asked for by probes. */
   healthPath: z.string().regex(/^\//),
   /** Patterns left out of backups, relative to the site folder, GNU tar wildcards. Default: the kind's. */

@@ -186,7 +186,7 @@ describe('the configuration', () => {
       { address: '*', port: 81 },
     ]);
     expect(configuration.sites['shop.example']).toMatchObject({
-      vhost: 'managed',
+      vhost: 'include',
       healthPath: '/',
       maintenanceLimit: 90_000,
     });
@@ -318,6 +318,7 @@ describe('the inventory', () => {
       'app.example',
       () => Promise.resolve(owner),
       () => kinds,
+      () => Promise.reject(new Error('no site has a template')),
     );
     expect(target).toMatchObject({
       master: 'backup1',
@@ -333,6 +334,7 @@ describe('the inventory', () => {
       'shop.example',
       () => Promise.resolve(owner),
       () => kinds,
+      () => Promise.reject(new Error('no site has a template')),
     );
     expect(shop.site.exclude).toEqual(['cache/*']);
   });

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { configurationJsonSchema } from '../../config/schema';
+import { DEFAULT_TEMPLATE } from '../../core/web/default-template';
 import type { Registration } from '../registration';
 
-/** `kedge config check`, `config schema` */
+/** `kedge config check`, `config schema`, `config template` */
 export function registerConfig(program: Command, run: Registration): void {
   const config = program
     .command('config')
@@ -30,6 +31,15 @@ export function registerConfig(program: Command, run: Registration): void {
           configurationJsonSchema(),
           JSON.stringify(configurationJsonSchema(), null, 2).split('\n'),
         );
+      }),
+    );
+  config
+    .command('template')
+    .description('print the template of a managed vhost, to begin one of your own with')
+    .addHelpText('after', '\nExample:\n  kedge config template > /etc/kedge/vhost.mustache')
+    .action(
+      run<object>(async (context) => {
+        context.printer.result({ template: DEFAULT_TEMPLATE }, DEFAULT_TEMPLATE.trimEnd().split('\n'));
       }),
     );
 }

@@ -3,7 +3,14 @@ import type { RestorePlan } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
 import { siteWorkflowId } from '../../contract/names';
 import { hooksSchema } from '../../contract/target';
-import { contentMarkOf, examineFence, examineSite, examineBackup } from '../../core/tasks/examination';
+import {
+  contentMarkOf,
+  examineBackup,
+  examineFence,
+  examineMaintenance,
+  examineSite,
+  withAddresses,
+} from '../../core/tasks/examination';
 import { readDurations } from '../../core/tasks/durations';
 import { planRestore } from '../../core/tasks/restore-plan';
 import { checkSpace } from '../../core/tasks/space';
@@ -44,9 +51,10 @@ export async function tellRestore(
     log: { ...plain.log, warn: (message: string) => void warnings.push(master.redact(message)) },
   };
   const state = await master.states.get(site);
-  const target = await master.resolveTarget(site);
+  const target = await withAddresses(master, await master.resolveTarget(site), operation);
   const { needs, databaseBytes } = await examineSite(master, target, state.current.database, operation);
   await contentMarkOf(master, target, operation);
+  await examineMaintenance(master, target, operation);
   const examined = await examineBackup(master, target, id, operation);
   const space = [...needs, ...examined.needs];
   await checkSpace(master.master, space, site);

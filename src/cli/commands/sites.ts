@@ -91,7 +91,7 @@ export function registerSites(program: Command, run: Registration): void {
   sites
     .command('adopt')
     .description(
-      "read a running site's credentials from its settings, prove them, and remember them; writes its managed vhost",
+      "read a running site's credentials from its settings, prove them, and remember them; writes its vhost or snippet, and proves its maintenance page",
     )
     .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites adopt example.com')
@@ -125,7 +125,7 @@ export function registerSites(program: Command, run: Registration): void {
           },
           kept: known?.kept ?? [],
         });
-        if (target.site.vhost === 'managed') await master.webServer(target.web).writeVhost(target.site, operation);
+        await master.webServer(target.web).writeVhost(target.site, operation);
         context.printer.result({ site: uri, database: settings.database, account }, [
           `${uri} is adopted: database ${settings.database}, account ${account.user}`,
         ]);

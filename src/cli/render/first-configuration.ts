@@ -124,7 +124,9 @@ function vhostLines(site: DiscoveredSite): string[] {
     comment(
       'Its own vhost stays as it is; then visitors see no maintenance page, and a restored site is not asked for a',
     ),
-    comment(`page. For both, take its server block out of ${site.vhostFile} and write managed (plain HTTP).`),
+    comment(
+      `page. For both write include: \`kedge sites adopt\` then tells the line to put into the server blocks of ${site.vhostFile}.`,
+    ),
     'vhost: none',
   ];
 }

@@ -137,35 +137,57 @@ async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): 
   ];
 }
 
-async function checkVhost(site: ConfiguredSite): Promise<readonly Complaint[]> {
+/** The files are what the vhost mode asks for, and what runs shows the maintenance page. */
+async function checkVhost(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
   const { uri } = site;
   const target = await site.target();
   const { site: location } = target;
   const web = site.webServer(target);
-  if (location.vhost !== 'managed') return [];
-  const content = await web.readVhost(location);
-  if (content === null)
+  const found = await web.readVhost(location);
+  const wanted = web.renderVhost(location);
+  const complaints = [
+    ...complaintsOfFile(uri, 'managed vhost', found.vhost, wanted.vhost),
+    ...complaintsOfFile(uri, 'snippet', found.snippet, wanted.snippet),
+  ];
+  if (complaints.some(({ level }) => level === 'error')) return complaints;
+  try {
+    await web.proveMaintenance(location, operation);
+  } catch (error) {
+    // A snippet of another configuration answers another stamp.
+    if (complaints.length === 0) complaints.push(complaintOf(error));
+  }
+  return complaints;
+}
+
+function complaintsOfFile(uri: string, what: string, found: string | null, wanted: string | null): Complaint[] {
+  if (found === wanted) return [];
+  if (found === null)
     return [
       {
         level: 'error',
-        message: `the managed vhost of ${uri} is not written`,
+        message: `the ${what} of ${uri} is not written`,
         hint: `Run \`kedge sites adopt ${uri}\`, or \`kedge verify ${uri}\`: each writes it.`,
       },
     ];
-  if (stampOf(content) === null)
+  const isOurs = stampOf(found) !== null;
+  // Somebody else's file of this name is in nobody's way.
+  if (wanted === null && !isOurs) return [];
+  if (!isOurs)
     return [
       {
         level: 'error',
-        message: `the managed vhost of ${uri} ${wasManaged(content) ? 'was edited by hand' : 'was not written by Kedge'}`,
-        hint: `Keep what you changed elsewhere, remove the vhost, then run \`kedge verify ${uri}\`.`,
+        message: `the ${what} of ${uri} ${wasManaged(found) ? 'was edited by hand' : 'was not written by Kedge'}`,
+        hint: `Keep what you changed elsewhere, remove the ${what === 'snippet' ? what : 'vhost'}, then run \`kedge verify ${uri}\`.`,
       },
     ];
-  if (content === web.renderVhost(location)) return [];
   return [
     {
       level: 'warning',
-      message: `the managed vhost of ${uri} is not what the configuration asks for now`,
-      hint: `Run \`kedge verify ${uri}\`, which writes it.`,
+      message:
+        wanted === null
+          ? `a ${what} of ${uri} is left from another vhost mode`
+          : `the ${what} of ${uri} is not what the configuration asks for now`,
+      hint: `Run \`kedge verify ${uri}\`, which ${wanted === null ? 'removes' : 'writes'} it.`,
     },
   ];
 }

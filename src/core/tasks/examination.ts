@@ -28,6 +28,26 @@ export interface ExaminationParts {
   databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer>;
 }
 
+/** The target of a site that somebody else's vhost serves, with its addresses: nobody reads that vhost again in mid-task. */
+export async function withAddresses(
+  parts: Pick<ExaminationParts, 'webServer'>,
+  target: Target,
+  operation: Operation,
+): Promise<Target> {
+  if (target.site.vhost !== 'include') return target;
+  const servedOn = await parts.webServer(target.web).addressesOf(target.site, operation);
+  return { ...target, site: { ...target.site, servedOn: [...servedOn] } };
+}
+
+/** Whether visitors will see the maintenance page where the vhost is somebody else's. @throws KedgeError VhostUnfit */
+export async function examineMaintenance(
+  parts: Pick<ExaminationParts, 'webServer'>,
+  target: Target,
+  operation: Operation,
+): Promise<void> {
+  if (target.site.vhost === 'include') await parts.webServer(target.web).proveMaintenance(target.site, operation);
+}
+
 /**
  * Looks at the live site, whose database is known to be `current`, and says what a backup of it needs.
  * @throws KedgeError for whatever would stop a task; the site is unchanged

@@ -44,7 +44,7 @@ export async function switchBack(parts: SiteParts, { journal, target, operation 
 /** The vhost is the one that was found. */
 export async function putVhostBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
   if (!journal.vhostBefore) return;
-  await parts.webServer(target.web).putVhostBack(target.site, journal.vhostBefore.content, operation);
+  await parts.webServer(target.web).putVhostBack(target.site, journal.vhostBefore, operation);
 }
 
 /** The site's account can write again. */

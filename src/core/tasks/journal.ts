@@ -101,7 +101,8 @@ export const journalSchema = z.strictObject({
     .nullable(),
   /** Set before the first rename. */
   switched: z.boolean(),
-  vhostBefore: z.strictObject({ content: z.string().nullable() }).nullable(),
+  /** What Kedge had in the folder of vhosts. */
+  vhostBefore: z.strictObject({ vhost: z.string().nullable(), snippet: z.string().nullable() }).nullable(),
   committed: z.boolean(),
   outcome: z
     .strictObject({

@@ -3,13 +3,13 @@ import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { DOWN, ManagedVhosts, type RunningStamp } from './managed-vhosts';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
 import { withProbeFile } from './probe-file';
 import { refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
-import { PROBE_HEADER, renderVhost, STAMP_PATH } from './vhost';
-import type { ProbeAnswer, VhostChange, WebServer } from './web-server';
+import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
+import { DOWN, type RunningStamp, VhostFolder } from './vhost-folder';
+import type { AnswerAt, ProbeAnswer, VhostChange, VhostFiles, WebServer } from './web-server';
 
 export interface NginxOptions {
   readonly address: WebServerAddress;
@@ -25,8 +25,7 @@ export function createNginx({ address, host, loadLimitMs = 10_000 }: NginxOption
 
 class Nginx implements WebServer {
   readonly name: string;
-  readonly listen: readonly Listen[];
-  private readonly vhosts: ManagedVhosts;
+  private readonly vhosts: VhostFolder;
 
   constructor(
     private readonly address: WebServerAddress,
@@ -34,13 +33,7 @@ class Nginx implements WebServer {
     loadLimitMs: number,
   ) {
     this.name = address.name;
-    this.listen = address.listen;
-    this.vhosts = new ManagedVhosts(
-      host,
-      address,
-      (site, operation) => this.runningStamp(site, operation),
-      loadLimitMs,
-    );
+    this.vhosts = new VhostFolder(host, address, (site, operation) => this.runningStamps(site, operation), loadLimitMs);
   }
 
   test(operation: Operation): Promise<void> {
@@ -48,21 +41,25 @@ class Nginx implements WebServer {
   }
 
   async writeVhost(site: SiteLocation, operation: Operation): Promise<VhostChange> {
-    if (site.vhost === 'none') return { changed: false, before: null };
-    await prepareFlags(this.host, this.address.flags);
+    if (site.vhost !== 'none') await prepareFlags(this.host, this.address.flags);
     return this.vhosts.write(site, operation);
   }
 
-  async putVhostBack(site: SiteLocation, before: string | null, operation: Operation): Promise<void> {
-    if (site.vhost === 'managed') await this.vhosts.putBack(site, before, operation);
+  putVhostBack(site: SiteLocation, before: VhostFiles, operation: Operation): Promise<void> {
+    return this.vhosts.putBack(site, before, operation);
   }
 
-  renderVhost(site: SiteLocation): string {
-    return renderVhost(this.address, site);
+  renderVhost(site: SiteLocation): VhostFiles {
+    return this.vhosts.wanted(site);
   }
 
-  readVhost(site: SiteLocation): Promise<string | null> {
+  readVhost(site: SiteLocation): Promise<VhostFiles> {
     return this.vhosts.read(site);
+  }
+
+  async proveMaintenance(site: SiteLocation, operation: Operation): Promise<void> {
+    if (site.vhost === 'include') await this.vhosts.proveSnippet(site, operation);
+    if (site.vhost === 'managed') await this.proveManaged(site, operation);
   }
 
   maintenanceIsOn(uri: string): Promise<boolean> {
@@ -77,21 +74,79 @@ class Nginx implements WebServer {
     return lowerMaintenance(this.host, this.address.flags, uri);
   }
 
+  async addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]> {
+    if (site.vhost !== 'include') return this.managedAddresses(site);
+    return site.servedOn ?? (await this.vhosts.foreignVhost(site, operation)).addresses;
+  }
+
   async request(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer> {
-    return withoutBody(await this.ask(site, path, {}, operation));
+    return withoutBody(await this.ask(await this.firstAddress(site, operation), site, path, {}, operation));
+  }
+
+  async requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<AnswerAt[]> {
+    await this.firstAddress(site, operation);
+    const answers: AnswerAt[] = [];
+    for (const listen of await this.addressesOf(site, operation))
+      answers.push({ listen, answer: withoutBody(await this.ask(listen, site, path, {}, operation)) });
+    return answers;
   }
 
   async probe(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer> {
-    return withoutBody(await this.askThroughMaintenance(site, path, operation));
+    const listen = await this.firstAddress(site, operation);
+    return withoutBody(await this.askThroughMaintenance(listen, site, path, operation));
   }
 
   refreshPhp(site: SiteLocation, operation: Operation): Promise<number | null> {
     return refreshPhp(this.host, this.address.flags, site, operation);
   }
 
-  private async runningStamp(site: SiteLocation, operation: Operation): Promise<RunningStamp> {
+  /** Every address runs the file that is on disk. Where nobody listens, a request says so better. */
+  private async proveManaged(site: SiteLocation, operation: Operation): Promise<void> {
+    const { vhost } = await this.vhosts.read(site);
+    const wanted = vhost === null ? null : stampOf(vhost);
+    for (const listen of this.managedAddresses(site)) {
+      const running = await this.runningStamp(listen, site, operation);
+      if (running === DOWN || (running !== null && running === wanted)) continue;
+      throw new KedgeError(
+        'VhostUnfit',
+        `${this.name} does not run the managed vhost of ${site.uri} at ${listen.address}:${listen.port}`,
+        {
+          site: site.uri,
+          server: this.name,
+          hint: `Run \`kedge verify ${site.uri}\`, which loads it, or says which server block wins.`,
+        },
+      );
+    }
+  }
+
+  private managedAddresses(site: SiteLocation): Listen[] {
+    const { listen, listenTls = [] } = this.address;
+    return [...(site.tls ? listenTls.map((address) => ({ ...address, tls: true })) : []), ...listen];
+  }
+
+  private async firstAddress(site: SiteLocation, operation: Operation): Promise<Listen> {
+    const [first] = await this.addressesOf(site, operation);
+    if (first) return first;
+    if (site.vhost !== 'include')
+      throw new KedgeError('ConfigurationInvalid', `${this.name} listens nowhere`, {
+        server: this.name,
+        site: site.uri,
+      });
+    throw new KedgeError('ProbeFailed', `no server block of ${this.name} serves ${site.uri}`, {
+      server: this.name,
+      site: site.uri,
+    });
+  }
+
+  private async runningStamps(site: SiteLocation, operation: Operation): Promise<RunningStamp[]> {
+    const stamps: RunningStamp[] = [];
+    for (const listen of this.managedAddresses(site)) stamps.push(await this.runningStamp(listen, site, operation));
+    return stamps;
+  }
+
+  private async runningStamp(listen: Listen, site: SiteLocation, operation: Operation): Promise<RunningStamp> {
     try {
-      const { status, body } = await this.askThroughMaintenance(site, STAMP_PATH, operation);
+      const { status, body } = await this.askThroughMaintenance(listen, site, STAMP_PATH, operation);
       const stamp = body.toString('latin1');
       return status === 200 && /^[0-9a-f]{64}$/.test(stamp) ? stamp : null;
     } catch (error) {
@@ -100,24 +155,24 @@ class Nginx implements WebServer {
     }
   }
 
-  private askThroughMaintenance(site: SiteLocation, path: string, operation: Operation): Promise<Answer> {
+  private askThroughMaintenance(
+    listen: Listen,
+    site: SiteLocation,
+    path: string,
+    operation: Operation,
+  ): Promise<Answer> {
     const token = randomBytes(16).toString('hex');
     const place = { host: this.host, flags: this.address.flags, uri: site.uri };
-    return withProbeFile(place, token, '', () => this.ask(site, path, { [PROBE_HEADER]: token }, operation));
+    return withProbeFile(place, token, '', () => this.ask(listen, site, path, { [PROBE_HEADER]: token }, operation));
   }
 
   private ask(
+    listen: Listen,
     site: SiteLocation,
     path: string,
     headers: Readonly<Record<string, string>>,
     { signal }: Operation,
   ): Promise<Answer> {
-    const [listen] = this.address.listen;
-    if (!listen)
-      throw new KedgeError('ConfigurationInvalid', `${this.name} listens nowhere`, {
-        server: this.name,
-        site: site.uri,
-      });
     return ask({ server: this.name, listen, uri: site.uri, path, headers, signal });
   }
 }

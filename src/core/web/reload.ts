@@ -6,6 +6,7 @@ import type { Operation } from '../operation';
 import { serverNames } from './vhost';
 
 const PROGRAM_LIMIT_MS = 30_000;
+const MAXIMUM_DUMP_BYTES = 32 * 1024 * 1024;
 const POLL_MS = 50;
 /** nginx lets old workers go 100 ms after the new ones began: as many answers in a row come from new ones only. */
 const ANSWERS_IN_A_ROW = 3;
@@ -23,11 +24,36 @@ export async function testConfiguration(host: Host, address: WebServerAddress, o
     });
     return stderr;
   } catch (error) {
-    if (!isKedgeError(error) || error.code !== 'ProgramFailed') throw error;
-    throw new KedgeError('VhostTestFailed', `${address.name} refuses its configuration: ${error.message}`, {
-      server: address.name,
-      cause: error,
-    });
+    throw refusal(address, error);
+  }
+}
+
+function refusal(address: WebServerAddress, error: unknown): unknown {
+  if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
+  return new KedgeError('VhostTestFailed', `${address.name} refuses its configuration: ${error.message}`, {
+    server: address.name,
+    cause: error,
+  });
+}
+
+/**
+ * The whole configuration, as the server reads it (`nginx -T`).
+ * @throws KedgeError VhostTestFailed with the server's message; ConfigurationInvalid where the test is no `nginx -t`
+ */
+export async function dumpConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<string> {
+  if (!address.test.includes('-t')) {
+    throw new KedgeError(
+      'ConfigurationInvalid',
+      `the configuration of ${address.name} cannot be read: its test, ${address.test.join(' ')}, has no -t to turn into -T`,
+      { server: address.name, hint: 'Set `test:` of the web server to nginx with -t, or use `vhost: managed`.' },
+    );
+  }
+  const argv = address.test.map((argument) => (argument === '-t' ? '-T' : argument));
+  try {
+    const limits = { timeoutMs: PROGRAM_LIMIT_MS, captureBytes: MAXIMUM_DUMP_BYTES };
+    return (await host.run({ argv: commandOf(argv), limits, operation })).stdout;
+  } catch (error) {
+    throw refusal(address, error);
   }
 }
 

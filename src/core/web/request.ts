@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { isNativeError } from 'node:util/types';
 import { KedgeError } from '../../contract/errors';
 import type { Listen } from '../../contract/target';
@@ -11,7 +12,7 @@ const MAXIMUM_BODY_BYTES = 256 * 1024;
 export interface Question {
   readonly server: string;
   readonly listen: Listen;
-  /** The site's URI, as a visitor's Host header names it. */
+  /** A name of the site, as a visitor's Host header has it. */
   readonly uri: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -60,12 +61,12 @@ export function nobodyListened(error: unknown): boolean {
 
 function send({ listen, uri, path, headers }: Question, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({
+    const outgoing = (listen.tls ? requestTls : request)({
       host: reachable(listen.address),
       port: listen.port,
       path: path.replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent),
       headers: {
-        host: listen.port === 80 ? uri : `${uri}:${listen.port}`,
+        host: listen.port === (listen.tls ? 443 : 80) ? uri : `${uri}:${listen.port}`,
         'user-agent': 'Kedge',
         accept: 'text/html,*/*;q=0.5',
         'accept-encoding': 'identity',
@@ -73,6 +74,9 @@ function send({ listen, uri, path, headers }: Question, signal: AbortSignal): Pr
         ...headers,
       },
       agent: false,
+      servername: uri,
+      // Its own server, at its own address: what it answers matters, not who vouches for it.
+      rejectUnauthorized: false,
       signal,
     });
     outgoing.once('response', resolve);

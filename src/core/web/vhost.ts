@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { SiteLocation, WebServerAddress } from '../../contract/target';
+import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import { flagPath, probeFolder } from './flag-paths';
 import { hostName, listenValue, quoted } from './nginx-value';
+import { renderTemplate } from './vhost-template';
 
 /** Header by which a probe passes the maintenance page. Its value names a file, so nginx takes nothing but hex. */
 export const PROBE_HEADER = 'X-Kedge-Probe';
@@ -11,7 +12,7 @@ export const STAMP_PATH = '/.well-known/kedge-vhost';
 
 const FIRST_LINE = /^# managed by Kedge, sha256 ([0-9a-f]{64})\n/;
 /** Seconds a visitor is asked to wait. */
-const RETRY_AFTER = 120;
+export const RETRY_AFTER = 120;
 /** An nginx-only status: the application's own 503 then never meets the maintenance page. */
 const MAINTENANCE = 512;
 
@@ -21,11 +22,16 @@ const MAINTENANCE = 512;
  * @throws KedgeError ConfigurationInvalid for names and paths that nginx would misread
  */
 export function renderVhost(address: WebServerAddress, site: SiteLocation): string {
-  const stamp = hashOf(render(address, site, ''));
-  return `# managed by Kedge, sha256 ${stamp}\n${render(address, site, stamp)}`;
+  return stamped((stamp) => render(address, site, stamp));
 }
 
-/** The stamp of a managed vhost; null for a file that Kedge did not write, or that was edited since. */
+/** A text under its stamp; `render` is given the stamp, or nothing where it is to be left out. */
+export function stamped(render: (stamp: string) => string): string {
+  const stamp = hashOf(render(''));
+  return `# managed by Kedge, sha256 ${stamp}\n${render(stamp)}`;
+}
+
+/** The stamp of a file that Kedge wrote; null for a file that Kedge did not write, or that was edited since. */
 export function stampOf(content: string): string | null {
   const [firstLine = '', stamp] = FIRST_LINE.exec(content) ?? [];
   if (stamp === undefined) return null;
@@ -39,82 +45,72 @@ export function wasManaged(content: string): boolean {
 
 /** Every name the vhost of a site answers to. */
 export function serverNames(site: SiteLocation): string[] {
-  return [...new Set([site.uri, ...site.aliases])].map(hostName);
+  return [...new Set([site.uri, ...site.aliases, ...(site.redirects?.names ?? [])])].map(hostName);
 }
 
 function render(address: WebServerAddress, site: SiteLocation, stamp: string): string {
-  const flag = quoted(flagPath(address.flags, site.uri), 'the maintenance flag');
-  const token = quoted(join(probeFolder(address.flags, site.uri), 'TOKEN'), 'the folder of probe tokens').replace(
-    'TOKEN"',
-    '$kedge_token"',
-  );
   return `# Kedge overwrites nothing that was edited here: it stops. Keep changes of your own elsewhere.
-server {
-${address.listen.map((listen) => `    listen ${listenValue(listen)};`).join('\n')}
-    server_name ${serverNames(site).join(' ')};
-    root ${quoted(site.root, 'the site folder')};
-    index index.php index.html;
-    client_max_body_size 128m;
-
-    # Maintenance: looked up on each request, so that the page comes and goes without a reload.
-    open_file_cache off;
-    error_page ${MAINTENANCE} =503 @kedge_maintenance;
-    set $kedge_maintenance "";
-    set $kedge_token none;
-    set $kedge_probe "";
-    if (-f ${flag}) { set $kedge_maintenance on; }
-    if ($uri ~ "^/\\.well-known/acme-challenge/[A-Za-z0-9_-]+$") { set $kedge_maintenance ""; }
-    if ($http_x_kedge_probe ~ "^[0-9a-f]{32}$") { set $kedge_token $http_x_kedge_probe; }
-    if (-f ${token}) { set $kedge_probe on; }
-    if ($kedge_probe) { set $kedge_maintenance ""; }
-    if ($kedge_maintenance) { return ${MAINTENANCE}; }
-
-    location @kedge_maintenance {
-        types { }
-        default_type text/html;
-        charset utf-8;
-        add_header Retry-After ${RETRY_AFTER} always;
-        add_header Cache-Control no-store always;
-        return 503 "${MAINTENANCE_PAGE}";
-    }
-
-    location = ${STAMP_PATH} {
-        default_type text/plain;
-        if ($kedge_probe = "") { return 404; }
-        return 200 "${stamp}";
-    }
-
-    location ~ "^/\\.well-known/acme-challenge/[A-Za-z0-9_-]+$" {
-        default_type text/plain;
-        try_files $uri =404;
-    }
-
-    location ~ "/\\.(?!well-known(/|$))" { return 404; }
-${refusedPaths(site)}
-    location ~* "\\.php$" {
-        try_files $uri =404;
-        fastcgi_pass ${quoted(`unix:${site.phpSocket}`, "FPM's socket")};
-        fastcgi_intercept_errors off;
-${FASTCGI_PARAMETERS.map(([name, value]) => `        fastcgi_param ${name} ${value};`).join('\n')}
-    }
-
-    location / {
-        try_files $uri $uri/ /index.php?$args;
-    }
+${renderTemplate(site, valuesOf(address, site, stamp))}`;
 }
-`;
+
+/** What templates insert. Whatever is not ours is checked here, value by value. */
+function valuesOf(address: WebServerAddress, site: SiteLocation, stamp: string): object {
+  const { tls, redirects, vhostInclude } = site;
+  const tlsPort = suffix(address.listenTls?.[0], 443);
+  const redirecting = redirects !== undefined && (redirects.https || redirects.names.length > 0);
+  return {
+    listen: address.listen.map(listenValue),
+    listenTls: (address.listenTls ?? []).map(listenValue),
+    tls: tls && {
+      certificate: quoted(tls.certificate, 'the certificate'),
+      key: quoted(tls.key, "the certificate's key"),
+    },
+    uri: hostName(site.uri),
+    serverNames: serverNames(site).join(' '),
+    root: quoted(site.root, 'the site folder'),
+    refused: refusedPaths(site),
+    phpSocket: quoted(`unix:${site.phpSocket}`, "FPM's socket"),
+    include: vhostInclude === undefined ? null : quoted(vhostInclude, 'the included file'),
+    redirects: redirecting && {
+      https: redirects.https,
+      names: redirects.names.map(hostName),
+      tlsPort,
+      origin: tls
+        ? `https://${hostName(site.uri)}${tlsPort}`
+        : `http://${hostName(site.uri)}${suffix(address.listen[0], 80)}`,
+    },
+    fastcgiParameters: FASTCGI_PARAMETERS.map(([name, value]) => ({ name, value })),
+    maintenanceStatus: MAINTENANCE,
+    maintenancePage: MAINTENANCE_PAGE,
+    retryAfter: RETRY_AFTER,
+    ...flagValues(address, site),
+    stampPath: STAMP_PATH,
+    stamp,
+  };
+}
+
+/** The maintenance flag and the probe token as nginx looks for them. @throws KedgeError ConfigurationInvalid */
+export function flagValues(address: WebServerAddress, site: SiteLocation): { flag: string; token: string } {
+  const token = quoted(join(probeFolder(address.flags, site.uri), 'TOKEN'), 'the folder of probe tokens');
+  return {
+    flag: quoted(flagPath(address.flags, site.uri), 'the maintenance flag'),
+    token: token.replace('TOKEN"', '$kedge_token"'),
+  };
+}
+
+/** A port as it stands in a URL. */
+function suffix(listen: Listen | undefined, usual: number): string {
+  return listen === undefined || listen.port === usual ? '' : `:${listen.port}`;
 }
 
 /** What a kind of site has in its folder that nobody may ask for. */
-function refusedPaths(site: SiteLocation): string {
-  const refuse = (match: string): string => `    location ${match} { return 404; }\n`;
-  if (site.kind === 'wordpress') {
-    return refuse('~* "/wp-config[^/]*$"') + refuse('~* "^/wp-content/uploads/.*\\.(php[0-9]?|phtml|phar)(/|$)"');
-  }
+function refusedPaths(site: SiteLocation): string[] {
+  if (site.kind === 'wordpress')
+    return ['~* "/wp-config[^/]*$"', '~* "^/wp-content/uploads/.*\\.(php[0-9]?|phtml|phar)(/|$)"'];
   // PHP is executed, anything else would be sent with its passwords.
   const { settings } = site;
-  if (settings === undefined || /\.php$/i.test(settings.file)) return '';
-  return refuse(`= ${quoted(`/${settings.file}`, 'the settings file')}`);
+  if (settings === undefined || /\.php$/i.test(settings.file)) return [];
+  return [`= ${quoted(`/${settings.file}`, 'the settings file')}`];
 }
 
 const FASTCGI_PARAMETERS: readonly (readonly [string, string])[] = [
@@ -142,7 +138,7 @@ const FASTCGI_PARAMETERS: readonly (readonly [string, string])[] = [
   ['HTTP_X_KEDGE_PROBE', '""'],
 ];
 
-const MAINTENANCE_PAGE = [
+export const MAINTENANCE_PAGE = [
   "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Maintenance</title></head>",
   '<body><h1>Maintenance</h1><p>This site is being worked on. Please come back in a few minutes.</p></body></html>',
 ].join('');

@@ -9,11 +9,25 @@ export interface ProbeAnswer {
   readonly mark: ContentMark;
 }
 
+/** What Kedge has in the folder of vhosts for a site, or should have; null where there is none. */
+export interface VhostFiles {
+  /** The managed vhost. */
+  readonly vhost: string | null;
+  /** The snippet that somebody else's vhost includes. */
+  readonly snippet: string | null;
+}
+
 export interface VhostChange {
-  /** False when the file on disk already was as it should be and the server ran it: nothing was reloaded. */
+  /** False when the files on disk already were as they should be and the server ran them: nothing was reloaded. */
   readonly changed: boolean;
-  /** The file before, for `undo`; null when there was none. */
-  readonly before: string | null;
+  /** The files before, for `undo`. */
+  readonly before: VhostFiles;
+}
+
+/** What one address of the web server answered. */
+export interface AnswerAt {
+  readonly listen: Listen;
+  readonly answer: ProbeAnswer;
 }
 
 /** The web server of a site (nginx; others by the same contract). Idempotent. Serialised per server. */
@@ -23,23 +37,36 @@ export interface WebServer {
   /** The configuration test alone. @throws KedgeError VhostTestFailed with the server's message */
   test(operation: Operation): Promise<void>;
   /**
-   * Writes the managed vhost, tests, reloads; puts the file back when the test fails. With vhost `none` nothing happens.
-   * @throws KedgeError VhostTestFailed, VhostEdited (a hash in the first line notices hand edits)
+   * Brings what Kedge keeps for the site to what its vhost mode asks for: writes the managed vhost, or the snippet, and
+   * removes what another mode left; tests, reloads, and sees the result by requests. Puts the files back when that fails,
+   * except that a new snippet stays: somebody has to include it.
+   * @throws KedgeError VhostTestFailed; VhostEdited (a hash in the first line notices hand edits); VhostUnfit when somebody
+   *   else's server blocks do not show the maintenance page
    */
   writeVhost(site: SiteLocation, operation: Operation): Promise<VhostChange>;
-  /** Puts an earlier vhost back as it was (null: removes it), tests, reloads. */
-  putVhostBack(site: SiteLocation, before: string | null, operation: Operation): Promise<void>;
-  /** What `writeVhost` would write. */
-  renderVhost(site: SiteLocation): string;
-  readVhost(site: SiteLocation): Promise<string | null>;
+  /** Puts earlier files back as they were, tests, reloads. */
+  putVhostBack(site: SiteLocation, before: VhostFiles, operation: Operation): Promise<void>;
+  /** What `writeVhost` would write. @throws KedgeError ConfigurationInvalid */
+  renderVhost(site: SiteLocation): VhostFiles;
+  readVhost(site: SiteLocation): Promise<VhostFiles>;
+  /**
+   * Sees, with requests that no visitor notices, that every server block of the site shows the maintenance page when it
+   * is asked to, and stops at once when it is not; or that every address runs the managed vhost. Nothing to see for `none`.
+   * @throws KedgeError VhostUnfit, with what is in the way and the line to add
+   */
+  proveMaintenance(site: SiteLocation, operation: Operation): Promise<void>;
 
   maintenanceIsOn(uri: string): Promise<boolean>;
   /** Raises the flag and waits for nothing: see `request`. */
   raiseMaintenance(uri: string): Promise<void>;
   lowerMaintenance(uri: string): Promise<void>;
 
-  /** One GET as a visitor would make it, on the first address the server listens on. Never follows redirects. */
+  /** Addresses the site is served at, those with TLS first. @throws KedgeError VhostTestFailed */
+  addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]>;
+  /** One GET as a visitor would make it, at the first address of the site. Never follows redirects. */
   request(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
+  /** The same at every address of the site. @throws KedgeError ProbeFailed when one does not answer, or there is none */
+  requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<AnswerAt[]>;
   /** One GET through maintenance, by a one-time token whose file is gone afterwards. */
   probe(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
 
@@ -48,5 +75,4 @@ export interface WebServer {
    * FPM's socket. Returns how many scripts were invalidated, or null where opcache cannot be asked.
    */
   refreshPhp(site: SiteLocation, operation: Operation): Promise<number | null>;
-  readonly listen: readonly Listen[];
 }

@@ -165,3 +165,24 @@ it('strays of the catalogue', async () => {
     ['catalogue', 'warning', `TOP/backups/${uri}/notes.txt: foreign file`],
   ]);
 });
+
+it('files of another vhost mode, and of another configuration', async () => {
+  const site = siteOn();
+  const { site: location } = await site.target();
+  const web = site.webServer(await site.target());
+  const checks = SITE_CHECKS.filter(({ check }) => check === 'site-vhost');
+  const found = async (): Promise<string[]> =>
+    (await runChecks(checks, site, { site: uri }, testOperation())).map(({ level, message }) => `${level}: ${message}`);
+  const vhosts = join(top, 'vhosts');
+  await mkdir(vhosts, { recursive: true });
+  expect(await found()).toEqual(['error: the managed vhost of example.com is not written']);
+  await writeFile(join(vhosts, `${uri}.conf`), web.renderVhost({ ...location, aliases: ['old.example'] }).vhost ?? '');
+  await writeFile(join(vhosts, `${uri}.include`), web.renderVhost({ ...location, vhost: 'include' }).snippet ?? '');
+  expect(await found()).toEqual([
+    'warning: the managed vhost of example.com is not what the configuration asks for now',
+    'warning: a snippet of example.com is left from another vhost mode',
+  ]);
+  await writeFile(join(vhosts, `${uri}.include`), "somebody else's");
+  await writeFile(join(vhosts, `${uri}.conf`), "somebody else's");
+  expect(await found()).toEqual(['error: the managed vhost of example.com was not written by Kedge']);
+});

@@ -9,6 +9,7 @@ import { host, startWebLab, until, visit, type WebLab } from './web-lab';
 let lab: WebLab;
 let site: SiteLocation;
 let number = 0;
+const NOTHING = { vhost: null, snippet: null };
 
 beforeAll(async () => {
   lab = await startWebLab();
@@ -19,6 +20,8 @@ beforeEach(async () => {
 });
 
 const fileOf = ({ uri }: SiteLocation) => join(lab.nginx.address.vhosts, `${uri}.conf`);
+const vhostOf = async (of: SiteLocation) => (await lab.web.readVhost(of)).vhost;
+const rendered = (of: SiteLocation) => lab.web.renderVhost(of).vhost ?? '';
 const read = (of: SiteLocation) => readFile(fileOf(of), 'utf8');
 const broken = () => join(lab.nginx.address.vhosts, 'zz-somebody-else.conf');
 const write = (of: SiteLocation) => lab.web.writeVhost(of, testOperation());
@@ -31,19 +34,19 @@ const serves = async (of: SiteLocation) =>
 
 describe('writing a vhost', () => {
   test('loads it, and does nothing the second time', async () => {
-    expect(await lab.web.readVhost(site)).toBeNull();
-    expect(await write(site)).toEqual({ changed: true, before: null });
+    expect(await vhostOf(site)).toBeNull();
+    expect(await write(site)).toEqual({ changed: true, before: NOTHING });
     expect(await statusOf(site)).toBe(200);
     expect((await stat(fileOf(site))).mode & 0o777).toBe(0o644);
-    const text = lab.web.renderVhost(site);
-    expect(await lab.web.readVhost(site)).toBe(text);
+    const text = rendered(site);
+    expect(await vhostOf(site)).toBe(text);
     const before = await reloads();
-    expect(await write(site)).toEqual({ changed: false, before: text });
+    expect(await write(site)).toEqual({ changed: false, before: { vhost: text, snippet: null } });
     expect(await reloads()).toBe(before);
   });
 
   test('loads a file that a crash left unloaded', async () => {
-    await writeFile(fileOf(site), lab.web.renderVhost(site));
+    await writeFile(fileOf(site), rendered(site));
     await expect(statusOf(site)).rejects.toThrow();
     expect((await write(site)).changed).toBe(true);
     expect(await statusOf(site)).toBe(200);
@@ -51,9 +54,9 @@ describe('writing a vhost', () => {
 
   test('does nothing for a site whose vhost is none', async () => {
     const none: SiteLocation = { ...site, vhost: 'none' };
-    expect(await write(none)).toEqual({ changed: false, before: null });
-    await lab.web.putVhostBack(none, null, testOperation());
-    expect(await lab.web.readVhost(none)).toBeNull();
+    expect(await write(none)).toEqual({ changed: false, before: NOTHING });
+    await lab.web.putVhostBack(none, NOTHING, testOperation());
+    expect(await vhostOf(none)).toBeNull();
   });
 
   test('loads 20 at once', async () => {
@@ -100,10 +103,10 @@ describe('a vhost that is not ours', () => {
 
   test('is refused as a link', async () => {
     const elsewhere = join(lab.folder, 'elsewhere.conf');
-    await writeFile(elsewhere, lab.web.renderVhost(site));
+    await writeFile(elsewhere, rendered(site));
     await symlink(elsewhere, fileOf(site));
     await expect(write(site)).rejects.toMatchObject({ code: 'FileRefused' });
-    await expect(lab.web.readVhost(site)).rejects.toMatchObject({ code: 'FileRefused' });
+    await expect(vhostOf(site)).rejects.toMatchObject({ code: 'FileRefused' });
     await rm(fileOf(site));
   });
 
@@ -127,7 +130,7 @@ describe('a vhost that is not ours', () => {
       message: expect.stringContaining(`conflicting server name "${site.uri}"`),
     });
     expect(operation.warnings).toEqual([expect.stringContaining('conflicting server name')]);
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
     await rm(other);
   });
 });
@@ -154,7 +157,7 @@ describe('a configuration that does not pass', () => {
   test('of somebody else: a new file is removed again', async () => {
     await writeFile(broken(), 'server {\n');
     await expect(write(site)).rejects.toMatchObject({ code: 'VhostTestFailed' });
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
   });
 
   test('of ours: put back', async () => {
@@ -179,19 +182,19 @@ describe('a configuration that does not pass', () => {
   test('a test that cannot be run: put back', async () => {
     const missing = createNginx({ address: { ...lab.nginx.address, test: ['no-such-program'] }, host });
     await expect(missing.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'ProgramMissing' });
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
   });
 
   test('a reload that fails, or does nothing: put back', async () => {
     const failing = createNginx({ address: { ...lab.nginx.address, reload: ['false'] }, host });
     await expect(failing.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'ProgramFailed' });
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
     const idle = createNginx({ address: { ...lab.nginx.address, reload: ['true'] }, host, loadLimitMs: 200 });
     await expect(idle.writeVhost(site, testOperation())).rejects.toMatchObject({
       code: 'VhostTestFailed',
       message: expect.stringContaining('does not run the vhost'),
     });
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
   });
 
   test('cancelled during the test or while waiting for the reload: put back', async () => {
@@ -200,11 +203,11 @@ describe('a configuration that does not pass', () => {
       const slow = createNginx({ address: { ...lab.nginx.address, ...change }, host });
       const writing = slow.writeVhost(site, operation);
       const settled = writing.catch(() => undefined);
-      await until(async () => (await lab.web.readVhost(site)) !== null, 'written');
+      await until(async () => (await vhostOf(site)) !== null, 'written');
       operation.cancel();
       await settled;
       await expect(writing).rejects.toThrow('cancelled by the test');
-      expect(await lab.web.readVhost(site)).toBeNull();
+      expect(await vhostOf(site)).toBeNull();
     }
   });
 
@@ -216,17 +219,18 @@ describe('a configuration that does not pass', () => {
     operation.cancel();
     await expect(second).rejects.toThrow('cancelled by the test');
     await first;
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
   });
 });
 
 describe('putting a vhost back', () => {
-  const putBack = (before: string | null, operation = testOperation()) => lab.web.putVhostBack(site, before, operation);
+  const putBack = (before: string | null, operation = testOperation()) =>
+    lab.web.putVhostBack(site, { vhost: before, snippet: null }, operation);
 
   test('where there was none: removed and unloaded', async () => {
     await write(site);
     await putBack(null);
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
     await expect(statusOf(site)).rejects.toThrow();
     const before = await reloads();
     await putBack(null);
@@ -252,7 +256,7 @@ describe('putting a vhost back', () => {
     await putBack(null);
     await write(site).catch(() => undefined);
     await putBack(null);
-    expect(await lab.web.readVhost(site)).toBeNull();
+    expect(await vhostOf(site)).toBeNull();
     expect((await visit(lab, site.uri, '/')).body).toContain(`Home of ${other.uri}`);
   });
 
@@ -315,9 +319,9 @@ describe('putting a vhost back', () => {
       address: { ...lab.nginx.address, listen: [{ address: '127.0.0.1', port: 1 }] },
       host,
     });
-    await down.putVhostBack(site, null, testOperation());
-    expect(await lab.web.readVhost(site)).toBeNull();
-    await down.putVhostBack(site, text, testOperation());
+    await down.putVhostBack(site, NOTHING, testOperation());
+    expect(await vhostOf(site)).toBeNull();
+    await down.putVhostBack(site, { vhost: text, snippet: null }, testOperation());
     expect(await read(site)).toBe(text);
   });
 });
@@ -327,7 +331,7 @@ test('a server that is down cannot be given a vhost', async () => {
   await nginx.stop();
   const web = createNginx({ address: nginx.address, host });
   await expect(web.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'ProgramFailed' });
-  expect(await web.readVhost(site)).toBeNull();
+  expect(await web.readVhost(site)).toEqual(NOTHING);
   await expect(web.probe(site, '/', testOperation())).rejects.toMatchObject({ code: 'ProbeFailed' });
 });
 
@@ -339,7 +343,7 @@ test('a flags folder the server cannot pass is noticed before anything is writte
   await chmod(closed, 0o700);
   const web = createNginx({ address: { ...lab.nginx.address, flags: join(closed, 'flags') }, host });
   await expect(web.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'MaintenanceFailed' });
-  expect(await lab.web.readVhost(site)).toBeNull();
+  expect(await vhostOf(site)).toBeNull();
   await rename(`${flags}.away`, flags);
   expect(await serves(site)).toBe(false);
 });
