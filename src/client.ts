@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { KedgeError } from './contract/errors';
-import { isTaskIdOf, taskQueueOf } from './contract/names';
+import { isTaskIdOf, siteWorkflowId, taskQueueOf } from './contract/names';
 import {
   type BackupInput,
   type BackupResult,
@@ -91,6 +91,12 @@ export class KedgeClient {
   /** Looks whether a site is right: settings, login, vhost, and a page of it. */
   verify(input: VerifyInput, options?: SubmitOptions): Promise<TaskHandle<VerifyResult>> {
     return this.start('verify', input, options, verifyResultSchema);
+  }
+
+  /** A task that was submitted before, by its id; its result is not decoded. */
+  task(site: string, task: string): TaskHandle<unknown> {
+    const ticket = { task, workflowId: siteWorkflowId(site), waiting: false };
+    return new TaskHandle(this.temporal, this.taskQueue, site, ticket, z.unknown());
   }
 
   /** A page of the catalogue, newest first. */

@@ -19,6 +19,7 @@ import {
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   DEFAULT_DESCRIPTION,
+  GIVE_UP_UPDATE,
   SUBMIT_UPDATE,
   type TaskType,
   WITHDRAW_SIGNAL,
@@ -31,6 +32,7 @@ import { reading } from './options';
 import { acceptRequest, acceptSite } from './steps/input';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
+const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
 const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 
 interface Turn {
@@ -131,6 +133,14 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
       },
     },
   );
+
+  setHandler(giveUp, (task) => {
+    const place = waiting.findIndex((turn) => turn.task === task);
+    if (place === -1) return false;
+    const [turn] = waiting.splice(place, 1);
+    if (turn?.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
+    return true;
+  });
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
   await condition(() => waiting.length > 0 || (asked && allHandlersFinished()), FIRST_REQUEST_MS);

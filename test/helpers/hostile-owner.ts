@@ -278,6 +278,9 @@ export class HostileOwner {
   }
 }
 
+/** Arguments of the packing tar for what is packed beside the site: it has no place without a sandbox. */
+const BESIDE_THE_SITE = new Set(['--directory=/pack', 'database.sql', '.kedge/backup.json']);
+
 /** The host without what protects others: no sandbox, and everything by path. */
 export function unprotected(host: Host): Host {
   return new Proxy(host, {
@@ -300,12 +303,10 @@ async function makeByPath(path: string, { mode, uid, gid }: FileAttributes): Pro
   await chmod(path, mode);
 }
 
-function runUnconfined(host: Host, { sandbox, owner: _, ...command }: Command): Promise<Completed> {
-  const binds = [...(sandbox?.readOnly ?? []), ...(sandbox?.writable ?? [])];
-  const argv = command.argv.filter(
-    (argument) => !/^(--directory=\/pack|database\.sql|\.kedge\/backup\.json)$/.test(argument),
-  );
-  const [program = '', ...rest] = argv.map((argument) => {
+function runUnconfined(host: Host, command: Command): Promise<Completed> {
+  const binds = [...(command.sandbox?.readOnly ?? []), ...(command.sandbox?.writable ?? [])];
+  const known = command.argv.filter((argument) => !BESIDE_THE_SITE.has(argument));
+  const [program = '', ...rest] = known.map((argument) => {
     for (const { from, to } of binds) {
       for (const prefix of to === undefined ? [] : [to, `--directory=${to}`]) {
         if (argument === prefix || argument.startsWith(`${prefix}/`)) return argument.replace(to ?? '', from);
@@ -313,5 +314,8 @@ function runUnconfined(host: Host, { sandbox, owner: _, ...command }: Command): 
     }
     return argument;
   });
-  return host.run({ ...command, argv: [program, ...rest] });
+  const unconfined: { -readonly [Key in keyof Command]: Command[Key] } = { ...command, argv: [program, ...rest] };
+  delete unconfined.sandbox;
+  delete unconfined.owner;
+  return host.run(unconfined);
 }
