@@ -56,8 +56,8 @@ async function walk(path: string): Promise<{ handle: FileHandle } | { link: stri
     for (const [at, name] of names.entries()) {
       const entry = await openEntry(within(handle, name));
       await handle.close();
-      handle = entry;
-      if (!(await handle.stat()).isSymbolicLink()) continue;
+      handle = entry.handle;
+      if (!entry.isLink) continue;
       await handle.close();
       return { link: join('/', ...names.slice(0, at + 1)), rest: names.slice(at + 1) };
     }
@@ -69,12 +69,18 @@ async function walk(path: string): Promise<{ handle: FileHandle } | { link: stri
 }
 
 /** Asked for as a folder first: that has the system mount what it mounts on demand. */
-async function openEntry(path: string): Promise<FileHandle> {
+async function openEntry(path: string): Promise<{ handle: FileHandle; isLink: boolean }> {
   try {
-    return await open(path, ENTRY | constants.O_DIRECTORY);
+    return { handle: await open(path, ENTRY | constants.O_DIRECTORY), isLink: false };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
-    return open(path, ENTRY);
+  }
+  const handle = await open(path, ENTRY);
+  try {
+    return { handle, isLink: (await handle.stat()).isSymbolicLink() };
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 
