@@ -3,6 +3,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // Takes long: npm run test:full.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/full/'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { KedgeError } from '../contract/errors';
+import { closeInheritedDescriptors } from '../core/hosts/inherited-descriptors';
 import { version } from '../../package.json';
 import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
@@ -97,6 +98,7 @@ function shareOptions(program: Command): void {
 }
 
 if (require.main === module) {
+  closeInheritedDescriptors();
   const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
   const { stdin, stdout, stderr, env } = process;
   // `kedge backups | head`: nobody reads on, and nothing is wrong.

@@ -86,7 +86,8 @@ async function checkSandbox(host: Host, operation: Operation): Promise<readonly 
 
 async function sandboxFailure(host: Host, operation: Operation): Promise<KedgeError | null> {
   try {
-    await host.run({ argv: ['true'], sandbox: {}, operation });
+    // With a folder shown, which old versions of bubblewrap do not know how to do safely.
+    await host.run({ argv: ['true'], sandbox: { readOnly: [{ from: '/usr', to: '/shown' }] }, operation });
     return null;
   } catch (error) {
     if (isKedgeError(error) && error.code === 'SandboxUnavailable') return error;

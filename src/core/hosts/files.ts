@@ -1,9 +1,12 @@
 import { constants } from 'node:fs';
-import { chmod, chown, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import { syncFolder } from './durable-file';
-import type { FileAttributes, FileStatus, FreeSpace } from './host';
+import { ignoreMissing, isMissing, statusOf } from './file-status';
+import type { FileAttributes, FreeSpace } from './host';
+import { inFolderOf, within } from './open-path';
+import { workerUid } from './trusted-path';
 
 const DEFAULT_MAXIMUM_BYTES = 1024 * 1024;
 
@@ -32,54 +35,64 @@ export async function readSmallFile(
   }
 }
 
-export async function statusOf(path: string): Promise<FileStatus | undefined> {
-  const status = await lstat(path).catch(ignoreMissing);
-  if (!status) return undefined;
-  return {
-    type: status.isFile() ? 'file' : status.isDirectory() ? 'folder' : status.isSymbolicLink() ? 'link' : 'other',
-    uid: status.uid,
-    gid: status.gid,
-    mode: status.mode & 0o7777,
-    bytes: status.size,
-    modifiedMs: status.mtimeMs,
-    device: status.dev,
-    links: status.nlink,
-  };
-}
-
 export async function namesIn(path: string): Promise<string[]> {
   return ((await readdir(path).catch(ignoreMissing)) ?? []).sort();
 }
 
-export async function makeFolders(path: string, attributes: FileAttributes): Promise<void> {
+/** Also below a folder of somebody who renames and lays links meanwhile: nothing but what is made here is changed. */
+export async function makeFolders(path: string, attributes: FileAttributes, server: string): Promise<void> {
   if (await statusOf(path)) return;
-  if (dirname(path) !== path) await makeFolders(dirname(path), attributes);
-  await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
+  if (dirname(path) !== path) await makeFolders(dirname(path), attributes, server);
+  await inFolderOf(path, server, async (place) => {
+    await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    const folder = await open(place, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      await attribute(folder, path, attributes, server);
+    } finally {
+      await folder.close();
+    }
+    await syncFolder(dirname(place));
   });
-  if (attributes.uid !== undefined || attributes.gid !== undefined)
-    await chown(path, attributes.uid ?? -1, attributes.gid ?? -1);
-  await chmod(path, attributes.mode);
-  await syncFolder(dirname(path));
+}
+
+async function attribute(
+  folder: FileHandle,
+  path: string,
+  { mode, uid, gid }: FileAttributes,
+  server: string,
+): Promise<void> {
+  // What we just made is ours and empty. Anything else was put in its place, and is not given away.
+  const isMade = (await folder.stat()).uid === workerUid() && (await readdir(within(folder))).length === 0;
+  if (!isMade && (uid ?? workerUid()) !== workerUid())
+    throw new KedgeError('FileRefused', `something else was put in the place of ${path} on ${server}`, { server });
+  if (uid !== undefined || gid !== undefined) await folder.chown(uid ?? -1, gid ?? -1);
+  await folder.chmod(mode);
 }
 
 /**
  * Renames without replacing. Files go by a hard link, which refuses an existing name; a folder never replaces a file or
  * a folder that holds something. A crash between link and unlink leaves both names: the next attempt completes it.
+ * Both folders are opened first, without following links that others may have laid.
  */
 export async function renameWithoutReplacing(from: string, to: string, server: string): Promise<void> {
-  const status = await lstat(from);
-  const existing = await lstat(to).catch(ignoreMissing);
-  const halfDone = existing?.isFile() && existing.dev === status.dev && existing.ino === status.ino && from !== to;
-  if (existing && !halfDone) throw new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
-  if (status.isFile()) {
-    if (!halfDone) await link(from, to);
-    await unlink(from);
-  } else {
-    await rename(from, to);
-  }
-  await syncFolder(dirname(to));
-  if (dirname(from) !== dirname(to)) await syncFolder(dirname(from));
+  await inFolderOf(from, server, (source) =>
+    inFolderOf(to, server, async (target) => {
+      const status = await lstat(source);
+      const existing = await lstat(target).catch(ignoreMissing);
+      const halfDone = existing?.isFile() && existing.dev === status.dev && existing.ino === status.ino && from !== to;
+      if (existing && !halfDone) throw new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
+      if (status.isFile()) {
+        if (!halfDone) await link(source, target);
+        await unlink(source);
+      } else {
+        await rename(source, target);
+      }
+      await syncFolder(dirname(target));
+      if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));
+    }),
+  );
 }
 
 export async function removeOne(path: string): Promise<void> {
@@ -95,14 +108,4 @@ export async function freeSpaceOf(path: string): Promise<FreeSpace> {
 /** Parent and name, for programs that are shown the parent alone. */
 export function splitPath(path: string): { parent: string; name: string } {
   return { parent: dirname(path), name: join('.', basename(path)) };
-}
-
-/** Also when a file stands where the path wants a folder. */
-function isMissing({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (isMissing(error)) return undefined;
-  throw error;
 }

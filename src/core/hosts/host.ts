@@ -4,9 +4,12 @@ import type { Operation } from '../operation';
 
 /** A folder or file of the host that a sandbox shows. */
 export interface Bind {
-  /** Path on the host. */
+  /**
+   * Path on the host. What it leads to is opened once, and that is shown. Links on the way are followed where only root
+   * or the worker's user can have laid them; others, and what is swapped meanwhile, are FileRefused.
+   */
   readonly from: string;
-  /** Path in the sandbox. Default: the same. */
+  /** Path in the sandbox. Default: the same. Inside another bind only where no untrusted account can write to that. */
   readonly to?: string;
 }
 
@@ -105,8 +108,9 @@ export interface FileAttributes {
 
 /**
  * A server as the work sees it. One implementation is this machine; others reach theirs by SSH. The contract suite
- * (test/core/hosts) runs over each. No method follows a symlink at the last component of a path; methods other than
- * `run` are for folders that only root or the worker's user can change, never for folders of a site's owner.
+ * (test/core/hosts) runs over each. No method follows a symlink at the last component of a path. For paths that an
+ * untrusted account can change meanwhile there are `run`, `makeFolder`, `rename` and `removeTree`; `status` and other
+ * looks may tell of something else there, and the rest is for folders that only root or the worker's user can change.
  */
 export interface Host {
   readonly name: string;
@@ -117,7 +121,7 @@ export interface Host {
    * Runs a program and waits for it. When it returns or throws, no process of it lives on; only an unconfined one that
    * ends by itself may leave a daemon in a session of its own, as the restart of a server does.
    * @throws KedgeError ProgramMissing, ProgramFailed (message holds the end of standard error), ProgramTimedOut,
-   *   SandboxUnavailable; the signal's reason when cancelled.
+   *   SandboxUnavailable, FileRefused (see {@link Bind.from}); the signal's reason when cancelled.
    */
   run(command: Command): Promise<Completed>;
   /** Ends every process whose mark is `mark` or starts with `mark` + `/`, and waits until they are gone. Returns how many. */

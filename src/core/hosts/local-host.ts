@@ -11,8 +11,8 @@ import {
   removeOne,
   renameWithoutReplacing,
   splitPath,
-  statusOf,
 } from './files';
+import { statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host } from './host';
 import { readMountPointsBelow } from './mounts';
 import { endMarkedProcesses } from './processes';
@@ -54,7 +54,7 @@ class LocalHost implements Host {
   }
 
   async makeFolder(path: string, attributes: FileAttributes): Promise<void> {
-    await this.writing(makeFolders(path, attributes));
+    await this.writing(makeFolders(path, attributes, this.name));
   }
 
   async rename(from: string, to: string): Promise<void> {

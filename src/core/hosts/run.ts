@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { type FileHandle, access } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { delimiter, join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { KedgeError } from '../../contract/errors';
-import type { Command, Completed } from './host';
+import type { Command, Completed, Sandbox } from './host';
+import { openPath } from './open-path';
 import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
-import { INFO_DESCRIPTOR, confine } from './sandbox';
+import { INFO_DESCRIPTOR, bindsOf, confine } from './sandbox';
 import { secretFile } from './secret-file';
 
 export interface RunContext {
@@ -27,10 +28,13 @@ export async function run(command: Command, { server, privileged }: RunContext):
   assertOwner(command, privileged, server);
   await assertInstalled(command, server);
   const [program, ...args] = command.sandbox ? confine(command, command.sandbox, privileged) : [...command.argv];
-  const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
   // Of its own, so that what is left of this program is found, and not that of others of the operation.
   const ownMark = `${mark}/${randomBytes(8).toString('hex')}`;
+  const opened: FileHandle[] = [];
   try {
+    const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
+    if (secret) opened.push(secret);
+    const sources = command.sandbox ? await openSources(command.sandbox, server, opened) : [];
     // Between this look and the listener that supervises, nothing is awaited.
     signal.throwIfAborted();
     const child = spawn(program ?? '', args, {
@@ -41,6 +45,7 @@ export async function run(command: Command, { server, privileged }: RunContext):
         secret?.fd ?? 'ignore',
         command.wantsResult ? 'pipe' : 'ignore',
         ...(command.sandbox ? (['pipe'] as const) : []),
+        ...sources,
       ],
       env: {
         PATH: PROGRAM_PATH,
@@ -53,8 +58,19 @@ export async function run(command: Command, { server, privileged }: RunContext):
     });
     return await supervise(child, command, ownMark, server);
   } finally {
-    await secret?.close();
+    await Promise.all(opened.map((handle) => handle.close()));
   }
+}
+
+/** Descriptors of what the sandbox shows. Each handle is added to `opened` at once. */
+async function openSources(sandbox: Sandbox, server: string, opened: FileHandle[]): Promise<number[]> {
+  const sources: number[] = [];
+  for (const { from } of bindsOf(sandbox)) {
+    const handle = await openPath(from, server);
+    opened.push(handle);
+    sources.push(handle.fd);
+  }
+  return sources;
 }
 
 async function supervise(child: ChildProcess, command: Command, ownMark: string, server: string): Promise<Completed> {
@@ -124,7 +140,9 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
       stderr: stderr.toString('utf8'),
       result,
     };
-    if (!(command.acceptExitCodes ?? [0]).includes(completed.exitCode))
+    // Where the sandbox could not be built the exit code is bubblewrap's, and the program said nothing before it.
+    const unconfined = command.sandbox && completed.exitCode !== 0 && completed.stderr.startsWith('bwrap: ');
+    if (unconfined || !(command.acceptExitCodes ?? [0]).includes(completed.exitCode))
       throw programFailure(command, completed, server);
     return completed;
   } finally {
@@ -136,6 +154,20 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
 function programFailure(command: Command, { exitCode, stderr }: Completed, server: string): KedgeError {
   const name = command.argv[0];
   const message = stderr.trim();
+  if (command.sandbox && /^bwrap: Race condition/m.test(message)) {
+    const shown = bindsOf(command.sandbox).map(({ from }) => from);
+    return new KedgeError(
+      'FileRefused',
+      `something else was put in the place of ${shown.join(' or ')} on ${server} while ${name} was started`,
+      { server, hint: 'Look who renames there: the owner of the site, or of a folder above it.' },
+    );
+  }
+  if (command.sandbox && /^bwrap: Unknown option --(ro-)?bind-fd/m.test(message)) {
+    return new KedgeError('SandboxUnavailable', `bubblewrap on ${server} is too old to be given folders safely`, {
+      server,
+      hint: 'Install bubblewrap 0.10, or an older one with the mend of CVE-2024-42472, as distributions have it.',
+    });
+  }
   if (command.sandbox && /^bwrap: /m.test(message)) {
     return new KedgeError('SandboxUnavailable', `${name} cannot be confined on ${server}: ${message}`, { server });
   }

@@ -1,10 +1,12 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Command, Limits, Sandbox } from './host';
+import type { Bind, Command, Limits, Sandbox } from './host';
 import type { Owner } from '../../contract/target';
 
 /** Where bubblewrap tells the first process of the namespace; closed before the program starts. */
 export const INFO_DESCRIPTOR = 5;
+/** From here on the sources of the binds, in the order of {@link bindsOf}. Bubblewrap closes them before the program starts. */
+export const FIRST_SOURCE_DESCRIPTOR = 6;
 
 /** The parts of /etc that programs need; all else of it does not exist in a sandbox. */
 const SYSTEM_CONFIGURATION = [
@@ -34,7 +36,8 @@ const SYSTEM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/l
 
 /**
  * The bubblewrap command line that confines a command. As root without a user namespace, so that owners of files stay
- * what they are; as anybody else within one.
+ * what they are; as anybody else within one. Sources are handed over opened: a path would be followed once more, wherever
+ * the owner of a folder on the way has let it lead meanwhile. Bubblewrap compares what it mounted with the descriptor.
  */
 export function confine(command: Command, sandbox: Sandbox, privileged: boolean): string[] {
   const argv = [
@@ -52,10 +55,10 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   if (!privileged) argv.push('--unshare-user');
   argv.push(...systemFolders(), '--proc', '/proc', ...readOnlyKernelSettings());
   argv.push('--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp');
-  const binds = [...(sandbox.readOnly ?? []), ...(sandbox.writable ?? [])];
+  const binds = bindsOf(sandbox);
   argv.push(...passableFolders(binds.map(({ from, to }) => to ?? from)));
-  for (const { from, to } of sandbox.readOnly ?? []) argv.push('--ro-bind', from, to ?? from);
-  for (const { from, to } of sandbox.writable ?? []) argv.push('--bind', from, to ?? from);
+  for (const [at, { from, to, writable }] of binds.entries())
+    argv.push(writable ? '--bind-fd' : '--ro-bind-fd', String(FIRST_SOURCE_DESCRIPTOR + at), to ?? from);
   if (sandbox.workingFolder !== undefined) argv.push('--chdir', sandbox.workingFolder);
   argv.push('--clearenv', ...environmentOf(command));
   argv.push('--cap-drop', 'ALL');
@@ -71,6 +74,14 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
     ...command.argv,
   );
   return argv;
+}
+
+/** All that a sandbox shows, in the order in which it is mounted. */
+export function bindsOf(sandbox: Sandbox): readonly (Bind & { readonly writable: boolean })[] {
+  return [
+    ...(sandbox.readOnly ?? []).map((bind) => ({ ...bind, writable: false })),
+    ...(sandbox.writable ?? []).map((bind) => ({ ...bind, writable: true })),
+  ];
 }
 
 /** Folders that bubblewrap makes on the way to a bind are closed to all but root, unless they are made before. */

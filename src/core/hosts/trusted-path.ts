@@ -6,7 +6,7 @@ const STICKY = 0o1000;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /** True when only root or the worker's user can change the folder and every folder above it. */
-export async function isTrustedFolder(host: Host, folder: string): Promise<boolean> {
+export async function isTrustedFolder(host: Pick<Host, 'status'>, folder: string): Promise<boolean> {
   for (let path = folder; ; path = dirname(path)) {
     const status = await host.status(path);
     if (status?.type !== 'folder' || !belongsToUs(status)) return false;
@@ -36,6 +36,7 @@ export function workerUid(): number {
   return process.getuid?.() ?? 0;
 }
 
-function belongsToUs({ uid }: FileStatus): boolean {
+/** Root's, or the worker's. */
+export function belongsToUs({ uid }: FileStatus): boolean {
   return uid === 0 || uid === workerUid();
 }

@@ -22,7 +22,7 @@ const NAMED = 5;
 /**
  * Looks through a site folder, confined to it, for what a backup or restore would stumble over.
  * @throws KedgeError SiteFolderRefused when the folder is missing, a link or no folder, when something is mounted at or
- *   below it, or a file is immutable; OwnerRefused when files belong to others or to other groups and the worker is not
+ *   below it, a file is immutable, or folders are nested too deep; OwnerRefused when files belong to others or to other groups and the worker is not
  *   root; FileRefused when a folder of it cannot be read
  */
 export async function checkSiteFolder(folder: SiteFolder, operation: Operation): Promise<FolderContent> {
@@ -137,7 +137,14 @@ async function lookThrough(folder: SiteFolder, operation: Operation): Promise<Su
   const completed = await host.run({
     argv: ['sh', '-c', 'find "$1" -printf "$2" || exit 20', 'sh', site.root, `${FIELDS.join('\\0')}\\0`],
     sandbox: { readOnly: [{ from: path, to: site.root }], capabilities: ['DAC_READ_SEARCH'] },
-    output: records(FIELDS.length, see),
+    output: records(FIELDS.length, see, (start) =>
+      refused(
+        folder,
+        'SiteFolderRefused',
+        `folders of the site folder ${path} are nested too deep: ${start.slice(0, 200)}`,
+        'Remove them: no archive holds such paths.',
+      ),
+    ),
     // find is not content when files vanish meanwhile.
     acceptExitCodes: [0, 20],
     operation,
@@ -156,8 +163,11 @@ async function lookThrough(folder: SiteFolder, operation: Operation): Promise<Su
   return survey;
 }
 
+/** No path is longer by far. The owner could have folders nested until their names fill the memory. */
+const MAXIMUM_FIELD_BYTES = 64 * 1024;
+
 /** Takes NUL-separated fields apart, `count` a record. Names are bytes: what is no UTF-8 is shown as such. */
-function records(count: number, see: (fields: string[]) => void): Writable {
+function records(count: number, see: (fields: string[]) => void, tooLong: (start: string) => Error): Writable {
   let rest: Buffer = Buffer.alloc(0);
   let fields: string[] = [];
   return new Writable({
@@ -173,7 +183,7 @@ function records(count: number, see: (fields: string[]) => void): Writable {
         }
       }
       rest = bytes.subarray(start);
-      done();
+      done(rest.length > MAXIMUM_FIELD_BYTES ? tooLong(rest.toString('utf8', 0, MAXIMUM_FIELD_BYTES)) : null);
     },
   });
 }

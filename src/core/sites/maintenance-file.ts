@@ -5,19 +5,27 @@ import type { SiteFolder } from './site-folder';
 export interface MaintenanceFile {
   /** Relative to the site folder. */
   readonly path: string;
+  /** ASCII. */
   readonly content: string;
 }
 
 const TAKEN = 11;
 const TIME_LIMIT_MS = 30_000;
 
+// $2 name, $3 content. No more is read than ours is long: what the owner laid there may have no end.
+const IS_OURS = `
+is_ours() {
+  [ -f "$2" ] && [ ! -L "$2" ] && [ "$(stat -c %s -- "$2")" = "\${#3}" ] && [ "$(head -c "\${#3}" -- "$2")" = "$3" ]
+}
+`;
+
 // $1 folder, $2 name, $3 content. noclobber opens with O_EXCL, which follows no link. The folder keeps its time, for
 // nothing of the site has changed.
-const RAISE = `
+const RAISE = `${IS_OURS}
 set -eu
 cd -- "$1"
 if [ -e "$2" ] || [ -L "$2" ]; then
-  [ -f "$2" ] && [ "$(cat -- "$2")" = "$3" ] || exit ${TAKEN}
+  is_ours "$@" || exit ${TAKEN}
   exit 0
 fi
 touch -r . /tmp/before
@@ -28,10 +36,10 @@ touch -r /tmp/before .
 sync .
 `;
 
-const LOWER = `
+const LOWER = `${IS_OURS}
 set -eu
 cd -- "$1"
-[ -f "$2" ] && [ ! -L "$2" ] && [ "$(cat -- "$2")" = "$3" ] || exit 0
+is_ours "$@" || exit 0
 touch -r . /tmp/before
 rm -f -- "$2"
 touch -r /tmp/before .

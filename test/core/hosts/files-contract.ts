@@ -177,6 +177,19 @@ export function describeFiles(makeMachine: MachineFactory): void {
       expect(sh('find . -printf "%p %y %l\\n" | sort; cat one two')).toBe(before);
     });
 
+    test('nothing is renamed or made behind a link that others can lay', async () => {
+      sh('mkdir victim mine; mkdir victim/site; mkdir -m 777 open; ln -s ../victim open/www; ln -s victim ours');
+      const before = sh('find . -printf "%p %y %U %m\\n" | sort');
+      const refused = { code: 'FileRefused', message: expect.stringContaining('symbolic link') };
+      await expect(machine.host.rename(at('open/www/site'), at('mine/site'))).rejects.toMatchObject(refused);
+      await expect(machine.host.rename(at('mine'), at('open/www/mine'))).rejects.toMatchObject(refused);
+      await expect(machine.host.makeFolder(at('open/www/new'), { mode: 0o755 })).rejects.toMatchObject(refused);
+      expect(sh('find . -printf "%p %y %U %m\\n" | sort')).toBe(before);
+      await machine.host.rename(at('ours/site'), at('mine/site'));
+      await machine.host.makeFolder(at('ours/new'), { mode: 0o755 });
+      expect(sh('ls mine victim')).toBe('mine:\nsite\n\nvictim:\nnew\n');
+    });
+
     test('one that was interrupted between its two steps is completed', async () => {
       sh('echo content > from; ln from to');
       await machine.host.rename(at('from'), at('to'));

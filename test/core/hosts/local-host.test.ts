@@ -60,7 +60,7 @@ describe('this machine', () => {
       const synced = first('fsync of the file', /f(data)?sync\(.*\.file\..*\.tmp>/, moded);
       const renamed = first('rename', /rename.*\.file\..*\.tmp", .*"[^"]*\/folder\/file"/, synced);
       const folder = first('fsync of the folder', /fsync\(\d+<[^>]*\/folder>/, renamed);
-      const made = first('mkdir', /mkdir\("[^"]*\/folder\/made"/, folder);
+      const made = first('mkdir', /mkdir\("[^"]*\/made"/, folder);
       first('fsync of the parent', /fsync\(\d+<[^>]*\/folder>/, made);
 
       const secret = first('write of the secret', /write.*"canary-traced-secret"/);

@@ -33,6 +33,15 @@ describe('what a site folder holds', () => {
     expect(await check()).toEqual({ warnings: [], bytes: 10_005, files: 8, foreignOwners: false });
   });
 
+  test('paths that no archive holds are refused, before they fill the memory', async () => {
+    sh(`perl -e 'for (1 .. 400) { mkdir "x" x 250; chdir "x" x 250 or die }'`);
+    try {
+      await expect(check()).rejects.toMatchObject(named('SiteFolderRefused', 'nested too deep', 'x{100}'));
+    } finally {
+      sh('rm -r x*');
+    }
+  });
+
   test('links that lead out are warned about, up to a number', async () => {
     sh('mkdir sub; ln -s /srv/media media; ln -s ../../else sub/out; ln -s sub inside; ln -s ../sub sub/in');
     const { warnings } = await check();

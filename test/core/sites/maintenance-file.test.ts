@@ -1,4 +1,5 @@
-import { lstat, mkdir, readFile, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdir, readFile, readdir, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lowerMaintenanceFile, raiseMaintenanceFile } from '../../../src/core/sites/maintenance-file';
 import { type Fixture, makeSite, testOperation } from './site-fixture';
@@ -45,3 +46,11 @@ test.each(['a file', 'a folder', 'a link to nowhere', 'a link to a file outside'
     expect(await readFile(outside, 'utf8')).toBe(FILE.content);
   },
 );
+
+test.each(['endless', 'a pipe'])('what the owner laid there to stop the worker is %s, and does not', async (what) => {
+  if (what === 'endless') await truncate(await site.write(FILE.path, FILE.content), 2 ** 40);
+  else execFileSync('mkfifo', [path()]);
+  expect(await raise()).toBe(false);
+  await lower();
+  expect(await readdir(site.folder.path)).toEqual([FILE.path]);
+});

@@ -1,0 +1,6 @@
+/** What takes too long for every `npm test`. */
+module.exports = {
+  ...require('./jest.config.js'),
+  testMatch: ['<rootDir>/test/full/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
+};

@@ -1,0 +1,3 @@
+import { describeHostileOwner } from '../helpers/hostile-owner-suite';
+
+describeHostileOwner(500);
