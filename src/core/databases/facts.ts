@@ -65,6 +65,13 @@ export async function databaseExists(admin: AdminConnection, database: string): 
   return found.length > 0;
 }
 
+export async function databaseNames(admin: AdminConnection): Promise<string[]> {
+  const found = await admin.rows('SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA', text, {
+    what: 'listing databases',
+  });
+  return found.map(({ name }) => name);
+}
+
 /** @throws KedgeError DatabaseUnknown */
 export async function describeDatabase(admin: AdminConnection, database: string): Promise<DatabaseFacts> {
   const context = { what: `describing the database ${database}` };

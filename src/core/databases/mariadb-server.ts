@@ -1,7 +1,15 @@
 import type { DatabaseServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import { accountIsShared } from './account-privileges';
-import { copyAccountOptions, createAccount, dropAccount, existingHosts, lockAccount, unlockAccount } from './accounts';
+import {
+  copyAccountOptions,
+  createAccount,
+  dropAccount,
+  existingHosts,
+  lockAccount,
+  unlockAccount,
+  userNames,
+} from './accounts';
 import { AdminConnection } from './admin-connection';
 import { missingPrivileges, publicDatabases } from './admin-privileges';
 import { ClientPrograms } from './client-program';
@@ -9,7 +17,7 @@ import { createDatabase, dropDatabase } from './databases';
 import type { DatabaseServer } from './database-server';
 import { type ClientContext, dumpDatabase } from './dump';
 import { enableEvents } from './events';
-import { databaseExists, describeDatabase, readServerFacts } from './facts';
+import { databaseExists, databaseNames, describeDatabase, readServerFacts } from './facts';
 import { lowerFence, planFence, raiseFence } from './fence';
 import { importDump } from './import';
 import { proveLogin } from './site-login';
@@ -33,6 +41,8 @@ export function openDatabaseServer({ address, adminPassword, host }: DatabaseSer
     publicDatabases: () => publicDatabases(admin),
     describe: (database) => describeDatabase(admin, database),
     databaseExists: (database) => databaseExists(admin, database),
+    databaseNames: () => databaseNames(admin),
+    userNames: () => userNames(admin),
     dump: (database, output, operation) => dumpDatabase(context, database, output, operation),
     createDatabase: (database, charset, collation) => createDatabase(admin, database, charset, collation),
     dropDatabase: (database) => dropDatabase(admin, database),

@@ -122,6 +122,8 @@ export interface Host {
   run(command: Command): Promise<Completed>;
   /** Ends every process whose mark is `mark` or starts with `mark` + `/`, and waits until they are gone. Returns how many. */
   endProcesses(mark: string): Promise<number>;
+  /** Marks of every process that carries one, each once. */
+  listMarks(): Promise<string[]>;
 
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
   readFile(path: string, maximumBytes?: number): Promise<Buffer>;
