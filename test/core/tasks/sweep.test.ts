@@ -286,6 +286,9 @@ describe('sweeper', () => {
       await sweep();
       expect(await lab.server.databaseExists(kept)).toBe(true);
       expect(await lab.server.databaseExists(nameIt('before'))).toBe(true);
+      expect(await lab.server.userNames()).toEqual(
+        expect.arrayContaining([nameIt(failed.token), nameIt('before')]) as unknown,
+      );
       await close(open);
       await sweep();
       expect(await lab.server.databaseExists(nameIt('before'))).toBe(false);
@@ -344,14 +347,15 @@ describe('sweeper', () => {
   });
 
   it('what cannot be removed is a problem, and no reason to stop', async () => {
-    const [first, second] = [await begin(), await begin()];
+    const [first, second] = [await begin({ created: null }), await begin()];
     await close(first);
     await close(second);
     // No file: it cannot be unlinked.
     await rm(first.backup?.temporaryArchive ?? '');
     await mkdir(first.backup?.temporaryArchive ?? '');
     const { removed, problems } = await sweep();
-    expect(removed).toHaveLength(9);
+    expect(removed).toHaveLength(7);
+    expect(sweeper.isSettled(first.task)).toBe(false);
     expect(problems).toEqual([expect.stringContaining(first.backup?.temporaryArchive ?? '') as unknown]);
     expect(await remaining(second)).toEqual([]);
   });
