@@ -6,6 +6,7 @@ import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
 import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
+import { registerDeploy } from './commands/deploy';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
 import { registerTasks } from './commands/tasks';
@@ -19,6 +20,7 @@ import type { Register, Registration } from './registration';
 const COMMANDS: Register[] = [
   registerBackup,
   registerRestore,
+  registerDeploy,
   registerVerify,
   registerBackups,
   registerTasks,

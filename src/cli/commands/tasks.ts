@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { KedgeError } from '../../contract/errors';
+import { WORKFLOW_TYPES, isTaskIdOf } from '../../contract/names';
 import type { Journal } from '../../core/tasks/journal';
 import type { TaskLogLine } from '../../core/tasks/task-log';
 import type { CommandContext } from '../context';
@@ -81,6 +82,11 @@ export function registerTasks(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge cancel example.com')
     .action(
       run<object>(async (context, [name = '']) => {
+        const waiting = await siteOfWaitingTask(context, name);
+        if (waiting !== null && (await (await context.client()).task(waiting, name).giveUpTurn())) {
+          context.printer.result({ task: name, cancelling: false }, [`${name} gave its turn up; it never began`]);
+          return;
+        }
         const journal = await findTask(context, name);
         if (journal.outcome)
           throw new KedgeError('TaskUnknown', `${journal.task} has ended: ${journal.outcome.status}`, {
@@ -120,9 +126,17 @@ function describeTask(journal: Journal) {
   };
 }
 
+/** The site of a task that has no journal: it waits for its turn, or there is none of that id. */
+async function siteOfWaitingTask(context: CommandContext, task: string): Promise<string | null> {
+  const sites = Object.keys((await context.configuration()).sites);
+  const site = sites.find((uri) => WORKFLOW_TYPES.some((type) => isTaskIdOf(task, uri, type)));
+  if (site === undefined || (await (await context.master()).journals.find(task))) return null;
+  return site;
+}
+
 async function findTask(context: CommandContext, name: string): Promise<Journal> {
   const { journals } = await context.master();
-  if (name in (await context.configuration()).sites) {
+  if (Object.hasOwn((await context.configuration()).sites, name)) {
     const [newest] = await journals.newest(1, name);
     if (newest) return newest;
     throw new KedgeError('TaskUnknown', `${name} had no task yet`, { site: name });
