@@ -26,13 +26,16 @@ export interface WorkerOptions {
   environment: Record<string, string | undefined>;
   /** Called when the worker takes tasks. */
   onReady?: () => void;
-  /** Ends the worker: running steps are handed over within `SHUTDOWN_GRACE`. */
+  /** Ends the worker: steps that do not end within `SHUTDOWN_GRACE` are handed over. */
   signal: AbortSignal;
   /** Tests put faults around the parts. */
   decorate?: (dependencies: ActivityDependencies) => ActivityDependencies;
 }
 
-const SHUTDOWN_GRACE = '10 seconds';
+/** Steps that end within it are not handed over. */
+const SHUTDOWN_GRACE = '2 seconds';
+/** A step that does not stop by then is given up: another worker takes it over by its missing heartbeats. */
+const SHUTDOWN_LIMIT = '30 seconds';
 
 /** Runs the worker of a master until it is told to stop. @throws KedgeError TemporalUnreachable, ConfigurationInvalid */
 export async function runWorker(options: WorkerOptions): Promise<void> {
@@ -53,6 +56,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     maxHeartbeatThrottleInterval: '1 second',
     defaultHeartbeatThrottleInterval: '1 second',
     shutdownGraceTime: SHUTDOWN_GRACE,
+    shutdownForceTime: SHUTDOWN_LIMIT,
     maxCachedWorkflows: 50,
   });
   options.signal.addEventListener('abort', () => {
