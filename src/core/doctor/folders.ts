@@ -78,9 +78,11 @@ export async function checkFreeSpace(
   lowBytes = LOW_BYTES,
 ): Promise<readonly Complaint[]> {
   const existing = await nearestExisting(host, path);
-  const { bytes, inodes } = await host.freeSpace(existing);
+  const { bytes, inodes, readOnly } = await host.freeSpace(existing);
   const hint = `Make room on the file system of ${existing}, or move the ${name} folder to another one.`;
   const complaints: Complaint[] = [];
+  if (readOnly)
+    complaints.push(error(`the file system of the ${name} folder ${path} is read-only`, `Mount ${existing} writable.`));
   if (bytes <= lowBytes)
     complaints.push({
       level: 'warning',

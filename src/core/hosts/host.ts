@@ -93,6 +93,8 @@ export interface FreeSpace {
   readonly bytes: number;
   /** Null where the file system does not count inodes. */
   readonly inodes: number | null;
+  /** Mounted so, or since it failed. */
+  readonly readOnly: boolean;
 }
 
 export interface FileAttributes {
