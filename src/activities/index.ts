@@ -2,6 +2,7 @@ import { createBackupActivities } from './backup';
 import { createDatabaseActivities } from './databases';
 import type { ActivityDependencies } from './dependencies';
 import { createDeployActivities } from './deploy';
+import { createHookActivities } from './hooks';
 import { createMaintenanceActivities } from './maintenance';
 import { createPreflightActivities } from './preflight';
 import { createTaskActivities } from './tasks';
@@ -16,6 +17,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createDeployActivities(deps),
     ...createDatabaseActivities(deps),
     ...createVerifyActivities(deps),
+    ...createHookActivities(deps),
     ...createTaskActivities(deps),
   };
 }

@@ -5,7 +5,7 @@ import type { ContentMark, PackedRecord } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
 import { TASK_INPUT_SCHEMAS, deployInputSchema, restoreInputSchema } from '../contract/tasks';
-import { siteUriSchema, type Target } from '../contract/target';
+import { type HookName, type Target, hooksSchema, siteUriSchema } from '../contract/target';
 import type { Inspection } from '../core/archive/archive';
 import { checkImportable, checkRestorable } from '../core/archive/restorable';
 import type { ServerFacts } from '../core/databases/database-server';
@@ -32,6 +32,8 @@ export interface PreflightResult {
   attentionAfterMs: number;
   /** Id of the backup that a restore goes back to or a deploy unpacks. */
   backup: string | null;
+  /** Hooks the site has. */
+  hooks: HookName[];
 }
 
 /** Activities that come before a task does anything. */
@@ -120,6 +122,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           description: description ?? DEFAULT_DESCRIPTION,
           attentionAfterMs: deps.attentionAfterMs,
           backup: (await deps.journals.get(request.task)).source?.id ?? null,
+          hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
         };
       });
     },

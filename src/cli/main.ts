@@ -9,7 +9,7 @@ import { registerDoctor } from './commands/doctor';
 import { registerDeploy } from './commands/deploy';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
-import { registerTasks } from './commands/tasks';
+import { registerAbandon, registerTasks } from './commands/tasks';
 import { registerVerify } from './commands/verify';
 import { registerWorker } from './commands/worker';
 import { CommandContext, type GlobalOptions, type Io } from './context';
@@ -24,6 +24,7 @@ const COMMANDS: Register[] = [
   registerVerify,
   registerBackups,
   registerTasks,
+  registerAbandon,
   registerSites,
   registerConfig,
   registerDoctor,

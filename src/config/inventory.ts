@@ -51,5 +51,6 @@ export async function targetOf(
     backups: join(configuration.backups, uri),
     spool: configuration.spool ?? join(configuration.state, 'spool'),
     maintenanceLimitMs: site.maintenanceLimit,
+    hooks: site.hooks,
   };
 }

@@ -16,7 +16,6 @@ const LATER: Record<string, string> = {
   address: 'remote servers are not supported yet',
   platforms: 'platforms are not supported yet',
   platform: 'platforms are not supported yet',
-  hooks: 'hooks are not supported yet',
   paths: 'declared paths are not supported yet',
 };
 
@@ -133,7 +132,20 @@ const KNOWN_KEYS = [
     'aliases',
     'vhost',
   ],
-  ...['healthPath', 'settings', 'exclude', 'maintenanceLimit', 'format', 'names', 'database'],
+  ...[
+    'healthPath',
+    'settings',
+    'exclude',
+    'maintenanceLimit',
+    'hooks',
+    'before',
+    'fenced',
+    'afterSwitch',
+    'after',
+    'format',
+    'names',
+    'database',
+  ],
 ];
 
 /** Offset of a node, or of the nearest one above it that exists; of the key, where the problem is a key. */

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { listenSchema, secretReferenceSchema, settingsFormatSchema, siteUriSchema } from '../contract/target';
+import {
+  hooksSchema,
+  listenSchema,
+  secretReferenceSchema,
+  settingsFormatSchema,
+  siteUriSchema,
+} from '../contract/target';
 
 const absolutePath = z.string().regex(/^\/([^\0]*[^/\0])?$/, 'an absolute path without a slash at its end');
 const name = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'a name of lower case letters, digits, dots and dashes');
@@ -91,6 +97,7 @@ const siteSchema = z
     settings: settingsFormatSchema.optional(),
     exclude: z.array(z.string().min(1)).optional(),
     maintenanceLimit: duration.default(15 * 60_000),
+    hooks: hooksSchema.default({}),
   })
   .refine((site) => site.kind !== 'php' || site.settings !== undefined, {
     message: 'a site of kind php says where its settings are',

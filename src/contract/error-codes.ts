@@ -138,6 +138,10 @@ export const ERROR_CODES = {
     'Correct what the message names.',
   ),
   SettingsInvalid: permanent('the settings of the site cannot be read or rewritten', 'Correct the named file.'),
+  HookFailed: permanent(
+    'a hook of the site failed',
+    'Read its message; run the program by hand as the owner of the site.',
+  ),
   // web
   VhostTestFailed: permanent(
     'the web server refuses its configuration',

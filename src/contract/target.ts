@@ -70,6 +70,21 @@ export const webServerSchema = z.strictObject({
 });
 export type WebServerAddress = z.infer<typeof webServerSchema>;
 
+const hook = z.array(z.string().min(1)).min(1);
+/** Programs of a site's owner that tasks run: program and arguments, never a shell line. */
+export const hooksSchema = z.strictObject({
+  /** Before anything is done. */
+  before: hook.optional(),
+  /** Once the site is in maintenance and its writes are fenced. */
+  fenced: hook.optional(),
+  /** Once the restored folder is in its place, before the site is asked for a page. */
+  afterSwitch: hook.optional(),
+  /** At the end. A failure of it is a warning. */
+  after: hook.optional(),
+});
+export type Hooks = z.infer<typeof hooksSchema>;
+export type HookName = keyof Hooks;
+
 /** Where a site is and how it is run; secret-free. Part of {@link Target}. */
 export const siteLocationSchema = z.strictObject({
   uri: siteUriSchema,
@@ -105,5 +120,6 @@ export const targetSchema = z.strictObject({
   spool: absolutePath,
   /** How long the task may keep the site in maintenance, ms. */
   maintenanceLimitMs: z.int().positive(),
+  hooks: hooksSchema,
 });
 export type Target = z.infer<typeof targetSchema>;

@@ -15,9 +15,11 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
     { trigger: 'request' },
     [...quiet, ...BACKUP_STEPS, 'discardSpool'],
     async (task, found) => {
+      await task.hook('before');
       if (input.quiesce) {
         await task.step('enterMaintenance', 'leaveMaintenance');
         await task.step('fenceWrites', 'liftFence', { allowShared: false });
+        await task.hook('fenced');
       }
       const made = await makeBackup(task, {
         description: found.description,
@@ -31,6 +33,7 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
         task.undo.forget('discardUnpublished');
         await task.takeBack();
         await task.tidy('discardSpool');
+        await task.lastHook();
         return { backup: made };
       });
     },

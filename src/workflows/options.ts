@@ -32,6 +32,8 @@ const SUMMARIES: Record<keyof Activities, string> = {
   commitSwitch: 'Commit: from here only forward',
   discardPrevious: 'Remove the folder before',
   discardReplacedDatabase: 'Let go of the database before',
+  runHook: 'Run a hook of the site',
+  runLastHook: 'Run the last hook of the site',
   closeTask: 'Write the outcome',
   readJournal: 'Read the journal',
   listOpenTasks: 'List tasks left open',

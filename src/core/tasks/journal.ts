@@ -105,7 +105,7 @@ export const journalSchema = z.strictObject({
   committed: z.boolean(),
   outcome: z
     .strictObject({
-      status: z.enum(['done', 'failed', 'cancelled', 'recovered']),
+      status: z.enum(['done', 'failed', 'cancelled', 'recovered', 'abandoned']),
       ended: instant,
       code: z.string().nullable(),
       message: z.string().nullable(),

@@ -50,6 +50,7 @@ export async function asTask<Result>(
     task.runbook.ended('preflight');
     task.warnings.push(...warnings);
     task.undo.attentionAfterMs = found.attentionAfterMs;
+    task.hooks = found.hooks;
     const result = await runbook(task, found);
     await CancellationScope.nonCancellable(() =>
       endless.closeTask(task.ref, { status: 'done', code: null, message: null, warnings: task.warnings }),

@@ -21,5 +21,6 @@ export async function deployBackup(task: Task): Promise<void> {
 
   await task.step('switchSite', 'switchBack');
   await task.step('reloadWebServer', 'putVhostBack');
+  await task.hook('afterSwitch');
   await task.step('probeSite', null);
 }

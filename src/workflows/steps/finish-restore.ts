@@ -21,6 +21,7 @@ export async function finishRestore(task: Task): Promise<number> {
     await task.tidy('discardPrevious');
     await task.tidy('discardReplacedDatabase');
     await task.tidy('discardSpool');
+    await task.lastHook();
     return downtimeMs;
   });
 }

@@ -1,6 +1,7 @@
 import { ActivityFailure } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Reported, TaskRef } from '../../activities/step';
+import type { HookName } from '../../contract/target';
 import { committing, endless, forward, tidying } from '../options';
 import { Undo, type UndoName } from '../undo';
 import { withAttention } from './attention';
@@ -23,6 +24,8 @@ type Value<Name extends StepName> = Activities[Name] extends (...all: never[]) =
 export class Task {
   readonly ref: TaskRef;
   readonly warnings: string[] = [];
+  /** Hooks the site has, as preflight found them. */
+  hooks: readonly HookName[] = [];
   readonly undo = new Undo();
   readonly runbook: Runbook;
 
@@ -39,6 +42,16 @@ export class Task {
   async step<Name extends StepName>(name: Name, undoneBy: UndoName | null, ...rest: Rest<Name>): Promise<Value<Name>> {
     if (undoneBy !== null) this.undo.register(undoneBy);
     return this.report(forward, name, rest);
+  }
+
+  /** Runs a hook, where the site has it. */
+  async hook(name: Exclude<HookName, 'after'>): Promise<void> {
+    if (this.hooks.includes(name)) await this.step('runHook', null, name);
+  }
+
+  /** Runs the hook at the end, where the site has it. */
+  async lastHook(): Promise<void> {
+    if (this.hooks.includes('after')) await this.tidy('runLastHook');
   }
 
   /** Runs the step that commits: until it succeeds, or is refused. When that takes too long it asks for attention. */

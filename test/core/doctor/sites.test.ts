@@ -60,6 +60,7 @@ function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUi
     database: { name: 'master', kind: 'mariadb', socket: join(top, 'none.sock'), admin: { user: 'root' } },
     backups: join(top, 'backups', uri),
     spool: join(top, 'spool'),
+    hooks: {},
     maintenanceLimitMs: 900_000,
   };
   return {
