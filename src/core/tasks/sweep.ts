@@ -69,7 +69,8 @@ export class Sweeper {
   /** Looks, and changes nothing. @throws KedgeError StateInvalid when a journal or a state cannot be read */
   async search(signal: AbortSignal): Promise<Search> {
     const open: Journal[] = [];
-    const closed: { remains: Remains; journal: Pick<Journal, 'switched' | 'committed'> }[] = [];
+    const closed: { remains: Remains; journal: Pick<Journal, 'switched' | 'committed'> & { abandoned: boolean } }[] =
+      [];
     for (const task of await this.parts.journals.all()) {
       signal.throwIfAborted();
       if (this.settled.has(task)) continue;
@@ -78,7 +79,11 @@ export class Sweeper {
       else if (journal)
         closed.push({
           remains: remainsOf(journal),
-          journal: { switched: journal.switched, committed: journal.committed },
+          journal: {
+            switched: journal.switched,
+            committed: journal.committed,
+            abandoned: journal.outcome?.status === 'abandoned',
+          },
         });
     }
     const claims = new Claims(await this.parts.states.all(), open);
@@ -97,6 +102,12 @@ export class Sweeper {
       const server = needsServer ? await servers.at(remains.databaseServer ?? '') : null;
       const found = await this.files(remains, host);
       if (server) found.push(...(await this.databaseThings(remains, server, claims)));
+      if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
+        // Nobody but who abandoned it knows which folder and which database the site lives on now.
+        const left = found.map(({ what }) => what).join(', ');
+        problems.push(`${remains.task} was abandoned in the middle of its switch and left ${left}`);
+        continue;
+      }
       leftovers.push(...found);
       const nothingThere = found.length === 0 && (server ? !hasAny(server, remains) : !needsServer);
       if (host && nothingThere) this.settled.set(remains.task, remains.token);

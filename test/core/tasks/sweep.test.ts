@@ -81,6 +81,7 @@ const target = (): Target => ({
   backups: join(folder, 'backups', SITE),
   spool: join(folder, 'state/spool'),
   maintenanceLimitMs: 900_000,
+  hooks: {},
 });
 
 const siteDatabase = (database: string, user: string, madeByKedge = true): SiteDatabase => ({
@@ -332,6 +333,22 @@ describe('sweeper', () => {
     expect(problems).toEqual([expect.stringContaining(join(ended.staging ?? '', 'previous')) as unknown]);
     expect(await remaining(ended)).toHaveLength(5);
     expect(sweeper.isSettled(ended.task)).toBe(false);
+  });
+
+  it('one that was abandoned after its switch is left to a person, also when the staging folder is gone', async () => {
+    const abandoned = await begin({ switched: true });
+    await rm(abandoned.staging ?? '', { recursive: true });
+    await journals.close(abandoned.task, {
+      status: 'abandoned',
+      ended: new Date().toISOString(),
+      code: null,
+      message: null,
+      warnings: [],
+    });
+    const { removed, problems } = await sweep();
+    expect(removed).toEqual([]);
+    expect(problems).toEqual([expect.stringContaining(`the database ${nameIt(abandoned.token)}a`) as unknown]);
+    expect(await remaining(abandoned)).toHaveLength(4);
   });
 
   it('no staging folder goes while its site folder is missing', async () => {
