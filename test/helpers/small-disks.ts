@@ -56,8 +56,10 @@ export class SmallDisk {
 }
 
 /** A lab whose backups and spool are disks of their own. */
-export async function startLabOnDisks(): Promise<{ lab: Lab; backups: SmallDisk; spool: SmallDisk }> {
-  const lab = await startLab({ below: null, sites: ['gazette.example'] });
+export async function startLabOnDisks(
+  databaseOptions: readonly string[] = [],
+): Promise<{ lab: Lab; backups: SmallDisk; spool: SmallDisk }> {
+  const lab = await startLab({ below: null, sites: ['gazette.example'], databaseOptions });
   const spool = join(lab.folder, 'spool-disk');
   await appendFile(lab.configuration, `spool: ${spool}\n`);
   return { lab, backups: new SmallDisk(lab.backups), spool: new SmallDisk(spool) };
