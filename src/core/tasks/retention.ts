@@ -14,7 +14,7 @@ export interface RetentionParts {
   readonly journals: Journals;
   readonly logs: TaskLogs;
   /** True when it is known that nothing is left of what a closed task made: its journal is needed no more. */
-  isSettled(task: string): boolean;
+  readonly isSettled: (task: string) => boolean;
 }
 
 /**

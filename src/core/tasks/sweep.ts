@@ -15,7 +15,7 @@ export interface Leftover {
   /** Whose journal says that Kedge made it; null for a file that a crash cut short. */
   readonly task: string | null;
   /** Idempotent. Looks once more whether a site has come to use it. */
-  remove(operation: Operation): Promise<void>;
+  readonly remove: (operation: Operation) => Promise<void>;
 }
 
 export interface Search {

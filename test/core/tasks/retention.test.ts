@@ -70,7 +70,7 @@ describe('retention of tasks', () => {
   it('forgets journal and log of what is older, and keeps the newest of each site', async () => {
     const shop = [await make('shop.example', 200), await make('shop.example', 100), await make('shop.example', 10)];
     const quiet = [await make('quiet.example', 900), await make('quiet.example', 800)];
-    expect((await forget(90, 1)).sort()).toEqual([quiet[0], shop[0], shop[1]].sort());
+    expect(new Set(await forget(90, 1))).toEqual(new Set([quiet[0], shop[0], shop[1]]));
     expect((await readdir(join(folder, 'tasks'))).sort()).toEqual(
       [quiet[1], shop[2]].flatMap((task) => [`${task}.json`, `${task}.ndjson`]).sort(),
     );
