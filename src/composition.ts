@@ -18,6 +18,7 @@ import { Journals } from './core/tasks/journals';
 import { Epochs } from './core/tasks/epochs';
 import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
+import { Sweeper } from './core/tasks/sweep';
 import { TaskLogs } from './core/tasks/task-log';
 import { createNginx } from './core/web/nginx';
 import { readTemplate } from './core/web/vhost-template';
@@ -39,12 +40,38 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const state = configuration.state;
   const webServers = new Map<string, WebServer>();
   const databaseServers = new Map<string, DatabaseServer>();
+  const servers = Object.entries(configuration.servers);
+  const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
+  const states = new SiteStates(join(state, 'sites'), master, onSecret);
+
+  const openServer = async (address: DatabaseServerAddress): Promise<DatabaseServer> => {
+    const key = JSON.stringify(address);
+    const known = databaseServers.get(key);
+    if (known) return known;
+    const { password } = address.admin;
+    const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
+    if (adminPassword !== undefined) onSecret(adminPassword);
+    const server = openDatabaseServer({ address, adminPassword, host: master });
+    databaseServers.set(key, server);
+    return server;
+  };
 
   return {
     master,
     redact,
-    journals: new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret),
-    states: new SiteStates(join(state, 'sites'), master, onSecret),
+    journals,
+    states,
+    sweeper: new Sweeper({
+      master,
+      journals,
+      states,
+      webHosts: new Map(servers.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
+      databaseServers: new Map(
+        servers.flatMap(([name, { db }]) => (db ? [[name, () => openServer({ name, ...db })] as const] : [])),
+      ),
+      folders: { state, backups: configuration.backups },
+      flags: servers.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
+    }),
     epochs: new Epochs(join(state, 'epochs'), master),
     locks: new SiteLocks(join(state, 'locks'), master),
     logs: new TaskLogs(join(state, 'tasks'), redact),
@@ -68,17 +95,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
       webServers.set(key, server);
       return server;
     },
-    async databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer> {
-      const key = JSON.stringify(address);
-      const known = databaseServers.get(key);
-      if (known) return known;
-      const { password } = address.admin;
-      const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
-      if (adminPassword !== undefined) onSecret(adminPassword);
-      const server = openDatabaseServer({ address, adminPassword, host: master });
-      databaseServers.set(key, server);
-      return server;
-    },
+    databaseServer: openServer,
     async close(): Promise<void> {
       await Promise.all([...databaseServers.values()].map((server) => server.close()));
     },
@@ -90,7 +107,7 @@ export type Master = ReturnType<typeof createMaster>;
 export function createDependencies(
   options: CompositionOptions,
   client: Client,
-): ActivityDependencies & { close(): Promise<void> } {
+): ActivityDependencies & Pick<Master, 'sweeper' | 'close'> {
   return {
     ...createMaster(options),
     attempts: new Attempts(),

@@ -8,7 +8,8 @@ import { FailureInterceptor } from './activities/failures';
 import { createDependencies } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
-import type { Operation } from './core/operation';
+import type { Log, Operation } from './core/operation';
+import { type Retention, forgetOldTasks } from './core/tasks/retention';
 import { endOverdueMaintenance } from './core/tasks/watchdog';
 import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
@@ -25,13 +26,16 @@ export interface WorkerOptions {
   environment: Record<string, string | undefined>;
   /** Called when the worker takes tasks. */
   onReady?: () => void;
-  /** Ends the worker: running steps are handed over within `SHUTDOWN_GRACE`. */
+  /** Ends the worker: steps that do not end within `SHUTDOWN_GRACE` are handed over. */
   signal: AbortSignal;
   /** Tests put faults around the parts. */
   decorate?: (dependencies: ActivityDependencies) => ActivityDependencies;
 }
 
-const SHUTDOWN_GRACE = '10 seconds';
+/** Steps that end within it are not handed over. */
+const SHUTDOWN_GRACE = '2 seconds';
+/** A step that does not stop by then is given up: another worker takes it over by its missing heartbeats. */
+const SHUTDOWN_LIMIT = '30 seconds';
 
 /** Runs the worker of a master until it is told to stop. @throws KedgeError TemporalUnreachable, ConfigurationInvalid */
 export async function runWorker(options: WorkerOptions): Promise<void> {
@@ -52,20 +56,27 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     maxHeartbeatThrottleInterval: '1 second',
     defaultHeartbeatThrottleInterval: '1 second',
     shutdownGraceTime: SHUTDOWN_GRACE,
+    shutdownForceTime: SHUTDOWN_LIMIT,
     maxCachedWorkflows: 50,
   });
   options.signal.addEventListener('abort', () => {
     if (worker.getState() === 'RUNNING') worker.shutdown();
   });
-  const watching = watch(dependencies, client);
+  const background = [watch(dependencies, client)];
   try {
     const running = worker.run();
     await recoverOpenTasks(client, taskQueue, dependencies.journals);
+    background.push(
+      sweepHourly(dependencies, {
+        keepMs: options.configuration.tasks.keep,
+        newest: options.configuration.tasks.newest,
+      }),
+    );
     options.onReady?.();
     if (options.signal.aborted) worker.shutdown();
     await running;
   } finally {
-    await watching.stop();
+    await Promise.all(background.map((repeated) => repeated.stop()));
     await dependencies.close();
     await client.connection.close();
     await connection.close();
@@ -73,28 +84,60 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
 }
 
 const WATCH_INTERVAL_MS = 5_000;
+const SWEEP_INTERVAL_MS = 3_600_000;
 
 /** Looks now and then after sites whose maintenance nobody ends, with Temporal away. */
-function watch(dependencies: ActivityDependencies, client: Client): { stop(): Promise<void> } {
-  const stop = new AbortController();
-  const operationFor = (task: string): Operation => ({
-    signal: stop.signal,
-    mark: `watchdog/${task}`,
-    progress: () => undefined,
-    log: dependencies.logs.of(task, 'watchdog', 1),
+function watch(dependencies: ActivityDependencies, client: Client): Repeated {
+  return repeat('the watchdog', { everyMs: WATCH_INTERVAL_MS, atOnce: false }, (signal) =>
+    endOverdueMaintenance(
+      dependencies,
+      () => temporalAnswers(client),
+      (task) => backgroundOperation(signal, `watchdog/${task}`, dependencies.logs.of(task, 'watchdog', 1)),
+    ),
+  );
+}
+
+/** Removes what closed tasks and crashes left, and forgets tasks of long ago: now, and every hour. */
+function sweepHourly(dependencies: ReturnType<typeof createDependencies>, retention: Retention): Repeated {
+  const { sweeper, journals, logs } = dependencies;
+  return repeat('the sweeper', { everyMs: SWEEP_INTERVAL_MS, atOnce: true }, async (signal) => {
+    const silent = { info: () => undefined, warn: () => undefined };
+    const { problems } = await sweeper.sweep((task) =>
+      backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
+    );
+    for (const problem of problems) process.emitWarning(dependencies.redact(problem), 'KedgeSweeper');
+    const isSettled = (task: string): boolean => sweeper.isSettled(task);
+    await forgetOldTasks({ journals, logs, isSettled }, retention, new Date());
   });
-  const watching = (async () => {
-    while (!stop.signal.aborted) {
-      await delay(WATCH_INTERVAL_MS, undefined, { signal: stop.signal, ref: false });
-      await endOverdueMaintenance(dependencies, () => temporalAnswers(client), operationFor).catch((error: unknown) => {
-        process.emitWarning(`the watchdog failed: ${String(error)}`, 'KedgeWorker');
+}
+
+function backgroundOperation(signal: AbortSignal, mark: string, log: Log): Operation {
+  return { signal, mark, progress: () => undefined, log };
+}
+
+interface Repeated {
+  stop(): Promise<void>;
+}
+
+/** Does `work` again and again until it is stopped. What it throws is a warning of the process. */
+function repeat(
+  what: string,
+  { everyMs, atOnce }: { everyMs: number; atOnce: boolean },
+  work: (signal: AbortSignal) => Promise<void>,
+): Repeated {
+  const stop = new AbortController();
+  const repeating = (async () => {
+    for (let isFirst = true; !stop.signal.aborted; isFirst = false) {
+      if (!isFirst || !atOnce) await delay(everyMs, undefined, { signal: stop.signal, ref: false });
+      await work(stop.signal).catch((error: unknown) => {
+        if (!stop.signal.aborted) process.emitWarning(`${what} failed: ${String(error)}`, 'KedgeWorker');
       });
     }
   })().catch(() => undefined);
   return {
     async stop() {
       stop.abort();
-      await watching;
+      await repeating;
     },
   };
 }

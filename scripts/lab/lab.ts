@@ -32,6 +32,8 @@ export interface LabOptions {
   readonly onProgress?: (what: string) => void;
   /** Settings of PHP. */
   readonly phpSettings?: Record<string, string>;
+  /** Options of mariadbd. */
+  readonly databaseOptions?: readonly string[];
   /** Gives up between two parts. */
   readonly signal?: AbortSignal;
   /** Kedge's database account logs in with this password. Default: by its socket. */
@@ -52,8 +54,12 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   try {
     const owner = process.getuid?.() === 0 ? 'www-data' : userInfo().username;
     tell('MariaDB');
-    const { adminPassword } = options;
-    const mariadb = await startMariadb({ folder, ...(adminPassword === undefined ? {} : { adminPassword }) });
+    const { adminPassword, databaseOptions = [] } = options;
+    const mariadb = await startMariadb({
+      folder,
+      options: databaseOptions,
+      ...(adminPassword === undefined ? {} : { adminPassword }),
+    });
     stops.push(() => mariadb.stop());
     tell('PHP-FPM');
     const pools = options.sites.map((_uri, index) => ({

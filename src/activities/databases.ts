@@ -103,6 +103,12 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           await server.dropAccount(before.account);
           return null;
         }
+        if (journal.fence === null) {
+          operation.log.info(
+            `the adopted database ${before.database} is kept, and its account ${before.account.user} as it was`,
+          );
+          return null;
+        }
         const accounts = before.account.hosts.map((host) => `'${before.account.user}'@'${host}'`);
         operation.log.info(
           `the adopted database ${before.database} is kept; its account ${accounts.join(', ')} stays locked`,

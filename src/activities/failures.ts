@@ -27,6 +27,8 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       return ApplicationFailure.create({
         type: 'WorkerStopped',
         message: 'the worker stopped in the middle of this step',
+        // Nothing is wrong: another worker may go on at once.
+        nextRetryDelay: '1 millisecond',
       });
     }
     if (isKedgeError(error)) {

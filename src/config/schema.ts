@@ -38,6 +38,21 @@ const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const DAY_MS = 24 * 3_600_000;
+
+/** `90d`, in ms. */
+const days = z.string().transform((text, context) => {
+  const count = /^(\d{1,5})d$/.exec(text)?.[1];
+  if (count !== undefined && Number(count) > 0) return Number(count) * DAY_MS;
+  context.addIssue({ code: 'custom', message: `a number of days such as 90d, not ${JSON.stringify(text)}` });
+  return z.NEVER;
+});
+
+const tasksSchema = z.strictObject({
+  keep: days.default(365 * DAY_MS),
+  newest: z.int().min(1).default(100),
+});
+
 const webSchema = z.strictObject({
   kind: z.enum(['nginx']),
   vhosts: absolutePath,
@@ -118,6 +133,8 @@ export const configurationSchema = z.strictObject({
   backups: absolutePath,
   state: absolutePath,
   spool: absolutePath.optional(),
+  /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
+  tasks: tasksSchema.prefault({}),
   servers: z.record(name, serverSchema),
   sites: z.record(siteUriSchema, siteSchema),
 });

@@ -79,7 +79,10 @@ export const ERROR_CODES = {
     'programs cannot be confined on this server',
     'Install bubblewrap; in a container allow user namespaces.',
   ),
-  DiskFull: permanent('a disk is full, out of inodes, or a quota is reached', 'Make room on the named file system.'),
+  DiskFull: permanent(
+    'a disk is full, out of inodes or read-only, or a quota is reached',
+    'Make room on the named file system, or mount it writable.',
+  ),
   FileRefused: permanent('a file or folder cannot be used as it is', 'Correct what the message names.'),
   OwnerRefused: permanent(
     'owner or mode of a file would let somebody else in',

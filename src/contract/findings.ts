@@ -23,6 +23,8 @@ export type Finding = z.infer<typeof findingSchema>;
 export const doctorReportSchema = z.strictObject({
   /** True when nothing at all was found. */
   ok: z.boolean(),
+  /** With `--sweep`: what was removed before the checks were made. */
+  removed: z.array(z.string()).optional(),
   findings: z.array(findingSchema),
 });
 export type DoctorReport = z.infer<typeof doctorReportSchema>;

@@ -56,6 +56,18 @@ export function taskIdOf(site: string, type: TaskType, submitted: Date): string 
   return `${site}-${timeStamp(submitted)}-${type}`;
 }
 
+const TASK_ID = /^(.+)-(\d{8}\.\d{6})-[a-z]+(?:_\d{1,6})?$/;
+
+/** The site an id of a task names; undefined for what is no such id. */
+export function siteOfTask(id: string): string | undefined {
+  return TASK_ID.exec(id)?.[1];
+}
+
+/** When a task was submitted, by its id, as {@link timeStamp} says it: in the order of time. */
+export function taskTime(id: string): string | undefined {
+  return TASK_ID.exec(id)?.[2];
+}
+
 /** True for an id that a task of this type on this site may have: it names the task's journal. */
 export function isTaskIdOf(id: string, site: string, type: TaskType): boolean {
   const named = /^\d{8}\.\d{6}-([a-z]+)(_\d{1,6})?$/.exec(id.slice(site.length + 1))?.[1];

@@ -5,9 +5,10 @@ import { appendFile, chmod, mkdir, readFile, rename, rm, writeFile } from 'node:
 import { join } from 'node:path';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { type Finding, doctorReportSchema } from '../../src/contract/findings';
+import type { BackupResult } from '../../src/contract/tasks';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { Journals } from '../../src/core/tasks/journals';
-import { type Lab, type WordPressSite, cli, cliJson, startLab, until } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, cliJson, journalsOf, startLab, until } from '../helpers/e2e';
 
 jest.setTimeout(240_000);
 
@@ -91,6 +92,34 @@ it('a maintenance page that nobody needs is a warning: exit code 3', async () =>
     `warning: site gazette.example: gazette.example shows its maintenance page, and no task is open - If nobody works on the site, run \`rm ${flag}\`.\n0 errors, 1 warning\n`,
   );
   expect(exitCode).toBe(3);
+});
+
+it('what a closed task could not clear is a warning, gone after --sweep, and after a start of the worker', async () => {
+  const { task, backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+  const token = journalsOf(lab).find((journal) => journal.task === task)?.token ?? '';
+  const spool = join(lab.state, 'spool', token);
+  await mkdir(spool, { recursive: true });
+  await writeFile(join(spool, 'database.sql'), 'a dump');
+  expect(await doctor()).toEqual({
+    exitCode: 3,
+    findings: [finding('leftovers', 'warning', `${task} left the spool folder ${spool}`, '`kedge doctor --sweep`')],
+  });
+  expect(existsSync(spool)).toBe(true);
+
+  const swept = await cli(lab, 'doctor', '--sweep', '--json');
+  expect(doctorReportSchema.parse(JSON.parse(swept.stdout))).toEqual({
+    ok: true,
+    removed: [`the spool folder ${spool}`],
+    findings: [],
+  });
+  expect(swept.exitCode).toBe(0);
+  expect((await cli(lab, 'log', task)).stdout).toContain(`sweep: removed the spool folder ${spool}`);
+
+  await worker.stop();
+  await mkdir(spool, { recursive: true });
+  worker = await startWorkerProcess(lab.environment);
+  await until('the worker has swept', () => !existsSync(spool));
+  await cliJson(lab, 'backups', 'delete', backup.id, '--yes');
 });
 
 it('files and accounts in disorder, each told apart, until each is mended', async () => {

@@ -24,22 +24,45 @@ import { findingLines } from '../render/findings';
 export function registerDoctor(program: Command, run: Registration): void {
   program
     .command('doctor')
-    .description('check everything and say how to mend it; changes nothing')
+    .description('check everything and say how to mend it; changes nothing without --sweep')
+    .option('--sweep', 'first remove what closed tasks and crashes left behind, as the worker does every hour')
     .addHelpText(
       'after',
       '\nExit codes: 0 all is well, 1 errors, 2 the configuration is invalid, 3 warnings only.\n' +
-        '\nExamples:\n  kedge doctor\n  kedge doctor --json',
+        '\nExamples:\n  kedge doctor\n  kedge doctor --json\n  kedge doctor --sweep',
     )
     .action(
-      run<object>(async (context) => {
+      run<{ sweep?: boolean }>(async (context, _args, { sweep }) => {
+        const operation = commandOperation(context, 'doctor');
+        const removed = sweep ? await sweepNow(context, operation) : null;
         context.printer.running('checking');
-        const findings = await examineAll(context, commandOperation(context, 'doctor'));
+        const findings = await examineAll(context, operation);
         context.exitCode = exitCodeOf(findings);
-        const report: DoctorReport = { ok: findings.length === 0, findings };
+        const report: DoctorReport = {
+          ok: findings.length === 0,
+          ...(removed === null ? {} : { removed: [...removed] }),
+          findings,
+        };
         const grouped = context.io.isTerminal && 'isTTY' in context.io.stdout && context.io.stdout.isTTY === true;
         context.printer.result(report, findingLines(findings, { grouped, colors: context.printer.colors }));
       }),
     );
+}
+
+/** Removes what it can, and leaves it to the checks to say what is left. */
+async function sweepNow(context: CommandContext, operation: Operation): Promise<readonly string[]> {
+  const { sweeper, logs } = await context.master();
+  context.printer.running('sweeping');
+  const taskLogs = new Map<string, ReturnType<typeof logs.of>>();
+  const { removed } = await sweeper.sweep((task) => {
+    if (task === null) return operation;
+    const log = taskLogs.get(task) ?? logs.of(task, 'sweep', 1);
+    taskLogs.set(task, log);
+    return { ...operation, log };
+  });
+  for (const log of taskLogs.values()) await log.settled();
+  for (const what of removed) context.printer.note(`removed ${what}`);
+  return removed;
 }
 
 /** Every finding on everything the configuration of a context names. */
@@ -109,6 +132,7 @@ function installationOf(
       { name: 'state', path: state },
       { name: 'spool', path: spool },
     ],
+    sweeper: master.sweeper,
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,
       kind: address.kind,

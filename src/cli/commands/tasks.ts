@@ -29,15 +29,7 @@ export function registerTasks(program: Command, run: Registration): void {
           throw usage(`--limit is a number of tasks, not ${JSON.stringify(options.limit)}`);
         if (site !== undefined) await context.assertSite(site);
         const { journals } = await context.master();
-        const ids = (await journals.all()).filter((task) => site === undefined || task.startsWith(`${site}-`));
-        const found = (await Promise.all(ids.map((task) => journals.find(task)))).filter(
-          (journal) => journal !== undefined,
-        );
-        const newest = found
-          .filter((journal) => site === undefined || journal.site === site)
-          .sort((a, b) => b.started.localeCompare(a.started))
-          .slice(0, limit);
-        const rows = newest.map(describeTask);
+        const rows = (await journals.newest(limit, site)).map(describeTask);
         const lines =
           rows.length === 0
             ? ['There are no tasks.']
@@ -185,13 +177,7 @@ async function siteOfWaitingTask(context: CommandContext, task: string): Promise
 async function findTask(context: CommandContext, name: string): Promise<Journal> {
   const { journals } = await context.master();
   if (Object.hasOwn((await context.configuration()).sites, name)) {
-    const newest = (
-      await Promise.all(
-        (await journals.all()).filter((task) => task.startsWith(`${name}-`)).map((task) => journals.find(task)),
-      )
-    )
-      .filter((journal) => journal?.site === name)
-      .sort((a, b) => (b?.started ?? '').localeCompare(a?.started ?? ''))[0];
+    const [newest] = await journals.newest(1, name);
     if (newest) return newest;
     throw new KedgeError('TaskUnknown', `${name} had no task yet`, { site: name });
   }

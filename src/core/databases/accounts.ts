@@ -17,6 +17,14 @@ export async function hostsOf(admin: AdminConnection, user: string): Promise<str
   return rows.map((row) => row.host);
 }
 
+/** User names of all accounts, each once. */
+export async function userNames(admin: AdminConnection): Promise<string[]> {
+  const rows = await admin.rows('SELECT DISTINCT User AS user FROM mysql.user', z.object({ user: textOrBytes }), {
+    what: 'listing accounts',
+  });
+  return rows.map(({ user }) => user);
+}
+
 /** Those of the account's hosts at which it exists. */
 export async function existingHosts(admin: AdminConnection, account: DatabaseAccount): Promise<string[]> {
   const existing = await hostsOf(admin, account.user);

@@ -85,6 +85,8 @@ export interface DatabaseServer {
   describe(database: string): Promise<DatabaseFacts>;
   databaseExists(database: string): Promise<boolean>;
   databaseNames(): Promise<string[]>;
+  /** User names of all accounts, each once. */
+  userNames(): Promise<string[]>;
 
   /**
    * Dumps by the admin account: `--single-transaction --quick --no-autocommit --routines --events --triggers --hex-blob

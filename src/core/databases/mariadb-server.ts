@@ -1,7 +1,15 @@
 import type { DatabaseServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import { accountIsShared } from './account-privileges';
-import { copyAccountOptions, createAccount, dropAccount, existingHosts, lockAccount, unlockAccount } from './accounts';
+import {
+  copyAccountOptions,
+  createAccount,
+  dropAccount,
+  existingHosts,
+  lockAccount,
+  unlockAccount,
+  userNames,
+} from './accounts';
 import { AdminConnection } from './admin-connection';
 import { missingPrivileges, publicDatabases } from './admin-privileges';
 import { ClientPrograms } from './client-program';
@@ -34,6 +42,7 @@ export function openDatabaseServer({ address, adminPassword, host }: DatabaseSer
     describe: (database) => describeDatabase(admin, database),
     databaseExists: (database) => databaseExists(admin, database),
     databaseNames: () => databaseNames(admin),
+    userNames: () => userNames(admin),
     dump: (database, output, operation) => dumpDatabase(context, database, output, operation),
     createDatabase: (database, charset, collation) => createDatabase(admin, database, charset, collation),
     dropDatabase: (database) => dropDatabase(admin, database),

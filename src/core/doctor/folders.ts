@@ -3,12 +3,14 @@ import type { Complaint } from '../../contract/findings';
 import type { Host } from '../hosts/host';
 import { isTrustedFolder } from '../hosts/trusted-path';
 import type { Folder, Installation } from './installation';
+import { checkLeftovers } from './leftovers';
 import type { Check } from './run-checks';
 
 /** Checks of the master's own files. */
 export const MASTER_CHECKS: readonly Check<Installation>[] = [
   { check: 'configuration-file', run: checkConfigurationFile },
   { check: 'folders', run: ofEach(checkFolder) },
+  { check: 'leftovers', after: ['folders'], limitMs: 300_000, run: checkLeftovers },
   { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },
 ];
 
@@ -76,9 +78,11 @@ export async function checkFreeSpace(
   lowBytes = LOW_BYTES,
 ): Promise<readonly Complaint[]> {
   const existing = await nearestExisting(host, path);
-  const { bytes, inodes } = await host.freeSpace(existing);
+  const { bytes, inodes, readOnly } = await host.freeSpace(existing);
   const hint = `Make room on the file system of ${existing}, or move the ${name} folder to another one.`;
   const complaints: Complaint[] = [];
+  if (readOnly)
+    complaints.push(error(`the file system of the ${name} folder ${path} is read-only`, `Mount ${existing} writable.`));
   if (bytes <= lowBytes)
     complaints.push({
       level: 'warning',

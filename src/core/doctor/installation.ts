@@ -5,6 +5,7 @@ import type { Host } from '../hosts/host';
 import type { SiteKind } from '../sites/site-kind';
 import type { Journals } from '../tasks/journals';
 import type { SiteStates } from '../tasks/site-state';
+import type { Sweeper } from '../tasks/sweep';
 import type { WebServer } from '../web/web-server';
 
 /** What doctor looks at: the master and everything its configuration names. */
@@ -12,6 +13,7 @@ export interface Installation {
   readonly master: Host;
   readonly configurationPath: string;
   readonly folders: readonly Folder[];
+  readonly sweeper: Pick<Sweeper, 'search'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];
   readonly sites: readonly ConfiguredSite[];

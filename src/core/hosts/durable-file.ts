@@ -4,6 +4,9 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileAttributes } from './host';
 
+/** Names of the temporary files of {@link writeFileDurably}: what a crash in the middle of one leaves. */
+export const UNFINISHED_FILE = /^\..+\.[0-9a-f]{12}\.tmp$/;
+
 /**
  * The one way a file is written: temporary name in the same folder, mode and owner, fsync, rename, fsync of the folder.
  * Whoever reads sees the old content or the new, also after a power cut.

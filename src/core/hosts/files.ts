@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
+import { type FileHandle, access, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import { syncFolder } from './durable-file';
@@ -102,7 +102,11 @@ export async function removeOne(path: string): Promise<void> {
 
 export async function freeSpaceOf(path: string): Promise<FreeSpace> {
   const status = await statfs(path);
-  return { bytes: status.bavail * status.bsize, inodes: status.files === 0 ? null : status.ffree };
+  const readOnly = await access(path, constants.W_OK).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'EROFS',
+  );
+  return { bytes: status.bavail * status.bsize, inodes: status.files === 0 ? null : status.ffree, readOnly };
 }
 
 /** Parent and name, for programs that are shown the parent alone. */

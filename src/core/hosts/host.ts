@@ -96,6 +96,8 @@ export interface FreeSpace {
   readonly bytes: number;
   /** Null where the file system does not count inodes. */
   readonly inodes: number | null;
+  /** Mounted so, or since it failed. */
+  readonly readOnly: boolean;
 }
 
 export interface FileAttributes {
@@ -126,6 +128,8 @@ export interface Host {
   run(command: Command): Promise<Completed>;
   /** Ends every process whose mark is `mark` or starts with `mark` + `/`, and waits until they are gone. Returns how many. */
   endProcesses(mark: string): Promise<number>;
+  /** Marks of every process that carries one, each once. */
+  listMarks(): Promise<string[]>;
 
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
   readFile(path: string, maximumBytes?: number): Promise<Buffer>;

@@ -15,7 +15,7 @@ import {
 import { statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host } from './host';
 import { readMountPointsBelow } from './mounts';
-import { endMarkedProcesses } from './processes';
+import { endMarkedProcesses, listMarks } from './processes';
 import { diskFullOr, run } from './run';
 
 /** This machine as a {@link Host}. */
@@ -35,6 +35,10 @@ class LocalHost implements Host {
 
   endProcesses(mark: string): Promise<number> {
     return endMarkedProcesses(mark, this.name);
+  }
+
+  listMarks(): Promise<string[]> {
+    return listMarks();
   }
 
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {

@@ -60,17 +60,27 @@ async function otherPids(): Promise<number[]> {
   return (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
 }
 
+/** Marks of the processes that carry one, each once. */
+export async function listMarks(): Promise<string[]> {
+  const marks = await Promise.all((await otherPids()).map(markOf));
+  return [...new Set(marks.filter((mark) => mark !== undefined))].sort();
+}
+
 async function findMarked(mark: string): Promise<RunningProcess[]> {
   const found = await Promise.all(
     (await otherPids()).map(async (pid) => {
-      const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-      const carried = environment.split('\0').find((entry) => entry.startsWith(`${MARK_VARIABLE}=`));
-      const value = carried?.slice(MARK_VARIABLE.length + 1);
+      const value = await markOf(pid);
       if (value === undefined || !(value === mark || value.startsWith(`${mark}/`))) return null;
       return identify(pid);
     }),
   );
   return found.filter((process) => process !== null);
+}
+
+async function markOf(pid: number): Promise<string | undefined> {
+  const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+  const carried = environment.split('\0').find((entry) => entry.startsWith(`${MARK_VARIABLE}=`));
+  return carried?.slice(MARK_VARIABLE.length + 1);
 }
 
 /** Null when there is no such process, or only its remains wait for their parent. */

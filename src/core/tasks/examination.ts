@@ -188,9 +188,20 @@ function examinedSource(
     source: { id: record.id, path, sha256: inspection.sha256, charset, collation, contentMark: record.contentMark },
     dumpBytes,
     needs: [
-      { place: 'web staging', path: target.site.root, bytes: inspection.contentBytes },
+      {
+        place: 'web staging',
+        path: target.site.root,
+        bytes: inspection.contentBytes,
+        files: inspection.members,
+      },
       { place: 'spool', path: target.spool, bytes: dumpBytes },
-      { place: 'database server', path: facts.dataFolder, bytes: dumpBytes },
+      // A table is a file or two.
+      {
+        place: 'database server',
+        path: facts.dataFolder,
+        bytes: dumpBytes,
+        files: 2 * record.database.tables.length,
+      },
       ...(facts.binaryLogFolder === null
         ? []
         : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
+import { siteOfTask, taskTime } from '../../contract/names';
 import type { Host } from '../hosts/host';
 import { type Journal, journalSchema, newJournal } from './journal';
 import { decode } from './state-file';
@@ -131,6 +132,31 @@ export class Journals {
     return names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
   }
 
+  /**
+   * Journals of the tasks submitted last, newest first; of one site or of all. Reads no more than these.
+   * @throws KedgeError StateInvalid
+   */
+  async newest(limit: number, site?: string): Promise<Journal[]> {
+    const ids = (await this.all()).filter((task) => site === undefined || siteOfTask(task) === site);
+    const journals: Journal[] = [];
+    for (const task of ids.sort(byTime).reverse()) {
+      if (journals.length === limit) break;
+      const journal = await this.find(task);
+      if (journal && (site === undefined || journal.site === site)) journals.push(journal);
+    }
+    return journals;
+  }
+
+  /** Forgets a task that is closed. @throws KedgeError Internal for an open one */
+  async remove(task: string): Promise<void> {
+    await this.inTurn(task, async () => {
+      const journal = await this.find(task);
+      if (!journal) return;
+      if (journal.outcome === null) throw new KedgeError('Internal', `task ${task} is open and cannot be forgotten`);
+      await this.host.removeFile(this.pathOf(task));
+    });
+  }
+
   private async change(
     task: string,
     change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
@@ -166,6 +192,11 @@ export class Journals {
       throw new KedgeError('TaskUnknown', `${JSON.stringify(task)} is no task id`);
     return join(this.tasksFolder, `${task}.json`);
   }
+}
+
+/** Ids carry the time of their submission. */
+function byTime(a: string, b: string): number {
+  return (taskTime(a) ?? '').localeCompare(taskTime(b) ?? '') || a.localeCompare(b);
 }
 
 /** No task takes nearly as long from its marker to its journal. */

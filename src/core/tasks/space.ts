@@ -8,13 +8,16 @@ export interface SpaceNeed {
   readonly place: string;
   readonly path: string;
   readonly bytes: number;
+  /** Files and folders, each of which takes an inode. Default: a few, which the reserve covers. */
+  readonly files?: number;
 }
 
 /** Room that stays free on every file system, so that a neighbour's small writes go on. */
 const RESERVE_BYTES = 16 * 1024 * 1024;
+const RESERVE_INODES = 64;
 
 /**
- * Checks that every file system has room for all that will be written to it; needs on the same one are added up. A
+ * Checks that every file system can be written and has room for all that will be written to it; needs on the same one are added up. A
  * place that cannot be looked at from here (the data folder of a database server elsewhere) is passed over.
  * @throws KedgeError DiskFull naming the places, what they need and what there is
  */
@@ -29,19 +32,17 @@ export async function checkSpace(host: Host, needs: readonly SpaceNeed[], site: 
   }
   for (const together of byDevice.values()) {
     const path = together[0]?.path ?? '/';
-    const wanted = together.reduce((sum, need) => sum + need.bytes, RESERVE_BYTES);
-    const free = await host.freeSpace(path);
-    if (free.bytes >= wanted) continue;
+    const { bytes, inodes, readOnly } = await host.freeSpace(path);
     const places = [...new Set(together.map((need) => need.place))].join(', ');
-    throw new KedgeError(
-      'DiskFull',
-      `${places} on ${host.name} need ${wanted} bytes, the file system of ${path} has ${free.bytes}`,
-      {
-        site,
-        server: host.name,
-        state: 'the site is unchanged',
-      },
-    );
+    const refuse = (message: string): KedgeError =>
+      new KedgeError('DiskFull', message, { site, server: host.name, state: 'the site is unchanged' });
+    if (readOnly) throw refuse(`${places} on ${host.name}: the file system of ${path} is read-only`);
+    const wanted = together.reduce((sum, need) => sum + need.bytes, RESERVE_BYTES);
+    if (bytes < wanted)
+      throw refuse(`${places} on ${host.name} need ${wanted} bytes, the file system of ${path} has ${bytes}`);
+    const files = together.reduce((sum, need) => sum + (need.files ?? 0), RESERVE_INODES);
+    if (inodes !== null && inodes < files)
+      throw refuse(`${places} on ${host.name} need ${files} inodes, the file system of ${path} has ${inodes}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open } from 'node:fs/promises';
+import { appendFile, mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
@@ -60,6 +60,11 @@ export class TaskLogs {
     } finally {
       await file.close();
     }
+  }
+
+  /** Removes the log of a task that is forgotten. */
+  async remove(task: string): Promise<void> {
+    await rm(this.pathOf(task), { force: true });
   }
 
   private async append(task: string, line: object): Promise<void> {

@@ -260,7 +260,7 @@ export function describeFiles(makeMachine: MachineFactory): void {
 
     needsMount('free space and inodes of the file system a path is on', async () => {
       await withMount('small', 'size=1m,nr_inodes=100', async (small) => {
-        expect(await machine.host.freeSpace(small)).toEqual({ bytes: 1024 * 1024, inodes: 99 });
+        expect(await machine.host.freeSpace(small)).toEqual({ bytes: 1024 * 1024, inodes: 99, readOnly: false });
         machine.sh('head -c 600000 /dev/zero > "$1/file"', small);
         const { bytes, inodes } = await machine.host.freeSpace(join(small, 'file'));
         expect(bytes).toBe(1024 * 1024 - Math.ceil(600_000 / 4096) * 4096);

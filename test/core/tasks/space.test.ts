@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { checkSpace } from '../../../src/core/tasks/space';
+import { type SpaceNeed, checkSpace } from '../../../src/core/tasks/space';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 
@@ -22,7 +22,7 @@ describe('space for a task', () => {
     machine.dispose();
   });
   const need = (place: string, path: string, bytes: number) => ({ place, path: join(machine.folder, path), bytes });
-  const check = (...needs: ReturnType<typeof need>[]) => checkSpace(machine.host, needs, 'shop.example');
+  const check = (...needs: SpaceNeed[]) => checkSpace(machine.host, needs, 'shop.example');
 
   const mounted = (what: string, work: () => Promise<void>): void =>
     test(what, async () => {
@@ -53,6 +53,25 @@ describe('space for a task', () => {
   mounted('a place that is yet to be made counts where it will be', async () => {
     await check(need('spool', 'two/not/yet', 20 * MIB));
     await expect(check(need('spool', 'one/not/yet', 20 * MIB))).rejects.toMatchObject({ code: 'DiskFull' });
+  });
+
+  mounted('inodes are counted, and a file system that is read-only takes nothing', async () => {
+    machine.sh('mkdir "$1/few"; mount -t tmpfs -o size=64m,nr_inodes=200 kedge-test "$1/few"', machine.folder);
+    try {
+      const staging = (files: number) => check({ ...need('web staging', 'few', 0), files });
+      await staging(199 - 64);
+      await expect(staging(200 - 64)).rejects.toMatchObject({
+        code: 'DiskFull',
+        message: expect.stringMatching(/^web staging on here need 200 inodes, .*few has 199$/) as unknown,
+      });
+      machine.sh('mount -o remount,ro "$1/few"', machine.folder);
+      await expect(check(need('backups', 'few/not/yet', 0))).rejects.toMatchObject({
+        code: 'DiskFull',
+        message: expect.stringMatching(/^backups on here: the file system of .*few is read-only$/) as unknown,
+      });
+    } finally {
+      machine.sh('umount "$1/few"; rmdir "$1/few"', machine.folder);
+    }
   });
 
   test('no need is no problem, an impossible one is', async () => {

@@ -1,0 +1,89 @@
+import { join } from 'node:path';
+import type { DatabaseAccount } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+import { previousFolder } from '../sites/switch-folders';
+import type { Journal } from './journal';
+import type { SiteState } from './site-state';
+
+/** What a closed task may have left behind, by its journal alone: whether it is there is another question. */
+export interface Remains {
+  readonly task: string;
+  readonly site: string;
+  readonly token: string;
+  /** The live site folder, and the web server it is on. */
+  readonly live: { readonly server: string; readonly path: string } | null;
+  readonly staging: string | null;
+  readonly spool: string | null;
+  readonly temporaryArchive: string | null;
+  readonly databaseServer: string | null;
+  readonly databases: readonly string[];
+  readonly accounts: readonly DatabaseAccount[];
+}
+
+/**
+ * Everything that the journal of a closed task says Kedge made, and that nobody needs once the task is closed. What a
+ * committed task gave the site is not among it: that is for the task which replaces it, whose journal then says so.
+ */
+export function remainsOf(journal: Journal): Remains {
+  const { target, token, backup, created, before, committed } = journal;
+  const replaced = committed && before?.madeByKedge ? before : null;
+  const newest = created?.databases.at(-1);
+  return {
+    task: journal.task,
+    site: journal.site,
+    token,
+    live: target && { server: target.web.name, path: target.site.root },
+    staging: journal.staging,
+    spool: target && join(target.spool, token),
+    temporaryArchive: backup && !backup.published ? backup.temporaryArchive : null,
+    databaseServer: target?.database.name ?? null,
+    databases: [
+      ...(created?.databases.filter((name) => !committed || name !== newest) ?? []),
+      ...(replaced ? [replaced.database] : []),
+    ],
+    accounts: [...(created && !committed ? [created.account] : []), ...(replaced ? [replaced.account] : [])],
+  };
+}
+
+/** Databases and accounts nobody may take away: those that sites use or keep, and those open tasks work with. */
+export class Claims {
+  private readonly databases = new Set<string>();
+  private readonly users = new Set<string>();
+
+  constructor(states: readonly SiteState[], open: readonly Journal[]) {
+    for (const { current, kept } of states)
+      for (const each of [current, ...kept]) this.claim(each.database, each.account);
+    for (const { before, created } of open) {
+      if (before) this.claim(before.database, before.account);
+      for (const database of created?.databases ?? []) this.claim(database, created?.account);
+    }
+  }
+
+  /** Names are compared without case: on some servers `Shop` and `shop` are one database. */
+  hasDatabase(name: string): boolean {
+    return this.databases.has(name.toLowerCase());
+  }
+
+  hasAccount({ user }: DatabaseAccount): boolean {
+    return this.users.has(user);
+  }
+
+  private claim(database: string, account: DatabaseAccount | undefined): void {
+    this.databases.add(database.toLowerCase());
+    if (account) this.users.add(account.user);
+  }
+}
+
+/**
+ * Why the staging folder and the database of a closed task are left for a person: the folder in which the site was before
+ * is in there, and the live one may not be what it should. Null when nothing speaks against removing them.
+ */
+export async function reasonToKeep(remains: Remains, journal: Pick<Journal, 'switched' | 'committed'>, host: Host) {
+  const { staging, live, task } = remains;
+  if (staging === null || live === null || (await host.status(staging)) === undefined) return null;
+  if ((await host.status(live.path)) === undefined)
+    return `${task} left ${staging}, and the site folder ${live.path} does not exist`;
+  if (!journal.switched || journal.committed) return null;
+  if ((await host.status(previousFolder(staging))) === undefined) return null;
+  return `${task} ended in the middle of its switch and left the folder the site was in before, ${previousFolder(staging)}`;
+}

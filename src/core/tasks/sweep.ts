@@ -1,0 +1,288 @@
+import { join } from 'node:path';
+import type { DatabaseServer } from '../databases/database-server';
+import { UNFINISHED_FILE } from '../hosts/durable-file';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import type { Journal } from './journal';
+import type { Journals } from './journals';
+import { Claims, type Remains, reasonToKeep, remainsOf } from './remains';
+import type { SiteStates } from './site-state';
+
+/** One thing that a closed task, or a crash, left behind. */
+export interface Leftover {
+  /** `the staging folder /srv/.kedge/1a2b3c4d5e` */
+  readonly what: string;
+  /** Whose journal says that Kedge made it; null for a file that a crash cut short. */
+  readonly task: string | null;
+  /** Idempotent. Looks once more whether a site has come to use it. */
+  readonly remove: (operation: Operation) => Promise<void>;
+}
+
+export interface Search {
+  readonly leftovers: readonly Leftover[];
+  /** What is left for a person, and where the sweeper could not look. */
+  readonly problems: readonly string[];
+}
+
+export interface Swept {
+  /** What was removed, in words. */
+  readonly removed: readonly string[];
+  readonly problems: readonly string[];
+}
+
+/** What the sweeper acts through. */
+export interface SweepParts {
+  readonly master: Host;
+  readonly journals: Journals;
+  readonly states: SiteStates;
+  /** The host of each web server, by its name in the configuration. */
+  readonly webHosts: ReadonlyMap<string, Host>;
+  /** By the name in the configuration. */
+  readonly databaseServers: ReadonlyMap<string, () => Promise<DatabaseServer>>;
+  /** Folders of the master in which files are written durably; those below `backups` are looked through too. */
+  readonly folders: { readonly state: string; readonly backups: string };
+  /** Folders of maintenance flags. */
+  readonly flags: readonly { readonly host: Host; readonly path: string }[];
+}
+
+/** Younger files may be in use: nothing that uses one takes nearly as long. */
+const LEFT_BEHIND_MS = 10 * 60_000;
+
+/** Folders of `<state>` that hold files of their own. */
+const STATE_FOLDERS = ['', 'tasks', 'open', 'sites', 'epochs', 'locks'];
+
+/**
+ * Finds and removes what closed tasks own and crashes left. Goes by journals: what none says Kedge made is not touched,
+ * nor what an open task or a site's state names. While a journal or a state cannot be read nothing at all is touched.
+ */
+export class Sweeper {
+  /** Closed tasks of which nothing is left, with their tokens: not looked at again. */
+  private readonly settled = new Map<string, string>();
+
+  constructor(private readonly parts: SweepParts) {}
+
+  /** True once a search found nothing left of the task. */
+  isSettled(task: string): boolean {
+    return this.settled.has(task);
+  }
+
+  /** Looks, and changes nothing. @throws KedgeError StateInvalid when a journal or a state cannot be read */
+  async search(signal: AbortSignal): Promise<Search> {
+    const open: Journal[] = [];
+    const closed: { remains: Remains; journal: Pick<Journal, 'switched' | 'committed'> & { abandoned: boolean } }[] =
+      [];
+    for (const task of await this.parts.journals.all()) {
+      signal.throwIfAborted();
+      if (this.settled.has(task)) continue;
+      const journal = await this.parts.journals.find(task);
+      if (journal?.outcome === null) open.push(journal);
+      else if (journal)
+        closed.push({
+          remains: remainsOf(journal),
+          journal: {
+            switched: journal.switched,
+            committed: journal.committed,
+            abandoned: journal.outcome?.status === 'abandoned',
+          },
+        });
+    }
+    const claims = new Claims(await this.parts.states.all(), open);
+    const leftovers: Leftover[] = [];
+    const problems: string[] = [];
+    const servers = new DatabaseServers(this.parts.databaseServers);
+    for (const { remains, journal } of closed) {
+      signal.throwIfAborted();
+      const host = this.webHostOf(remains);
+      const reason = host ? await reasonToKeep(remains, journal, host) : null;
+      if (reason !== null) {
+        problems.push(reason);
+        continue;
+      }
+      const needsServer = remains.databases.length + remains.accounts.length > 0;
+      const server = needsServer ? await servers.at(remains.databaseServer ?? '') : null;
+      const found = await this.files(remains, host);
+      if (server) found.push(...(await this.databaseThings(remains, server, claims)));
+      if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
+        // Nobody but who abandoned it knows which folder and which database the site lives on now.
+        const left = found.map(({ what }) => what).join(', ');
+        problems.push(`${remains.task} was abandoned in the middle of its switch and left ${left}`);
+        continue;
+      }
+      leftovers.push(...found);
+      const nothingThere = found.length === 0 && (server ? !hasAny(server, remains) : !needsServer);
+      if (host && nothingThere) this.settled.set(remains.task, remains.token);
+    }
+    problems.push(...servers.problems);
+    const tokens = new Map([...this.settled].map(([task, token]) => [token, task]));
+    for (const { remains } of closed) tokens.set(remains.token, remains.task);
+    leftovers.push(...(await this.processes(tokens)));
+    leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
+    return { leftovers, problems };
+  }
+
+  /** Removes everything that a search finds, one after the other; what cannot be removed is a problem, and no reason to stop. */
+  async sweep(operationFor: (task: string | null) => Operation): Promise<Swept> {
+    const { leftovers, problems } = await this.search(operationFor(null).signal);
+    const removed: string[] = [];
+    const failed: string[] = [];
+    for (const { what, task, remove } of leftovers) {
+      const operation = operationFor(task);
+      operation.signal.throwIfAborted();
+      try {
+        await remove(operation);
+        removed.push(what);
+        operation.log.info(`removed ${what}, which was left behind`);
+      } catch (error) {
+        operation.signal.throwIfAborted();
+        failed.push(`${what} cannot be removed: ${textOf(error)}`);
+      }
+    }
+    return { removed, problems: [...problems, ...failed] };
+  }
+
+  /** Null where the configuration names the server no more. */
+  private webHostOf({ live }: Remains): Host | null {
+    return live === null ? this.parts.master : (this.parts.webHosts.get(live.server) ?? null);
+  }
+
+  private async files(remains: Remains, webHost: Host | null): Promise<Leftover[]> {
+    const { master } = this.parts;
+    const { task, staging, spool, temporaryArchive } = remains;
+    const found: Leftover[] = [];
+    const look = async (host: Host, path: string, what: string, remove: Leftover['remove']): Promise<void> => {
+      if ((await host.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
+    };
+    if (staging !== null && webHost)
+      await look(webHost, staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
+    if (spool !== null)
+      await look(master, spool, 'the spool folder', (operation) => master.removeTree(spool, operation));
+    if (temporaryArchive !== null)
+      await look(master, temporaryArchive, 'the unfinished archive', () => master.removeFile(temporaryArchive));
+    return found;
+  }
+
+  private async databaseThings(remains: Remains, at: KnownServer, claims: Claims): Promise<Leftover[]> {
+    const { server, databases, users } = at;
+    const { task } = remains;
+    const { states } = this.parts;
+    const found: Leftover[] = [];
+    // The accounts first: nobody writes into a database that goes.
+    for (const account of remains.accounts) {
+      if (!users.has(account.user) || claims.hasAccount(account) || !(await server.accountExists(account))) continue;
+      found.push({
+        what: `the account ${account.user} of ${server.name}`,
+        task,
+        async remove() {
+          if (new Claims(await states.all(), []).hasAccount(account)) return;
+          await server.lockAccount(account);
+          await server.dropAccount(account);
+        },
+      });
+    }
+    for (const database of remains.databases) {
+      if (!databases.has(database) || claims.hasDatabase(database)) continue;
+      found.push({
+        what: `the database ${database} of ${server.name}`,
+        task,
+        async remove() {
+          if (!new Claims(await states.all(), []).hasDatabase(database)) await server.dropDatabase(database);
+        },
+      });
+    }
+    return found;
+  }
+
+  private async processes(tokens: ReadonlyMap<string, string>): Promise<Leftover[]> {
+    const found: Leftover[] = [];
+    for (const host of new Set([this.parts.master, ...this.parts.webHosts.values()])) {
+      for (const mark of await host.listMarks()) {
+        const task = tokens.get(/^(?:undo-|finish-)?([a-z0-9]{10})\//.exec(mark)?.[1] ?? '');
+        if (task === undefined) continue;
+        const what = `a process with the mark ${mark} on ${host.name}`;
+        found.push({ what, task, remove: async () => void (await host.endProcesses(mark)) });
+      }
+    }
+    return found;
+  }
+
+  /** Temporary files of durable writes, which are renamed within moments. */
+  private async unfinishedFiles(): Promise<Leftover[]> {
+    const { master, folders, flags } = this.parts;
+    const places = [
+      ...STATE_FOLDERS.map((name) => ({ host: master, path: join(folders.state, name) })),
+      ...(await master.list(folders.backups)).map((site) => ({ host: master, path: join(folders.backups, site) })),
+      ...flags,
+    ];
+    const found: Leftover[] = [];
+    for (const { host, path } of places)
+      for (const name of await host.list(path))
+        if (UNFINISHED_FILE.test(name)) found.push(...(await oldFile(host, join(path, name), 'the unfinished file')));
+    return found;
+  }
+
+  /** Probe files are removed by who made them, unless he was killed. Sites with an open task are passed over. */
+  private async probeFiles(open: readonly Journal[]): Promise<Leftover[]> {
+    const found: Leftover[] = [];
+    for (const { host, path } of this.parts.flags) {
+      for (const folder of (await host.list(path)).filter((name) => name.endsWith(PROBE_FOLDER))) {
+        const site = folder.slice(0, -PROBE_FOLDER.length);
+        if (open.some((journal) => journal.site === site)) continue;
+        for (const name of await host.list(join(path, folder)))
+          found.push(...(await oldFile(host, join(path, folder, name), 'the probe file')));
+      }
+    }
+    return found;
+  }
+}
+
+const PROBE_FOLDER = '.probe';
+
+interface KnownServer {
+  readonly server: DatabaseServer;
+  readonly databases: ReadonlySet<string>;
+  readonly users: ReadonlySet<string>;
+}
+
+/** Also when a site has come to use it. */
+function hasAny({ databases, users }: KnownServer, remains: Remains): boolean {
+  return remains.databases.some((name) => databases.has(name)) || remains.accounts.some(({ user }) => users.has(user));
+}
+
+/** What there is on each server, asked once a search. */
+class DatabaseServers {
+  readonly problems: string[] = [];
+  private readonly known = new Map<string, KnownServer | null>();
+
+  constructor(private readonly configured: SweepParts['databaseServers']) {}
+
+  /** Null where the server cannot be looked at. */
+  async at(databaseServer: string): Promise<KnownServer | null> {
+    const known = this.known.get(databaseServer);
+    if (known !== undefined) return known;
+    const found = await this.look(databaseServer);
+    this.known.set(databaseServer, found);
+    return found;
+  }
+
+  private async look(name: string): Promise<KnownServer | null> {
+    const opened = this.configured.get(name);
+    if (!opened) return null;
+    try {
+      const server = await opened();
+      return { server, databases: new Set(await server.databaseNames()), users: new Set(await server.userNames()) };
+    } catch (error) {
+      this.problems.push(`${name} cannot be asked for what tasks left there: ${textOf(error)}`);
+      return null;
+    }
+  }
+}
+
+async function oldFile(host: Host, path: string, what: string): Promise<Leftover[]> {
+  const status = await host.status(path);
+  if (status?.type !== 'file' || status.modifiedMs > Date.now() - LEFT_BEHIND_MS) return [];
+  return [{ what: `${what} ${path}`, task: null, remove: () => host.removeFile(path) }];
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

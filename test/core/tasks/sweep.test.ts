@@ -1,0 +1,439 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Target } from '../../../src/contract/target';
+import { createLocalHost } from '../../../src/core/hosts/local-host';
+import type { Journal } from '../../../src/core/tasks/journal';
+import { Journals } from '../../../src/core/tasks/journals';
+import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-state';
+import { Sweeper } from '../../../src/core/tasks/sweep';
+import { type TestOperation, testOperation } from '../databases/lab';
+import { type DatabaseLab, openLab, until } from '../databases/lab';
+
+const SITE = 'shop.example';
+const host = createLocalHost({ name: 'master' });
+
+let lab: DatabaseLab;
+let folder: string;
+let journals: Journals;
+let states: SiteStates;
+let sweeper: Sweeper;
+let operation: TestOperation;
+
+beforeAll(async () => {
+  lab = await openLab();
+});
+afterAll(() => lab?.close());
+
+beforeEach(async () => {
+  folder = await mkdtemp('/var/tmp/kedge-sweep-');
+  for (const name of ['srv/shop', 'state', `backups/${SITE}`, `flags/${SITE}.probe`])
+    await mkdir(join(folder, name), { recursive: true });
+  journals = new Journals(join(folder, 'state/tasks'), join(folder, 'state/open'), host, () => undefined);
+  states = new SiteStates(join(folder, 'state/sites'), host, () => undefined);
+  sweeper = newSweeper();
+  operation = testOperation();
+});
+afterEach(async () => {
+  for (const name of (await lab.server.databaseNames()).filter((database) => database.startsWith('shopexample')))
+    await lab.server.dropDatabase(name);
+  for (const user of (await lab.server.userNames()).filter((name) => name.startsWith('shopexample')))
+    await lab.server.dropAccount({ user, hosts: ['localhost'] });
+  await rm(folder, { recursive: true, force: true });
+});
+
+const newSweeper = (databaseServer = async () => lab.server): Sweeper =>
+  new Sweeper({
+    master: host,
+    journals,
+    states,
+    webHosts: new Map([['web', host]]),
+    databaseServers: new Map([['db', databaseServer]]),
+    folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
+    flags: [{ host, path: join(folder, 'flags') }],
+  });
+
+const target = (): Target => ({
+  version: 1,
+  master: 'master',
+  site: {
+    uri: SITE,
+    aliases: [],
+    kind: 'wordpress',
+    root: join(folder, 'srv/shop'),
+    owner: { user: 'root', uid: 0, gid: 0 },
+    phpSocket: '/run/php.sock',
+    vhost: 'none',
+    healthPath: '/',
+    exclude: [],
+  },
+  web: {
+    name: 'web',
+    kind: 'nginx',
+    vhosts: '/vhosts',
+    flags: join(folder, 'flags'),
+    test: ['true'],
+    reload: ['true'],
+    listen: [{ address: '*', port: 80 }],
+  },
+  database: { name: 'db', kind: 'mariadb', socket: lab.mariadb.socket, admin: { user: 'root' } },
+  backups: join(folder, 'backups', SITE),
+  spool: join(folder, 'state/spool'),
+  maintenanceLimitMs: 900_000,
+  hooks: {},
+});
+
+const siteDatabase = (database: string, user: string, madeByKedge = true): SiteDatabase => ({
+  database,
+  account: { user, hosts: ['localhost'] },
+  password: 'secret',
+  address: 'localhost',
+  madeByKedge,
+});
+
+const nameIt = (suffix: string): string => `shopexample${suffix}`;
+
+async function makeDatabase(name: string, user = name): Promise<void> {
+  await lab.server.createDatabase(name, 'utf8mb4', 'utf8mb4_general_ci');
+  await lab.server.createAccount({ user, hosts: ['localhost'] }, 'p', name);
+}
+
+let tasks = 0;
+/** Begins a task that makes a thing of every kind. */
+async function begin(changes: Partial<Journal> = {}): Promise<Journal> {
+  tasks += 1;
+  const task = `${SITE}-20261124.03${String(tasks).padStart(4, '0')}-restore`;
+  const runId = `run-${tasks}`;
+  const { token } = await journals.begin({
+    task,
+    site: SITE,
+    type: 'restore',
+    who: 'anna',
+    description: null,
+    requestKey: null,
+    workflowId: `site/${SITE}`,
+    runId,
+    epoch: 0,
+  });
+  const staging = join(folder, 'srv/.kedge', token);
+  const temporaryArchive = join(folder, 'backups', SITE, `.tmp-${token}`);
+  const [spool, database] = [join(folder, 'state/spool', token), nameIt(token)];
+  await mkdir(join(staging, 'site'), { recursive: true });
+  await mkdir(spool, { recursive: true });
+  await writeFile(join(spool, 'database.sql'), 'a dump');
+  await writeFile(temporaryArchive, 'half an archive');
+  await makeDatabase(`${database}a`, database);
+  return journals.record(task, runId, {
+    target: target(),
+    staging,
+    backup: {
+      id: `${SITE}-20261124.030000`,
+      created: '2026-11-24T03:00:00.000Z',
+      archive: 'a.tar.zst',
+      temporaryArchive,
+      packed: null,
+      published: false,
+    },
+    created: {
+      databases: [`${database}a`],
+      importBegan: true,
+      account: { user: database, hosts: ['localhost'] },
+      password: 'secret',
+      enabledEvents: [],
+    },
+    ...changes,
+  });
+}
+
+const close = (journal: Journal): Promise<void> =>
+  journals.close(journal.task, {
+    status: 'failed',
+    ended: new Date().toISOString(),
+    code: null,
+    message: null,
+    warnings: [],
+  });
+
+const sweep = async () => sweeper.sweep(() => operation);
+const found = async (): Promise<string[]> => (await sweeper.search(operation.signal)).leftovers.map(({ what }) => what);
+
+/** What there is of a task, of its files and on the server. */
+async function remaining({ token, staging, backup }: Journal): Promise<string[]> {
+  const paths = [staging ?? '', join(folder, 'state/spool', token), backup?.temporaryArchive ?? ''];
+  return [
+    ...paths.filter((path) => existsSync(path)),
+    ...(await lab.server.databaseNames()).filter((name) => name.startsWith(nameIt(token))),
+    ...(await lab.server.userNames()).filter((name) => name.startsWith(nameIt(token))),
+  ];
+}
+
+async function makeOld(path: string): Promise<string> {
+  await writeFile(path, 'half');
+  const long = new Date(Date.now() - 3_600_000);
+  await utimes(path, long, long);
+  return path;
+}
+
+describe('sweeper', () => {
+  it('removes everything a closed task left, and nothing of an open one beside it', async () => {
+    const [closed, open] = [await begin(), await begin()];
+    await close(closed);
+    expect(await remaining(closed)).toHaveLength(5);
+    const { removed, problems } = await sweep();
+    expect(problems).toEqual([]);
+    expect(removed).toHaveLength(5);
+    expect(await remaining(closed)).toEqual([]);
+    expect(await remaining(open)).toHaveLength(5);
+    expect(await sweep()).toEqual({ removed: [], problems: [] });
+  });
+
+  it('looks without touching', async () => {
+    const closed = await begin();
+    await close(closed);
+    expect(await found()).toEqual([
+      `the staging folder ${closed.staging}`,
+      `the spool folder ${join(folder, 'state/spool', closed.token)}`,
+      `the unfinished archive ${closed.backup?.temporaryArchive}`,
+      `the account ${nameIt(closed.token)} of lab`,
+      `the database ${nameIt(closed.token)}a of lab`,
+    ]);
+    expect(await remaining(closed)).toHaveLength(5);
+  });
+
+  it.each(['tasks/broken.example-20261124.031502-restore.json', 'sites/other.example.json'])(
+    'touches nothing while %s cannot be read',
+    async (name) => {
+      const closed = await begin();
+      await close(closed);
+      await mkdir(join(folder, 'state/sites'), { recursive: true });
+      await writeFile(join(folder, 'state', name), '{');
+      await expect(sweep()).rejects.toMatchObject({ code: 'StateInvalid' });
+      expect(await remaining(closed)).toHaveLength(5);
+      await rm(join(folder, 'state', name));
+      expect((await sweep()).removed).toHaveLength(5);
+    },
+  );
+
+  it('keeps what no journal says Kedge made, however it is called', async () => {
+    const foreign = nameIt('0123456789a');
+    await makeDatabase(foreign);
+    const paths = ['srv/.kedge/0123456789', 'state/spool/0123456789', `backups/${SITE}/.tmp-0123456789`];
+    for (const path of paths) await mkdir(join(folder, path), { recursive: true });
+    await close(await begin());
+    await sweep();
+    expect(paths.filter((path) => existsSync(join(folder, path)))).toEqual(paths);
+    expect(await lab.server.databaseExists(foreign)).toBe(true);
+  });
+
+  describe('of databases', () => {
+    /** A committed restore that put its database in the place of another. */
+    async function committed(before: SiteDatabase): Promise<{ journal: Journal; database: string; user: string }> {
+      const journal = await begin({ before, switched: true });
+      await journals.recordUndo(journal.task, { committed: true });
+      await close(journal);
+      return { journal, database: `${nameIt(journal.token)}a`, user: nameIt(journal.token) };
+    }
+    const save = (current: SiteDatabase, kept: SiteDatabase[] = []): Promise<void> =>
+      states.save({
+        version: 1,
+        site: SITE,
+        current,
+        kept: kept.map(({ database, account, address }) => ({ database, account, address })),
+      });
+
+    it('the database before, of Kedge, goes; the one the site has now stays', async () => {
+      await makeDatabase(nameIt('old'));
+      const { database, user } = await committed(siteDatabase(nameIt('old'), nameIt('old')));
+      await save(siteDatabase(database, user));
+      const { removed } = await sweep();
+      expect(removed).toEqual(expect.arrayContaining([`the database ${nameIt('old')} of lab`]) as unknown);
+      expect(await lab.server.databaseExists(nameIt('old'))).toBe(false);
+      expect(await lab.server.userNames()).not.toContain(nameIt('old'));
+      expect(await lab.server.databaseExists(database)).toBe(true);
+      expect(await lab.server.userNames()).toContain(user);
+    });
+
+    it('an adopted one stays, with its account', async () => {
+      await makeDatabase(nameIt('adopted'));
+      const { database, user } = await committed(siteDatabase(nameIt('adopted'), nameIt('adopted'), false));
+      await save(siteDatabase(database, user));
+      await sweep();
+      expect(await lab.server.databaseExists(nameIt('adopted'))).toBe(true);
+      expect(await lab.server.userNames()).toContain(nameIt('adopted'));
+    });
+
+    it('the one a site lives on stays, also while its state is gone, or says an older one', async () => {
+      await makeDatabase(nameIt('old'));
+      const { database, user } = await committed(siteDatabase(nameIt('old'), nameIt('old')));
+      await sweep();
+      expect(await lab.server.databaseExists(database)).toBe(true);
+      await makeDatabase(nameIt('old'));
+      await save(siteDatabase(nameIt('old'), nameIt('old')));
+      await sweep();
+      expect(await lab.server.databaseExists(database)).toBe(true);
+      expect(await lab.server.userNames()).toContain(user);
+      expect(await lab.server.databaseExists(nameIt('old'))).toBe(true);
+    });
+
+    it('one that was kept for its site, or that an open task works with, stays', async () => {
+      const failed = await begin();
+      await close(failed);
+      const [kept, used] = [`${nameIt(failed.token)}a`, nameIt('current')];
+      await save(siteDatabase(used, used), [siteDatabase(kept, nameIt(failed.token))]);
+      await makeDatabase(nameIt('before'));
+      await committed(siteDatabase(nameIt('before'), nameIt('before')));
+      const open = await begin({ before: siteDatabase(nameIt('before'), nameIt('before')) });
+      await sweep();
+      expect(await lab.server.databaseExists(kept)).toBe(true);
+      expect(await lab.server.databaseExists(nameIt('before'))).toBe(true);
+      expect(await lab.server.userNames()).toEqual(
+        expect.arrayContaining([nameIt(failed.token), nameIt('before')]) as unknown,
+      );
+      await close(open);
+      await sweep();
+      expect(await lab.server.databaseExists(nameIt('before'))).toBe(false);
+      expect(await lab.server.databaseExists(kept)).toBe(true);
+    });
+
+    it('one that came into use between the search and the removal stays', async () => {
+      const failed = await begin();
+      await close(failed);
+      const { leftovers } = await sweeper.search(operation.signal);
+      await save(siteDatabase(`${nameIt(failed.token)}a`, nameIt(failed.token)));
+      for (const { remove } of leftovers) await remove(operation);
+      expect(await lab.server.databaseExists(`${nameIt(failed.token)}a`)).toBe(true);
+      expect(await lab.server.userNames()).toContain(nameIt(failed.token));
+    });
+
+    it('a server that does not answer is a problem, the rest is done, and the server later', async () => {
+      const failed = await begin();
+      await close(failed);
+      let isAway = true;
+      sweeper = newSweeper(async () => {
+        if (isAway) throw new Error('the server is away');
+        return lab.server;
+      });
+      const { removed, problems } = await sweep();
+      expect(removed).toHaveLength(3);
+      expect(problems).toEqual([expect.stringContaining('the server is away') as unknown]);
+      expect(sweeper.isSettled(failed.task)).toBe(false);
+      isAway = false;
+      expect((await sweep()).removed).toHaveLength(2);
+      expect(await remaining(failed)).toEqual([]);
+    });
+  });
+
+  it('a task that ended in the middle of its switch is left to a person: its staging folder holds the site', async () => {
+    const ended = await begin({ switched: true });
+    await mkdir(join(ended.staging ?? '', 'previous'));
+    await close(ended);
+    const { removed, problems } = await sweep();
+    expect(removed).toEqual([]);
+    expect(problems).toEqual([expect.stringContaining(join(ended.staging ?? '', 'previous')) as unknown]);
+    expect(await remaining(ended)).toHaveLength(5);
+    expect(sweeper.isSettled(ended.task)).toBe(false);
+  });
+
+  it('one that was abandoned after its switch is left to a person, also when the staging folder is gone', async () => {
+    const abandoned = await begin({ switched: true });
+    await rm(abandoned.staging ?? '', { recursive: true });
+    await journals.close(abandoned.task, {
+      status: 'abandoned',
+      ended: new Date().toISOString(),
+      code: null,
+      message: null,
+      warnings: [],
+    });
+    const { removed, problems } = await sweep();
+    expect(removed).toEqual([]);
+    expect(problems).toEqual([expect.stringContaining(`the database ${nameIt(abandoned.token)}a`) as unknown]);
+    expect(await remaining(abandoned)).toHaveLength(4);
+  });
+
+  it('no staging folder goes while its site folder is missing', async () => {
+    const ended = await begin({ switched: true });
+    await journals.recordUndo(ended.task, { committed: true });
+    await close(ended);
+    await rm(join(folder, 'srv/shop'), { recursive: true });
+    expect(await sweep()).toMatchObject({
+      removed: [],
+      problems: [expect.stringContaining('srv/shop does not exist') as unknown],
+    });
+    expect(existsSync(ended.staging ?? '')).toBe(true);
+  });
+
+  it('what cannot be removed is a problem, and no reason to stop', async () => {
+    const [first, second] = [await begin({ created: null }), await begin()];
+    await close(first);
+    await close(second);
+    // No file: it cannot be unlinked.
+    await rm(first.backup?.temporaryArchive ?? '');
+    await mkdir(first.backup?.temporaryArchive ?? '');
+    const { removed, problems } = await sweep();
+    expect(removed).toHaveLength(7);
+    expect(sweeper.isSettled(first.task)).toBe(false);
+    expect(problems).toEqual([expect.stringContaining(first.backup?.temporaryArchive ?? '') as unknown]);
+    expect(await remaining(second)).toEqual([]);
+  });
+
+  it('removes old files of durable writes and of probes, and no young one, or that of a site in a task', async () => {
+    const unfinished = '.x.json.0123456789ab.tmp';
+    const old = [
+      await makeOld(join(folder, 'state', unfinished)),
+      await makeOld(join(folder, 'backups', SITE, unfinished)),
+      await makeOld(join(folder, 'flags', unfinished)),
+      await makeOld(join(folder, 'flags', `${SITE}.probe`, 'a1b2')),
+    ];
+    const kept = [
+      await makeOld(join(folder, 'state', 'x.tmp')),
+      await makeOld(join(folder, 'backups', SITE, '.x.json.tmp')),
+      await makeOld(join(folder, 'flags', SITE)),
+      join(folder, 'state', '.y.json.0123456789ab.tmp'),
+      join(folder, 'flags', `${SITE}.probe`, 'c3d4'),
+    ];
+    for (const path of kept.slice(-2)) await writeFile(path, 'young');
+    const task = await begin();
+    expect(await found()).not.toContain(`the probe file ${old[3]}`);
+    await close(task);
+    await sweep();
+    expect(old.filter((path) => existsSync(path))).toEqual([]);
+    expect(kept.filter((path) => existsSync(path))).toEqual(kept);
+  });
+
+  it('ends the processes of closed tasks, and no others', async () => {
+    const [closed, open] = [await begin(), await begin()];
+    await close(closed);
+    const start = (mark: string): ChildProcess =>
+      spawn('sleep', ['600'], { env: { ...process.env, KEDGE_MARK: mark }, stdio: 'ignore' });
+    const [ofClosed, undoing, ofOpen] = [
+      start(`${closed.token}/deploy/1`),
+      start(`undo-${closed.token}/discardStaged/1`),
+      start(`${open.token}/deploy/1`),
+    ];
+    try {
+      await until('all of them carry their mark', async () => {
+        const marks = await host.listMarks();
+        return [closed.token, `undo-${closed.token}`, open.token].every((mark) =>
+          marks.some((other) => other.startsWith(`${mark}/`)),
+        );
+      });
+      await sweep();
+      const left = (await host.listMarks()).filter((mark) => mark.includes(closed.token) || mark.includes(open.token));
+      expect(left).toEqual([`${open.token}/deploy/1`]);
+    } finally {
+      for (const child of [ofClosed, undoing, ofOpen]) child.kill('SIGKILL');
+    }
+  });
+
+  it('reads a closed journal of which nothing is left no second time', async () => {
+    const closed = await begin();
+    await close(closed);
+    await sweep();
+    await sweep();
+    expect(sweeper.isSettled(closed.task)).toBe(true);
+    await writeFile(join(folder, 'state/tasks', `${closed.task}.json`), '{');
+    expect(await sweep()).toEqual({ removed: [], problems: [] });
+    expect(await readFile(join(folder, 'state/tasks', `${closed.task}.json`), 'utf8')).toBe('{');
+  });
+});

@@ -1,0 +1,63 @@
+import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
+import type { BackupResult } from '../../src/contract/tasks';
+import { connectClient } from '../../src/temporal/connection';
+import { type Lab, cliJson, leftovers, startLab } from '../helpers/e2e';
+import { type RunningProcess, startCommand, startHoldingWorker } from '../helpers/running-process';
+
+jest.setTimeout(180_000);
+
+const SITE = 'gazette.example';
+let lab: Lab;
+let holding: RunningProcess;
+let second: WorkerProcess | undefined;
+
+beforeAll(async () => {
+  lab = await startLab({ below: null, sites: [SITE] });
+  await cliJson(lab, 'sites', 'adopt', SITE);
+});
+afterEach(async () => {
+  await holding?.end('SIGKILL');
+  await second?.stop();
+});
+afterAll(() => lab?.stop());
+
+/** Why the first attempt of a step of the newest task ended, as Temporal has it. */
+async function firstFailureOf(step: string): Promise<{ type: string; attempt: number }> {
+  const client = await connectClient(lab.environment);
+  try {
+    const { events = [] } = await client.workflow.getHandle(`site/${SITE}`).fetchHistory();
+    const scheduled = events?.find(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === step,
+    )?.eventId;
+    const started = events
+      ?.map((event) => event.activityTaskStartedEventAttributes)
+      .find((attributes) => String(attributes?.scheduledEventId) === String(scheduled));
+    const failure = started?.lastFailure;
+    return {
+      type: failure?.applicationFailureInfo?.type ?? (failure?.timeoutFailureInfo ? 'timeout' : 'none'),
+      attempt: started?.attempt ?? 0,
+    };
+  } finally {
+    await client.connection.close();
+  }
+}
+
+it.each<['SIGTERM' | 'SIGKILL', string, number]>([
+  ['SIGTERM', 'WorkerStopped', 0],
+  ['SIGKILL', 'timeout', 128],
+])(
+  '%s in mid-step: a second worker of the master takes the step over, and nobody notices',
+  async (signal, why, code) => {
+    holding = await startHoldingWorker(lab);
+    const command = startCommand(lab, ['backup', SITE, '--json']);
+    await holding.said('holding');
+    second = await startWorkerProcess(lab.environment);
+    expect(await holding.end(signal)).toBe(code);
+    expect(await command.end()).toBe(0);
+    const { backup } = JSON.parse(command.stdout) as BackupResult;
+    expect(await firstFailureOf('tarball')).toEqual({ type: why, attempt: 2 });
+    const { backups } = await cliJson<{ backups: { id: string }[] }>(lab, 'backups', SITE);
+    expect(backups[0]?.id).toBe(backup.id);
+    expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
+  },
+);
