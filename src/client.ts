@@ -1,10 +1,12 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { KedgeError } from './contract/errors';
-import { isTaskIdOf, taskQueueOf } from './contract/names';
+import { isTaskIdOf, siteWorkflowId, taskQueueOf } from './contract/names';
 import {
   type BackupInput,
   type BackupResult,
+  type DeployInput,
+  type DeployResult,
   type ListBackupsInput,
   type ListBackupsResult,
   type RestoreInput,
@@ -14,6 +16,7 @@ import {
   type VerifyResult,
   TASK_INPUT_SCHEMAS,
   backupResultSchema,
+  deployResultSchema,
   listBackupsResultSchema,
   restoreResultSchema,
   verifyResultSchema,
@@ -29,6 +32,8 @@ export type {
   BackupInput,
   BackupResult,
   BackupSummary,
+  DeployInput,
+  DeployResult,
   ListBackupsResult,
   RestoreInput,
   RestoreResult,
@@ -68,34 +73,30 @@ export class KedgeClient {
     return new KedgeClient(await connectClient(environment), master);
   }
 
-  async backup(input: BackupInput, options: SubmitOptions = {}): Promise<TaskHandle<BackupResult>> {
-    return new TaskHandle(
-      this.temporal,
-      this.taskQueue,
-      input.site,
-      await this.submit('backup', input, options),
-      backupResultSchema,
-    );
+  /** Backs a site up. */
+  backup(input: BackupInput, options?: SubmitOptions): Promise<TaskHandle<BackupResult>> {
+    return this.start('backup', input, options, backupResultSchema);
   }
 
-  async restore(input: RestoreInput, options: SubmitOptions = {}): Promise<TaskHandle<RestoreResult>> {
-    return new TaskHandle(
-      this.temporal,
-      this.taskQueue,
-      input.site,
-      await this.submit('restore', input, options),
-      restoreResultSchema,
-    );
+  /** Brings a site back to a backup; the state it is in is backed up first. */
+  restore(input: RestoreInput, options?: SubmitOptions): Promise<TaskHandle<RestoreResult>> {
+    return this.start('restore', input, options, restoreResultSchema);
   }
 
-  async verify(input: VerifyInput, options: SubmitOptions = {}): Promise<TaskHandle<VerifyResult>> {
-    return new TaskHandle(
-      this.temporal,
-      this.taskQueue,
-      input.site,
-      await this.submit('verify', input, options),
-      verifyResultSchema,
-    );
+  /** Makes a new site of an archive that lies on the master. */
+  deploy(input: DeployInput, options?: SubmitOptions): Promise<TaskHandle<DeployResult>> {
+    return this.start('deploy', input, options, deployResultSchema);
+  }
+
+  /** Looks whether a site is right: settings, login, vhost, and a page of it. */
+  verify(input: VerifyInput, options?: SubmitOptions): Promise<TaskHandle<VerifyResult>> {
+    return this.start('verify', input, options, verifyResultSchema);
+  }
+
+  /** A task that was submitted before, by its id; its result is not decoded. */
+  task(site: string, task: string): TaskHandle<unknown> {
+    const ticket = { task, workflowId: siteWorkflowId(site), waiting: false };
+    return new TaskHandle(this.temporal, this.taskQueue, site, ticket, z.unknown());
   }
 
   /** A page of the catalogue, newest first. */
@@ -117,7 +118,13 @@ export class KedgeClient {
     await this.temporal.connection.close();
   }
 
-  private async submit(type: SubmitRequest['type'], input: SubmitRequest['input'], options: SubmitOptions) {
+  /** @throws KedgeError InputInvalid, SiteBusy, NoWorker, TemporalUnreachable */
+  private async start<Result>(
+    type: SubmitRequest['type'],
+    input: SubmitRequest['input'],
+    options: SubmitOptions = {},
+    schema: z.ZodType<Result>,
+  ): Promise<TaskHandle<Result>> {
     const decoded = TASK_INPUT_SCHEMAS[type].safeParse(input);
     if (!decoded.success)
       throw new KedgeError(
@@ -131,7 +138,8 @@ export class KedgeClient {
       { type, input, waitTurn: options.waitTurn ?? false },
       { timeoutMs: options.timeoutMs ?? 20_000, keep: options.keepWithoutWorker ?? false },
     );
-    if (isTaskIdOf(ticket.task, input.site, type)) return ticket;
+    if (isTaskIdOf(ticket.task, input.site, type))
+      return new TaskHandle(this.temporal, this.taskQueue, input.site, ticket, schema);
     throw new KedgeError('InputInvalid', `this request key belongs to ${ticket.task} already, which is no ${type}`, {
       site: input.site,
       hint: 'Use another request key.',

@@ -113,7 +113,10 @@ async function demo(document: DemoDocument): Promise<void> {
   for (const line of tableOf(rows)) say(line);
   const verdict = document.ok ? 'restored equals saved' : 'RESTORED DIFFERS FROM SAVED';
   say(`\n${verdict}: ${compared.pages} pages, ${compared.files} files, ${compared.tables} tables`);
-  if (options.keep) await keepRunning(lab);
+  if (options.keep) {
+    printDocument(document);
+    await keepRunning(lab);
+  }
 }
 
 /** Runs a command of the product, shows what it says, and returns its JSON document. */
@@ -159,6 +162,14 @@ async function importRuns(lab: Lab): Promise<boolean> {
   return false;
 }
 
+let printed = false;
+
+/** Once: at the end, or before everything is kept running. */
+function printDocument(document: DemoDocument): void {
+  if (options.json && !printed) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  printed = true;
+}
+
 let endKeeping: (() => void) | null = null;
 
 async function keepRunning(lab: Lab): Promise<void> {
@@ -190,7 +201,7 @@ async function main(): Promise<void> {
     if (!signal.aborted) say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
     await stopAll();
-    if (options.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+    printDocument(document);
   }
 }
 

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
-import { KedgeError } from '../contract/errors';
 import type { Target } from '../contract/target';
 import { ensureStagingFolder } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
 import { stagedFolder, switchFolders } from '../core/sites/switch-folders';
 import { putVhostBack, switchBack } from '../core/tasks/give-back';
-import type { Journal } from '../core/tasks/journal';
 import type { ActivityDependencies } from './dependencies';
+import { createdDatabase, sourceOf, stagingOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
@@ -22,6 +21,11 @@ export function createDeployActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const source = sourceOf(journal);
         const host = deps.webHost(target);
+        if ((await host.status(target.site.root)) === undefined) {
+          const { uid, gid } = target.site.owner;
+          await record({ madeFolder: true });
+          await host.makeFolder(target.site.root, { mode: 0o755, uid, gid });
+        }
         const staging = await ensureStagingFolder(host, target.site.root, journal.token);
         await record({ staging });
         const folder = stagedFolder(staging);
@@ -41,7 +45,11 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** Undo of deploy. */
     async discardStaged(ref: TaskRef) {
       return undoStep(deps, ref, async ({ journal, target, operation }) => {
-        if (journal.staging !== null) await deps.webHost(target).removeTree(journal.staging, operation);
+        const host = deps.webHost(target);
+        if (journal.staging !== null) await host.removeTree(journal.staging, operation);
+        await deps.master.removeTree(join(target.spool, journal.token), operation);
+        // Nothing was in it, and nobody else was told of it.
+        if (journal.madeFolder) await host.removeTree(target.site.root, operation);
       });
     },
 
@@ -54,7 +62,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const { created } = journal;
         if (created && created.enabledEvents.length > 0) {
           const server = await deps.databaseServer(target.database);
-          await server.enableEvents(newest(created.databases), created.enabledEvents, created.account);
+          await server.enableEvents(createdDatabase(created), created.enabledEvents, created.account);
         }
         operation.log.info('the restored folder is in its place');
         return null;
@@ -94,18 +102,4 @@ export function createDeployActivities(deps: ActivityDependencies) {
       return undoStep(deps, ref, (step) => putVhostBack(deps, step));
     },
   };
-}
-
-function sourceOf(journal: Journal): NonNullable<Journal['source']> {
-  if (journal.source) return journal.source;
-  throw new KedgeError('Internal', `${journal.task} has no backup to go back to`, { site: journal.site });
-}
-
-function stagingOf(journal: Journal): string {
-  if (journal.staging !== null) return journal.staging;
-  throw new KedgeError('Internal', `${journal.task} has nothing staged`, { site: journal.site });
-}
-
-function newest(databases: readonly string[]): string {
-  return databases.at(-1) ?? '';
 }

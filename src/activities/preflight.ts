@@ -1,11 +1,14 @@
+import { dirname } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { z } from 'zod';
-import type { BackupRecord, ContentMark } from '../contract/backup-record';
+import type { ContentMark, PackedRecord } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
-import { TASK_INPUT_SCHEMAS, restoreInputSchema } from '../contract/tasks';
+import { TASK_INPUT_SCHEMAS, deployInputSchema, restoreInputSchema } from '../contract/tasks';
 import { siteUriSchema, type Target } from '../contract/target';
-import { checkRestorable } from '../core/archive/restorable';
+import type { Inspection } from '../core/archive/archive';
+import { checkImportable, checkRestorable } from '../core/archive/restorable';
+import type { ServerFacts } from '../core/databases/database-server';
 import { assertTrustedFile } from '../core/hosts/trusted-path';
 import type { Operation } from '../core/operation';
 import { checkSiteFolder } from '../core/sites/folder-check';
@@ -27,6 +30,8 @@ export interface PreflightResult {
   site: string;
   description: string;
   attentionAfterMs: number;
+  /** Id of the backup that a restore goes back to or a deploy unpacks. */
+  backup: string | null;
 }
 
 /** Activities that come before a task does anything. */
@@ -87,23 +92,34 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
-        const state = await deps.states.get(input.site);
-        const journal = await deps.journals.record(request.task, execution.runId, { target, before: state.current });
-        const needs = await checkSite(deps, target, journal, operation);
-        await deps.journals.record(request.task, execution.runId, {
-          contentMark: await contentMarkOf(deps, target, operation),
-        });
+        const record = (change: Partial<Journal>): Promise<Journal> =>
+          deps.journals.record(request.task, execution.runId, change);
+        const needs: SpaceNeed[] = [];
+        if (request.type === 'deploy') {
+          const { archive } = decodeInput(deployInputSchema, request.input);
+          await record({ target });
+          await checkNewSite(deps, target, operation);
+          const checked = await checkArchive(deps, target, archive, operation);
+          needs.push(...checked.needs);
+          await record({ source: checked.source });
+        } else {
+          const state = await deps.states.get(input.site);
+          const journal = await record({ target, before: state.current });
+          needs.push(...(await checkSite(deps, target, journal, operation)));
+          await record({ contentMark: await contentMarkOf(deps, target, operation) });
+        }
         if (request.type === 'restore') {
           const { backup } = decodeInput(restoreInputSchema, request.input);
-          const { source, restoreNeeds } = await checkSource(deps, target, backup, operation);
-          needs.push(...restoreNeeds);
-          await deps.journals.record(request.task, execution.runId, { source });
+          const checked = await checkBackup(deps, target, backup, operation);
+          needs.push(...checked.needs);
+          await record({ source: checked.source });
         }
         await checkSpace(deps.master, needs, target.site.uri);
         return {
           site: input.site,
           description: description ?? DEFAULT_DESCRIPTION,
           attentionAfterMs: deps.attentionAfterMs,
+          backup: (await deps.journals.get(request.task)).source?.id ?? null,
         };
       });
     },
@@ -181,26 +197,67 @@ async function warnAboutOtherDatabase(
   }
 }
 
+/** A backup as it was checked, and the room it needs. */
+interface CheckedSource {
+  source: NonNullable<Journal['source']>;
+  needs: SpaceNeed[];
+}
+
 /** Checks the backup a restore goes back to: whole, what its record says, and something this server can import. */
-async function checkSource(
+async function checkBackup(
   deps: ActivityDependencies,
   target: Target,
   id: string,
   operation: Operation,
-): Promise<{ source: NonNullable<Journal['source']>; restoreNeeds: SpaceNeed[] }> {
-  const record: BackupRecord = await deps.catalog.get(target.site.uri, id);
+): Promise<CheckedSource> {
+  const record = await deps.catalog.get(target.site.uri, id);
   const path = deps.catalog.pathOf(record);
   await assertTrustedFile(deps.master, path);
   const inspection = await deps.archives.inspect(path, operation);
   const database = await deps.databaseServer(target.database);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
+  return checkedSource(target, record, path, inspection, facts, operation);
+}
+
+/** Checks an archive that a site is deployed from: one that Kedge packed, of this site, and importable here. */
+async function checkArchive(
+  deps: ActivityDependencies,
+  target: Target,
+  path: string,
+  operation: Operation,
+): Promise<CheckedSource> {
+  const context = { site: target.site.uri, state: 'nothing was changed' };
+  await assertTrustedFile(deps.master, path);
+  const inspection = await deps.archives.inspect(path, operation);
+  const { record } = inspection;
+  if (!record) throw new KedgeError('ArchiveInvalid', `${path} was not packed by Kedge: it holds no record`, context);
+  if (record.site !== target.site.uri) {
+    throw new KedgeError('ArchiveRefused', `${path} is a backup of ${record.site}, not of ${target.site.uri}`, {
+      ...context,
+      hint: 'Deploy it under the URI it was made of.',
+    });
+  }
+  const facts = await (await deps.databaseServer(target.database)).facts();
+  checkImportable(record, inspection, facts, target.site);
+  return checkedSource(target, record, path, inspection, facts, operation);
+}
+
+function checkedSource(
+  target: Target,
+  record: PackedRecord,
+  path: string,
+  inspection: Inspection,
+  facts: ServerFacts,
+  operation: Operation,
+): CheckedSource {
   for (const link of inspection.leavingLinks)
     operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
   const dumpBytes = inspection.dump?.bytes ?? 0;
+  const { charset, collation } = record.database;
   return {
-    source: { id: record.id, path, sha256: record.sha256 },
-    restoreNeeds: [
+    source: { id: record.id, path, sha256: inspection.sha256, charset, collation, contentMark: record.contentMark },
+    needs: [
       { place: 'web staging', path: target.site.root, bytes: inspection.contentBytes },
       { place: 'spool', path: target.spool, bytes: dumpBytes },
       { place: 'database server', path: facts.dataFolder, bytes: dumpBytes },
@@ -209,6 +266,33 @@ async function checkSource(
         : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),
     ],
   };
+}
+
+/** A site is deployed where there is none: neither files nor a database that would be lost. */
+async function checkNewSite(deps: ActivityDependencies, target: Target, operation: Operation): Promise<void> {
+  const { uri, root, vhost } = target.site;
+  const host = deps.webHost(target);
+  const exists = (what: string): KedgeError =>
+    new KedgeError('SiteFolderRefused', `${uri} exists already: ${what}`, {
+      site: uri,
+      state: 'the site is unchanged',
+      hint: 'To go back to a backup use `kedge restore`; to deploy anew move folder and database of the site away first.',
+    });
+  const status = await host.status(root);
+  if (status && (status.type !== 'folder' || (await host.list(root)).length > 0)) throw exists(root);
+  if ((await host.status(dirname(root)))?.type !== 'folder') {
+    throw new KedgeError('SiteFolderRefused', `the folder above ${root} on ${host.name} does not exist`, {
+      site: uri,
+      server: host.name,
+      state: 'nothing was changed',
+      hint: `Make ${dirname(root)}, owned by root.`,
+    });
+  }
+  const state = await deps.states.find(uri);
+  const server = await deps.databaseServer(target.database);
+  if (state && (await server.databaseExists(state.current.database)))
+    throw exists(`its database ${state.current.database}`);
+  if (vhost !== 'none') await deps.webServer(target.web).test(operation);
 }
 
 /** Decodes what a workflow was given. @throws KedgeError InputInvalid */

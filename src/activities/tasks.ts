@@ -2,8 +2,10 @@ import { KedgeError } from '../contract/errors';
 import { siteWorkflowId } from '../contract/names';
 import { type Busy, type ListBackupsResult, listBackupsInputSchema } from '../contract/tasks';
 import type { Journal } from '../core/tasks/journal';
+import type { SiteState } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
 import { decodeInput } from './preflight';
+import { createdDatabase, loginPlaceOf } from './journal-parts';
 import { type TaskRef, assertMine, finishingStep } from './step';
 
 export interface Closing {
@@ -32,10 +34,10 @@ export function createTaskActivities(deps: ActivityDependencies) {
      */
     async commitSwitch(ref: TaskRef) {
       return finishingStep(deps, ref, async ({ journal, operation, record }) => {
-        const { created, before } = journal;
+        const { target, created } = journal;
         // The site has gone on since the task was closed.
         if (journal.outcome !== null) return null;
-        if (!created || !before)
+        if (!created || !target)
           throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
         if (!journal.committed) {
           await deps.locks.hold(journal.site, operation, async () => {
@@ -43,20 +45,15 @@ export function createTaskActivities(deps: ActivityDependencies) {
             await record({ committed: true });
           });
         }
-        const state = await deps.states.get(journal.site);
-        const database = created.databases.at(-1) ?? '';
-        if (state.current.database === database) return null;
-        const { password: _password, madeByKedge, ...replaced } = state.current;
+        const state = await deps.states.find(journal.site);
+        const database = createdDatabase(created);
+        if (state?.current.database === database) return null;
+        const { account, password } = created;
         await deps.states.save({
-          ...state,
-          current: {
-            database,
-            account: created.account,
-            password: created.password,
-            address: before.address,
-            madeByKedge: true,
-          },
-          kept: madeByKedge ? state.kept : [...state.kept, replaced],
+          version: 1,
+          site: journal.site,
+          current: { database, account, password, address: loginPlaceOf(journal, target).address, madeByKedge: true },
+          kept: state === undefined ? [] : keptBy(state),
         });
         return null;
       });
@@ -140,6 +137,12 @@ export function createTaskActivities(deps: ActivityDependencies) {
       return { lines, next, ended: journal.outcome !== null };
     },
   };
+}
+
+/** What of a replaced database is remembered: nothing when Kedge made it, for it is dropped. */
+function keptBy({ current, kept }: SiteState): SiteState['kept'] {
+  const { database, account, address, madeByKedge } = current;
+  return madeByKedge ? kept : [...kept, { database, account, address }];
 }
 
 function safetyBackupOf(journal: Journal): string | null {

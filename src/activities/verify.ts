@@ -2,6 +2,7 @@ import { KedgeError } from '../contract/errors';
 import { stagedFolder } from '../core/sites/switch-folders';
 import { compareMarks } from '../core/web/content-mark';
 import type { ActivityDependencies } from './dependencies';
+import { createdDatabase, createdOf, loginPlaceOf, stagingOf } from './journal-parts';
 import { type TaskRef, forwardStep } from './step';
 
 /** Activities that look whether a site is right. */
@@ -16,14 +17,13 @@ export function createVerifyActivities(deps: ActivityDependencies) {
         const kind = deps.kindOf(target);
         const server = await deps.databaseServer(target.database);
         if (options.folder === 'staged') {
-          const { created, before, staging } = journal;
-          if (!created || !before || staging === null)
-            throw new KedgeError('Internal', `${journal.task} has nothing staged`, { site: site.uri });
+          const created = createdOf(journal);
+          const staging = stagingOf(journal);
           const login = {
-            database: created.databases.at(-1) ?? '',
+            database: createdDatabase(created),
             user: created.account.user,
             password: created.password,
-            address: before.address,
+            address: loginPlaceOf(journal, target).address,
           };
           await kind.writeSettings({ host: deps.webHost(target), path: stagedFolder(staging), site }, login, operation);
           await server.proveLogin(login);
@@ -53,7 +53,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           return { status: 0 };
         }
         const answer = await deps.webServer(target.web).probe(site, site.healthPath, operation);
-        const expected = journal.source ? (await deps.catalog.get(site.uri, journal.source.id)).contentMark : null;
+        const expected = journal.source?.contentMark ?? null;
         const context = { site: site.uri, server: target.web.name };
         const comparison = expected ? compareMarks(expected, answer.mark) : 'same';
         if (expected && comparison !== 'same') {

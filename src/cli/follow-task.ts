@@ -51,7 +51,8 @@ export async function followTask<Result>(
   process.on('SIGTERM', onTerminate);
   if (handle.ticket.waiting) printer.note(`${handle.task} waits for its turn`);
   let settled = false;
-  const result = handle.result().finally(() => (settled = true));
+  const waiting = new AbortController();
+  const result = handle.result(waiting.signal).finally(() => (settled = true));
   // Awaited below; until then its failure is not unhandled.
   result.catch(() => undefined);
   try {
@@ -64,6 +65,8 @@ export async function followTask<Result>(
     if (!settled) return { outcome: 'detached' };
     return { outcome: 'ended', result: await result };
   } finally {
+    // A poll that goes on would keep the command from ending.
+    waiting.abort();
     await steps.show([]);
     printer.idle();
     process.off('SIGINT', onInterrupt);

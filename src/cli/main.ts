@@ -6,9 +6,10 @@ import { registerBackup } from './commands/backup';
 import { registerBackups } from './commands/backups';
 import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
+import { registerDeploy } from './commands/deploy';
 import { registerRestore } from './commands/restore';
 import { registerSites } from './commands/sites';
-import { registerTasks } from './commands/tasks';
+import { registerAbandon, registerTasks } from './commands/tasks';
 import { registerVerify } from './commands/verify';
 import { registerWorker } from './commands/worker';
 import { CommandContext, type GlobalOptions, type Io } from './context';
@@ -19,9 +20,11 @@ import type { Register, Registration } from './registration';
 const COMMANDS: Register[] = [
   registerBackup,
   registerRestore,
+  registerDeploy,
   registerVerify,
   registerBackups,
   registerTasks,
+  registerAbandon,
   registerSites,
   registerConfig,
   registerDoctor,

@@ -1,10 +1,11 @@
 /** The candidate that differs least from a word, for "did you mean"; null when none comes near. */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let least = Infinity;
   for (const candidate of candidates) {
     const differs = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (differs < least) [best, least] = [candidate, differs];
+    const near = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
+    if (differs <= near && differs < least) [best, least] = [candidate, differs];
   }
   return best;
 }

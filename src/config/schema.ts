@@ -22,7 +22,7 @@ const UNITS = { s: 1000, m: 60_000, h: 3_600_000 };
 
 /** `90s`, `15m`, `2h`, in ms. */
 const duration = z.string().transform((text, context) => {
-  const match = /^(\d{1,6})(s|m|h)$/.exec(text);
+  const match = /^(?!0+[smh])(\d{1,6})(s|m|h)$/.exec(text);
   const unit = match?.[2];
   if (match && (unit === 's' || unit === 'm' || unit === 'h')) return Number(match[1]) * UNITS[unit];
   context.addIssue({ code: 'custom', message: `a duration such as 90s, 15m or 2h, not ${JSON.stringify(text)}` });

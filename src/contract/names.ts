@@ -1,6 +1,6 @@
 /** Names that callers, workers and the Temporal Web UI share. Free of zod, so that workflow code may import its values. */
 
-export const WORKFLOW_TYPES = ['backup', 'restore', 'verify'] as const;
+export const WORKFLOW_TYPES = ['backup', 'restore', 'deploy', 'verify'] as const;
 /** The workflows that are tasks: one at a time runs on a site, under {@link siteWorkflowId}. */
 export type TaskType = (typeof WORKFLOW_TYPES)[number];
 
@@ -16,6 +16,8 @@ export const BACKUP_ID = /^[a-z0-9.-]+-\d{8}\.\d{6}(_\d+)?$/;
 
 /** Update of the `turns` workflow by which every task is asked for. */
 export const SUBMIT_UPDATE = 'submit';
+/** Update of the `turns` workflow that gives a turn up: false when the task has its turn already, or none. */
+export const GIVE_UP_UPDATE = 'giveUp';
 /** Signal of `turns` with the id of a submit whose caller has gone away unanswered. */
 export const WITHDRAW_SIGNAL = 'withdraw';
 

@@ -42,6 +42,13 @@ export const restoreInputSchema = z.strictObject({
 });
 export type RestoreInput = z.infer<typeof restoreInputSchema>;
 
+export const deployInputSchema = z.strictObject({
+  ...taskInput,
+  /** Absolute path of an archive on the master. */
+  archive: z.string().regex(/^\/[^\0]+$/, 'an absolute path'),
+});
+export type DeployInput = z.infer<typeof deployInputSchema>;
+
 export const verifyInputSchema = z.strictObject(taskInput);
 export type VerifyInput = z.infer<typeof verifyInputSchema>;
 
@@ -49,6 +56,7 @@ export type VerifyInput = z.infer<typeof verifyInputSchema>;
 export const TASK_INPUT_SCHEMAS = {
   backup: backupInputSchema,
   restore: restoreInputSchema,
+  deploy: deployInputSchema,
   verify: verifyInputSchema,
 };
 
@@ -76,6 +84,13 @@ export const restoreResultSchema = z.strictObject({
 });
 export type RestoreResult = z.infer<typeof restoreResultSchema>;
 
+export const deployResultSchema = z.strictObject({
+  ...taskResult,
+  /** Id of the backup the archive is of. */
+  deployed: backupIdSchema,
+});
+export type DeployResult = z.infer<typeof deployResultSchema>;
+
 export const verifyResultSchema = z.strictObject({ ...taskResult, status: z.int() });
 export type VerifyResult = z.infer<typeof verifyResultSchema>;
 
@@ -93,7 +108,7 @@ export type TaskFailureDetails = z.infer<typeof taskFailureSchema>;
 /** What `submit` is asked. */
 export interface SubmitRequest {
   type: (typeof WORKFLOW_TYPES)[number];
-  input: BackupInput | RestoreInput | VerifyInput;
+  input: BackupInput | RestoreInput | DeployInput | VerifyInput;
   /** Keep the turn until the site is free, instead of answering that it is busy. */
   waitTurn: boolean;
 }

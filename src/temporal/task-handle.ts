@@ -8,7 +8,7 @@ import {
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { z } from 'zod';
 import { KedgeError } from '../contract/errors';
-import { NO_VALUE, SEARCH_ATTRIBUTES, siteWorkflowId } from '../contract/names';
+import { GIVE_UP_UPDATE, NO_VALUE, SEARCH_ATTRIBUTES, siteWorkflowId, turnsWorkflowId } from '../contract/names';
 import { type Progress, type Ticket, progressSchema } from '../contract/tasks';
 import { kedgeErrorOf } from './failures';
 
@@ -32,6 +32,7 @@ export interface TaskStatus {
 export class TaskHandle<Result> {
   readonly task: string;
   private run: WorkflowHandle | null = null;
+  private gaveUp = false;
 
   constructor(
     private readonly client: Client,
@@ -43,20 +44,27 @@ export class TaskHandle<Result> {
     this.task = ticket.task;
   }
 
-  /** Waits for the outcome, be the task still waiting for its turn. @throws KedgeError with the code of what failed */
-  async result(): Promise<Result> {
+  /**
+   * Waits for the outcome, be the task still waiting for its turn. `signal` ends the waiting, not the task.
+   * @throws KedgeError with the code of what failed
+   */
+  async result(signal: AbortSignal = new AbortController().signal): Promise<Result> {
     try {
-      const run = await this.started();
-      return this.schema.parse(await run.result());
+      const run = await this.started(signal);
+      return this.schema.parse(await this.client.withAbortSignal(signal, () => run.result()));
     } catch (error) {
       throw kedgeErrorOf(error, this.site);
     }
   }
 
-  /** Asks the task to stop and undo. Returns at once; `result` tells when it has. */
+  /**
+   * Asks the task to stop and undo, or gives its turn up while it waits for one. Returns at once; `result` tells when it
+   * has stopped.
+   */
   async cancel(): Promise<void> {
     try {
-      await (await this.started()).cancel();
+      this.gaveUp ||= (await this.find()) === null && (await this.giveUpTurn());
+      if (!this.gaveUp) await (await this.started()).cancel();
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw kedgeErrorOf(error, this.site);
     }
@@ -97,11 +105,26 @@ export class TaskHandle<Result> {
     }
   }
 
-  private async started(): Promise<WorkflowHandle> {
+  /** Gives the turn up that the task waits for. False when it has its turn already, or never asked for one. */
+  async giveUpTurn(): Promise<boolean> {
+    const queue = this.client.workflow.getHandle(turnsWorkflowId(this.site));
+    return queue.executeUpdate<boolean, [string]>(GIVE_UP_UPDATE, { args: [this.task] }).catch((error: unknown) => {
+      // A queue that has ended has given every turn.
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    });
+  }
+
+  private async started(signal?: AbortSignal): Promise<WorkflowHandle> {
     for (;;) {
+      if (this.gaveUp)
+        throw new KedgeError('Cancelled', `${this.task} gave its turn up`, {
+          site: this.site,
+          state: 'the site is unchanged',
+        });
       const run = await this.find();
       if (run) return run;
-      await delay(POLL_INTERVAL_MS);
+      await delay(POLL_INTERVAL_MS, undefined, signal === undefined ? {} : { signal });
     }
   }
 

@@ -19,7 +19,9 @@ import {
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   DEFAULT_DESCRIPTION,
+  GIVE_UP_UPDATE,
   SUBMIT_UPDATE,
+  type TaskType,
   WITHDRAW_SIGNAL,
   siteWorkflowId,
   taskIdOf,
@@ -30,6 +32,7 @@ import { reading } from './options';
 import { acceptRequest, acceptSite } from './steps/input';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
+const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
 const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 
 interface Turn {
@@ -131,6 +134,14 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     },
   );
 
+  setHandler(giveUp, (task) => {
+    const place = waiting.findIndex((turn) => turn.task === task);
+    if (place === -1) return false;
+    const [turn] = waiting.splice(place, 1);
+    if (turn?.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
+    return true;
+  });
+
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
   await condition(() => waiting.length > 0 || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
   for (;;) {
@@ -180,8 +191,6 @@ const BUSY_RETRY_MS = 2_000;
 
 async function startTask(site: string, turn: Turn) {
   const { type, input } = turn.request;
-  const description =
-    'description' in input ? (input.description ?? DEFAULT_DESCRIPTION) : 'backup' in input ? `to ${input.backup}` : '';
   return startChild(type, {
     workflowId: siteWorkflowId(site),
     args: [{ ...input, task: turn.task }],
@@ -189,8 +198,14 @@ async function startTask(site: string, turn: Turn) {
     cancellationType: ChildWorkflowCancellationType.ABANDON,
     memo: { task: turn.task, who: input.who ?? 'unknown' },
     staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
-    staticDetails: description,
+    staticDetails: detailsOf(type, input),
   });
+}
+
+function detailsOf(type: TaskType, input: Turn['request']['input']): string {
+  if (type === 'backup') return ('description' in input ? input.description : undefined) ?? DEFAULT_DESCRIPTION;
+  if ('backup' in input) return `to ${input.backup}`;
+  return 'archive' in input ? `from ${input.archive}` : '';
 }
 
 /** A terminated task has undone nothing: recovery runs the same undo, from its journal. */

@@ -1,166 +1,346 @@
-import { parse, stringify } from 'yaml';
-import { loadConfiguration, parseConfiguration } from '../../src/config/load';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { assertKnownSite, targetOf } from '../../src/config/inventory';
+import { findConfiguration, loadConfiguration, parseConfiguration } from '../../src/config/load';
+import { nearest } from '../../src/config/nearest';
 import { configurationJsonSchema } from '../../src/config/schema';
-import type { KedgeError } from '../../src/contract/errors';
 
-const SOUND = `master: backup1
-backups: /var/lib/kedge/backups
-state: /var/lib/kedge/state
-servers:
-  master:
-    web: { kind: nginx, vhosts: /etc/nginx/kedge.d, flags: /var/lib/kedge-web }
-    db: { kind: mariadb, socket: /run/mysqld/mysqld.sock, admin: { user: root } }
-  files:
-    web: { kind: nginx, vhosts: /etc/nginx/kedge.d, flags: /var/lib/kedge-web }
-sites:
-  shop.example: { kind: wordpress, server: master, root: /srv/shop, owner: shop, php: { socket: /run/php/shop.sock }, db: master }
-  blog.example:
-    { kind: wordpress, server: master, root: /srv/blog, owner: blog, php: { socket: /run/php/blog.sock }, db: master }
-`;
+const PATH = join(__dirname, 'good.yaml');
+const GOOD = readFileSync(PATH, 'utf8');
 
-/** The problems of a configuration that must be refused, as places and words. */
-function problemsOf(text: string): string[] {
+/** The good file with one text of it replaced, which stands in it once. */
+function wrong(from: string, to: string): string {
+  if (GOOD.split(from).length !== 2) throw new Error(`${from} stands in the good file not just once`);
+  return GOOD.replace(from, () => to);
+}
+const messageOf = (text: string): string => {
   try {
     parseConfiguration(text, 'kedge.yaml');
   } catch (error) {
-    expect(error).toMatchObject({ code: 'ConfigurationInvalid' });
-    return (error as KedgeError).message.split('\n');
+    expect(error).toMatchObject({ name: 'KedgeError', code: 'ConfigurationInvalid' });
+    return (error as Error).message;
   }
-  throw new Error('the configuration was taken');
+  return 'accepted';
+};
+/** `line:column` of a text in a file, from 1 on. */
+function placeOf(text: string, part: string): string {
+  const before = text.slice(0, text.indexOf(part)).split('\n');
+  return `${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-it('takes what is right, and fills in what was left out', () => {
-  const { servers, sites } = parseConfiguration(SOUND, 'kedge.yaml');
-  expect(servers['master']?.web).toMatchObject({
-    test: ['nginx', '-t'],
-    reload: ['systemctl', 'reload', 'nginx'],
-    listen: [
-      { address: '*', port: 80 },
-      { address: '[::]', port: 80 },
-    ],
-  });
-  expect(sites['shop.example']).toMatchObject({
-    vhost: 'managed',
-    healthPath: '/',
-    aliases: [],
-    maintenanceLimit: 900_000,
-  });
-});
-
-it.each<[string, string | RegExp, string, string]>([
-  ['an unknown key', 'state:', 'bakcups: /x\nstate:', '3:1: bakcups: unknown key; did you mean backups?'],
-  ['a key nobody can guess', 'state:', 'zzzzzzzz: /x\nstate:', '3:1: zzzzzzzz: unknown key'],
-  ['a key of a later release', 'state:', 'platforms: {}\nstate:', '3:1: platforms: platforms are not supported yet'],
-  ['hooks', 'owner: shop', 'hooks: {}, owner: shop', '11:69: sites.shop.example.hooks: hooks are not supported yet'],
-  ['a relative folder', 'state: /var', 'state: var', '3:1: state: an absolute path without a slash at its end'],
-  ['a folder that ends in a slash', '/srv/shop', '/srv/shop/', '11:52: sites.shop.example.root: an absolute path'],
-  [
-    'a server that does not exist',
-    'server: master',
-    'server: web9',
-    '11:36: sites.shop.example.server: there is no server web9',
+/** What is replaced, by what, the text at whose place the error stands, and what it says. */
+const WRONG: Record<string, [from: string, to: string, place: string, message: RegExp]> = {
+  'a name in upper case': ['master: backup1', 'master: Backup1', 'master', /^master: a name of lower case/],
+  'a relative path': ['/var/lib/kedge/backups', 'var/backups', 'backups', /^backups: an absolute path/],
+  'a slash at the end': [
+    '/var/lib/kedge/state',
+    '/var/lib/kedge/',
+    'state',
+    /^state: an absolute path without a slash/,
   ],
-  ['a server without database', 'db: master', 'db: files', '11:119: sites.shop.example.db: the server files has no db'],
-  ['an unknown kind', 'kind: wordpress', 'kind: joomla', '11:19: sites.shop.example.kind: '],
-  [
-    'plain PHP without settings',
+  'a number for a path': ['/mnt/spool', '17', 'spool', /^spool: .*expected string/],
+  'a mistyped key': ['backups:', 'bakcups:', 'bakcups', /^bakcups: unknown key; did you mean backups\?/],
+  'a mistyped key of a site': ['aliases:', 'alias:', 'alias', /alias: unknown key; did you mean aliases\?/],
+  'an unknown key': ['spool:', 'wholly-unknown:', 'wholly-unknown', /^wholly-unknown: unknown key$/],
+  'a key of later releases': [
+    '  db1:',
+    '  db1:\n    ssh: { user: root }',
+    'ssh',
+    /ssh: remote servers are not supported yet/,
+  ],
+  'an unknown kind of web server': ['kind: nginx', 'kind: apache', 'kind: apache', /servers.master.web.kind: .*nginx/],
+  'an unknown kind of database': [
+    'kind: mysql',
+    'kind: postgres',
+    'kind: postgres',
+    /servers.db1.db.kind: .*"mariadb"\|"mysql"/,
+  ],
+  'socket and host': [
+    'host: 192.0.2.20',
+    'host: 192.0.2.20\n      socket: /run/x',
+    'db:\n      kind: mysql',
+    /servers.db1.db: either socket, or host/,
+  ],
+  'neither socket nor host': [
+    '      socket: /run/mysqld/mysqld.sock\n',
+    '',
+    'db:\n      kind: mariadb',
+    /servers.master.db: either socket, or host/,
+  ],
+  'a port that is none': ['3307', '70000', 'port', /servers.db1.db.port: .*65535/],
+  'a secret in the file': [
+    '{ file: /etc/kedge/db1.password }',
+    'hunter2-canary',
+    'password: hunter2',
+    /servers.db1.db.admin.password: /,
+  ],
+  'a program without arguments': ['[nginx, -t]', '[]', 'test:', /servers.master.web.test: a program and its arguments/],
+  'an address that is none': [
+    "'127.0.0.1:8080'",
+    "'127.0.0.1:http'",
+    "'127.0.0.1:http'",
+    /servers.master.web.listen.1: an address such as 80/,
+  ],
+  'a site that is no host name': [
+    'shop.example:',
+    'Shop_Example:',
+    'Shop_Example',
+    /Shop_Example: a host name in lower case/,
+  ],
+  'an unknown kind of site': [
+    'kind: wordpress',
+    'kind: joomla',
+    'kind: joomla',
+    /sites.shop.example.kind: .*"wordpress"\|"php"/,
+  ],
+  'a duration without unit': ['90s', '90', 'maintenanceLimit', /maintenanceLimit: .*(expected string|a duration)/],
+  'a duration in days': [
+    '90s',
+    '2d',
+    'maintenanceLimit',
+    /maintenanceLimit: a duration such as 90s, 15m or 2h, not "2d"/,
+  ],
+  'a health path without slash': [
+    '/health?full=1',
+    'health',
+    'healthPath',
+    /healthPath: a path that begins with a slash/,
+  ],
+  'a settings file outside the site': [
+    'file: .env',
+    'file: ../.env',
+    'file: ../.env',
+    /settings.file: a path inside the site folder/,
+  ],
+  'an unknown format': [
+    'format: env',
+    'format: ini',
+    'format: ini',
+    /settings.format: .*"constants"\|"variables"\|"env"/,
+  ],
+  'a missing key': ['    owner: shop\n', '', 'shop.example', /sites.shop.example.owner: .*expected string/],
+  'php without settings': [
     'kind: wordpress',
     'kind: php',
-    'settings: a site of kind php says where its settings are',
+    'shop.example',
+    /settings: a site of kind php says where its settings are/,
   ],
-  [
-    'a password in the clear',
-    '{ user: root }',
-    '{ user: root, password: secret }',
-    '7:80: servers.master.db.admin.password: a reference to a secret, { file: … } or { env: … }, not the secret itself',
+  'wordpress with settings': ['kind: php', 'kind: wordpress', 'settings', /settings: only a site of kind php/],
+  'a key twice': ['spool: /mnt/spool', 'spool: /mnt/spool\nmaster: again', 'master: again', /unique/],
+  'text that is no YAML': ['aliases: [www.shop.example]', 'aliases: [www.shop.example', 'maintenanceLimit', /./],
+  // Contradictions: each line is right alone.
+  'an unknown server': [
+    '    server: master\n    root: /srv/shop',
+    '    server: web1\n    root: /srv/shop',
+    'server: web1',
+    /sites.shop.example.server: there is no server web1/,
   ],
-  [
-    'two sites in one folder',
-    '/srv/blog',
-    '/srv/shop',
-    'sites.blog.example.root: /srv/shop lies in the folder of shop.example',
+  'an unknown database server': ['db: db1', 'db: db2', 'db: db2', /sites.app.example.db: there is no server db2/],
+  'a server without web': [
+    '    server: master\n    root: /srv/app',
+    '    server: db1\n    root: /srv/app',
+    'server: db1',
+    /the server db1 has no web/,
   ],
-  [
-    'a site in the folder of another',
-    '/srv/blog',
-    '/srv/shop/blog',
-    'root: /srv/shop/blog lies in the folder of shop.example',
+  'an alias that is a site': [
+    'www.shop.example',
+    'app.example',
+    'app.example:',
+    /app.example is a name of shop.example already/,
   ],
-  [
-    'backups in the folder of a site',
+  'a site in the folder of another': [
+    'root: /srv/app',
+    'root: /srv/shop/app',
+    'root: /srv/shop/app',
+    /lies in the folder of shop.example/,
+  ],
+  'two sites in one folder': [
+    'root: /srv/app',
+    'root: /srv/shop',
+    'root: /srv/shop\n    owner: app',
+    /\/srv\/shop lies in the folder of/,
+  ],
+  'backups inside a site': [
     '/var/lib/kedge/backups',
     '/srv/shop/backups',
-    '2:1: backups: /srv/shop/backups lies in',
+    'backups',
+    /backups: \/srv\/shop\/backups lies in the folder of the site shop.example/,
   ],
-  ['a site in the state folder', '/srv/blog', '/var/lib/kedge/state/blog', 'lies in the state folder'],
-  [
-    'an alias that is a site',
-    'owner: shop',
-    'aliases: [blog.example], owner: shop',
-    'blog.example is a name of shop.example already',
+  'a site inside the state': [
+    'root: /srv/app',
+    'root: /var/lib/kedge/state/app',
+    'root: /var/lib/kedge/state/app',
+    /lies in the state folder/,
   ],
-  ['a site that is no host name', 'blog.example:', '../etc:', ': a host name in lower case'],
-  ['a site in upper case', 'blog.example:', 'Blog.Example:', ': a host name in lower case'],
-  [
-    'a duration without unit',
-    'owner: shop',
-    'maintenanceLimit: "15", owner: shop',
-    'a duration such as 90s, 15m or 2h, not "15"',
-  ],
-  ['a port that is none', 'flags:', 'listen: ["127.0.0.1:99999"], flags:', 'an address such as 80, 127.0.0.1:8080'],
-  ['socket and host', 'socket: /run/mysqld/mysqld.sock', 'socket: /s, host: h', 'either socket, or host and port'],
-  [
-    'settings outside the site',
-    'kind: wordpress',
-    'kind: php, settings: { file: ../x, format: env, names: { database: a, user: b, password: c, host: d } }',
-    'settings.file: ',
-  ],
-  ['a key twice', 'backups:', 'master: again\nbackups:', '2:1: '],
-  ['no YAML', 'servers:', 'servers: [', 'kedge.yaml:'],
-])('%s', (_what, part, replacement, says) => {
-  const text = SOUND.replace(part, replacement);
-  expect(text).not.toBe(SOUND);
-  const problems = problemsOf(text);
-  expect(problems.join('\n')).toContain(says);
-  for (const problem of problems) expect(problem).toMatch(/^kedge\.yaml:\d+:\d+: /);
-  expect(problems.join('\n')).not.toContain('password: secret');
-});
+};
 
-it.each([
-  ['', 'the file'],
-  ['[]', 'the file'],
-  ['just text', 'the file'],
-  ['null', 'the file'],
-])('a document that is %j', (text, says) => {
-  expect(problemsOf(text).join('\n')).toContain(says);
-});
-
-it('names every problem at once', () => {
-  const text = SOUND.replace('kind: nginx', 'kind: iis')
-    .replace('owner: shop', 'owner: ""')
-    .replace('master: backup1', 'master: "A B"');
-  expect(problemsOf(text)).toHaveLength(3);
-});
-
-it('an alias by anchor cannot blow it up', () => {
-  const bomb = [
-    'a0: &a0 [x, x]',
-    ...Array.from({ length: 30 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`),
-  ].join('\n');
-  expect(problemsOf(bomb).join('\n')).toMatch(/alias|unknown key/i);
-});
-
-it('a file that is missing or cannot be read is named', async () => {
-  await expect(loadConfiguration('/nowhere/kedge.yaml')).rejects.toMatchObject({
-    code: 'ConfigurationInvalid',
-    message: '/nowhere/kedge.yaml does not exist',
+describe('the configuration', () => {
+  test('a good file is taken, with its defaults', async () => {
+    const configuration = await loadConfiguration(PATH);
+    expect(configuration.servers['master']?.web?.listen).toEqual([
+      { address: '*', port: 80 },
+      { address: '127.0.0.1', port: 8080 },
+      { address: '[::]', port: 80 },
+      { address: '*', port: 81 },
+    ]);
+    expect(configuration.sites['shop.example']).toMatchObject({
+      vhost: 'managed',
+      healthPath: '/',
+      maintenanceLimit: 90_000,
+    });
+    expect(configuration.sites['app.example']).toMatchObject({ aliases: [], maintenanceLimit: 900_000, vhost: 'none' });
   });
-  await expect(loadConfiguration('/')).rejects.toMatchObject({ code: 'ConfigurationInvalid' });
+
+  test.each(Object.entries(WRONG))('%s: file, line, column, and what was expected', (_, [from, to, place, message]) => {
+    const text = wrong(from, to);
+    const at = `kedge.yaml:${placeOf(text, place)}: `;
+    const lines = messageOf(text).split('\n');
+    const line = lines.find((one) => one.startsWith(at)) ?? lines.join('\n');
+    expect(line.slice(0, at.length)).toBe(at);
+    expect(line.slice(at.length)).toMatch(message);
+    expect(lines.join('\n')).not.toContain('canary');
+  });
+
+  test('every problem has a line of its own', () => {
+    const text = wrong('3307', '0').replace('/mnt/spool', 'spool').replace('format: env', 'format: ini');
+    const lines = messageOf(text).split('\n');
+    expect(lines).toHaveLength(3);
+    for (const line of lines) expect(line).toMatch(/^kedge\.yaml:\d+:\d+: [\w.]+: /);
+  });
+
+  test.each(['', '# nothing', '[]', 'text', 'null'])('%j is no configuration', (text) => {
+    expect(messageOf(text)).toMatch(/^kedge\.yaml:1:1: .*expected object/s);
+  });
+
+  test.each([
+    ['30s', 30_000],
+    ['15m', 900_000],
+    ['2h', 7_200_000],
+  ])('the duration %s is %d ms', (text, ms) => {
+    expect(parseConfiguration(wrong('90s', text), 'x').sites['shop.example']?.maintenanceLimit).toBe(ms);
+  });
+
+  test.each(['0', '65536', 'http', '127.0.0.1', '[::]', 'example.com:80', ':80', '80;', '-1', '1.5'])(
+    'the address %s is refused',
+    (text) => {
+      expect(messageOf(wrong("'127.0.0.1:8080'", JSON.stringify(text)))).toMatch(/listen\.1: an address such as/);
+    },
+  );
+
+  test('aliases that would blow it up are refused', () => {
+    const bomb = [
+      'a0: &a0 [x, x]',
+      ...Array.from({ length: 30 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`),
+    ].join('\n');
+    expect(messageOf(bomb)).toMatch(/alias|unknown key/i);
+  });
+
+  test('a duration of nothing would end every task at once', () => {
+    expect(messageOf(wrong('90s', '0s'))).toMatch(/maintenanceLimit: /);
+  });
+
+  test('where it is found: named, in the environment, here', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kedge-config-'));
+    try {
+      const find = (path?: string, environment: Record<string, string> = {}) =>
+        findConfiguration({ ...(path === undefined ? {} : { path }), environment, workingFolder: folder });
+      expect(find('a.yaml', { KEDGE_CONFIG: '/b.yaml' })).toBe(join(folder, 'a.yaml'));
+      expect(find(undefined, { KEDGE_CONFIG: '/b.yaml' })).toBe('/b.yaml');
+      writeFileSync(join(folder, 'kedge.yaml'), '');
+      expect(find()).toBe(join(folder, 'kedge.yaml'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('a file that is not there is named', async () => {
+    await expect(loadConfiguration('/no/such/kedge.yaml')).rejects.toMatchObject({
+      code: 'ConfigurationInvalid',
+      message: '/no/such/kedge.yaml does not exist',
+    });
+  });
+
+  test('its JSON Schema takes the good file, and not wrong ones', () => {
+    const schema = z.fromJSONSchema(configurationJsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
+    const good = {
+      master: 'backup1',
+      backups: '/b',
+      state: '/s',
+      servers: {
+        master: {
+          web: { kind: 'nginx', vhosts: '/v', flags: '/f', listen: [80, '127.0.0.1:8080'] },
+          db: { kind: 'mariadb', socket: '/run/s', admin: { user: 'root', password: { env: 'P' } } },
+        },
+      },
+      sites: {
+        'shop.example': {
+          kind: 'wordpress',
+          server: 'master',
+          root: '/srv/shop',
+          owner: 'shop',
+          php: { socket: '/run/php.sock' },
+          db: 'master',
+          maintenanceLimit: '15m',
+        },
+      },
+    };
+    expect(schema.safeParse(good).error).toBeUndefined();
+    expect(schema.safeParse({ ...good, backups: 'relative' }).success).toBe(false);
+    expect(schema.safeParse({ ...good, unknown: 1 }).success).toBe(false);
+    expect(schema.safeParse({ ...good, master: undefined }).success).toBe(false);
+  });
 });
 
-it('the JSON Schema knows every key that the loader knows', () => {
-  const schema = configurationJsonSchema() as { properties: object; additionalProperties: boolean };
-  expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(Object.keys(parse(SOUND) as object)));
-  expect(schema.additionalProperties).toBe(false);
-  expect(parseConfiguration(stringify(parse(SOUND)), 'again.yaml').master).toBe('backup1');
+describe('the inventory', () => {
+  const configuration = parseConfiguration(GOOD, 'kedge.yaml');
+
+  test('a site nobody configured is unknown, and the nearest is named', () => {
+    expect(assertKnownSite(configuration, 'shop.example').root).toBe('/srv/shop');
+    for (const [uri, hint] of [
+      ['shop.exmaple', /Did you mean shop.example\?/],
+      ['something-else.test', /^See `kedge sites`/],
+      ['toString', /kedge sites/],
+      ['__proto__', /kedge sites/],
+    ] as const) {
+      expect(() => assertKnownSite(configuration, uri)).toThrow(
+        expect.objectContaining({ code: 'SiteUnknown', hint: expect.stringMatching(hint) }),
+      );
+    }
+  });
+
+  test('the target of a site holds all that a task needs, and no secret', async () => {
+    const owner = { user: 'app', uid: 7, gid: 8 };
+    const kinds = { defaultExcludes: ['cache/*'] };
+    const target = await targetOf(
+      configuration,
+      'app.example',
+      () => Promise.resolve(owner),
+      () => kinds,
+    );
+    expect(target).toMatchObject({
+      master: 'backup1',
+      site: { uri: 'app.example', root: '/srv/app', owner, exclude: ['var/cache/*'], settings: { file: '.env' } },
+      web: { name: 'master', kind: 'nginx' },
+      database: { name: 'db1', admin: { user: 'kedge', password: { file: '/etc/kedge/db1.password' } } },
+      backups: '/var/lib/kedge/backups/app.example',
+      spool: '/mnt/spool',
+      maintenanceLimitMs: 900_000,
+    });
+    const shop = await targetOf(
+      configuration,
+      'shop.example',
+      () => Promise.resolve(owner),
+      () => kinds,
+    );
+    expect(shop.site.exclude).toEqual(['cache/*']);
+  });
+});
+
+test('the nearest word is near', () => {
+  expect(nearest('mastre', ['master', 'state'])).toBe('master');
+  expect(nearest('MASTER', ['master'])).toBe('master');
+  expect(nearest('xyz', ['master', 'state'])).toBeNull();
+  expect(nearest('x', [])).toBeNull();
 });

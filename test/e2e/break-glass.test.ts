@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
+import { KedgeError } from '../../src/contract/errors';
 import type { BackupResult } from '../../src/contract/tasks';
 import {
   type Lab,
@@ -9,6 +11,7 @@ import {
   cliJson,
   journalsOf,
   leftovers,
+  shell,
   startLab,
   until,
   withWorkerInProcess,
@@ -21,12 +24,10 @@ let site: WordPressSite;
 let backup: BackupResult;
 let before: Fingerprint;
 let leftBefore: Record<string, string[]>;
-let configuration: string;
 
 beforeAll(async () => {
   lab = await startLab({ below: null, sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
-  configuration = await readFile(lab.configuration, 'utf8');
   await cliJson(lab, 'sites', 'adopt', site.uri);
   await withWorkerInProcess(
     lab,
@@ -43,10 +44,18 @@ beforeAll(async () => {
 afterAll(async () => {
   await lab?.stop();
 });
-afterEach(() => writeFile(lab.configuration, configuration));
 
 const status = async (): Promise<number> => (await get(lab.nginx.port, site.uri, '/')).status;
 const newest = () => journalsOf(lab, 'restore').at(-1);
+
+/** What the abandoned task has left, below the folders for it. */
+async function leftoverFolders(): Promise<string[]> {
+  const { staging = [], spool = [] } = await leftovers(lab);
+  return [
+    ...staging.map((name) => join(lab.folder, 'srv/.kedge', name)),
+    ...spool.map((name) => join(lab.state, 'spool', name)),
+  ];
+}
 
 /** Does something in the middle of the import, and lets it go on. */
 function inTheImport(act: () => Promise<void>) {
@@ -83,6 +92,8 @@ async function restoreWithTemporalAway(act: () => Promise<void>): Promise<void> 
     await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
     await until('Temporal was away', () => acted, 90_000);
     await until('the task is closed', () => newest()?.outcome?.status === 'failed', 90_000);
+    // Its workflow ends a moment later.
+    await cliJson(lab, 'verify', site.uri, '--wait-turn');
   });
 }
 
@@ -104,16 +115,48 @@ it('kedge sites online, with Temporal away: the site is back at once, and its ta
 });
 
 it('the worker ends maintenance by itself at its limit, with Temporal away; the task undoes and says why', async () => {
-  await writeFile(
-    lab.configuration,
-    configuration.replace('vhost: managed', 'vhost: managed\n    maintenanceLimit: 10s'),
-  );
-  await restoreWithTemporalAway(() => until('the site is back', async () => (await status()) === 200));
+  await restoreWithTemporalAway(async () => {
+    // The limit passes now, wherever the task has come in the meantime.
+    const journal = join(lab.state, 'tasks', `${newest()?.task}.json`);
+    const text = await readFile(journal, 'utf8');
+    await writeFile(journal, text.replace(/"deadline": "[^"]+"/, `"deadline": "${new Date().toISOString()}"`));
+    await until('the site is back', async () => (await status()) === 200);
+  });
   expect(newest()?.outcome).toMatchObject({ code: 'TaskSuperseded' });
   expect((await cli(lab, 'log', newest()?.task ?? '')).stdout).toContain(
     'its maintenance limit passed while Temporal was away',
   );
   await expectAsBefore();
+});
+
+it('an undo that cannot finish ends the command with 4, and can be abandoned', async () => {
+  const stuck = (real: ActivityDependencies): ActivityDependencies => ({
+    ...real,
+    attentionAfterMs: 500,
+    databaseServer: async (address) => {
+      const refuse = (): Promise<never> => Promise.reject(new KedgeError('DatabaseRefused', 'made to fail'));
+      return { ...(await real.databaseServer(address)), importDump: refuse, dropDatabase: refuse };
+    },
+  });
+  await withWorkerInProcess(lab, stuck, async () => {
+    const restore = await cli(lab, 'restore', site.uri, backup.backup.id, '--yes');
+    expect([restore.exitCode, restore.stderr]).toEqual([4, expect.stringContaining('discardDatabase')]);
+    expect(await status()).toBe(503);
+    const { task } = newest() ?? { task: '' };
+    expect((await cli(lab, 'abandon', task)).exitCode).toBe(2);
+    const abandoned = await cliJson<{ remains: string[] }>(lab, 'abandon', task, '--yes', '-m', 'the server is gone');
+    expect(await status()).toBe(200);
+    const left = (await leftovers(lab))['databases']?.filter((name) => !leftBefore['databases']?.includes(name));
+    expect(left).toHaveLength(1);
+    expect(abandoned.remains).toContain(`the database ${left?.[0]}`);
+    // Its workflow ends by itself, and the site is free.
+    await cliJson(lab, 'verify', site.uri, '--wait-turn');
+    expect(newest()?.outcome?.status).toBe('abandoned');
+    for (const name of left ?? [])
+      await lab.mariadb.query(`DROP DATABASE ${name}; DROP USER '${name.slice(0, -1)}'@'localhost'`);
+  });
+  expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  shell('rm', '-rf', ...(await leftoverFolders()));
 });
 
 it('a site that no task holds is left as it is', async () => {

@@ -124,7 +124,15 @@ export const SAFETY_BACKUP_ID = 'example.com-20261124.031500';
 /** What each step returns when nothing else is asked of it. The type keeps it in step with the real activities. */
 const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   findAbandonedTasks: [],
-  preflight: { value: { site: 'example.com', description: 'before the update', attentionAfterMs: 500 }, warnings: [] },
+  preflight: {
+    value: {
+      site: 'example.com',
+      description: 'before the update',
+      attentionAfterMs: 500,
+      backup: 'example.com-20261124.031502',
+    },
+    warnings: [],
+  },
   enterMaintenance: nothing,
   leaveMaintenance: nothing,
   endMaintenance: { value: 1234, warnings: [] },

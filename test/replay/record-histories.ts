@@ -19,6 +19,7 @@ async function record(): Promise<void> {
     ['restore', 'restore', restore, new FakeActivities()],
     ['restore-undone', 'restore', restore, new FakeActivities().set('importDatabase', { fails: 'ImportFailed' })],
     ['verify', 'verify', { site }, new FakeActivities()],
+    ['deploy', 'deploy', { site, archive: '/root/archive.tar.zst' }, new FakeActivities()],
   ];
   try {
     for (const [name, type, input, fake] of runs) {

@@ -128,6 +128,18 @@ it('the client refuses what no task takes before it asks, and a request key of a
   });
 });
 
+it('a request that may wait for a worker is carried out when one comes', async () => {
+  const client = new KedgeClient(environment.client, MASTER);
+  const asked = client.verify({ site }, { timeoutMs: 1000, keepWithoutWorker: true });
+  await expect(asked).rejects.toMatchObject({ code: 'NoWorker' });
+  const fake = new FakeActivities();
+  await withWorker(environment, fake.implementation(), async () => {
+    await environment.client.workflow.getHandle(`turns/${site}`).result();
+    await environment.client.workflow.getHandle(`site/${site}`).result();
+  });
+  expect(fake.done).toContain('verify');
+});
+
 it('a request nobody answered is not carried out hours later', async () => {
   const client = new KedgeClient(environment.client, MASTER);
   const fake = new FakeActivities().set('tarball', { blocks: true });

@@ -84,6 +84,23 @@ describe('turns', () => {
     ]);
   });
 
+  it('a task that waits gives its turn up when it is cancelled; the others keep theirs', async () => {
+    const fake = new FakeActivities().set('tarball', { blocks: true });
+    await withWorker(environment, fake.implementation(), async () => {
+      const running = await client.backup(input);
+      await fake.began('tarball');
+      const waiting = await client.verify(input, { waitTurn: true });
+      const last = await client.verify(input, { waitTurn: true });
+      await waiting.cancel();
+      expect(await errorOf(waiting.result())).toMatchObject({ code: 'Cancelled', state: 'the site is unchanged' });
+      expect(await waiting.giveUpTurn()).toBe(false);
+      await running.cancel();
+      expect(await last.result()).toMatchObject({ task: last.task });
+      await untilIdle();
+    });
+    expect(fake.done.filter((call) => call === 'probeSite')).toHaveLength(1);
+  });
+
   it('makes a request key the same task, also after the task has ended', async () => {
     const fake = new FakeActivities();
     await withWorker(environment, fake.implementation(), async () => {

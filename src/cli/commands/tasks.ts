@@ -1,9 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { confirm } from '@inquirer/prompts';
 import type { Command } from 'commander';
 import { KedgeError } from '../../contract/errors';
+import { WORKFLOW_TYPES, isTaskIdOf } from '../../contract/names';
+import { abandonTask } from '../../core/tasks/abandon';
 import type { Journal } from '../../core/tasks/journal';
 import type { TaskLogLine } from '../../core/tasks/task-log';
 import type { CommandContext } from '../context';
+import { EXIT } from '../exit-codes';
+import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { kedgeErrorOf } from '../../temporal/failures';
 import { durationText, timeText } from '../render/units';
@@ -89,6 +94,11 @@ export function registerTasks(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge cancel example.com')
     .action(
       run<object>(async (context, [name = '']) => {
+        const waiting = await siteOfWaitingTask(context, name);
+        if (waiting !== null && (await (await context.client()).task(waiting, name).giveUpTurn())) {
+          context.printer.result({ task: name, cancelling: false }, [`${name} gave its turn up; it never began`]);
+          return;
+        }
         const journal = await findTask(context, name);
         if (journal.outcome)
           throw new KedgeError('TaskUnknown', `${journal.task} has ended: ${journal.outcome.status}`, {
@@ -106,6 +116,42 @@ export function registerTasks(program: Command, run: Registration): void {
         ]);
       }),
     );
+}
+
+/** `kedge abandon` */
+export function registerAbandon(program: Command, run: Registration): void {
+  program
+    .command('abandon')
+    .description('give up a task whose undo cannot finish; says what is left of it, for a person to remove')
+    .argument('<task>', 'id of the task')
+    .option('-y, --yes', 'do not ask')
+    .option('-m, --message <why>', 'why, for the log of the task', 'given up by hand')
+    .addHelpText('after', '\nExample:\n  kedge abandon example.com-20261124.031502-restore')
+    .action(
+      run<{ yes?: boolean; message: string }>(async (context, [task = ''], options) => {
+        const master = await context.master();
+        const journal = await master.journals.get(task);
+        if (journal.outcome)
+          throw new KedgeError('TaskUnknown', `${task} has ended: ${journal.outcome.status}`, { site: journal.site });
+        await confirmAbandon(context, task, options.yes ?? false);
+        const takeOver = { by: context.who(), why: options.message };
+        const operation = commandOperation(context, `abandon-${task}`);
+        const { problems, remains } = await abandonTask(master, journal, takeOver, operation);
+        for (const problem of problems) context.printer.warn(problem);
+        if (problems.length > 0) context.exitCode = EXIT.warnings;
+        context.printer.result({ task, site: journal.site, problems, remains }, [
+          `${task} was given up`,
+          ...remains.map((one) => `left, where it was made at all: ${one}`),
+        ]);
+      }),
+    );
+}
+
+async function confirmAbandon(context: CommandContext, task: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!context.io.isTerminal) throw usage(`nobody will undo the rest of ${task}`, 'Say --yes.');
+  if (!(await confirm({ message: `Give ${task} up? Nobody will undo the rest of it.`, default: false })))
+    throw new KedgeError('Cancelled', 'nothing was done');
 }
 
 const FOLLOW_INTERVAL_MS = 300;
@@ -128,9 +174,17 @@ function describeTask(journal: Journal) {
   };
 }
 
+/** The site of a task that has no journal: it waits for its turn, or there is none of that id. */
+async function siteOfWaitingTask(context: CommandContext, task: string): Promise<string | null> {
+  const sites = Object.keys((await context.configuration()).sites);
+  const site = sites.find((uri) => WORKFLOW_TYPES.some((type) => isTaskIdOf(task, uri, type)));
+  if (site === undefined || (await (await context.master()).journals.find(task))) return null;
+  return site;
+}
+
 async function findTask(context: CommandContext, name: string): Promise<Journal> {
   const { journals } = await context.master();
-  if (name in (await context.configuration()).sites) {
+  if (Object.hasOwn((await context.configuration()).sites, name)) {
     const newest = (
       await Promise.all(
         (await journals.all()).filter((task) => task.startsWith(`${name}-`)).map((task) => journals.find(task)),

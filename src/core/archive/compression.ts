@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
 import type { Compression } from '../../contract/tasks';
 
-/** zstd on all cores; gzip by pigz, which does the same. tar runs it by itself, so that no byte takes a detour. */
+/** zstd on all cores; gzip for whoever has nothing else. tar runs it by itself, so that no byte takes a detour. */
 export const COMPRESSORS: Record<Compression, string> = { zstd: 'zstd -q -T0 -3', gzip: 'gzip -6' };
 
 const MAGIC: [number[], string[]][] = [

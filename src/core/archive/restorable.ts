@@ -1,4 +1,4 @@
-import type { BackupRecord } from '../../contract/backup-record';
+import type { BackupRecord, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
@@ -16,15 +16,30 @@ export function checkRestorable(
 ): void {
   const context = { site: site.uri, state: 'the site is unchanged' };
   const name = `backup ${record.id}`;
-  if (record.kind !== site.kind) {
-    throw new KedgeError('BackupDamaged', `${name} is of a ${record.kind} site, ${site.uri} is ${site.kind}`, context);
-  }
   if (inspection.sha256 !== record.sha256 || inspection.bytes !== record.bytes) {
     throw new KedgeError(
       'BackupDamaged',
       `${name} has changed since it was made: its checksum is not that of its record`,
       context,
     );
+  }
+  checkImportable(record, inspection, server, site);
+}
+
+/**
+ * Judges what an archive holds against the server that is to import it, and its dump against the record packed with it.
+ * @throws KedgeError BackupDamaged for another kind of site, DumpInvalid, DumpIncompatible
+ */
+export function checkImportable(
+  record: PackedRecord,
+  inspection: Inspection,
+  server: ServerFacts,
+  site: SiteLocation,
+): void {
+  const context = { site: site.uri, state: 'the site is unchanged' };
+  const name = `backup ${record.id}`;
+  if (record.kind !== site.kind) {
+    throw new KedgeError('BackupDamaged', `${name} is of a ${record.kind} site, ${site.uri} is ${site.kind}`, context);
   }
   const dump = inspection.dump;
   if (!dump) throw new KedgeError('DumpInvalid', `${name} holds no database.sql`, context);

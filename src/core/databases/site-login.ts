@@ -89,7 +89,9 @@ async function proveServer(
     { what: `checking ${whose}` },
   );
   const account = splitAccount(claimed.account);
-  if (holder?.user !== account.user || holder.database !== login.database) {
+  // The anonymous account is listed by the name it was asked for by.
+  const listedAs = account.user === '' ? login.user : account.user;
+  if (holder?.user !== listedAs || holder.database !== login.database) {
     throw new KedgeError('AdoptionRefused', `${whose} reaches another server than ${admin.server}`, {
       server: admin.server,
       hint: 'Configure the database server the site uses.',

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { spellingsOf } from './spellings';
 
 export const REDACTED = '[redacted]';
@@ -101,9 +102,12 @@ export class Redactor {
   }
 
   private bytes(bytes: Uint8Array): Uint8Array {
-    const text = Buffer.from(bytes).toString('latin1');
+    const buffer = Buffer.from(bytes);
+    // What is text is read as such; a secret among other bytes is found by its own.
+    const encoding = isUtf8(buffer) ? 'utf8' : 'latin1';
+    const text = buffer.toString(encoding);
     const redacted = this.text(text);
-    return redacted === text ? bytes : Buffer.from(redacted, 'latin1');
+    return redacted === text ? bytes : Buffer.from(redacted, encoding);
   }
 }
 

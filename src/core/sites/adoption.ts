@@ -73,6 +73,7 @@ async function logIn(claim: AdoptionClaim, settings: SiteSettings): Promise<Data
         `${settings.user} of ${uri} has no right to the database ${settings.database}: ${error.message}`,
       );
     }
+    if (isKedgeError(error) && error.code === 'AdoptionRefused') throw refused(claim, error.message, error.hint);
     throw error;
   });
   if (proved.identity !== facts.identity) {

@@ -72,8 +72,19 @@ export const journalSchema = z.strictObject({
       published: z.boolean(),
     })
     .nullable(),
-  /** The backup a restore goes back to, as it was checked by preflight. */
-  source: z.strictObject({ id: backupIdSchema, path: z.string(), sha256: z.string() }).nullable(),
+  /** The backup a restore goes back to, or a deploy unpacks, as it was checked by preflight. */
+  source: z
+    .strictObject({
+      id: backupIdSchema,
+      path: z.string(),
+      sha256: z.string(),
+      charset: z.string(),
+      collation: z.string(),
+      contentMark: contentMarkSchema.nullable(),
+    })
+    .nullable(),
+  /** The site folder was not there before: an empty one was made for the new site. */
+  madeFolder: z.boolean(),
   /** `.kedge/<token>` on the web server. */
   staging: z.string().nullable(),
   /** What the site used when the task began. Its password is blank once the task is closed. */
@@ -94,7 +105,7 @@ export const journalSchema = z.strictObject({
   committed: z.boolean(),
   outcome: z
     .strictObject({
-      status: z.enum(['done', 'failed', 'cancelled', 'recovered']),
+      status: z.enum(['done', 'failed', 'cancelled', 'recovered', 'abandoned']),
       ended: instant,
       code: z.string().nullable(),
       message: z.string().nullable(),
@@ -132,6 +143,7 @@ export function newJournal(
     fence: null,
     backup: null,
     source: null,
+    madeFolder: false,
     staging: null,
     before: null,
     created: null,

@@ -10,12 +10,14 @@ import type { SubmitRequest } from '../../contract/tasks';
 export function acceptInput<Input extends { site: string; task?: string }>(type: TaskType, given: Input): Input {
   const input: unknown = given;
   if (!isRecord(input)) throw invalid(`a ${type} takes one object`);
-  const { site, task, backup } = input;
+  const { site, task, backup, archive } = input;
   acceptSite(site, type);
   if (task !== undefined && !(typeof task === 'string' && isTaskIdOf(task, site, type)))
     throw invalid(`task is no id of a ${type} of ${site}`, site);
   if (type === 'restore' && !(typeof backup === 'string' && isBackupId(backup)))
     throw invalid('backup is no backup id such as example.com-20261124.031502', site);
+  if (type === 'deploy' && !(typeof archive === 'string' && archive.startsWith('/')))
+    throw invalid('archive is no absolute path', site);
   return given;
 }
 
@@ -46,6 +48,7 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
     ['requestKey', 200],
     ['description', 1000],
     ['backup', MAXIMUM_ID_LENGTH],
+    ['archive', MAXIMUM_PATH_LENGTH],
   ] as const) {
     const value = input[name];
     if (value !== undefined && !(typeof value === 'string' && value.length <= longest))
@@ -54,6 +57,7 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
 }
 
 const MAXIMUM_ID_LENGTH = 300;
+const MAXIMUM_PATH_LENGTH = 4096;
 
 function isBackupId(text: string): boolean {
   return text.length <= MAXIMUM_ID_LENGTH && BACKUP_ID.test(text);

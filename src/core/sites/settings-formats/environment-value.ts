@@ -9,7 +9,8 @@ const CONTROL = /[\0-\x1f\x7f]/;
  */
 export function environmentValue(value: string, quote: EnvironmentQuote): string | null {
   if (CONTROL.test(value)) return null;
-  if (quote === '' && /^[\w./:@%+,=-]*$/.test(value)) return value;
+  // An empty one is quoted: a comment may follow it.
+  if (quote === '' && /^[\w./:@%+,=-]+$/.test(value)) return value;
   if (quote === '"' && !value.includes('`')) return `"${value.replace(/[\\"$]/g, '\\$&')}"`;
   if (!value.includes("'")) return `'${value}'`;
   return value.includes('`') ? null : `"${value.replace(/[\\"$]/g, '\\$&')}"`;

@@ -1,0 +1,167 @@
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { backupResultSchema, restoreResultSchema } from '../../src/contract/tasks';
+import { currentDatabase } from '../lab/fingerprint';
+import { type Lab, startLab } from '../lab/lab';
+import { kedge, startWorkerProcess } from '../demo/kedge';
+import { type DataSize, writeFiles, writeTables } from './data';
+import { residentBytes, watchMemory } from './memory';
+import { type Place, aegirBackup, aegirRestore, clear, pipeline } from './peers';
+
+const SITE = 'bench.example';
+const SIZES: Record<string, DataSize> = {
+  small: { files: 100, fileBytes: 100_000, rows: 10_000, longRows: 1_000 },
+  medium: { files: 4_000, fileBytes: 100_000, rows: 500_000, longRows: 60_000 },
+};
+
+const options = new Command('npm run bench --')
+  .description(
+    'Measures Kedge in turn with other ways to do the same work, on private servers. Says nothing but ratios.',
+  )
+  .option('--size <size>', Object.keys(SIZES).join(' or '), 'medium')
+  .option('--rounds <count>', 'how often each is measured', '3')
+  .option('--write', 'write docs/benchmarks.md')
+  .parse()
+  .opts<{ size: string; rounds: string; write?: boolean }>();
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+interface Measured {
+  readonly name: string;
+  /** One round, and what it took: ms. */
+  readonly round: () => Promise<void>;
+  readonly ms: number[];
+}
+
+async function bench(lab: Lab, size: DataSize): Promise<string[]> {
+  const site = lab.sites[0];
+  if (!site) throw new Error('the lab has no site');
+  say('writing data');
+  await writeFiles(join(site.root, 'wp-content/uploads/bench'), size);
+  await writeTables(lab.mariadb, site.database, size);
+  await run(lab, ['sites', 'adopt', SITE]);
+  const worker = await startWorkerProcess(lab.environment);
+  const pid = worker.process.pid ?? 0;
+  try {
+    const idle = await residentBytes(pid);
+    const place = async (): Promise<Place> => ({
+      socket: lab.mariadb.socket,
+      database: await currentDatabase(site),
+      root: site.root,
+      scratch: join(lab.folder, 'scratch'),
+    });
+    let backup = '';
+    const measured: Measured[] = [
+      {
+        name: 'kedge backup',
+        ms: [],
+        round: async () =>
+          void (backup = backupResultSchema.parse(await run(lab, ['backup', SITE, '--json'])).backup.id),
+      },
+      { name: 'aegir backup', ms: [], round: async () => aegirBackup(await place()) },
+      { name: 'pipeline', ms: [], round: async () => pipeline(await place()) },
+      {
+        name: 'kedge restore',
+        ms: [],
+        round: async () => void restoreResultSchema.parse(await run(lab, ['restore', SITE, backup, '--yes', '--json'])),
+      },
+      { name: 'aegir restore', ms: [], round: async () => aegirRestore(await place()) },
+    ];
+    const memory = watchMemory(pid);
+    for (let round = 1; round <= Number(options.rounds); round += 1) {
+      for (const { name, round: once, ms } of measured) {
+        await clear(await place());
+        execFileSync('sync');
+        const began = performance.now();
+        await once();
+        ms.push(performance.now() - began);
+        say(`round ${round}: ${name.padEnd(14)} ${((ms.at(-1) ?? 0) / 1000).toFixed(1)} s`);
+      }
+    }
+    return report(measured, memory.stop() - idle);
+  } finally {
+    await worker.stop();
+  }
+}
+
+function report(measured: readonly Measured[], memoryBytes: number): string[] {
+  const median = (name: string): number => {
+    const sorted = [...(measured.find((one) => one.name === name)?.ms ?? [])].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  };
+  const ratio = (one: string, other: string): string => (median(one) / median(other)).toFixed(2);
+  const rows: [string, string, string][] = [
+    ['backup / Aegir’s method', ratio('kedge backup', 'aegir backup'), '0.25'],
+    ['backup / bare pipeline', ratio('kedge backup', 'pipeline'), '2.5'],
+    ['restore / Aegir’s method', ratio('kedge restore', 'aegir restore'), '0.60'],
+    ['worker, most memory over idle', `${Math.round(memoryBytes / 1e6)} MB`, '80 MB'],
+  ];
+  const times = measured.map(({ name, ms }) => {
+    const seconds = ms.map((one) => (one / 1000).toFixed(1));
+    return `| ${name} | ${(median(name) / 1000).toFixed(1)} | ${seconds.join(', ')} |`;
+  });
+  return [
+    '| measure | median | wanted at most |',
+    '| --- | --- | --- |',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+    '| what | median, s | rounds, s |',
+    '| --- | --- | --- |',
+    ...times,
+  ];
+}
+
+function frame(table: readonly string[], size: DataSize): string {
+  const version = (program: string, ...args: string[]): string =>
+    execFileSync(program, args).toString().split('\n')[0]?.trim() ?? '';
+  const commit = version('git', 'rev-parse', '--short', 'HEAD');
+  return `# Benchmarks
+
+Written by \`npm run bench -- --write\`. Ratios travel from machine to machine, times do not.
+
+- ${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${cpus().length} processors, Node ${process.versions.node}
+- ${version('mariadbd', '--version').replace(/\s+/g, ' ')}; ${version('tar', '--version')}; ${version('zstd', '--version').replaceAll('*', '').trim()}
+- A WordPress with ${size.files} more files of ${size.fileBytes / 1000} kB, six tenths of it incompressible, and tables of ${size.rows} and
+  ${size.longRows} rows. Warm cache. Each way in turn, ${options.rounds} rounds.
+- Kedge: from the command to its exit, Temporal included; the restore with its safety backup. Aegir’s method: \`mysqldump\` into the
+  folder and \`tar cpfz\`; for a restore the same first, then unpack and import. Bare pipeline: dump to \`zstd -1\` beside
+  \`tar | zstd -T0 -1\`, nothing checked.
+
+${table.join('\n')}
+`;
+}
+
+async function run(lab: Lab, args: string[]): Promise<unknown> {
+  const { exitCode, stdout, stderr } = await kedge(args, lab.environment);
+  if (exitCode !== 0) throw new Error(`kedge ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
+  return args.includes('--json') ? (JSON.parse(stdout) as unknown) : null;
+}
+
+async function main(): Promise<void> {
+  const size = SIZES[options.size];
+  if (!size) throw new Error(`--size is ${Object.keys(SIZES).join(' or ')}`);
+  const interrupt = new AbortController();
+  let lab: Lab | null = null;
+  const stop = (): void => {
+    interrupt.abort(new Error('interrupted'));
+    void lab?.stop().finally(() => process.exit(130));
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    lab = await startLab({ below: join(process.cwd(), 'var/bench'), sites: [SITE], signal: interrupt.signal });
+    const table = await bench(lab, size);
+    for (const line of table) process.stdout.write(`${line}\n`);
+    if (options.write) await writeFile(join(process.cwd(), 'docs/benchmarks.md'), frame(table, size));
+  } finally {
+    await lab?.stop();
+  }
+}
+
+main().catch((error: unknown) => {
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+});

@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import type { Operation } from '../operation';
+import { type OnlineParts, type TakeOver, bringOnline } from './bring-online';
+import type { Journal } from './journal';
+
+/** What a task that was given up leaves to a person. */
+export interface Abandoned {
+  /** What could not be given back to the visitors of the site. */
+  readonly problems: readonly string[];
+  /** What the task made and undo has not removed, one line each. */
+  readonly remains: readonly string[];
+}
+
+/**
+ * Gives a task up whose undo cannot finish: the site is given back as far as that goes, the journal is closed, and what
+ * the task made is left where it is, and named. Its workflow then ends by itself, for there is nothing left to undo.
+ */
+export async function abandonTask(
+  parts: OnlineParts,
+  journal: Journal,
+  takeOver: TakeOver,
+  operation: Operation,
+): Promise<Abandoned> {
+  const brought = await bringOnline(parts, journal.site, takeOver, operation);
+  await parts.journals.close(journal.task, {
+    status: 'abandoned',
+    ended: new Date().toISOString(),
+    code: null,
+    message: `abandoned by ${takeOver.by}: ${takeOver.why}`,
+    warnings: [],
+  });
+  return {
+    problems: brought.find(({ task }) => task === journal.task)?.problems ?? [],
+    remains: remainsOf(journal),
+  };
+}
+
+function remainsOf({ token, target, staging, created, backup, before, committed }: Journal): string[] {
+  const remains: string[] = [];
+  if (staging !== null) remains.push(`the folder ${staging}`);
+  if (target) remains.push(`the folder ${join(target.spool, token)}`);
+  if (backup && !backup.published) remains.push(`the file ${backup.temporaryArchive}`);
+  if (created && !committed) {
+    for (const database of created.databases) remains.push(`the database ${database}`);
+    remains.push(`the database account ${created.account.user}`);
+  }
+  if (committed && before?.madeByKedge)
+    remains.push(`the database ${before.database} and its account ${before.account.user}`);
+  return remains;
+}

@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { stringify } from 'yaml';
+import { main } from '../../src/cli/main';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kedge-usage-'));
+  const site = {
+    kind: 'wordpress',
+    server: 'master',
+    root: '/srv/g',
+    owner: 'root',
+    php: { socket: '/s' },
+    db: 'master',
+  };
+  const server = {
+    web: { kind: 'nginx', vhosts: join(folder, 'vhosts'), flags: join(folder, 'flags') },
+    db: { kind: 'mariadb', socket: '/s', admin: { user: 'root' } },
+  };
+  writeFileSync(
+    join(folder, 'kedge.yaml'),
+    stringify({
+      master: 'm',
+      backups: join(folder, 'backups'),
+      state: join(folder, 'state'),
+      servers: { master: server },
+      sites: { 'gazette.example': site },
+    }),
+  );
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs a command in this process; nobody sits in front of it, and no Temporal is there. */
+async function run(...argv: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  const said = { stdout: '', stderr: '' };
+  const into = (name: 'stdout' | 'stderr'): Writable =>
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        said[name] += chunk.toString();
+        done();
+      },
+    });
+  const exitCode = await main(argv, {
+    stdin: Readable.from([]),
+    stdout: into('stdout'),
+    stderr: into('stderr'),
+    environment: { TEMPORAL_ADDRESS: '127.0.0.1:1' },
+    workingFolder: folder,
+    isTerminal: false,
+  });
+  return { exitCode, ...said };
+}
+
+it.each<[string, string[], string, number, RegExp]>([
+  ['a site that is a path', ['backup', '../../etc'], 'SiteUnknown', 10, /\.\.\/\.\.\/etc/],
+  ['a name every object has', ['backup', 'constructor'], 'SiteUnknown', 10, /constructor/],
+  ['an unknown site to list', ['backups', 'nowhere.test'], 'SiteUnknown', 10, /nowhere\.test/],
+  [
+    'a backup that is a path',
+    ['restore', 'gazette.example', '../../etc/passwd', '--yes'],
+    'BackupUnknown',
+    10,
+    /etc\/passwd/,
+  ],
+  [
+    'no backup yet',
+    ['restore', 'gazette.example', 'latest', '--yes'],
+    'BackupUnknown',
+    10,
+    /no valid backups available/,
+  ],
+  ['a backup to show that is none', ['backups', 'show', 'x'], 'BackupUnknown', 10, /"x"/],
+  ['an unknown option', ['backup', 'gazette.example', '--frobnicate'], 'UsageInvalid', 2, /--frobnicate/],
+  ['an unknown command', ['bakcup', 'gazette.example'], 'UsageInvalid', 2, /bakcup/],
+  ['a missing argument', ['backup'], 'UsageInvalid', 2, /site/],
+  ['too many arguments', ['backup', 'gazette.example', 'b.example'], 'UsageInvalid', 2, /argument/],
+  ['an unknown compression', ['backup', 'gazette.example', '--compression', 'rar'], 'UsageInvalid', 2, /rar/],
+  ['a limit that is no number', ['tasks', '--limit', 'many'], 'UsageInvalid', 2, /many/],
+  ['a limit of nothing', ['tasks', '--limit', '0'], 'UsageInvalid', 2, /"0"/],
+  ['a task id that is a path', ['log', '../../../etc/passwd'], 'TaskUnknown', 10, /etc\/passwd/],
+  ['a task id of strange bytes', ['log', 'x%00'], 'TaskUnknown', 10, /x%00/],
+  ['a task of a name every object has', ['log', 'constructor'], 'TaskUnknown', 10, /constructor/],
+  ['a site without tasks', ['cancel', 'gazette.example'], 'TaskUnknown', 10, /no task yet/],
+  [
+    'a configuration that is not there',
+    ['sites', '--config', 'none.yaml'],
+    'ConfigurationInvalid',
+    2,
+    /none\.yaml does not exist/,
+  ],
+])('%s', async (_what, argv, code, exitCode, place) => {
+  const told = await run(...argv, '--json');
+  const { error } = JSON.parse(told.stdout) as { error: { code: string; message: string; hint: string } };
+  expect({ ...error, exitCode: told.exitCode }).toMatchObject({ code, exitCode });
+  expect(error.message).toMatch(place);
+  expect(error.hint).toMatch(/\S/);
+  const plain = await run(...argv);
+  expect(plain).toMatchObject({ exitCode, stdout: '' });
+  expect(plain.stderr).toMatch(place);
+});
+
+it('global options stand before or behind the command', async () => {
+  for (const argv of [
+    ['--json', 'sites'],
+    ['sites', '--json'],
+  ]) {
+    const { exitCode, stdout } = await run(...argv);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      sites: [{ site: 'gazette.example', adopted: false, lastBackup: null }],
+    });
+  }
+});
+
+it('a list of nothing is told in words', async () => {
+  expect((await run('backups')).stdout).toBe('There are no valid backups available.\n');
+  expect((await run('tasks')).stdout).toBe('There are no tasks.\n');
+});

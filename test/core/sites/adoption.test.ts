@@ -1,0 +1,123 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb';
+import { type AdoptionClaim, proveAdoption } from '../../../src/core/sites/adoption';
+import { siteKindOf } from '../../../src/core/sites/site-kinds';
+import { type DatabaseLab, openLab } from '../databases/lab';
+import { type Fixture, makeSite, testOperation } from './site-fixture';
+
+let lab: DatabaseLab;
+let foreign: PrivateMariadb;
+beforeAll(async () => {
+  lab = await openLab();
+  await mkdir(join(lab.folder, 'foreign'), { mode: 0o755 });
+  foreign = await startMariadb({ folder: join(lab.folder, 'foreign') });
+  const accounts = `CREATE DATABASE shop; CREATE DATABASE mixed; CREATE DATABASE other;
+    CREATE TABLE shop.wp_posts (id INT); CREATE VIEW shop.wp_recent AS SELECT * FROM shop.wp_posts;
+    CREATE TABLE mixed.wp_posts (id INT); CREATE TABLE mixed.forum_users (id INT);
+    CREATE VIEW mixed.report AS SELECT 1 AS one;
+    CREATE USER 'shop'@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO 'shop'@'localhost';
+    GRANT ALL ON mixed.* TO 'shop'@'localhost';
+    CREATE USER 'admin'@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON *.* TO 'admin'@'localhost';`;
+  await lab.query(accounts);
+  await lab.query(`CREATE USER ''@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO ''@'localhost'`);
+  await foreign.query(accounts);
+});
+afterAll(async () => {
+  await foreign?.stop();
+  await lab?.close();
+});
+
+let site: Fixture;
+beforeEach(async () => {
+  site = await makeSite();
+});
+afterEach(() => site.remove());
+
+const LOGIN = { database: 'shop', user: 'shop', password: 'pass-canary', address: 'localhost', prefix: 'wp_' };
+/** Adopts the site whose settings differ from good ones by `change`. */
+async function adopt(change: Partial<typeof LOGIN> = {}, claim: Partial<AdoptionClaim> = {}, mode = 0o640) {
+  const { database, user, password, address, prefix } = { ...LOGIN, ...change };
+  await site.write(
+    'wp-config.php',
+    `<?php define('DB_NAME', '${database}'); define('DB_USER', '${user}'); define('DB_PASSWORD', '${password}');
+    define('DB_HOST', '${address}'); $table_prefix = '${prefix}';`,
+    mode,
+  );
+  const operation = testOperation();
+  const adoption = await proveAdoption({
+    folder: site.folder,
+    kind: siteKindOf(site.folder.site),
+    server: lab.server,
+    claimedDatabases: new Map(),
+    operation,
+    ...claim,
+  });
+  return { ...adoption, warnings: operation.warnings };
+}
+
+test('the account the server took is adopted, with what the settings say', async () => {
+  expect(await adopt({}, { claimedDatabases: new Map([['shop', 'shop.example']]) })).toEqual({
+    settings: {
+      database: 'shop',
+      user: 'shop',
+      password: 'pass-canary',
+      address: 'localhost',
+      tablePrefix: 'wp_',
+    },
+    account: { user: 'shop', hosts: ['localhost'] },
+    warnings: [],
+  });
+});
+
+test('settings that everybody may read are warned about', async () => {
+  const { warnings } = await adopt({}, {}, 0o644);
+  expect(warnings).toEqual([expect.stringMatching(/may read wp-config.php of shop.example, password included/)]);
+});
+
+test.each([
+  ['a database of the server itself', { database: 'mysql', user: 'admin' }, 'a database of the server itself'],
+  ['one in another case', { database: 'Information_Schema', user: 'admin' }, 'a database of the server itself'],
+  ['no database', { database: '' }, 'name no database'],
+  ['tables of others', { database: 'mixed' }, 'without its prefix wp_: forum_users, report'],
+  ['another prefix', { prefix: 'wp2_' }, 'wp_posts'],
+  ['a database it has no right to', { database: 'other' }, 'no right to the database other'],
+  ['a database that is not there', { database: 'nowhere' }, 'no right to the database nowhere'],
+  ['the anonymous account', { user: 'whoever' }, 'no account of its own'],
+])('refused: %s', async (_, change, message) => {
+  const error = await adopt(change).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({
+    code: 'AdoptionRefused',
+    site: 'shop.example',
+    state: 'nothing was changed',
+    message: expect.stringContaining(message),
+  });
+  expect(String(error) + JSON.stringify(error)).not.toContain('pass-canary');
+});
+
+test('refused: a wrong password, and a server that is not there', async () => {
+  await expect(adopt({ password: 'wrong' })).rejects.toMatchObject({ code: 'DatabaseAccessDenied' });
+  await expect(adopt({ address: '127.0.0.1:1' })).rejects.toMatchObject({ code: 'DatabaseUnreachable' });
+});
+
+test('refused: another server that knows the same account', async () => {
+  for (const address of [`localhost:${foreign.socket}`, `127.0.0.1:${foreign.port}`]) {
+    await expect(adopt({ address })).rejects.toMatchObject({
+      code: 'AdoptionRefused',
+      message: expect.stringContaining('another'),
+      site: 'shop.example',
+    });
+  }
+});
+
+test('refused: a database another site has, whatever the case', async () => {
+  await expect(adopt({}, { claimedDatabases: new Map([['SHOP', 'blog.example']]) })).rejects.toMatchObject({
+    code: 'AdoptionRefused',
+    message: expect.stringContaining('which blog.example has'),
+  });
+});
+
+test('refused: a folder that is a link, before anything of it is read', async () => {
+  const folder = { ...site.folder, path: `${site.folder.path}-missing` };
+  await expect(adopt({}, { folder })).rejects.toMatchObject({ code: 'SiteFolderRefused' });
+});

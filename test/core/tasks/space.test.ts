@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { checkSpace } from '../../../src/core/tasks/space';
+import { localMachine } from '../hosts/local-machine';
+import type { Machine } from '../hosts/machine';
+
+const MIB = 1024 * 1024;
+const RESERVE = 16 * MIB;
+
+describe('space for a task', () => {
+  let machine: Machine;
+  beforeAll(() => {
+    machine = localMachine();
+    if (machine.canMount)
+      machine.sh(
+        `cd "$1"; mkdir one two
+         mount -t tmpfs -o size=32m kedge-test one; mount -t tmpfs -o size=64m kedge-test two; mkdir one/sub`,
+        machine.folder,
+      );
+  });
+  afterAll(() => {
+    if (machine.canMount) machine.sh('umount "$1/one" "$1/two"', machine.folder);
+    machine.dispose();
+  });
+  const need = (place: string, path: string, bytes: number) => ({ place, path: join(machine.folder, path), bytes });
+  const check = (...needs: ReturnType<typeof need>[]) => checkSpace(machine.host, needs, 'shop.example');
+
+  const mounted = (what: string, work: () => Promise<void>): void =>
+    test(what, async () => {
+      if (machine.canMount) await work();
+      else console.warn(`not tested, since nothing can be mounted here: ${what}`);
+    });
+
+  mounted('enough is enough, to the byte, with the reserve', async () => {
+    await check(need('spool', 'one', 32 * MIB - RESERVE));
+    await expect(check(need('spool', 'one', 32 * MIB - RESERVE + 1))).rejects.toMatchObject({
+      code: 'DiskFull',
+      site: 'shop.example',
+      server: 'here',
+      state: 'the site is unchanged',
+      message: expect.stringMatching(
+        new RegExp(`^spool on here need ${32 * MIB + 1} bytes, the file system of .*/one has ${32 * MIB}$`),
+      ),
+    });
+  });
+
+  mounted('needs on one file system are added up, those on others not', async () => {
+    await check(need('spool', 'one', 10 * MIB), need('backups', 'two', 40 * MIB));
+    await expect(
+      check(need('spool', 'one', 10 * MIB), need('backups', 'one/sub', 7 * MIB), need('staging', 'two', MIB)),
+    ).rejects.toMatchObject({ code: 'DiskFull', message: expect.stringMatching(/^spool, backups on here/) });
+  });
+
+  mounted('a place that is yet to be made counts where it will be', async () => {
+    await check(need('spool', 'two/not/yet', 20 * MIB));
+    await expect(check(need('spool', 'one/not/yet', 20 * MIB))).rejects.toMatchObject({ code: 'DiskFull' });
+  });
+
+  test('no need is no problem, an impossible one is', async () => {
+    await check();
+    await expect(check(need('spool', '', Number.MAX_SAFE_INTEGER))).rejects.toMatchObject({ code: 'DiskFull' });
+  });
+});

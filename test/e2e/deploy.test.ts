@@ -1,0 +1,131 @@
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Fingerprint, currentDatabase, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import type { BackupResult, DeployResult, RestoreResult } from '../../src/contract/tasks';
+import { KedgeError } from '../../src/contract/errors';
+import {
+  type Lab,
+  type WordPressSite,
+  cliFailure,
+  cliJson,
+  leftovers,
+  shell,
+  startLab,
+  withWorkerInProcess,
+} from '../helpers/e2e';
+
+jest.setTimeout(240_000);
+
+let lab: Lab;
+let site: WordPressSite;
+let saved: Fingerprint;
+let archive: string;
+
+/** The machine is lost: folder, database, account, vhost and what Kedge knew. Only the archive was kept elsewhere. */
+beforeAll(async () => {
+  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  site = lab.sites[0] as WordPressSite;
+  await cliJson(lab, 'sites', 'adopt', site.uri);
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
+      const { backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+      archive = join(lab.folder, 'kept-elsewhere.tar.zst');
+      await rename(backup.path, archive);
+    },
+  );
+});
+afterAll(async () => {
+  await lab?.stop();
+});
+
+async function loseTheSite(): Promise<void> {
+  await lab.mariadb.query(
+    `DROP DATABASE IF EXISTS \`${site.database}\`; DROP USER IF EXISTS '${site.user}'@'localhost'`,
+  );
+  shell('rm', '-rf', site.root, lab.backups, join(lab.state, 'sites'));
+  shell('rm', '-f', join(lab.nginx.address.vhosts, `${site.uri}.conf`));
+  shell(...(lab.nginx.address.reload as [string, ...string[]]));
+}
+
+it('a site that is there is not overwritten', async () => {
+  const before = await fingerprint(site, lab.nginx.port, lab.mariadb);
+  const failure = await withWorkerInProcess(
+    lab,
+    (real) => real,
+    () => cliFailure(lab, 'deploy', archive, site.uri),
+  );
+  expect(failure).toMatchObject({ code: 'SiteFolderRefused', exitCode: 1, state: 'the site is unchanged' });
+  expect(failure.message).toContain('exists already');
+  expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+});
+
+it('a failed deploy onto a new site leaves no trace of it', async () => {
+  await loseTheSite();
+  const before = await leftovers(lab);
+  const failure = await withWorkerInProcess(
+    lab,
+    (real) => ({
+      ...real,
+      webServer: (address) => {
+        const web = real.webServer(address);
+        return new Proxy(web, {
+          get(inner, name) {
+            const value: unknown = Reflect.get(inner, name, inner);
+            if (name === 'probe') return () => Promise.reject(new KedgeError('Internal', 'the probe was made to fail'));
+            return typeof value === 'function' ? value.bind(inner) : value;
+          },
+        });
+      },
+    }),
+    () => cliFailure(lab, 'deploy', archive, site.uri),
+  );
+  expect(failure).toMatchObject({ code: 'Internal', message: 'the probe was made to fail' });
+  const after = await leftovers(lab);
+  // The folder for staging stays, empty.
+  expect({ ...after, sites: after['sites']?.filter((name) => name !== '.kedge') }).toEqual(before);
+  expect(after['sites']).not.toContain(site.uri);
+  // nginx knows no such site: it hangs up.
+  await expect(get(lab.nginx.port, site.uri, '/')).rejects.toThrow('socket hang up');
+});
+
+it('a lost site is deployed from its archive: pages, files, tables and definitions are those that were saved', async () => {
+  await loseTheSite();
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      const deployed = await cliJson<DeployResult>(lab, 'deploy', archive, site.uri);
+      expect(deployed).toMatchObject({ site: site.uri, warnings: [] });
+      expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+      expect(await currentDatabase(site)).toMatch(/^gazetteexample/);
+      // It is a site like any other now: it is backed up, and a restore drops what the deploy made.
+      const { backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+      const first = await currentDatabase(site);
+      await cliJson<RestoreResult>(lab, 'restore', site.uri, backup.id, '--yes');
+      expect((await leftovers(lab))['databases']).not.toContain(first);
+      expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+    },
+  );
+});
+
+it.each<[string, string[], string]>([
+  ['an archive that others can change', ['chmod', '666'], 'OwnerRefused'],
+  ['a path where nothing is', ['rm'], 'OwnerRefused'],
+])('%s is refused', async (_what, spoil, code) => {
+  const copy = join(lab.folder, 'copy.tar.zst');
+  shell('cp', archive, copy);
+  shell(spoil[0] as string, ...spoil.slice(1), copy);
+  const failure = await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      await loseTheSite();
+      return cliFailure(lab, 'deploy', copy, site.uri);
+    },
+  );
+  expect(failure).toMatchObject({ code, exitCode: 1 });
+  expect((await leftovers(lab))['sites']).not.toContain(site.uri);
+});
