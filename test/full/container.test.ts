@@ -79,12 +79,12 @@ describe('the container of the site', () => {
   it('backs up and restores the site with the capabilities it has', async () => {
     const before = await visit('/');
     const backup = await kedge('backup', SITE, '-m', 'before the update', '--json');
-    expect(backup).toEqual({ code: 0, stdout: expect.any(String), stderr: expect.any(String) });
+    expect([backup.code, backup.stderr]).toEqual([0, expect.not.stringContaining('warning')]);
     const { id } = z.object({ backup: z.object({ id: z.string() }) }).parse(JSON.parse(backup.stdout)).backup;
-    await machine.sh('rm -rf /srv/www/wordpress/wp-content/themes /srv/www/wordpress/wp-config.php');
+    await machine.sh('rm -rf /srv/www/wordpress/wp-content/themes /srv/www/wordpress/wp-includes');
     expect(await visit('/')).not.toBe(before);
     const restored = await kedge('restore', SITE, id, '--yes', '--json');
-    expect(restored).toEqual({ code: 0, stdout: expect.any(String), stderr: expect.any(String) });
+    expect([restored.code, restored.stderr]).toEqual([0, expect.not.stringContaining('warning')]);
     expect(await visit('/')).toBe(before);
     expect(await machine.sh('ls -A /srv/www')).toBe('.kedge\nwordpress\n');
   });
