@@ -3,7 +3,7 @@ import type { Target } from '../contract/target';
 import type { DatabaseServer } from '../core/databases/database-server';
 import { generatedName, generatedPassword } from '../core/databases/generated-name';
 import type { ActivityDependencies } from './dependencies';
-import { createdDatabase, createdOf, defaultHosts, loginPlaceOf, sourceOf } from './journal-parts';
+import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Activities that make the new database and account of a restore, and let go of the old ones. */
@@ -15,15 +15,19 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     async createDatabase(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, record }) => {
         const { charset, collation } = sourceOf(journal);
+        const server = await serverOf(target);
         const created = journal.created ?? {
           databases: [generatedName(target.site.uri, `${journal.token}a`)],
           importBegan: false,
-          account: { user: generatedName(target.site.uri, journal.token), hosts: defaultHosts(target.database) },
+          account: {
+            user: generatedName(target.site.uri, journal.token),
+            hosts: await accountHostsOf(journal, server),
+          },
           password: generatedPassword(),
           enabledEvents: [],
         };
         await record({ created });
-        await (await serverOf(target)).createDatabase(createdDatabase(created), charset, collation);
+        await server.createDatabase(createdDatabase(created), charset, collation);
         return { database: createdDatabase(created) };
       });
     },
@@ -50,8 +54,17 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         await record({ created });
         const database = createdDatabase(created);
         await server.createAccount(created.account, created.password, database);
+        const { user } = created.account;
+        // The import comes from here, which is not always where the site comes from: by the socket, say. Only then: an
+        // account of this very host, locked afterwards, would stand before one that the site has for many.
+        if (!(await server.letsIn(user, created.password, database))) {
+          const hosts = [...new Set([...created.account.hosts, await server.clientHost()])];
+          created = { ...created, account: { user, hosts } };
+          await record({ created });
+          await server.createAccount(created.account, created.password, database);
+        }
         const dump = join(target.spool, journal.token, 'restore.sql');
-        const result = await server.importDump(dump, database, created.account.user, created.password, operation);
+        const result = await server.importDump(dump, database, user, created.password, operation);
         await record({ created: { ...created, enabledEvents: [...result.enabledEvents] } });
         return { bytes: result.bytes };
       });
@@ -61,7 +74,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     async createDbUser(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, record }) => {
         const server = await serverOf(target);
-        const account = { user: createdOf(journal).account.user, hosts: loginPlaceOf(journal, target).hosts };
+        const account = { user: createdOf(journal).account.user, hosts: await accountHostsOf(journal, server) };
         const importing = createdOf(journal).account;
         const everyHost = [...new Set([...account.hosts, ...importing.hosts])];
         const created = {

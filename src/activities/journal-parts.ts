@@ -1,5 +1,6 @@
 import { KedgeError } from '../contract/errors';
-import type { DatabaseServerAddress, Target } from '../contract/target';
+import type { Target } from '../contract/target';
+import type { DatabaseServer } from '../core/databases/database-server';
 import type { Journal } from '../core/tasks/journal';
 
 /** What earlier steps have written to the journal, for those that cannot do without. A missing part is a mistake of ours. */
@@ -27,17 +28,21 @@ export function beforeOf(journal: Journal): NonNullable<Journal['before']> {
   throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
 }
 
-/** Where the database server finds a site that has no account yet: it sees the importing client alike. */
-export function defaultHosts({ socket }: DatabaseServerAddress): string[] {
-  return socket === undefined ? ['127.0.0.1', 'localhost'] : ['localhost'];
+const LOOPBACK = ['127.0.0.1', 'localhost'];
+
+/** The address that settings name: as before, or for a new site by the configuration. */
+export function loginAddressOf(journal: Journal, target: Target): string {
+  if (journal.before) return journal.before.address;
+  const { socket, host = 'localhost', port } = target.database;
+  return socket === undefined ? `${host}${port === undefined ? '' : `:${port}`}` : `localhost:${socket}`;
 }
 
-/** The address that settings name, and the hosts of the account: as before, or for a new site by the configuration. */
-export function loginPlaceOf(journal: Journal, target: Target): { address: string; hosts: string[] } {
-  if (journal.before) return { address: journal.before.address, hosts: [...journal.before.account.hosts] };
-  const { socket, host = 'localhost', port } = target.database;
-  const address = socket === undefined ? `${host}${port === undefined ? '' : `:${port}`}` : `localhost:${socket}`;
-  return { address, hosts: defaultHosts(target.database) };
+/** Hosts of the site's account: as before, or for a new site where the server sees this machine. */
+export async function accountHostsOf(journal: Journal, server: DatabaseServer): Promise<string[]> {
+  if (journal.before) return [...journal.before.account.hosts];
+  const here = await server.clientHost();
+  // By the socket it is localhost alone; by the network, one or the other by whether the server resolves names.
+  return here === '127.0.0.1' ? LOOPBACK : [here];
 }
 
 function partOf<Part extends 'source' | 'staging' | 'created'>(

@@ -5,7 +5,7 @@ import type { Journal } from '../core/tasks/journal';
 import type { SiteState } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
 import { decodeInput } from './preflight';
-import { createdDatabase, loginPlaceOf } from './journal-parts';
+import { createdDatabase, loginAddressOf } from './journal-parts';
 import { type TaskRef, assertMine, finishingStep } from './step';
 
 export interface Closing {
@@ -52,7 +52,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
         await deps.states.save({
           version: 1,
           site: journal.site,
-          current: { database, account, password, address: loginPlaceOf(journal, target).address, madeByKedge: true },
+          current: { database, account, password, address: loginAddressOf(journal, target), madeByKedge: true },
           kept: state === undefined ? [] : keptBy(state),
         });
         return null;

@@ -2,7 +2,7 @@ import { KedgeError } from '../contract/errors';
 import { stagedFolder } from '../core/sites/switch-folders';
 import { compareMarks } from '../core/web/content-mark';
 import type { ActivityDependencies } from './dependencies';
-import { createdDatabase, createdOf, loginPlaceOf, stagingOf } from './journal-parts';
+import { createdDatabase, createdOf, loginAddressOf, stagingOf } from './journal-parts';
 import { type TaskRef, forwardStep } from './step';
 
 /** Activities that look whether a site is right. */
@@ -23,7 +23,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
             database: createdDatabase(created),
             user: created.account.user,
             password: created.password,
-            address: loginPlaceOf(journal, target).address,
+            address: loginAddressOf(journal, target),
           };
           await kind.writeSettings({ host: deps.webHost(target), path: stagedFolder(staging), site }, login, operation);
           await server.proveLogin(login);

@@ -3,16 +3,20 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Writable } from 'node:stream';
+import { EXIT } from '../../src/cli/exit-codes';
 import { main } from '../../src/cli/main';
 import { parseConfiguration } from '../../src/config/load';
 import { backupRecordSchema, databaseSummarySchema } from '../../src/contract/backup-record';
+import { ERROR_CODES } from '../../src/contract/error-codes';
+import { SEARCH_ATTRIBUTES } from '../../src/contract/names';
+import { REQUIREMENTS } from '../../src/core/doctor/programs';
 
 const TOP = join(__dirname, '../..');
 const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...['docs/format.md', 'docs/errors.md'],
+  ...['docs/format.md', 'docs/errors.md', 'docs/operations.md', 'docs/security.md'],
   ...readdirSync(join(TOP, 'docs/decisions')).map((name) => join('docs/decisions', name)),
 ];
 const read = (path: string): string => readFileSync(join(TOP, path), 'utf8');
@@ -72,6 +76,44 @@ describe('docs/format.md', () => {
       (cell ?? '').split(', ').map((name) => name.replaceAll('`', '')),
     );
     expect(described).toEqual(fields);
+  });
+});
+
+describe('docs/operations.md', () => {
+  const page = read('docs/operations.md');
+  const night = page.split('## Restore at 3 a.m.')[1]?.split(/^## /m)[0] ?? '';
+
+  it('says of each exit code what to do in the night', () => {
+    const said = [...night.matchAll(/^ *\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+    const codes = new Set([...Object.values(EXIT), ...Object.values(ERROR_CODES).map(({ exit }) => exit)]);
+    expect(said).toEqual([...codes].sort((one, other) => one - other));
+  });
+
+  it.each([
+    ['installs', 'apt-get install', REQUIREMENTS.map(({ debian }) => debian)],
+    ['registers', 'search-attribute create', Object.values(SEARCH_ATTRIBUTES)],
+  ])('%s what Kedge needs', (_what, command, needed) => {
+    const block = [...page.matchAll(/```sh\n(.*?)```/gs)]
+      .map(([, text]) => text ?? '')
+      .find((text) => text.includes(command));
+    const words = (block ?? '').split(/\s+/);
+    // Part of every Debian.
+    const given = ['libc-bin', 'findutils'];
+    expect(needed.filter((name) => !words.includes(name) && !given.includes(name))).toEqual([]);
+  });
+});
+
+describe('docs/security.md', () => {
+  it('names each check of doctor, and no other', () => {
+    const section = read('docs/security.md').split('## What doctor checks')[1] ?? '';
+    const named = [...section.matchAll(/^\| `([a-z-]+)`/gm)].map(([, name]) => name ?? '');
+    const sources = [
+      ...filesOf(join(TOP, 'src/core/doctor')),
+      join(TOP, 'src/temporal/checks.ts'),
+      join(TOP, 'src/cli/commands/doctor.ts'),
+    ];
+    const checks = sources.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bcheck: '([a-z-]+)'/g)]);
+    expect(named.sort()).toEqual(checks.map(([, name]) => name ?? '').sort());
   });
 });
 
@@ -177,6 +219,12 @@ function mapOf(page: string): string[] {
       open.splice(indent.length / 2 - 1, Infinity, name);
       return open.join('');
     });
+}
+
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 function foldersOf(folder: string): string[] {

@@ -138,5 +138,9 @@ export interface DatabaseServer {
    * the same as {@link ServerFacts.identity} when it is this one.
    */
   proveLogin(login: SiteLogin): Promise<{ user: string; host: string; database: string; identity: string }>;
+  /** The host of an account that comes from where the admin account does, as the server sees it. */
+  clientHost(): Promise<string>;
+  /** True when the server takes this login from here. @throws KedgeError when it refuses it for another reason */
+  letsIn(user: string, password: string, database: string): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -20,7 +20,7 @@ import { enableEvents } from './events';
 import { databaseExists, databaseNames, describeDatabase, readServerFacts } from './facts';
 import { lowerFence, planFence, raiseFence } from './fence';
 import { importDump } from './import';
-import { proveLogin } from './site-login';
+import { clientHost, letsIn, proveLogin } from './site-login';
 
 export interface DatabaseServerOptions {
   readonly address: DatabaseServerAddress;
@@ -60,6 +60,8 @@ export function openDatabaseServer({ address, adminPassword, host }: DatabaseSer
       importDump(context, { dumpPath, database, user, password, operation }),
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
     proveLogin: (login) => proveLogin(admin, address, login),
+    clientHost: () => clientHost(admin),
+    letsIn: (user, password, database) => letsIn(admin, address, { user, password, database }),
     close: () => admin.close(),
   };
 }

@@ -3,7 +3,7 @@ import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
-import { type AdminConnection, connect } from './admin-connection';
+import { type AdminConnection, connect, endpointOf } from './admin-connection';
 import type { SiteLogin } from './database-server';
 import { readServerFacts } from './facts';
 import { quoteLiteral, splitAccount } from './identifiers';
@@ -34,6 +34,30 @@ export async function proveLogin(
     return { ...account, database: login.database, identity };
   } finally {
     connection.destroy();
+  }
+}
+
+/** `DatabaseServer.clientHost`; its contract is there. */
+export async function clientHost(admin: AdminConnection): Promise<string> {
+  const [row] = await admin.rows('SELECT USER() AS account', z.object({ account: z.string() }), {
+    what: 'asking where connections come from',
+  });
+  return splitAccount(row?.account ?? '').host;
+}
+
+/** `DatabaseServer.letsIn`; its contract is there. */
+export async function letsIn(
+  admin: AdminConnection,
+  address: DatabaseServerAddress,
+  { user, password, database }: Omit<SiteLogin, 'address'>,
+): Promise<boolean> {
+  try {
+    (await connect({ ...endpointOf(address), user, password, database })).destroy();
+    return true;
+  } catch (error) {
+    const refused = databaseError(error, admin.server, `the login ${user} of the database ${database}`, [password]);
+    if (refused.code === 'DatabaseAccessDenied') return false;
+    throw refused;
   }
 }
 

@@ -98,3 +98,14 @@ test('an answer that is no database server is an error in time', async () => {
     await new Promise((resolve) => server.close(resolve));
   }
 });
+
+test('a login is tried from where the server sees this machine', async () => {
+  expect(await lab.server.clientHost()).toBe('localhost');
+  expect(await lab.server.letsIn('shop', 'pass-canary', 'shop')).toBe(true);
+  expect(await lab.server.letsIn('shop', 'wrong', 'shop')).toBe(false);
+  await lab.query(
+    `CREATE USER 'afar'@'192.0.2.%' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO 'afar'@'192.0.2.%'`,
+  );
+  expect(await lab.server.letsIn('afar', 'pass-canary', 'shop')).toBe(false);
+  await expect(lab.server.letsIn('shop', 'pass-canary', 'other')).rejects.toMatchObject({ code: 'DatabaseRefused' });
+});
