@@ -8,6 +8,7 @@ import { KedgeError } from '../../src/contract/errors';
 import { SAFETY_DESCRIPTION } from '../../src/contract/names';
 import type { BackupResult } from '../../src/contract/tasks';
 import type { DatabaseServer } from '../../src/core/databases/database-server';
+import { KedgeClient, type TaskStatus } from '../../src/client';
 import { connectClient } from '../../src/temporal/connection';
 import {
   type JournalView,
@@ -124,31 +125,48 @@ it.each<[string, ReturnType<typeof failing>, ErrorCode, boolean]>([
   if (published) expect(failure.safetyBackup).toBe(made[0]?.id);
 });
 
-it('cancelled in the import: the client is gone, the site is as before, exit code 130', async () => {
-  const failure = await withWorkerInProcess(
-    lab,
-    (real) => ({
-      ...real,
-      databaseServer: async (address) => {
-        const server = await real.databaseServer(address);
-        return new Proxy(server, {
-          get(target, name) {
-            const value: unknown = Reflect.get(target, name, target);
-            if (typeof value !== 'function') return value;
-            if (name !== 'importDump') return (...args: unknown[]): unknown => Reflect.apply(value, target, args);
-            // Cancelled the moment the import begins.
-            return async (...args: unknown[]): Promise<unknown> => {
-              await cliJson(lab, 'cancel', site.uri);
-              const operation = args[4] as { signal: AbortSignal };
-              await until('the cancellation arrives', () => operation.signal.aborted);
-              return (await Reflect.apply(value, target, args)) as unknown;
-            };
-          },
-        });
-      },
-    }),
-    () => cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
+type ImportDump = DatabaseServer['importDump'];
+
+/** Does something in the middle of the import, once: right before the database server does its part. */
+function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
+  let acted = false;
+  return (real: ActivityDependencies): ActivityDependencies => ({
+    ...real,
+    databaseServer: async (address) => {
+      const server = await real.databaseServer(address);
+      return {
+        ...server,
+        importDump: async (...args) => {
+          if (!acted) {
+            acted = true;
+            await act(server, ...args);
+          }
+          return server.importDump(...args);
+        },
+      };
+    },
+  });
+}
+
+const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
+
+it('its bytes are seen while it imports; cancelled there: the client is gone, the site is as before, exit code 130', async () => {
+  const client = await connectClient(lab.environment);
+  const kedge = new KedgeClient(client, 'lab');
+  const cancel = inTheImport(async (_server, _dump, _database, _user, _password, operation) => {
+    operation.progress({ bytes: 1234 });
+    const running = (): Promise<TaskStatus> => kedge.task(site.uri, newest()?.task ?? '').status();
+    await until('the heartbeat brings its bytes', async () => {
+      const { steps } = await running();
+      return steps.some(({ step, progress }) => step === 'importDatabase' && progress.bytes === 1234);
+    });
+    await cliJson(lab, 'cancel', site.uri);
+    await until('the cancellation arrives', () => operation.signal.aborted);
+  });
+  const failure = await withWorkerInProcess(lab, cancel, () =>
+    cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
   );
+  await client.connection.close();
   expect(failure).toMatchObject({ code: 'Cancelled', exitCode: 130 });
   await expectAsBefore();
 });
@@ -182,31 +200,6 @@ it('a step that does not succeed within the maintenance limit: the site is as be
   });
   await expectAsBefore();
 });
-
-type ImportDump = DatabaseServer['importDump'];
-
-/** Does something in the middle of the import, once: right before the database server does its part. */
-function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
-  let acted = false;
-  return (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    databaseServer: async (address) => {
-      const server = await real.databaseServer(address);
-      return {
-        ...server,
-        importDump: async (...args) => {
-          if (!acted) {
-            acted = true;
-            await act(server, ...args);
-          }
-          return server.importDump(...args);
-        },
-      };
-    },
-  });
-}
-
-const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
 
 it('terminated in Temporal while a step goes on acting: recovery waits for it, then puts the site back', async () => {
   before = await fingerprint(site, lab.nginx.port, lab.mariadb);

@@ -22,6 +22,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { names: ['bwrap'], need: 'the sandbox of every program', ...both('bubblewrap'), minimum: '0.5.0' },
   { names: ['setpriv'], need: 'acting as the owner of a site', ...both('util-linux'), minimum: '2.33' },
   { names: ['prlimit'], need: 'limits of confined programs', ...both('util-linux') },
+  { names: ['flock'], need: 'the lock of a site', ...both('util-linux') },
   { names: ['getent'], need: 'looking up accounts', debian: 'libc-bin', fedora: 'glibc-common' },
   { names: ['tar'], need: 'archives', ...both('tar'), flavour: 'GNU tar', minimum: '1.28' },
   { names: ['zstd'], need: 'archives', ...both('zstd') },
