@@ -174,10 +174,10 @@ describe('settings of a hostile site', () => {
     for (const [script, message] of lay) {
       execFileSync('sh', ['-c', `cd "$1"; rm -rf wp-config.php; ${script}`, 'sh', site.folder.path]);
       for (const work of [
-        kind.readSettings(site.folder, testOperation()),
-        kind.writeSettings(site.folder, LOGIN, testOperation()),
+        () => kind.readSettings(site.folder, testOperation()),
+        () => kind.writeSettings(site.folder, LOGIN, testOperation()),
       ]) {
-        const error = await refusal(work);
+        const error = await refusal(work());
         expect(error).toMatchObject({ code: 'SettingsInvalid' });
         expect(error.message).toMatch(message);
       }
