@@ -219,6 +219,8 @@ it('terminated in Temporal while a step goes on acting: recovery waits for it, t
     const failure = await cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes');
     expect(failure).toMatchObject({ code: 'TaskTerminated', exitCode: 1 });
     await until('the task is closed', () => newest()?.outcome?.status === 'recovered');
+    // The workflow of the recovery ends a moment later.
+    await cliJson(lab, 'verify', site.uri, '--wait-turn');
   });
   await client.connection.close();
   await expectAsBefore();
@@ -242,7 +244,7 @@ it('reset in Temporal: the task fails as TaskWasReset and everything is undone',
     });
   };
   await withWorkerInProcess(lab, inTheImport(reset), async () => {
-    await cli(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+    await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
     await until('the task is closed', () => newest()?.outcome?.code === 'TaskWasReset');
   });
   await client.connection.close();
