@@ -1,0 +1,57 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { KEDGE } from '../../scripts/demo/kedge';
+import { freePort } from '../../scripts/lab/free-port';
+import { get } from '../../scripts/lab/fingerprint';
+import type { BackupResult } from '../../src/contract/tasks';
+import { connectClient } from '../../src/temporal/connection';
+import { type Lab, cliJson, startLab, until } from '../helpers/e2e';
+
+jest.setTimeout(240_000);
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await startLab({ below: null, sites: ['gazette.example'] });
+});
+afterAll(async () => {
+  await lab?.stop();
+});
+
+/** `kedge up` on ports of its own; resolves when its worker takes tasks. */
+async function up(port: number, uiPort: number): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [KEDGE, 'up', '--port', String(port), '--ui-port', String(uiPort)], {
+    env: { ...process.env, ...lab.environment },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`kedge up ended with ${code}`)));
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (line.includes('is ready')) resolve();
+    });
+  });
+  return child;
+}
+
+it('kedge up: Temporal, its Web UI and the worker in one; what was done is there after a restart; a signal ends it', async () => {
+  const [port, uiPort] = [await freePort(), await freePort()];
+  const here: Lab = { ...lab, environment: { ...lab.environment, TEMPORAL_ADDRESS: `127.0.0.1:${port}` } };
+  const [site = { uri: '' }] = lab.sites;
+
+  const first = await up(port, uiPort);
+  await cliJson(here, 'sites', 'adopt', site.uri);
+  const backup = await cliJson<BackupResult>(here, 'backup', site.uri);
+  expect(backup.backup.id).toContain(site.uri);
+  expect((await get(uiPort, '127.0.0.1', '/')).status).toBe(200);
+  first.kill('SIGTERM');
+  await until('it has ended', () => first.exitCode !== null);
+  expect(first.exitCode).toBe(0);
+  await expect(connectClient(here.environment, 500)).rejects.toMatchObject({ code: 'TemporalUnreachable' });
+
+  const second = await up(port, uiPort);
+  const client = await connectClient(here.environment);
+  const { status } = await client.workflow.getHandle(`site/${site.uri}`).describe();
+  expect(status.name).toBe('COMPLETED');
+  await client.connection.close();
+  second.kill('SIGINT');
+  await until('it has ended', () => second.exitCode !== null);
+});
