@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer, connect } from 'node:net';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { DatabaseServerAddress } from '../../src/contract/target';
+import { freePort } from './free-port';
 
 export interface PrivateMariadb {
   readonly address: DatabaseServerAddress;
@@ -168,18 +169,6 @@ async function makeAdmin(
   const quoted = password.replaceAll('\\', '\\\\').replaceAll("'", "''");
   await query(`GRANT ALL PRIVILEGES ON *.* TO 'kedge'@'localhost' IDENTIFIED BY '${quoted}' WITH GRANT OPTION`);
   return { user: 'kedge', password: { file } };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 async function answers(socket: string): Promise<boolean> {

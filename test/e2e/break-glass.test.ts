@@ -16,6 +16,7 @@ import {
   until,
   withWorkerInProcess,
 } from '../helpers/e2e';
+import { inTheImport } from '../helpers/in-the-import';
 
 jest.setTimeout(240_000);
 
@@ -55,27 +56,6 @@ async function leftoverFolders(): Promise<string[]> {
     ...staging.map((name) => join(lab.folder, 'srv/.kedge', name)),
     ...spool.map((name) => join(lab.state, 'spool', name)),
   ];
-}
-
-/** Does something in the middle of the import, and lets it go on. */
-function inTheImport(act: () => Promise<void>) {
-  let acted = false;
-  return (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    databaseServer: async (address) => {
-      const server = await real.databaseServer(address);
-      return {
-        ...server,
-        importDump: async (...args) => {
-          if (!acted) {
-            acted = true;
-            await act();
-          }
-          return server.importDump(...args);
-        },
-      };
-    },
-  });
 }
 
 /** Restores, with Temporal away while `act` runs in the middle of the import. The task must never switch. */

@@ -7,7 +7,6 @@ import { type ErrorCode } from '../../src/contract/error-codes';
 import { KedgeError } from '../../src/contract/errors';
 import { SAFETY_DESCRIPTION } from '../../src/contract/names';
 import type { BackupResult } from '../../src/contract/tasks';
-import type { DatabaseServer } from '../../src/core/databases/database-server';
 import { KedgeClient, type TaskStatus } from '../../src/client';
 import { connectClient } from '../../src/temporal/connection';
 import {
@@ -24,6 +23,7 @@ import {
   until,
   withWorkerInProcess,
 } from '../helpers/e2e';
+import { inTheImport } from '../helpers/in-the-import';
 
 jest.setTimeout(240_000);
 
@@ -124,29 +124,6 @@ it.each<[string, ReturnType<typeof failing>, ErrorCode, boolean]>([
   expect(made.map(({ description }) => description)).toEqual(published ? [SAFETY_DESCRIPTION] : []);
   if (published) expect(failure.safetyBackup).toBe(made[0]?.id);
 });
-
-type ImportDump = DatabaseServer['importDump'];
-
-/** Does something in the middle of the import, once: right before the database server does its part. */
-function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
-  let acted = false;
-  return (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    databaseServer: async (address) => {
-      const server = await real.databaseServer(address);
-      return {
-        ...server,
-        importDump: async (...args) => {
-          if (!acted) {
-            acted = true;
-            await act(server, ...args);
-          }
-          return server.importDump(...args);
-        },
-      };
-    },
-  });
-}
 
 const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
 

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { transformFileSync } from '@swc/core';
 import { startNginx } from '../../../scripts/lab/nginx';
 import { startPhpFpm } from '../../../scripts/lab/php-fpm';
 import { until } from './web-lab';
 
 const LAB = join(__dirname, '../../../scripts/lab');
+const RUN_TYPESCRIPT = join(__dirname, '../../helpers/run-typescript.js');
 const OWNER = process.getuid?.() === 0 ? 'nobody' : userInfo().username;
 let folder: string;
 beforeEach(async () => {
@@ -56,20 +56,16 @@ test('private servers stop with all their workers', async () => {
 });
 
 test('private servers die with the process that started them, killed hard', async () => {
-  for (const name of ['nginx', 'php-fpm', 'tied-process']) {
-    const { code } = transformFileSync(join(LAB, `${name}.ts`), {
-      jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
-      module: { type: 'commonjs' },
-    });
-    await writeFile(join(folder, `${name}.js`), code);
-  }
   const script = `
-    const { startNginx } = require('./nginx');
-    const { startPhpFpm } = require('./php-fpm');
+    const { startNginx } = require(${JSON.stringify(join(LAB, 'nginx'))});
+    const { startPhpFpm } = require(${JSON.stringify(join(LAB, 'php-fpm'))});
     startNginx({ folder: ${JSON.stringify(join(folder, 'n'))} })
       .then(() => startPhpFpm({ folder: ${JSON.stringify(join(folder, 'p'))}, pools: [{ name: 'a', owner: '${OWNER}' }] }))
       .then(() => console.log('started'));`;
-  const parent = spawn(process.execPath, ['-e', script], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  const parent = spawn(process.execPath, ['-r', RUN_TYPESCRIPT, '-e', script], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await started(parent);
   const pids = (await processes()).filter((pid) => pid !== `${parent.pid}`);
   expect(pids.length).toBeGreaterThanOrEqual(6);
