@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { KedgeError } from '../contract/errors';
 import { closeInheritedDescriptors } from '../core/hosts/inherited-descriptors';
@@ -99,7 +100,8 @@ function shareOptions(program: Command): void {
 
 if (require.main === module) {
   closeInheritedDescriptors();
-  const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
+  // Not `isTTY`, which is missing where there is no terminal: colours would take that as leave to ask the environment.
+  const isTerminal = isatty(0) && isatty(2);
   const { stdin, stdout, stderr, env } = process;
   // `kedge backups | head`: nobody reads on, and nothing is wrong.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
