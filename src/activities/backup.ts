@@ -141,7 +141,7 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
   const path = (await deps.master.status(backup.temporaryArchive)) ? backup.temporaryArchive : renamed;
   const inspection = await deps.archives.inspect(path, operation);
   const context = { site: journal.site, state: 'the backup is not in the catalogue' };
-  if (inspection.sha256 !== backup.packed.sha256) {
+  if (inspection.bytes !== backup.packed.bytes) {
     throw new KedgeError('BackupDamaged', `${path} does not read back as it was written`, context);
   }
   if (!inspection.record) throw new KedgeError('BackupDamaged', `${path} holds no record`, context);

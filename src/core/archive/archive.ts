@@ -21,7 +21,6 @@ export interface PackRequest {
 
 export interface PackResult {
   readonly bytes: number;
-  readonly sha256: string;
   /** Files that changed or vanished while they were read. */
   readonly warnings: readonly string[];
 }

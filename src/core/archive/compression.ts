@@ -24,19 +24,14 @@ const MAGIC: [number[], string[]][] = [
 const TAR_MAGIC_OFFSET = 257;
 
 /** The program that decompresses an archive, by its first bytes; `cat` for a plain tar. @throws KedgeError ArchiveInvalid */
-export async function decompressorOf(path: string): Promise<[string, ...string[]]> {
-  const file = await openArchive(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
-    if (bytesRead === 0) throw new KedgeError('ArchiveInvalid', `${path} is empty`);
-    for (const [magic, [program = '', ...args]] of MAGIC) {
-      if (magic.every((byte, index) => buffer[index] === byte)) return [program, ...args];
-    }
-    if (buffer.toString('latin1', TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5) === 'ustar') return ['cat'];
-    throw new KedgeError('ArchiveInvalid', `${path} is no archive: neither zstd, gzip, bzip2 nor tar`);
-  } finally {
-    await file.close();
+export async function decompressorOf(file: FileHandle, path: string): Promise<[string, ...string[]]> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
+  if (bytesRead === 0) throw new KedgeError('ArchiveInvalid', `${path} is empty`);
+  for (const [magic, [program = '', ...args]] of MAGIC) {
+    if (magic.every((byte, index) => buffer[index] === byte)) return [program, ...args];
   }
+  if (buffer.toString('latin1', TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5) === 'ustar') return ['cat'];
+  throw new KedgeError('ArchiveInvalid', `${path} is no archive: neither zstd, gzip, bzip2 nor tar`);
 }
 
 /** Opens an archive for reading, never through a link. @throws KedgeError ArchiveInvalid */

@@ -1,10 +1,12 @@
-import { createWriteStream } from 'node:fs';
-import { KedgeError, isKedgeError } from '../../contract/errors';
+import { open } from 'node:fs/promises';
+import { KedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
+import { diskFullOr } from '../hosts/run';
 import type { Operation } from '../operation';
-import { decompressorOf } from './compression';
-import { hashedFile } from './inspect';
 import { DUMP_MEMBER, EXTRACT_TRANSFORM, OWN_MEMBERS } from './layout';
+import { reading } from './reading';
+
+const UNCHANGED = { state: 'the site is unchanged' };
 
 /** `Archives.extract`; its contract is there. */
 export async function extract(
@@ -14,37 +16,34 @@ export async function extract(
   folder: string,
   operation: Operation,
 ): Promise<{ bytes: number }> {
-  const decompressor = await decompressorOf(path);
-  const { stream, digest } = await hashedFile(path, operation);
-  await unpacking(path, operation, () =>
-    host.run({
-      argv: [
-        'tar',
-        ...[
-          '--extract',
-          '--file=-',
-          `--use-compress-program=${decompressor.filter((part) => part !== '-c').join(' ')}`,
+  const { bytes, sha256 } = await reading(
+    path,
+    operation,
+    (file, decompressor) =>
+      host.run({
+        argv: [
+          'tar',
+          ...['--extract', '--file=-', decompressing(decompressor)],
+          ...['--directory=/site', '--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
+          ...(host.privileged ? ['--same-owner'] : ['--no-same-owner']),
+          ...[
+            '--anchored',
+            '--no-wildcards',
+            ...OWN_MEMBERS.map((member) => `--exclude=${member}`),
+            `--transform=${EXTRACT_TRANSFORM}`,
+          ],
         ],
-        ...['--directory=/site', '--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
-        ...(host.privileged ? ['--same-owner'] : ['--no-same-owner']),
-        ...[
-          '--anchored',
-          '--no-wildcards',
-          ...OWN_MEMBERS.map((member) => `--exclude=${member}`),
-          `--transform=${EXTRACT_TRANSFORM}`,
-        ],
-      ],
-      sandbox: {
-        writable: [{ from: folder, to: '/site' }],
-        capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
-      },
-      input: stream,
-      operation,
-    }),
+        sandbox: {
+          writable: [{ from: folder, to: '/site' }],
+          capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
+        },
+        inputFile: file,
+        operation,
+      }),
+    UNCHANGED,
   );
-  const { bytes, sha256 } = digest();
   if (sha256 !== expectedSha256)
-    throw new KedgeError('ArchiveInvalid', `${path} changed while it was unpacked`, { state: 'the site is unchanged' });
+    throw new KedgeError('ArchiveInvalid', `${path} changed while it was unpacked`, UNCHANGED);
   return { bytes };
 }
 
@@ -55,41 +54,35 @@ export async function extractDump(
   destination: string,
   operation: Operation,
 ): Promise<{ bytes: number }> {
-  const decompressor = await decompressorOf(path);
-  const { stream } = await hashedFile(path, operation);
-  const file = createWriteStream(destination, { mode: 0o600, flush: true });
-  await unpacking(path, operation, () =>
-    master.run({
-      argv: [
-        'tar',
-        ...[
-          '--extract',
-          '--to-stdout',
-          '--file=-',
-          `--use-compress-program=${decompressor.filter((part) => part !== '-c').join(' ')}`,
-        ],
-        ...['--no-wildcards', '--occurrence=1', DUMP_MEMBER],
-      ],
-      sandbox: {},
-      input: stream,
-      output: file,
+  const file = await open(destination, 'w', 0o600);
+  try {
+    await reading(
+      path,
       operation,
-    }),
-  );
-  return { bytes: file.bytesWritten };
+      (archive, decompressor) =>
+        master.run({
+          argv: [
+            'tar',
+            ...['--extract', '--to-stdout', '--file=-', decompressing(decompressor)],
+            ...['--no-wildcards', '--occurrence=1', DUMP_MEMBER],
+          ],
+          sandbox: {},
+          inputFile: archive,
+          outputFile: file,
+          operation,
+        }),
+      UNCHANGED,
+    );
+    await file.sync();
+    return { bytes: (await file.stat()).size };
+  } catch (error) {
+    throw diskFullOr(error, master.name);
+  } finally {
+    await file.close();
+  }
 }
 
-async function unpacking(path: string, operation: Operation, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    operation.signal.throwIfAborted();
-    if (isKedgeError(error) && error.code === 'ProgramFailed') {
-      throw new KedgeError('ArchiveInvalid', `${path} cannot be unpacked: ${error.message}`, {
-        cause: error,
-        state: 'the site is unchanged',
-      });
-    }
-    throw error;
-  }
+/** tar runs the program by itself, with options of its own choice. */
+function decompressing(decompressor: readonly string[]): string {
+  return `--use-compress-program=${decompressor.filter((part) => part !== '-c').join(' ')}`;
 }

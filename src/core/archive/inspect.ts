@@ -1,59 +1,24 @@
-import { createHash } from 'node:crypto';
-import { Transform, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { Parser, type ReadEntry } from 'tar';
 import { packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Inspection } from './archive';
-import { decompressorOf, openArchive } from './compression';
 import { DumpInspector } from './dump-inspection';
 import { Judge } from './judge';
 import { DUMP_MEMBER, RECORD_MEMBER } from './layout';
+import { reading } from './reading';
 
 const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
 
 /** `Archives.inspect`; its contract is there. */
 export async function inspect(master: Host, path: string, operation: Operation): Promise<Inspection> {
-  const decompressor = await decompressorOf(path);
   const reader = new ArchiveReader(path);
-  const { stream, digest } = await hashedFile(path, operation);
-  try {
-    await master.run({ argv: decompressor, sandbox: {}, input: stream, output: reader, operation });
-  } catch (error) {
-    operation.signal.throwIfAborted();
-    if (isKedgeError(error) && error.code === 'ProgramFailed') {
-      throw new KedgeError('ArchiveInvalid', `${path} is cut short or corrupt: ${error.message}`, { cause: error });
-    }
-    throw error;
-  }
-  return { ...reader.result(), ...digest() };
-}
-
-/** A file as a stream that is hashed and counted on its way. */
-export async function hashedFile(
-  path: string,
-  operation: Operation,
-): Promise<{ stream: Transform; digest: () => { bytes: number; sha256: string } }> {
-  const file = await openArchive(path);
-  const hash = createHash('sha256');
-  const totalBytes = (await file.stat()).size;
-  let bytes = 0;
-  const stream = new Transform({
-    highWaterMark: 256 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      operation.progress({ bytes, totalBytes });
-      done(null, chunk);
-    },
-  });
-  const source = file.createReadStream({ highWaterMark: 256 * 1024 });
-  source.on('error', (error) => stream.destroy(error));
-  stream.on('close', () => source.destroy());
-  source.pipe(stream);
-  let sha256: string | undefined;
-  return { stream, digest: () => ({ bytes, sha256: (sha256 ??= hash.digest('hex')) }) };
+  const digest = await reading(path, operation, (file, [program, ...args]) =>
+    master.run({ argv: [program, ...args], sandbox: {}, inputFile: file, output: reader, operation }),
+  );
+  return { ...reader.result(), ...digest };
 }
 
 /** A tar that is read member by member: judged, counted, its dump looked through, its record kept. */

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { KedgeError } from '../../contract/errors';
+import { followPosition } from '../hosts/file-position';
 import type { Host } from '../hosts/host';
 import { diskFullOr } from '../hosts/run';
 import type { Operation } from '../operation';
@@ -20,7 +19,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, `${JSON.stringify(request.record, null, 2)}\n`, { mode: 0o600 });
   const file = await open(request.destination, 'w', 0o600);
-  const destination = hashedDestination(file, operation);
+  const unfollow = followPosition(file, operation);
   try {
     const { exitCode, stderr } = await request.host.run({
       argv: [
@@ -51,7 +50,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
         ],
         capabilities: ['DAC_READ_SEARCH'],
       },
-      output: destination.stream,
+      outputFile: file,
       acceptExitCodes: [0, 1, 2],
       operation,
     });
@@ -60,12 +59,13 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
     if (exitCode === 2 || (exitCode !== 0 && grave.length > 0)) throw packingFailure(request, stderr, grave);
     await file.sync();
     return {
-      ...destination.digest(),
+      bytes: (await file.stat()).size,
       warnings: complaints.filter((line) => PASSING.test(line)).map((line) => line.slice('tar: '.length)),
     };
   } catch (error) {
     throw diskFullOr(error, master.name);
   } finally {
+    unfollow();
     await file.close();
   }
 }
@@ -84,25 +84,4 @@ function packingFailure(request: PackRequest, stderr: string, grave: readonly st
     );
   }
   return new KedgeError('ProgramFailed', `tar could not pack ${request.siteFolder}: ${stderr.trim()}`, context);
-}
-
-/** Writes to a file handle, hashing and counting. */
-function hashedDestination(file: Awaited<ReturnType<typeof open>>, operation: Operation) {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const stream = new Writable({
-    highWaterMark: 1024 * 1024,
-    write(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      file.writeFile(chunk).then(
-        () => {
-          bytes += chunk.length;
-          operation.progress({ bytes });
-          done();
-        },
-        (error: Error) => done(error),
-      );
-    },
-  });
-  return { stream, digest: () => ({ bytes, sha256: hash.digest('hex') }) };
 }

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { Owner } from '../../contract/target';
 import type { Operation } from '../operation';
@@ -56,8 +57,12 @@ export interface Command {
   readonly environment?: Readonly<Record<string, string>>;
   /** Standard input. Default: empty. When it fails the program is ended. */
   readonly input?: Readable | string | Buffer;
+  /** Standard input instead of `input`: the program reads the open file itself, from its position on. */
+  readonly inputFile?: FileHandle;
   /** Standard output goes here, with back-pressure, and is ended. Default: captured. */
   readonly output?: Writable;
+  /** Standard output instead of `output`: the program writes to the open file itself. */
+  readonly outputFile?: FileHandle;
   /** Text the program reads at {@link SECRET_PATH}: never in argv, environment or a named file. */
   readonly secret?: string;
   /** Capture what the program writes to {@link RESULT_DESCRIPTOR}, apart from its standard output. */
@@ -74,7 +79,7 @@ export const RESULT_DESCRIPTOR = 4;
 
 export interface Completed {
   readonly exitCode: number;
-  /** Empty when `output` was given. */
+  /** Empty when `output` or `outputFile` was given. */
   readonly stdout: string;
   readonly stderr: string;
   readonly result: Buffer;

@@ -39,8 +39,8 @@ export async function run(command: Command, { server, privileged }: RunContext):
     signal.throwIfAborted();
     const child = spawn(program ?? '', args, {
       stdio: [
-        'pipe',
-        'pipe',
+        command.inputFile?.fd ?? 'pipe',
+        command.outputFile?.fd ?? 'pipe',
         'pipe',
         secret?.fd ?? 'ignore',
         command.wantsResult ? 'pipe' : 'ignore',

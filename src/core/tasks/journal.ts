@@ -64,7 +64,6 @@ export const journalSchema = z.strictObject({
       packed: z
         .strictObject({
           bytes: z.int(),
-          sha256: z.string(),
           warnings: z.array(z.string()),
           codeVersion: z.string().nullable(),
         })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import {
   appendFile,
@@ -81,7 +82,10 @@ async function pack(options: { compression?: Compression; exclude?: string[] } =
     },
     testOperation(),
   );
-  return { ...result, destination };
+  const sha256 = createHash('sha256')
+    .update(await readFile(destination))
+    .digest('hex');
+  return { ...result, destination, sha256 };
 }
 
 async function unpack(archive: string, sha256: string): Promise<string> {
@@ -229,7 +233,7 @@ describe('pack, inspect, extract', () => {
   });
 
   it('cancelled: tar and compressor are gone', async () => {
-    execFileSync('sh', ['-c', 'head -c 200000000 /dev/urandom > "$1"', 'sh', join(site, 'big')]);
+    execFileSync('sh', ['-c', 'head -c 400000000 /dev/urandom > "$1"', 'sh', join(site, 'big')]);
     const operation = testOperation('cancel-pack/tarball');
     const packing = archives.pack(
       {
