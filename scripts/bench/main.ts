@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -22,6 +22,8 @@ const SIZES: Record<string, DataSize> = {
   small: { files: 100, fileBytes: 100_000, rows: 10_000, longRows: 1_000 },
   medium: { files: 4_000, fileBytes: 100_000, rows: 500_000, longRows: 60_000 },
 };
+/** Files of a site of 10 MB and of one of 1 GB, beside WordPress itself. */
+const MEMORY_FILES = { '10 MB': 100, '1 GB': 10_000 };
 
 const options = new Command('npm run bench --')
   .description(
@@ -45,55 +47,81 @@ interface Measured {
 async function bench(lab: Lab, size: DataSize): Promise<string[]> {
   const site = lab.sites[0];
   if (!site) throw new Error('the lab has no site');
-  say('writing data');
-  await writeFiles(join(site.root, 'wp-content/uploads/bench'), size);
-  await writeTables(lab.mariadb, site.database, size);
   await run(lab, ['sites', 'adopt', SITE]);
+  const uploads = join(site.root, 'wp-content/uploads/bench');
+  say('writing data');
+  await writeFiles(uploads, size);
+  await writeTables(lab.mariadb, site.database, size);
+  const place = async (): Promise<Place> => ({
+    socket: lab.mariadb.socket,
+    database: await currentDatabase(site),
+    root: site.root,
+    scratch: join(lab.folder, 'scratch'),
+  });
   const worker = await startWorkerProcess(lab.environment);
-  const pid = worker.process.pid ?? 0;
+  let measured: Measured[];
   try {
-    const idle = await residentBytes(pid);
-    const place = async (): Promise<Place> => ({
-      socket: lab.mariadb.socket,
-      database: await currentDatabase(site),
-      root: site.root,
-      scratch: join(lab.folder, 'scratch'),
-    });
-    let backup = '';
-    const measured: Measured[] = [
-      {
-        name: 'kedge backup',
-        ms: [],
-        round: async () =>
-          void (backup = backupResultSchema.parse(await run(lab, ['backup', SITE, '--json'])).backup.id),
-      },
-      { name: 'aegir backup', ms: [], round: async () => aegirBackup(await place()) },
-      { name: 'pipeline', ms: [], round: async () => pipeline(await place()) },
-      {
-        name: 'kedge restore',
-        ms: [],
-        round: async () => void restoreResultSchema.parse(await run(lab, ['restore', SITE, backup, '--yes', '--json'])),
-      },
-      { name: 'aegir restore', ms: [], round: async () => aegirRestore(await place()) },
-    ];
-    const memory = watchMemory(pid);
-    for (let round = 1; round <= Number(options.rounds); round += 1) {
-      for (const { name, round: once, ms } of measured) {
-        await clear(await place());
-        execFileSync('sync');
-        const began = performance.now();
-        await once();
-        ms.push(performance.now() - began);
-        say(`round ${round}: ${name.padEnd(14)} ${((ms.at(-1) ?? 0) / 1000).toFixed(1)} s`);
-      }
+    measured = await measure(lab, place);
+  } finally {
+    await worker.stop();
+  }
+  const memory: [string, number][] = [];
+  for (const [label, files] of Object.entries(MEMORY_FILES)) {
+    await rm(uploads, { recursive: true });
+    await writeFiles(uploads, { ...size, files });
+    memory.push([label, await memoryOfOneTask(lab)]);
+    say(`memory over idle at ${label}: ${Math.round((memory.at(-1)?.[1] ?? 0) / 1e6)} MB`);
+  }
+  return report(measured, memory);
+}
+
+/** Every way in turn, round by round. */
+async function measure(lab: Lab, place: () => Promise<Place>): Promise<Measured[]> {
+  let backup = '';
+  const measured: Measured[] = [
+    { name: 'kedge backup', ms: [], round: async () => void (backup = await backUp(lab)) },
+    { name: 'aegir backup', ms: [], round: async () => aegirBackup(await place()) },
+    { name: 'pipeline', ms: [], round: async () => pipeline(await place()) },
+    { name: 'kedge restore', ms: [], round: () => restore(lab, backup) },
+    { name: 'aegir restore', ms: [], round: async () => aegirRestore(await place()) },
+  ];
+  for (let round = 1; round <= Number(options.rounds); round += 1) {
+    for (const { name, round: once, ms } of measured) {
+      await clear(await place());
+      execFileSync('sync');
+      const began = performance.now();
+      await once();
+      ms.push(performance.now() - began);
+      say(`round ${round}: ${name.padEnd(14)} ${((ms.at(-1) ?? 0) / 1000).toFixed(1)} s`);
     }
-    return report(measured, memory.stop() - idle);
+  }
+  return measured;
+}
+
+/** The most memory a fresh worker takes over what it takes idle, for a backup and a restore: bytes. */
+async function memoryOfOneTask(lab: Lab): Promise<number> {
+  const worker = await startWorkerProcess(lab.environment);
+  try {
+    const pid = worker.process.pid ?? 0;
+    const idle = await residentBytes(pid);
+    const memory = watchMemory(pid);
+    await restore(lab, await backUp(lab));
+    return memory.stop() - idle;
   } finally {
     await worker.stop();
   }
 }
 
-function report(measured: readonly Measured[], memoryBytes: number): string[] {
+/** Id of the backup. */
+async function backUp(lab: Lab): Promise<string> {
+  return backupResultSchema.parse(await run(lab, ['backup', SITE, '--json'])).backup.id;
+}
+
+async function restore(lab: Lab, backup: string): Promise<void> {
+  restoreResultSchema.parse(await run(lab, ['restore', SITE, backup, '--yes', '--json']));
+}
+
+function report(measured: readonly Measured[], memory: readonly [string, number][]): string[] {
   const median = (name: string): number => {
     const sorted = [...(measured.find((one) => one.name === name)?.ms ?? [])].sort((a, b) => a - b);
     return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
@@ -103,7 +131,11 @@ function report(measured: readonly Measured[], memoryBytes: number): string[] {
     ['backup / Aegir’s method', ratio('kedge backup', 'aegir backup'), '0.25'],
     ['backup / bare pipeline', ratio('kedge backup', 'pipeline'), '2.5'],
     ['restore / Aegir’s method', ratio('kedge restore', 'aegir restore'), '0.60'],
-    ['worker, most memory over idle', `${Math.round(memoryBytes / 1e6)} MB`, '80 MB'],
+    ...memory.map(([label, bytes]): [string, string, string] => [
+      `memory of the worker over idle, ${label} of files`,
+      `${Math.round(bytes / 1e6)} MB`,
+      '80 MB',
+    ]),
   ];
   const times = measured.map(({ name, ms }) => {
     const seconds = ms.map((one) => (one / 1000).toFixed(1));

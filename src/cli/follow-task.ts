@@ -91,9 +91,10 @@ export async function reportTask<Result extends { warnings: string[] }>(
   if (followed.outcome === 'detached') return left();
   if (followed.outcome === 'attention') {
     context.exitCode = EXIT.undoPending;
-    printer.warn(
-      `undo of ${handle.task} cannot finish: ${followed.step}. It goes on trying; look now: \`kedge log ${handle.task}\``,
-    );
+    const { step: attention } = followed;
+    printer.result({ task: handle.task, site: handle.site, detached: true, attention }, [
+      `undo of ${handle.task} cannot finish: ${attention}. It goes on trying; look now: \`kedge log ${handle.task}\``,
+    ]);
     return;
   }
   const { result } = followed;

@@ -54,7 +54,9 @@ export async function extractDump(
   destination: string,
   operation: Operation,
 ): Promise<{ bytes: number }> {
-  const file = await open(destination, 'w', 0o600);
+  const file = await open(destination, 'w', 0o600).catch((error: unknown) => {
+    throw diskFullOr(error, master.name);
+  });
   try {
     await reading(
       path,

@@ -18,7 +18,9 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   await master.makeFolder(request.scratch, { mode: 0o700 });
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, `${JSON.stringify(request.record, null, 2)}\n`, { mode: 0o600 });
-  const file = await open(request.destination, 'w', 0o600);
+  const file = await open(request.destination, 'w', 0o600).catch((error: unknown) => {
+    throw diskFullOr(error, master.name);
+  });
   const unfollow = followPosition(file, operation);
   try {
     const { exitCode, stderr } = await request.host.run({
@@ -56,7 +58,8 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
     });
     const complaints = stderr.split('\n').filter((line) => line.startsWith('tar: '));
     const grave = complaints.filter((line) => !PASSING.test(line) && !line.includes('Exiting with failure status'));
-    if (exitCode === 2 || (exitCode !== 0 && grave.length > 0)) throw packingFailure(request, stderr, grave);
+    if (exitCode === 2 || (exitCode !== 0 && grave.length > 0))
+      throw packingFailure(request, stderr, grave, master.name);
     await file.sync();
     return {
       bytes: (await file.stat()).size,
@@ -70,11 +73,11 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   }
 }
 
-function packingFailure(request: PackRequest, stderr: string, grave: readonly string[]): KedgeError {
+function packingFailure(request: PackRequest, stderr: string, grave: readonly string[], master: string): KedgeError {
   const unreadable = grave.filter((line) => /Cannot (open|stat|read|readlink|savedir)/.test(line));
   const context = { server: request.host.name, state: 'the site is unchanged' };
   if (/No space left on device|Disk quota exceeded/.test(stderr)) {
-    return new KedgeError('DiskFull', `there is no room for ${request.destination}`, context);
+    return new KedgeError('DiskFull', `no space left on device for ${request.destination}`, { server: master });
   }
   if (unreadable.length > 0) {
     return new KedgeError(

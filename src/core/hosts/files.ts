@@ -96,7 +96,13 @@ export async function renameWithoutReplacing(from: string, to: string, server: s
 }
 
 export async function removeOne(path: string): Promise<void> {
-  const removed = await unlink(path).then(() => true, ignoreMissing);
+  const removed = await unlink(path).then(
+    () => true,
+    async (error: NodeJS.ErrnoException) => {
+      // A disk that is read-only refuses before it looks whether there is something to remove.
+      if (error.code !== 'EROFS' || (await statusOf(path))) return ignoreMissing(error);
+    },
+  );
   if (removed) await syncFolder(dirname(path));
 }
 

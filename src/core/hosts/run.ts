@@ -19,6 +19,7 @@ export interface RunContext {
 
 const DEFAULT_CAPTURE_BYTES = 1024 * 1024;
 const MESSAGE_BYTES = 8 * 1024;
+const MESSAGE_LINES = 8;
 const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** `Host.run` on this machine; its contract is there. */
@@ -153,7 +154,7 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
 
 function programFailure(command: Command, { exitCode, stderr }: Completed, server: string): KedgeError {
   const name = command.argv[0];
-  const message = stderr.trim();
+  const message = lastLines(stderr.trim());
   if (command.sandbox && /^bwrap: Race condition/m.test(message)) {
     const shown = bindsOf(command.sandbox).map(({ from }) => from);
     return new KedgeError(
@@ -179,6 +180,12 @@ function programFailure(command: Command, { exitCode, stderr }: Completed, serve
     `${name} ended with ${exitCode} on ${server}${message === '' ? '' : `: ${message}`}`,
     { server },
   );
+}
+
+/** A program that fails at every file says so of every file; an operator needs the last few. */
+function lastLines(text: string): string {
+  const lines = text.split('\n');
+  return lines.length <= MESSAGE_LINES ? text : `…\n${lines.slice(-MESSAGE_LINES).join('\n')}`;
 }
 
 function spawnFailure(error: unknown, command: Command, server: string): unknown {

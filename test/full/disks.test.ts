@@ -1,0 +1,152 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BackupResult } from '../../src/contract/tasks';
+import {
+  type FailureDocument,
+  type Lab,
+  cli,
+  cliFailure,
+  cliJson,
+  journalsOf,
+  shell,
+  until,
+  withWorkerInProcess,
+} from '../helpers/e2e';
+import {
+  SmallDisk,
+  type Surroundings,
+  canMount,
+  expectAsBefore,
+  justBefore,
+  startLabOnDisks,
+  surroundingsOf,
+} from '../helpers/small-disks';
+
+jest.setTimeout(600_000);
+
+const SITE = 'gazette.example';
+
+type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary log';
+
+/** Each of the five places a restore writes to on a disk of its own, and each way a disk can fail. */
+(canMount ? describe : describe.skip)('disks (skipped where nothing can be mounted)', () => {
+  let lab: Lab;
+  let binaryLog: string;
+  const disks = new Map<Place, SmallDisk>();
+  let backup: BackupResult;
+  let before: Surroundings;
+
+  const diskOf = (place: Place): SmallDisk => {
+    const disk = disks.get(place);
+    if (!disk) throw new Error(`${place} has no disk`);
+    return disk;
+  };
+  const mend = async (): Promise<void> => {
+    for (const disk of disks.values()) disk.mend();
+    // A server that lost its disk may have ended itself.
+    if ((await lab.mariadb.query('SELECT 1').catch(() => '')) === '') await lab.mariadb.start();
+  };
+
+  beforeAll(async () => {
+    binaryLog = mkdtempSync('/var/tmp/kedge-binary-log-');
+    const disk = new SmallDisk(binaryLog);
+    disks.set('binary log', disk);
+    shell('chown', 'mysql', binaryLog);
+    const started = await startLabOnDisks([
+      `--log-bin=${binaryLog}/log`,
+      '--log-bin-trust-function-creators=1',
+      '--max-binlog-size=1M',
+    ]);
+    ({ lab } = started);
+    disks.set('backups', started.backups).set('spool', started.spool);
+    await lab.mariadb.stop();
+    disks.set('database server', SmallDisk.inPlaceOf(join(lab.folder, 'mariadb-data')));
+    await lab.mariadb.start();
+    disks.set('web staging', SmallDisk.inPlaceOf(join(lab.folder, 'srv')));
+    shell('sed', '-i', `s/^  ${SITE}:$/&\\n    maintenanceLimit: 90s/`, lab.configuration);
+    await cliJson(lab, 'sites', 'adopt', SITE);
+    backup = await withWorkerInProcess(
+      lab,
+      (parts) => parts,
+      () => cliJson<BackupResult>(lab, 'backup', SITE),
+    );
+    // What a first restore leaves for the next one (the staging folder) is there before.
+    await withWorkerInProcess(
+      lab,
+      (parts) => parts,
+      () => cliJson(lab, 'restore', SITE, backup.backup.id, '--yes'),
+    );
+    before = await surroundingsOf(lab);
+  });
+  afterEach(() => mend());
+  afterAll(async () => {
+    await lab?.mariadb.stop();
+    for (const disk of disks.values()) disk.unmount();
+    await lab?.stop();
+    rmSync(binaryLog, { recursive: true, force: true });
+  });
+
+  type Failure = [string, (disk: SmallDisk) => void, RegExp];
+  const FAILURES: Failure[] = [
+    ['is full', (disk) => disk.leaveBytes(128 * 1024), /need \d+ bytes, the file system of \S+ has \d+$/],
+    ['has no inodes left', (disk) => disk.leaveInodes(0), /need \d+ inodes, the file system of \S+ has 0$/],
+    ['is read-only', (disk) => disk.makeReadOnly(), /the file system of \S+ is read-only$/],
+  ];
+  const PLACES: Place[] = ['backups', 'spool', 'web staging', 'database server', 'binary log'];
+
+  /** Whose files a server holds open no disk becomes read-only at a command. */
+  const failuresOf = (place: Place): Failure[] =>
+    place === 'database server' || place === 'binary log' ? FAILURES.slice(0, 2) : FAILURES;
+
+  describe.each(PLACES)('%s', (place) => {
+    it.each(failuresOf(place))('%s: found before anything is done', async (_what, fail, message) => {
+      const failure = await withWorkerInProcess(
+        lab,
+        (parts) => parts,
+        async () => {
+          fail(diskOf(place));
+          return cliFailure(lab, 'restore', SITE, backup.backup.id, '--yes');
+        },
+      );
+      expect(failure).toMatchObject({ code: 'DiskFull', exitCode: 1, site: SITE, state: 'the site is unchanged' });
+      expect(failure.message).toMatch(message);
+      expect(failure.message).toContain(place);
+      await mend();
+      await expectAsBefore(lab, before);
+    });
+
+    /** The last moment before the place is written to. */
+    const fault = (fail: () => void): ReturnType<typeof justBefore> =>
+      ({
+        backups: justBefore('archives', 'pack', fail),
+        spool: justBefore('databaseServer', 'dump', fail),
+        'web staging': justBefore('archives', 'extract', fail),
+        'database server': justBefore('databaseServer', 'createDatabase', fail),
+        'binary log': justBefore('databaseServer', 'importDump', fail),
+      })[place];
+
+    it.each(failuresOf(place))('%s in mid-restore: a clear error, and the site as before', async (_what, fail) => {
+      const ended = await withWorkerInProcess(
+        lab,
+        fault(() => fail(diskOf(place))),
+        async () => {
+          const outcome = await cli(lab, 'restore', SITE, backup.backup.id, '--yes', '--json');
+          // What cannot be undone on a broken disk is undone once it is mended, without anybody's help.
+          await mend();
+          await until(
+            'the task has ended',
+            () => journalsOf(lab, 'restore').every((journal) => journal.outcome !== null),
+            300_000,
+          );
+          return outcome;
+        },
+      );
+      const failure = (JSON.parse(ended.stdout) as Partial<FailureDocument>).error;
+      console.log(place, _what, ended.exitCode, ended.stdout, journalsOf(lab, 'restore').at(-1));
+      // On a broken disk undo may have to wait too: then the command tells that it goes on.
+      expect([1, 4]).toContain(ended.exitCode);
+      if (ended.exitCode === 1) expect(failure).toMatchObject({ site: SITE, state: 'the site is as it was before' });
+      await expectAsBefore(lab, before);
+    });
+  });
+});
