@@ -1,10 +1,10 @@
-import { createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BackupRecord, type DatabaseSummary, databaseSummarySchema } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import type { BackupSummary, Compression } from '../contract/tasks';
 import type { Target } from '../contract/target';
+import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
 import type { Journal } from '../core/tasks/journal';
 import type { ActivityDependencies } from './dependencies';
@@ -34,8 +34,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
         await deps.master.makeFolder(spool, { mode: 0o700 });
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database);
-        const file = createWriteStream(path, { mode: 0o600, flush: true });
-        const dump = await server.dump(databaseOf(journal), file, operation);
+        const file = await openForWriting(path, deps.master.name);
+        const dump = await server.dump(databaseOf(journal), file.createWriteStream({ flush: true }), operation);
         await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
         return { bytes: dump.bytes };
       });

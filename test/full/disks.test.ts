@@ -52,11 +52,7 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
     const disk = new SmallDisk(binaryLog);
     disks.set('binary log', disk);
     shell('chown', 'mysql', binaryLog);
-    const started = await startLabOnDisks([
-      `--log-bin=${binaryLog}/log`,
-      '--log-bin-trust-function-creators=1',
-      '--max-binlog-size=1M',
-    ]);
+    const started = await startLabOnDisks([`--log-bin=${binaryLog}/log`, '--log-bin-trust-function-creators=1']);
     ({ lab } = started);
     disks.set('backups', started.backups).set('spool', started.spool);
     await lab.mariadb.stop();
@@ -88,18 +84,21 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
 
   type Failure = [string, (disk: SmallDisk) => void, RegExp];
   const FAILURES: Failure[] = [
-    ['is full', (disk) => disk.leaveBytes(128 * 1024), /need \d+ bytes, the file system of \S+ has \d+$/],
+    ['is full', (disk) => disk.leaveBytes(8 * 1024), /need \d+ bytes, the file system of \S+ has \d+$/],
     ['has no inodes left', (disk) => disk.leaveInodes(0), /need \d+ inodes, the file system of \S+ has 0$/],
     ['is read-only', (disk) => disk.makeReadOnly(), /the file system of \S+ is read-only$/],
   ];
   const PLACES: Place[] = ['backups', 'spool', 'web staging', 'database server', 'binary log'];
 
-  /** Whose files a server holds open no disk becomes read-only at a command. */
-  const failuresOf = (place: Place): Failure[] =>
+  /** A disk on which a server holds files open does not become read-only at a command. */
+  const predictable = (place: Place): Failure[] =>
     place === 'database server' || place === 'binary log' ? FAILURES.slice(0, 2) : FAILURES;
+  /** A server that cannot begin another binary log goes on without one. */
+  const possibleMidway = (place: Place): Failure[] =>
+    place === 'binary log' ? FAILURES.slice(0, 1) : predictable(place);
 
   describe.each(PLACES)('%s', (place) => {
-    it.each(failuresOf(place))('%s: found before anything is done', async (_what, fail, message) => {
+    it.each(predictable(place))('%s: found before anything is done', async (_what, fail, message) => {
       const failure = await withWorkerInProcess(
         lab,
         (parts) => parts,
@@ -125,7 +124,7 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
         'binary log': justBefore('databaseServer', 'importDump', fail),
       })[place];
 
-    it.each(failuresOf(place))('%s in mid-restore: a clear error, and the site as before', async (_what, fail) => {
+    it.each(possibleMidway(place))('%s in mid-restore: a clear error, and the site as before', async (_what, fail) => {
       const ended = await withWorkerInProcess(
         lab,
         fault(() => fail(diskOf(place))),
@@ -142,7 +141,6 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
         },
       );
       const failure = (JSON.parse(ended.stdout) as Partial<FailureDocument>).error;
-      console.log(place, _what, ended.exitCode, ended.stdout, journalsOf(lab, 'restore').at(-1));
       // On a broken disk undo may have to wait too: then the command tells that it goes on.
       expect([1, 4]).toContain(ended.exitCode);
       if (ended.exitCode === 1) expect(failure).toMatchObject({ site: SITE, state: 'the site is as it was before' });

@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
+import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
-import { diskFullOr } from '../hosts/run';
+import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import { DUMP_MEMBER, EXTRACT_TRANSFORM, OWN_MEMBERS } from './layout';
 import { reading } from './reading';
@@ -54,9 +54,7 @@ export async function extractDump(
   destination: string,
   operation: Operation,
 ): Promise<{ bytes: number }> {
-  const file = await open(destination, 'w', 0o600).catch((error: unknown) => {
-    throw diskFullOr(error, master.name);
-  });
+  const file = await openForWriting(destination, master.name);
   try {
     await reading(
       path,

@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import { followPosition } from '../hosts/file-position';
+import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
-import { diskFullOr } from '../hosts/run';
+import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { PackRequest, PackResult } from './archive';
 import { COMPRESSORS } from './compression';
@@ -18,9 +18,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   await master.makeFolder(request.scratch, { mode: 0o700 });
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, `${JSON.stringify(request.record, null, 2)}\n`, { mode: 0o600 });
-  const file = await open(request.destination, 'w', 0o600).catch((error: unknown) => {
-    throw diskFullOr(error, master.name);
-  });
+  const file = await openForWriting(request.destination, master.name);
   const unfollow = followPosition(file, operation);
   try {
     const { exitCode, stderr } = await request.host.run({

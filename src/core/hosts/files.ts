@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, access, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
+import { diskFullOr } from './disk-full';
 import { syncFolder } from './durable-file';
 import { ignoreMissing, isMissing, statusOf } from './file-status';
 import type { FileAttributes, FreeSpace } from './host';
@@ -93,6 +94,13 @@ export async function renameWithoutReplacing(from: string, to: string, server: s
       if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));
     }),
   );
+}
+
+/** Opens a file of the worker's own for writing, made anew, for nobody else. @throws KedgeError DiskFull */
+export async function openForWriting(path: string, server: string): Promise<FileHandle> {
+  return open(path, 'w', 0o600).catch((error: unknown) => {
+    throw diskFullOr(error, server);
+  });
 }
 
 export async function removeOne(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import { KedgeError } from '../../contract/errors';
 import type { Owner } from '../../contract/target';
 import type { Operation } from '../operation';
 import { lookUpAccount } from './accounts';
+import { diskFullOr } from './disk-full';
 import { writeFileDurably } from './durable-file';
 import {
   freeSpaceOf,
@@ -16,7 +17,7 @@ import { statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host } from './host';
 import { readMountPointsBelow } from './mounts';
 import { endMarkedProcesses, listMarks } from './processes';
-import { diskFullOr, run } from './run';
+import { run } from './run';
 
 /** This machine as a {@link Host}. */
 export function createLocalHost(options: { name: string }): Host {

@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { KedgeError } from '../../contract/errors';
+import { diskFullOr } from './disk-full';
 import type { Command, Completed, Sandbox } from './host';
 import { openPath } from './open-path';
 import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
@@ -172,7 +173,8 @@ function programFailure(command: Command, { exitCode, stderr }: Completed, serve
   if (command.sandbox && /^bwrap: /m.test(message)) {
     return new KedgeError('SandboxUnavailable', `${name} cannot be confined on ${server}: ${message}`, { server });
   }
-  if (/no space left on device|disk quota exceeded/i.test(message)) {
+  // GNU tar's words for a disk that took a part.
+  if (/no space left on device|disk quota exceeded|Wrote only \d+ of \d+ bytes/i.test(message)) {
     return new KedgeError('DiskFull', `${name} on ${server}: ${message}`, { server });
   }
   return new KedgeError(
@@ -316,14 +318,4 @@ function kill(child: ChildProcess, group: boolean): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-/** Errors of the disk that say the same, whatever was written. */
-export function diskFullOr(error: unknown, server: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') {
-    const message = error instanceof Error ? error.message : String(error);
-    return new KedgeError('DiskFull', `cannot write on ${server}: ${message}`, { server, cause: error });
-  }
-  return error;
 }
