@@ -129,7 +129,7 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
         lab,
         fault(() => fail(diskOf(place))),
         async () => {
-          const outcome = await cli(lab, 'restore', SITE, backup.backup.id, '--yes', '--json');
+          const outcome = await cli(lab, 'restore', SITE, backup.backup.id, '--yes', '--wait-turn', '--json');
           // What cannot be undone on a broken disk is undone once it is mended, without anybody's help.
           await mend();
           await until(
