@@ -59,13 +59,11 @@ export class FakeActivities {
     this.running.add(name);
     try {
       const behaviour = this.behaviours.get(name);
-      if (behaviour && 'fails' in behaviour)
-        throw ApplicationFailure.create({ type: behaviour.fails, message: `${name} failed` });
+      if (behaviour && 'fails' in behaviour) throw failure(behaviour.fails, name);
       if (behaviour && 'failsTimes' in behaviour) {
         const count = (this.failures.get(name) ?? 0) + 1;
         this.failures.set(name, count);
-        if (count <= behaviour.failsTimes)
-          throw ApplicationFailure.create({ type: behaviour.code, message: `${name} failed` });
+        if (count <= behaviour.failsTimes) throw failure(behaviour.code, name);
       }
       if (behaviour && 'blocks' in behaviour) {
         const context = Context.current();
@@ -96,6 +94,11 @@ export class FakeActivities {
       waiter.resolve();
     }
   }
+}
+
+/** Whether and how often it is tried again is up to the workflow; how long that waits is not what these tests are about. */
+function failure(type: string, name: Name): ApplicationFailure {
+  return ApplicationFailure.create({ type, message: `${name} failed`, nextRetryDelay: '20 milliseconds' });
 }
 
 /** One worker's activities for tasks on several sites at once: each site has fakes of its own. */

@@ -1,9 +1,8 @@
 import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Activities } from '../../src/activities';
-import { FakeActivities, SAFETY_BACKUP_ID, activitiesBySite } from './fake-activities';
-import { TASK_QUEUE, withWorker } from './workflow-environment';
+import { FakeActivities, SAFETY_BACKUP_ID } from './fake-activities';
+import type { WorkflowLab } from './workflow-environment';
 
 type Step = keyof Activities;
 
@@ -15,35 +14,31 @@ interface Workflow {
   readonly undoneBy: UndoneBy;
   /** What is taken back at the end of a task that ends well. */
   readonly takenBack?: readonly string[];
-  readonly environment: () => TestWorkflowEnvironment;
+  readonly lab: () => WorkflowLab;
 }
 
 interface Outcome {
+  readonly site: string;
   readonly fake: FakeActivities;
   readonly result?: unknown;
   readonly error?: ApplicationFailure;
 }
 
 /** What holds for every step of every task: as many tasks run at once, each on a site and with fakes of its own. */
-export function describeUndo(type: string, { input, undoneBy, takenBack = [], environment }: Workflow): void {
+export function describeUndo(type: string, { input, undoneBy, takenBack = [], lab }: Workflow): void {
   const undos = new Set(undoneBy.flatMap(([, names]) => names));
   const undone = (fake: FakeActivities): string[] => fake.done.filter((call) => undos.has(call));
 
   const run = async (
-    step: Step,
-    site: string,
     fake: FakeActivities,
     meanwhile: (fake: FakeActivities, handle: WorkflowHandle) => Promise<void>,
-  ): Promise<[Step, Outcome]> => {
-    const handle = await environment().client.workflow.start(type, {
-      workflowId: `site/${site}`,
-      taskQueue: TASK_QUEUE,
-      args: [{ ...input, site }],
-    });
+  ): Promise<Outcome> => {
+    const site = lab().siteWith(fake);
+    const handle = await lab().start(type, { ...input, site });
     await meanwhile(fake, handle);
     return handle.result().then(
-      (result) => [step, { fake, result }],
-      (error: WorkflowFailedError) => [step, { fake, error: error.cause as ApplicationFailure }],
+      (result) => ({ site, fake, result }),
+      (error: WorkflowFailedError) => ({ site, fake, error: error.cause as ApplicationFailure }),
     );
   };
 
@@ -52,26 +47,16 @@ export function describeUndo(type: string, { input, undoneBy, takenBack = [], en
     prepare: (fake: FakeActivities, step: Step) => FakeActivities,
     meanwhile: (step: Step) => (fake: FakeActivities, handle: WorkflowHandle) => Promise<void> = () => async () =>
       undefined,
-  ): Promise<[Step, readonly string[], Outcome][]> => {
-    const fakes = cases.map(([step, names]) => ({
-      step,
-      names,
-      site: `${step.toLowerCase()}.example`,
-      fake: prepare(new FakeActivities(), step),
-    }));
-    const activities = activitiesBySite(new Map(fakes.map(({ site, fake }) => [site, fake])));
-    return withWorker(environment(), activities, async () =>
-      Promise.all(
-        fakes.map(async ({ step, names, site, fake }): Promise<[Step, readonly string[], Outcome]> => {
-          const [, outcome] = await run(step, site, fake, meanwhile(step));
-          return [step, names, outcome];
-        }),
-      ),
+  ): Promise<[Step, readonly string[], Outcome][]> =>
+    Promise.all(
+      cases.map(async ([step, names]): Promise<[Step, readonly string[], Outcome]> => {
+        const outcome = await run(prepare(new FakeActivities(), step), meanwhile(step));
+        return [step, names, outcome];
+      }),
     );
-  };
 
   describe(`every step of ${type}`, () => {
-    it('failing for good: every undo in order, and the original error', async () => {
+    it.concurrent('failing for good: every undo in order, and the original error', async () => {
       const outcomes = await ofEach(undoneBy, (fake, step) =>
         fake
           .set(step, { fails: 'ProgramFailed' })
@@ -90,7 +75,7 @@ export function describeUndo(type: string, { input, undoneBy, takenBack = [], en
       }
     });
 
-    it('cancelled in it: undone once the step has settled', async () => {
+    it.concurrent('cancelled in it: undone once the step has settled', async () => {
       const outcomes = await ofEach(
         undoneBy.filter(([step]) => step !== 'findAbandonedTasks'),
         (fake, step) => fake.set(step, { blocks: true, settlesAfterMs: 300 }),
@@ -110,13 +95,13 @@ export function describeUndo(type: string, { input, undoneBy, takenBack = [], en
       }
     });
 
-    it('failing twice, then working: success', async () => {
+    it.concurrent('failing twice, then working: success', async () => {
       const outcomes = await ofEach(undoneBy, (fake, step) =>
         fake.set(step, { failsTimes: 2, code: 'HostUnreachable' }),
       );
-      for (const [step, , { fake, error, result }] of outcomes) {
+      for (const [step, , { site, fake, error, result }] of outcomes) {
         expect([step, error]).toEqual([step, undefined]);
-        expect([step, result]).toMatchObject([step, { site: `${step.toLowerCase()}.example` }]);
+        expect([step, result]).toMatchObject([step, { site }]);
         expect([step, fake.calls.filter((call) => call === `${step}!`)]).toEqual([step, [`${step}!`, `${step}!`]]);
         expect([step, undone(fake)]).toEqual([step, takenBack]);
       }

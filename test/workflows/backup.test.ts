@@ -1,27 +1,20 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
 import { describeUndo } from '../helpers/undo-suite';
-import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+import { WorkflowLab } from '../helpers/workflow-environment';
 
-let environment: TestWorkflowEnvironment;
+let lab: WorkflowLab;
 beforeAll(async () => {
-  environment = await startWorkflowEnvironment();
+  lab = await WorkflowLab.start();
 });
-afterAll(async () => {
-  await environment.teardown();
-});
+afterAll(() => lab.stop());
 
-async function run(type: 'backup' | 'verify', input: object, fake: FakeActivities): Promise<unknown> {
-  return withWorker(environment, fake.implementation(), async () => {
-    const handle = await environment.client.workflow.start(type, {
-      workflowId: 'site/example.com',
-      taskQueue: TASK_QUEUE,
-      args: [input],
-    });
-    return handle.result();
-  });
+async function run(
+  type: 'backup' | 'verify',
+  input: { site: string; description?: string; quiesce?: boolean },
+): Promise<unknown> {
+  return (await lab.start(type, input)).result();
 }
 
 async function typeOfFailure(work: Promise<unknown>): Promise<string | null | undefined> {
@@ -31,7 +24,6 @@ async function typeOfFailure(work: Promise<unknown>): Promise<string | null | un
   return (error.cause as ApplicationFailure).type;
 }
 
-const site = 'example.com';
 const withoutParallel = (calls: string[]): string[] => calls.filter((call) => call !== 'syncRemote');
 
 const QUIET = ['liftFence', 'leaveMaintenance'];
@@ -49,7 +41,7 @@ describeUndo('backup', {
     ['publishBackup', ['discardUnpublished', ...QUIET]],
   ],
   takenBack: QUIET,
-  environment: () => environment,
+  lab: () => lab,
 });
 
 describeUndo('verify', {
@@ -61,13 +53,14 @@ describeUndo('verify', {
     ['reloadWebServer', ['putVhostBack']],
     ['probeSite', ['putVhostBack']],
   ],
-  environment: () => environment,
+  lab: () => lab,
 });
 
 describe('backup', () => {
-  it('dumps, packs, publishes, and clears the spool', async () => {
+  it.concurrent('dumps, packs, publishes, and clears the spool', async () => {
     const fake = new FakeActivities();
-    expect(await run('backup', { site, description: 'x' }, fake)).toMatchObject({
+    const site = lab.siteWith(fake);
+    expect(await run('backup', { site, description: 'x' })).toMatchObject({
       site,
       backup: { id: SAFETY_BACKUP_ID },
     });
@@ -87,9 +80,9 @@ describe('backup', () => {
     });
   });
 
-  it('quiesced: maintenance and fence come first and are taken back last', async () => {
+  it.concurrent('quiesced: maintenance and fence come first and are taken back last', async () => {
     const fake = new FakeActivities();
-    await run('backup', { site, quiesce: true }, fake);
+    await run('backup', { site: lab.siteWith(fake), quiesce: true });
     expect(withoutParallel(fake.done)).toEqual([
       'findAbandonedTasks',
       'preflight',
@@ -105,22 +98,25 @@ describe('backup', () => {
     ]);
   });
 
-  it('a published backup stays when maintenance cannot be ended at once', async () => {
+  it.concurrent('a published backup stays when maintenance cannot be ended at once', async () => {
     const fake = new FakeActivities().set('leaveMaintenance', { failsTimes: 2, code: 'FileRefused' });
-    expect(await run('backup', { site, quiesce: true }, fake)).toMatchObject({ backup: { id: SAFETY_BACKUP_ID } });
+    expect(await run('backup', { site: lab.siteWith(fake), quiesce: true })).toMatchObject({
+      backup: { id: SAFETY_BACKUP_ID },
+    });
   });
 
-  it('gives up on a server that does not answer in preflight, after three looks', async () => {
+  it.concurrent('gives up on a server that does not answer in preflight, after three looks', async () => {
     const fake = new FakeActivities().set('preflight', { fails: 'DatabaseUnreachable' });
-    expect(await typeOfFailure(run('backup', { site }, fake))).toBe('DatabaseUnreachable');
+    expect(await typeOfFailure(run('backup', { site: lab.siteWith(fake) }))).toBe('DatabaseUnreachable');
     expect(fake.calls.filter((call) => call === 'preflight')).toHaveLength(3);
   });
 });
 
 describe('verify', () => {
-  it('looks at settings, vhost and a page', async () => {
+  it.concurrent('looks at settings, vhost and a page', async () => {
     const fake = new FakeActivities();
-    expect(await run('verify', { site }, fake)).toMatchObject({ site, status: 200 });
+    const site = lab.siteWith(fake);
+    expect(await run('verify', { site })).toMatchObject({ site, status: 200 });
     expect(fake.done).toEqual([
       'findAbandonedTasks',
       'preflight',

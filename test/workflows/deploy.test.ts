@@ -1,17 +1,14 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { FakeActivities } from '../helpers/fake-activities';
 import { type UndoneBy, describeUndo } from '../helpers/undo-suite';
-import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+import { WorkflowLab } from '../helpers/workflow-environment';
 
-let environment: TestWorkflowEnvironment;
+let lab: WorkflowLab;
 beforeAll(async () => {
-  environment = await startWorkflowEnvironment();
+  lab = await WorkflowLab.start();
 });
-afterAll(async () => {
-  await environment.teardown();
-});
+afterAll(() => lab.stop());
 
-const input = { site: 'example.com', archive: '/root/example.com-20261124.031502.tar.zst' };
+const input = { archive: '/root/example.com-20261124.031502.tar.zst' };
 const DATABASE = ['discardDatabase', 'discardStaged'];
 const SWITCH = ['switchBack', ...DATABASE];
 
@@ -28,20 +25,14 @@ const UNDONE_BY: UndoneBy = [
   ['probeSite', ['putVhostBack', ...SWITCH]],
 ];
 
-describeUndo('deploy', { input, undoneBy: UNDONE_BY, environment: () => environment });
+describeUndo('deploy', { input, undoneBy: UNDONE_BY, lab: () => lab });
 
 describe('deploy', () => {
-  it('unpacks, imports, switches and commits, without maintenance and safety backup', async () => {
+  it.concurrent('unpacks, imports, switches and commits, without maintenance and safety backup', async () => {
     const fake = new FakeActivities();
-    const result = await withWorker(environment, fake.implementation(), async () => {
-      const handle = await environment.client.workflow.start('deploy', {
-        workflowId: 'site/example.com',
-        taskQueue: TASK_QUEUE,
-        args: [input],
-      });
-      return handle.result();
-    });
-    expect(result).toMatchObject({ site: 'example.com', deployed: 'example.com-20261124.031502' });
+    const site = lab.siteWith(fake);
+    const handle = await lab.start('deploy', { ...input, site });
+    expect(await handle.result()).toMatchObject({ site, deployed: 'example.com-20261124.031502' });
     expect(fake.done).toEqual([
       ...UNDONE_BY.map(([step]) => step),
       'commitSwitch',

@@ -1,26 +1,28 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { kedgeErrorOf } from '../../src/temporal/failures';
 import { KedgeClient } from '../../src/client';
+import { taskQueueOf } from '../../src/contract/names';
 import { FakeActivities } from '../helpers/fake-activities';
-import { MASTER, TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+import { MASTER, TASK_QUEUE, WorkflowLab, withWorker } from '../helpers/workflow-environment';
 
-let environment: TestWorkflowEnvironment;
+let lab: WorkflowLab;
+let client: KedgeClient;
 beforeAll(async () => {
-  environment = await startWorkflowEnvironment();
+  lab = await WorkflowLab.start();
+  client = new KedgeClient(lab.environment.client, MASTER);
 });
-afterAll(async () => {
-  await environment.teardown();
-});
+afterAll(() => lab.stop());
 
 const site = 'example.com';
+const ended = (workflowId: string) => lab.environment.client.workflow.getHandle(workflowId).result();
 
 describe('with a worker', () => {
   const fake = new FakeActivities();
   let stop: () => void;
   let stopped: Promise<void>;
   beforeAll(() => {
-    stopped = withWorker(environment, fake.implementation(), () => new Promise<void>((resolve) => (stop = resolve)));
+    const ended = new Promise<void>((resolve) => (stop = resolve));
+    stopped = withWorker(lab.environment, fake.implementation(), () => ended, TOUCHED_BY_NOBODY);
   });
   afterAll(async () => {
     stop();
@@ -30,10 +32,12 @@ describe('with a worker', () => {
     fake.calls.length = 0;
   });
 
+  const TOUCHED_BY_NOBODY = taskQueueOf('touched-by-nobody');
+
   /** The error a workflow of this input ends with; it ends, which a TypeError in its code would keep it from. */
   async function failureOf(type: string, workflowId: string, args: unknown[]): Promise<unknown> {
-    return environment.client.workflow
-      .execute(type, { workflowId, taskQueue: TASK_QUEUE, args, workflowRunTimeout: '20 seconds' })
+    return lab.environment.client.workflow
+      .execute(type, { workflowId, taskQueue: TOUCHED_BY_NOBODY, args, workflowRunTimeout: '20 seconds' })
       .then(
         () => null,
         (error: unknown) => kedgeErrorOf(error, site),
@@ -78,23 +82,26 @@ describe('with a worker', () => {
     });
     expect(fake.calls).toEqual([]);
   });
+});
 
-  it.each([
-    [undefined],
-    ['backup'],
-    [{ type: 'backup', waitTurn: false }],
-    [{ type: 'backup', input: null, waitTurn: false }],
-    [{ type: 'recover', input: { site }, waitTurn: false }],
-    [{ type: 'backup', input: { site: 'other.example' }, waitTurn: false }],
-    [{ type: 'backup', input: { site, task: 'example.com-20261124.031502-backup' }, waitTurn: false }],
-    [{ type: 'backup', input: { site, who: 5 }, waitTurn: true }],
-    [{ type: 'backup', input: { site, description: 'x'.repeat(30_000) }, waitTurn: false }],
-    [{ type: 'backup', input: { site } }],
-  ])('the queue refuses the request %j, and serves the next one', async (request) => {
-    const client = new KedgeClient(environment.client, MASTER);
-    const refused = await environment.client.workflow
+describe('the queue', () => {
+  const rest = { waitTurn: false };
+  it.concurrent.each<[string, (site: string) => unknown]>([
+    ['nothing', () => undefined],
+    ['text', () => 'backup'],
+    ['no input', () => ({ type: 'backup', ...rest })],
+    ['null for input', () => ({ type: 'backup', input: null, ...rest })],
+    ['a type that has no turn', (site) => ({ type: 'recover', input: { site }, ...rest })],
+    ['the site of another queue', () => ({ type: 'backup', input: { site: 'other.example' }, ...rest })],
+    ['a task', (site) => ({ type: 'backup', input: { site, task: `${site}-20261124.031502-backup` }, ...rest })],
+    ['a number for who', (site) => ({ type: 'backup', input: { site, who: 5 }, waitTurn: true })],
+    ['too long a text', (site) => ({ type: 'backup', input: { site, description: 'x'.repeat(30_000) }, ...rest })],
+    ['no word about waiting', (site) => ({ type: 'backup', input: { site } })],
+  ])('refuses a request with %s, and serves the next one', async (_what, request) => {
+    const site = lab.siteWith(new FakeActivities());
+    const refused = await lab.environment.client.workflow
       .executeUpdateWithStart('submit', {
-        args: [request],
+        args: [request(site)],
         startWorkflowOperation: new WithStartWorkflowOperation('turns', {
           workflowId: `turns/${site}`,
           taskQueue: TASK_QUEUE,
@@ -109,48 +116,57 @@ describe('with a worker', () => {
     expect(refused).toMatchObject({ code: 'InputInvalid' });
     const task = await client.backup({ site });
     await task.result();
-    await environment.client.workflow.getHandle(`turns/${site}`).result();
+    await ended(`turns/${site}`);
   });
 });
 
-it('the client refuses what no task takes before it asks, and a request key of another type', async () => {
-  const client = new KedgeClient(environment.client, MASTER);
+it.concurrent('the client refuses what no task takes before it asks, and a request key of another type', async () => {
   await expect(client.backup({ site: 'Example.com' })).rejects.toMatchObject({ code: 'InputInvalid' });
   await expect(client.restore({ site, backup: 'latest' })).rejects.toMatchObject({ code: 'InputInvalid' });
   await expect(client.backup({ site, description: 'x\u0007' })).rejects.toMatchObject({ code: 'InputInvalid' });
-  await withWorker(environment, new FakeActivities().implementation(), async () => {
-    const first = await client.backup({ site, requestKey: 'nightly', who: 'cron' });
-    await expect(
-      client.restore({ site, requestKey: 'nightly', backup: 'example.com-20261124.031502' }, { waitTurn: true }),
-    ).rejects.toMatchObject({ code: 'InputInvalid', message: expect.stringContaining(first.task) as unknown });
-    await first.result();
-    await environment.client.workflow.getHandle(`turns/${site}`).result();
-  });
+  const keyed = { site: lab.siteWith(new FakeActivities()), requestKey: 'nightly' };
+  const first = await client.backup({ ...keyed, who: 'cron' });
+  await expect(
+    client.restore({ ...keyed, backup: 'example.com-20261124.031502' }, { waitTurn: true }),
+  ).rejects.toMatchObject({ code: 'InputInvalid', message: expect.stringContaining(first.task) as unknown });
+  await first.result();
+  await ended(`turns/${keyed.site}`);
 });
 
-it('a request that may wait for a worker is carried out when one comes', async () => {
-  const client = new KedgeClient(environment.client, MASTER);
-  const asked = client.verify({ site }, { timeoutMs: 1000, keepWithoutWorker: true });
-  await expect(asked).rejects.toMatchObject({ code: 'NoWorker' });
-  const fake = new FakeActivities();
-  await withWorker(environment, fake.implementation(), async () => {
-    await environment.client.workflow.getHandle(`turns/${site}`).result();
-    await environment.client.workflow.getHandle(`site/${site}`).result();
+describe('without a worker', () => {
+  /** A master of its own, whose worker comes and goes. */
+  const masterOf = (name: string) => ({
+    client: new KedgeClient(lab.environment.client, name),
+    besideWorker: <T>(fake: FakeActivities, work: () => Promise<T>): Promise<T> =>
+      withWorker(lab.environment, fake.implementation(), work, taskQueueOf(name)),
   });
-  expect(fake.done).toContain('verify');
-});
 
-it('a request nobody answered is not carried out hours later', async () => {
-  const client = new KedgeClient(environment.client, MASTER);
-  const fake = new FakeActivities().set('tarball', { blocks: true });
-  const first = await withWorker(environment, fake.implementation(), () => client.backup({ site }));
-  await expect(client.verify({ site }, { waitTurn: true, timeoutMs: 1000 })).rejects.toMatchObject({
-    code: 'NoWorker',
+  it.concurrent('a request that may wait for a worker is carried out when one comes', async () => {
+    const site = 'patient.example';
+    const { client, besideWorker } = masterOf('patient');
+    const asked = client.verify({ site }, { timeoutMs: 1000, keepWithoutWorker: true });
+    await expect(asked).rejects.toMatchObject({ code: 'NoWorker' });
+    const fake = new FakeActivities();
+    await besideWorker(fake, async () => {
+      await ended(`turns/${site}`);
+      await ended(`site/${site}`);
+    });
+    expect(fake.done).toContain('verify');
   });
-  fake.clear('tarball');
-  await withWorker(environment, fake.implementation(), async () => {
-    await first.result();
-    await environment.client.workflow.getHandle(`turns/${site}`).result();
+
+  it.concurrent('a request nobody answered is not carried out hours later', async () => {
+    const site = 'late.example';
+    const { client, besideWorker } = masterOf('late');
+    const fake = new FakeActivities().set('tarball', { blocks: true });
+    const first = await besideWorker(fake, () => client.backup({ site }));
+    await expect(client.verify({ site }, { waitTurn: true, timeoutMs: 1000 })).rejects.toMatchObject({
+      code: 'NoWorker',
+    });
+    fake.clear('tarball');
+    await besideWorker(fake, async () => {
+      await first.result();
+      await ended(`turns/${site}`);
+    });
+    expect(fake.calls).not.toContain('verify');
   });
-  expect(fake.calls).not.toContain('verify');
 });

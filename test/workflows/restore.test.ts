@@ -1,19 +1,16 @@
-import { WorkflowFailedError } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
 import { type UndoneBy, describeUndo } from '../helpers/undo-suite';
-import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+import { WorkflowLab } from '../helpers/workflow-environment';
 
-let environment: TestWorkflowEnvironment;
+let lab: WorkflowLab;
 beforeAll(async () => {
-  environment = await startWorkflowEnvironment();
+  lab = await WorkflowLab.start();
 });
-afterAll(async () => {
-  await environment.teardown();
-});
+afterAll(() => lab.stop());
 
-const input = { site: 'example.com', backup: 'example.com-20261124.031502' };
+const input = { backup: 'example.com-20261124.031502' };
 
 /** Forward steps before the commit point in order, each with what has been registered to undo it and those before it, newest first. */
 const UNDONE_BY: UndoneBy = [
@@ -59,16 +56,11 @@ const UNDONE_BY: UndoneBy = [
     ],
   ],
 ];
-async function start() {
-  return environment.client.workflow.start('restore', {
-    workflowId: 'site/example.com',
-    taskQueue: TASK_QUEUE,
-    args: [input],
-  });
-}
+
+const start = (fake: FakeActivities) => lab.start('restore', { ...input, site: lab.siteWith(fake) });
 
 async function run(fake: FakeActivities): Promise<unknown> {
-  return withWorker(environment, fake.implementation(), async () => (await start()).result());
+  return (await start(fake)).result();
 }
 
 async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
@@ -85,13 +77,15 @@ async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
 const UNDOS = new Set(UNDONE_BY.flatMap(([, undos]) => undos));
 const undosIn = (fake: FakeActivities): string[] => fake.done.filter((call) => UNDOS.has(call));
 
-describeUndo('restore', { input, undoneBy: UNDONE_BY, environment: () => environment });
+describeUndo('restore', { input, undoneBy: UNDONE_BY, lab: () => lab });
 
 describe('restore', () => {
-  it('runs the steps in order, tells warnings, downtime and safety backup', async () => {
+  it.concurrent('runs the steps in order, tells warnings, downtime and safety backup', async () => {
     const fake = new FakeActivities();
-    expect(await run(fake)).toMatchObject({
-      site: 'example.com',
+    const site = lab.siteWith(fake);
+    const handle = await lab.start('restore', { ...input, site });
+    expect(await handle.result()).toMatchObject({
+      site,
       restored: input.backup,
       safetyBackup: SAFETY_BACKUP_ID,
       downtimeMs: 1234,
@@ -113,7 +107,7 @@ describe('restore', () => {
     });
   });
 
-  it.each(['commitSwitch', 'endMaintenance'] as const)(
+  it.concurrent.each(['commitSwitch', 'endMaintenance'] as const)(
     '%s failing with a permanent error: only forward',
     async (step) => {
       const fake = new FakeActivities().set(step, { failsTimes: 2, code: 'ProgramFailed' });
@@ -122,26 +116,24 @@ describe('restore', () => {
     },
   );
 
-  it('cancelled behind the commit point: the task ends well', async () => {
-    const fake = new FakeActivities().set('commitSwitch', { failsTimes: 1, code: 'HostUnreachable' });
-    const result = await withWorker(environment, fake.implementation(), async () => {
-      const handle = await start();
-      await fake.began('commitSwitch');
-      await handle.cancel();
-      return handle.result();
-    });
-    expect(result).toMatchObject({ restored: input.backup });
+  it.concurrent('cancelled behind the commit point: the task ends well', async () => {
+    const fake = new FakeActivities().set('commitSwitch', { fails: 'HostUnreachable' });
+    const handle = await start(fake);
+    await fake.began('commitSwitch');
+    await handle.cancel();
+    fake.clear('commitSwitch');
+    expect(await handle.result()).toMatchObject({ restored: input.backup });
     expect(undosIn(fake)).toEqual([]);
   });
 
-  it('cleanup that cannot finish is a warning', async () => {
+  it.concurrent('cleanup that cannot finish is a warning', async () => {
     const fake = new FakeActivities().set('discardPrevious', { fails: 'FileRefused' });
     const result = (await run(fake)) as { warnings: string[] };
     expect(result.warnings).toContain('discardPrevious could not finish: discardPrevious failed');
     expect(fake.done).toContain('discardSpool');
-  }, 60_000);
+  });
 
-  it('one of two parallel steps failing: the other has settled before undo begins', async () => {
+  it.concurrent('one of two parallel steps failing: the other has settled before undo begins', async () => {
     const fake = new FakeActivities()
       .set('dumpDatabase', { fails: 'DumpInvalid' })
       .set('syncRemote', { blocks: true, settlesAfterMs: 400 });
@@ -151,53 +143,40 @@ describe('restore', () => {
     expect(fake.calls.indexOf('syncRemote!')).toBeLessThan(fake.calls.indexOf('discardUnpublished'));
   });
 
-  it('undo that meets a permanent error keeps on, asks for attention, and recovers', async () => {
+  it.concurrent('undo that meets a permanent error keeps on, asks for attention, and recovers', async () => {
     const fake = new FakeActivities()
       .set('deploy', { fails: 'ArchiveInvalid' })
       .set('liftFence', { fails: 'DatabaseRefused' });
-    const failure = await failureOf(
-      withWorker(environment, fake.implementation(), async () => {
-        const handle = await start();
-        await expectAttention(handle, 'liftFence');
-        expect((await handle.describe()).status.name).toBe('RUNNING');
-        fake.clear('liftFence');
-        return handle.result();
-      }),
-    );
-    expect(failure.type).toBe('ArchiveInvalid');
+    const handle = await start(fake);
+    await expectAttention(handle, 'liftFence');
+    expect((await handle.describe()).status.name).toBe('RUNNING');
+    fake.clear('liftFence');
+    expect((await failureOf(handle.result())).type).toBe('ArchiveInvalid');
     expect(undosIn(fake)).toEqual(['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']);
-    const description = await environment.client.workflow.getHandle('site/example.com').describe();
-    expect(description.searchAttributes['KedgeAttention']).toEqual(['none']);
+    expect((await handle.describe()).searchAttributes['KedgeAttention']).toEqual(['none']);
   });
 
-  it('what follows the commit point asks for attention too when it does not succeed', async () => {
+  it.concurrent('what follows the commit point asks for attention too when it does not succeed', async () => {
     const fake = new FakeActivities().set('endMaintenance', { fails: 'FileRefused' });
-    const result = await withWorker(environment, fake.implementation(), async () => {
-      const handle = await start();
-      await expectAttention(handle, 'endMaintenance');
-      fake.clear('endMaintenance');
-      return handle.result();
-    });
-    expect(result).toMatchObject({ restored: input.backup });
+    const handle = await start(fake);
+    await expectAttention(handle, 'endMaintenance');
+    fake.clear('endMaintenance');
+    expect(await handle.result()).toMatchObject({ restored: input.backup });
   });
 
-  it('a cancel during undo changes nothing', async () => {
+  it.concurrent('a cancel during undo changes nothing', async () => {
     const fake = new FakeActivities()
       .set('deploy', { fails: 'ArchiveInvalid' })
-      .set('discardStaged', { failsTimes: 1, code: 'FileRefused' });
-    const failure = await failureOf(
-      withWorker(environment, fake.implementation(), async () => {
-        const handle = await start();
-        await fake.began('discardStaged');
-        await handle.cancel();
-        return handle.result();
-      }),
-    );
-    expect(failure.type).toBe('ArchiveInvalid');
+      .set('discardStaged', { fails: 'FileRefused' });
+    const handle = await start(fake);
+    await fake.began('discardStaged');
+    await handle.cancel();
+    fake.clear('discardStaged');
+    expect((await failureOf(handle.result())).type).toBe('ArchiveInvalid');
     expect(undosIn(fake)).toEqual(['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']);
   });
 
-  it('a task that was reset runs every undo there is', async () => {
+  it.concurrent('a task that was reset runs every undo there is', async () => {
     const fake = new FakeActivities().set('preflight', { fails: 'TaskWasReset' });
     expect((await failureOf(run(fake))).type).toBe('TaskWasReset');
     expect(undosIn(fake)).toEqual([
@@ -211,7 +190,7 @@ describe('restore', () => {
     ]);
   });
 
-  it('a task that was reset behind its commit point is finished, and nothing is undone', async () => {
+  it.concurrent('a task that was reset behind its commit point is finished, and nothing is undone', async () => {
     const fake = new FakeActivities()
       .set('preflight', { fails: 'TaskWasReset' })
       .set('readJournal', { returns: { open: true, committed: true, safetyBackup: SAFETY_BACKUP_ID } });
@@ -230,7 +209,7 @@ describe('restore', () => {
     ]);
   });
 
-  it('a commit that is refused is undone', async () => {
+  it.concurrent('a commit that is refused is undone', async () => {
     const fake = new FakeActivities().set('commitSwitch', { fails: 'TaskSuperseded' });
     expect((await failureOf(run(fake))).type).toBe('TaskSuperseded');
     expect(undosIn(fake)[0]).toBe('putVhostBack');
@@ -238,9 +217,11 @@ describe('restore', () => {
     expect(fake.done).not.toContain('endMaintenance');
   });
 
-  it('recovers an abandoned task before its own preflight', async () => {
-    const fake = new FakeActivities().set('findAbandonedTasks', { returns: ['example.com-20261123.000000-restore'] });
-    await run(fake);
+  it.concurrent('recovers an abandoned task before its own preflight', async () => {
+    const fake = new FakeActivities();
+    const site = lab.siteWith(fake);
+    fake.set('findAbandonedTasks', { returns: [`${site}-20261123.000000-restore`] });
+    await (await lab.start('restore', { ...input, site })).result();
     const before = fake.done.slice(0, fake.done.indexOf('preflight'));
     expect(before).toEqual([
       'findAbandonedTasks',
@@ -257,10 +238,7 @@ describe('restore', () => {
   });
 });
 
-async function expectAttention(
-  handle: { describe(): Promise<{ searchAttributes: Record<string, unknown> }> },
-  step: string,
-): Promise<void> {
+async function expectAttention(handle: WorkflowHandle, step: string): Promise<void> {
   const deadline = Date.now() + 20_000;
   for (;;) {
     const { searchAttributes } = await handle.describe();

@@ -82,12 +82,12 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
   let ended: Error | null = null;
   let swept: Promise<unknown> = Promise.resolve();
   let unswept: unknown = null;
+  let first: RunningProcess | null = null;
+  const firstProcess = firstOfNamespace(child).then((process) => (first = process));
   const end = (reason: Error): void => {
     if (ended) return;
     ended = reason;
-    kill(child, command.sandbox === undefined);
-    // A group does not hold who left it, and a sandbox still being built outlives bubblewrap: both keep the pipes open.
-    swept = endMarkedProcesses(ownMark, server).catch((error: unknown) => void (unswept ??= error));
+    swept = endAll(child, first, command, ownMark, server).catch((error: unknown) => void (unswept ??= error));
   };
   const onAbort = (): void => end(new Error('cancelled'));
   signal.addEventListener('abort', onAbort, { once: true });
@@ -117,7 +117,6 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
       }
       child.once('close', (code, killedBy) => resolve(code ?? (killedBy === null ? 1 : 128)));
     });
-    const firstProcess = firstOfNamespace(child);
     const streams = Promise.all([
       feed(child.stdin, command.input, end),
       command.output ? deliver(child.stdout, command.output, end) : collect(child.stdout, capture, tooMuch),
@@ -129,8 +128,8 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
     await swept;
     if (unswept !== null) throw unswept;
     // Bubblewrap tells the exit code before the namespace is empty.
-    const first = await firstProcess;
-    if (first) await waitUntilGone(first, server);
+    const last = await firstProcess;
+    if (last) await waitUntilGone(last, server);
     if (signal.aborted) throw signal.reason;
     if (ended) throw diskFullOr(ended, server);
     if (exited.status === 'rejected') throw spawnFailure(exited.reason, command, server);
@@ -150,6 +149,26 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Ends a program and all that came of it. The end of bubblewrap closes standard input, which who reads it would take for
+ * the end of the input: so the namespace ends first, by its first process, as soon as that is known.
+ */
+async function endAll(
+  child: ChildProcess,
+  first: RunningProcess | null,
+  command: Command,
+  ownMark: string,
+  server: string,
+): Promise<void> {
+  try {
+    kill(first?.pid ?? child.pid, command.sandbox === undefined);
+    if (first) await waitUntilGone(first, server);
+  } finally {
+    // A group does not hold who left it, and a sandbox still being built outlives bubblewrap: both keep the pipes open.
+    await endMarkedProcesses(ownMark, server);
   }
 }
 
@@ -311,10 +330,10 @@ function readableOf(stream: unknown): Readable | null {
   return stream instanceof Readable ? stream : null;
 }
 
-function kill(child: ChildProcess, group: boolean): void {
-  if (child.pid === undefined) return;
+function kill(pid: number | undefined, group: boolean): void {
+  if (pid === undefined) return;
   try {
-    process.kill(group ? -child.pid : child.pid, 'SIGKILL');
+    process.kill(group ? -pid : pid, 'SIGKILL');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

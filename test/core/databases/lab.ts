@@ -87,7 +87,7 @@ export async function openLab(options: readonly string[] = []): Promise<Database
     },
     async close() {
       await server.close();
-      await mariadb.stop();
+      await mariadb.discard();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -234,9 +234,9 @@ export function describeSandbox(makeMachine: MachineFactory): void {
 
   describe('limits', () => {
     test('memory', async () => {
-      const script = `perl -e '$x = "x" x (300 * 1024 * 1024); print length $x'`;
-      expect(await says(script, {}, { owner: machine.owner })).toBe(String(300 * 1024 * 1024));
-      expect(await says(script, {}, { owner: machine.owner, limits: { memoryBytes: 200 * 1024 * 1024 } })).not.toMatch(
+      const script = `perl -e '$x = "x" x (100 * 1024 * 1024); print length $x'`;
+      expect(await says(script, {}, { owner: machine.owner })).toBe(String(100 * 1024 * 1024));
+      expect(await says(script, {}, { owner: machine.owner, limits: { memoryBytes: 90 * 1024 * 1024 } })).not.toMatch(
         /\d{6}/,
       );
     });

@@ -24,7 +24,7 @@ beforeAll(async () => {
   await foreign.query(accounts);
 });
 afterAll(async () => {
-  await foreign?.stop();
+  await foreign?.discard();
   await lab?.close();
 });
 

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { evaluatePhp } from '../../../src/core/sites/settings-formats/php-evaluation';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, testOperation, withSite } from './site-fixture';
 
 const LOGIN = { database: 'db', user: 'user', password: 'new', address: 'localhost' };
 const GOOD = `define('DB_NAME', 'db'); define('DB_USER', 'user'); define('DB_PASSWORD', 'p'); define('DB_HOST', 'localhost'); $table_prefix = 'wp_';`;
@@ -64,15 +64,10 @@ const HOSTILE: Record<string, { source: string | Buffer; message: RegExp }> = {
 };
 
 describe('settings of a hostile site', () => {
-  let site: Fixture;
   const kind = siteKindOf({ kind: 'wordpress' });
-  beforeEach(async () => {
-    site = await makeSite();
-  });
-  afterEach(() => site.remove());
 
   /** Everything of the folder that could have changed. */
-  const state = (): string =>
+  const state = (site: Fixture): string =>
     execFileSync(
       'sh',
       [
@@ -94,51 +89,58 @@ describe('settings of a hostile site', () => {
     return error;
   };
 
-  test.each(Object.entries(HOSTILE))('%s: a clear error, and nothing changed', async (_, { source, message }) => {
-    await site.write('wp-config.php', source);
-    const before = state();
-    for (const work of [
-      kind.readSettings(site.folder, testOperation()),
-      kind.writeSettings(site.folder, LOGIN, testOperation()),
-    ]) {
-      const error = await refusal(work);
-      expect(error).toMatchObject({ code: 'SettingsInvalid', site: 'shop.example', server: 'here' });
-      expect(error.message).toContain('wp-config.php of shop.example');
-      expect(`${error.message}${JSON.stringify(error)}${String(error.cause)}`).not.toContain('canary-password');
-      expect(error.message).not.toMatch(/[\0-\x1f]/);
-    }
-    expect((await refusal(kind.readSettings(site.folder, testOperation()))).message).toMatch(message);
-    expect(state()).toBe(before);
-  });
+  test.concurrent.each(Object.entries(HOSTILE))('%s: a clear error, and nothing changed', (_, { source, message }) =>
+    withSite({}, async (site) => {
+      await site.write('wp-config.php', source);
+      const before = state(site);
+      for (const work of [
+        kind.readSettings(site.folder, testOperation()),
+        kind.writeSettings(site.folder, LOGIN, testOperation()),
+      ]) {
+        const error = await refusal(work);
+        expect(error).toMatchObject({ code: 'SettingsInvalid', site: 'shop.example', server: 'here' });
+        expect(error.message).toContain('wp-config.php of shop.example');
+        expect(`${error.message}${JSON.stringify(error)}${String(error.cause)}`).not.toContain('canary-password');
+        expect(error.message).not.toMatch(/[\0-\x1f]/);
+      }
+      expect((await refusal(kind.readSettings(site.folder, testOperation()))).message).toMatch(message);
+      expect(state(site)).toBe(before);
+    }),
+  );
 
-  test('a prefix WordPress does not take is not taken', async () => {
-    await site.write('wp-config.php', `<?php ${GOOD.replace('wp_', 'wp`; DROP')}`);
-    const error = await refusal(kind.readSettings(site.folder, testOperation()));
-    expect(error).toMatchObject({ code: 'SettingsInvalid', message: expect.stringContaining('$table_prefix') });
-  });
+  test.concurrent('a prefix WordPress does not take is not taken', () =>
+    withSite({}, async (site) => {
+      await site.write('wp-config.php', `<?php ${GOOD.replace('wp_', 'wp`; DROP')}`);
+      const error = await refusal(kind.readSettings(site.folder, testOperation()));
+      expect(error).toMatchObject({ code: 'SettingsInvalid', message: expect.stringContaining('$table_prefix') });
+    }),
+  );
 
-  test('a loop without end is ended in time', async () => {
-    await site.write('wp-config.php', '<?php while (true);');
-    const file = { folder: site.folder, path: 'wp-config.php' };
-    await expect(evaluatePhp(file, ['DB_NAME'], { timeoutMs: 700 }, testOperation())).rejects.toMatchObject({
-      code: 'SettingsInvalid',
-      message: expect.stringContaining('did not end within 0.7 s'),
-    });
-  });
+  test.concurrent('a loop without end is ended in time', () =>
+    withSite({}, async (site) => {
+      await site.write('wp-config.php', '<?php while (true);');
+      const file = { folder: site.folder, path: 'wp-config.php' };
+      await expect(evaluatePhp(file, ['DB_NAME'], { timeoutMs: 700 }, testOperation())).rejects.toMatchObject({
+        code: 'SettingsInvalid',
+        message: expect.stringContaining('did not end within 0.7 s'),
+      });
+    }),
+  );
 
-  test('what it writes, asks and looks for is not there', async () => {
-    const requests: unknown[] = [];
-    const server = createServer((socket) => {
-      requests.push(socket);
-      socket.destroy();
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    try {
-      await site.write('uploads/kept', 'kept');
-      await site.write(
-        'wp-config.php',
-        `<?php
+  test.concurrent('what it writes, asks and looks for is not there', () =>
+    withSite({}, async (site) => {
+      const requests: unknown[] = [];
+      const server = createServer((socket) => {
+        requests.push(socket);
+        socket.destroy();
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      try {
+        await site.write('uploads/kept', 'kept');
+        await site.write(
+          'wp-config.php',
+          `<?php
         $found = [];
         if (@file_put_contents(__DIR__ . '/uploads/kept', 'spoiled')) $found[] = 'wrote';
         if (@file_put_contents(__DIR__ . '/new.php', 'x')) $found[] = 'made';
@@ -152,36 +154,39 @@ describe('settings of a hostile site', () => {
         if (function_exists('posix_getuid') && posix_getuid() !== fileowner(__FILE__)) $found[] = 'uid';
         define('DB_NAME', 'db' . implode(',', $found)); define('DB_USER', 'user'); define('DB_PASSWORD', 'p');
         define('DB_HOST', 'localhost'); $table_prefix = 'wp_';`,
-      );
-      execFileSync('sh', ['-c', 'echo x > "$1/outside"', 'sh', site.base]);
-      const before = state();
-      expect(await kind.readSettings(site.folder, testOperation())).toMatchObject({ database: 'db' });
-      expect(state()).toBe(before);
-      expect(requests).toEqual([]);
-    } finally {
-      await new Promise((resolve) => server.close(resolve));
-    }
-  });
-
-  test('a link, a folder, a pipe or nothing in the place of the settings', async () => {
-    const lay: [string, RegExp][] = [
-      ['ln -s /etc/shadow wp-config.php', /symbolic link/],
-      ['echo "<?php" > other.php; ln -s other.php wp-config.php', /symbolic link/],
-      ['mkdir wp-config.php', /no regular file/],
-      ['mkfifo wp-config.php', /no regular file/],
-      ['true', /are missing/],
-    ];
-    for (const [script, message] of lay) {
-      execFileSync('sh', ['-c', `cd "$1"; rm -rf wp-config.php; ${script}`, 'sh', site.folder.path]);
-      for (const work of [
-        () => kind.readSettings(site.folder, testOperation()),
-        () => kind.writeSettings(site.folder, LOGIN, testOperation()),
-      ]) {
-        const error = await refusal(work());
-        expect(error).toMatchObject({ code: 'SettingsInvalid' });
-        expect(error.message).toMatch(message);
+        );
+        execFileSync('sh', ['-c', 'echo x > "$1/outside"', 'sh', site.base]);
+        const before = state(site);
+        expect(await kind.readSettings(site.folder, testOperation())).toMatchObject({ database: 'db' });
+        expect(state(site)).toBe(before);
+        expect(requests).toEqual([]);
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
       }
-      expect(readdirSync(site.folder.path).filter((name) => name.startsWith('.kedge'))).toEqual([]);
-    }
-  });
+    }),
+  );
+
+  test.concurrent('a link, a folder, a pipe or nothing in the place of the settings', () =>
+    withSite({}, async (site) => {
+      const lay: [string, RegExp][] = [
+        ['ln -s /etc/shadow wp-config.php', /symbolic link/],
+        ['echo "<?php" > other.php; ln -s other.php wp-config.php', /symbolic link/],
+        ['mkdir wp-config.php', /no regular file/],
+        ['mkfifo wp-config.php', /no regular file/],
+        ['true', /are missing/],
+      ];
+      for (const [script, message] of lay) {
+        execFileSync('sh', ['-c', `cd "$1"; rm -rf wp-config.php; ${script}`, 'sh', site.folder.path]);
+        for (const work of [
+          () => kind.readSettings(site.folder, testOperation()),
+          () => kind.writeSettings(site.folder, LOGIN, testOperation()),
+        ]) {
+          const error = await refusal(work());
+          expect(error).toMatchObject({ code: 'SettingsInvalid' });
+          expect(error.message).toMatch(message);
+        }
+        expect(readdirSync(site.folder.path).filter((name) => name.startsWith('.kedge'))).toEqual([]);
+      }
+    }),
+  );
 });

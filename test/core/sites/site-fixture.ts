@@ -5,8 +5,14 @@ import { createLocalHost } from '../../../src/core/hosts/local-host';
 import type { Operation } from '../../../src/core/operation';
 import type { SiteFolder } from '../../../src/core/sites/site-kind';
 
+let owner: Promise<Owner> | undefined;
+
 /** The account the sites of these tests run as: as root another one than ours, else our own. */
-export async function testOwner(): Promise<Owner> {
+export function testOwner(): Promise<Owner> {
+  return (owner ??= lookUpTestOwner());
+}
+
+async function lookUpTestOwner(): Promise<Owner> {
   const uid = process.getuid?.() ?? 0;
   if (uid !== 0) return { user: String(uid), uid, gid: process.getgid?.() ?? 0 };
   return createLocalHost({ name: 'here' }).lookUpOwner('www-data');
@@ -17,8 +23,21 @@ export interface Fixture {
   readonly base: string;
   readonly folder: SiteFolder;
   /** Writes a file of the site, as the owner's. */
-  write(path: string, content: string | Buffer, mode?: number): Promise<string>;
-  remove(): Promise<void>;
+  readonly write: (path: string, content: string | Buffer, mode?: number) => Promise<string>;
+  readonly remove: () => Promise<void>;
+}
+
+/** Gives `work` a site of its own, as long as it takes. */
+export async function withSite(
+  options: Parameters<typeof makeSite>[0],
+  work: (site: Fixture) => Promise<void>,
+): Promise<void> {
+  const site = await makeSite(options);
+  try {
+    await work(site);
+  } finally {
+    await site.remove();
+  }
 }
 
 /** A site in a fresh folder. `liveAt`: the path the site knows itself by, when it is staged. */

@@ -254,7 +254,8 @@ describe('putting a vhost back', () => {
     const other = await lab.makeSite(`aaa${number}.example`, { aliases: [site.uri] });
     await write(other);
     await putBack(null);
-    await write(site).catch(() => undefined);
+    const impatient = createNginx({ address: lab.nginx.address, host, loadLimitMs: 300 });
+    await impatient.writeVhost(site, testOperation()).catch(() => undefined);
     await putBack(null);
     expect(await vhostOf(site)).toBeNull();
     expect((await visit(lab, site.uri, '/')).body).toContain(`Home of ${other.uri}`);

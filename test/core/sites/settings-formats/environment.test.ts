@@ -5,25 +5,33 @@ import { rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
 import { environmentSettings } from '../../../../src/core/sites/settings-formats/environment';
 import { environmentEntries } from '../../../../src/core/sites/settings-formats/environment-entries';
 import { environmentValue } from '../../../../src/core/sites/settings-formats/environment-value';
-import type { SettingsFile } from '../../../../src/core/sites/settings-formats/settings-format';
-import { type Fixture, makeSite, testOperation } from '../site-fixture';
+import { testOperation, withSite } from '../site-fixture';
 
 const NEW = `n"e w#$x\\`;
 
 describe('settings as KEY=value', () => {
-  let site: Fixture;
-  let file: SettingsFile;
-  beforeAll(async () => {
-    site = await makeSite();
-    file = { folder: site.folder, path: '.env' };
-  });
-  afterAll(() => site.remove());
-
-  const rewrite = (value: string): Promise<void> =>
-    rewriteSettings(file, environmentSettings, new Map([['PASS', value]]), testOperation());
+  /** A site of its own for one test, which mostly waits for programs and the disk: many run side by side. */
+  const withSettings = (
+    source: string | Buffer,
+    work: (its: {
+      path: string;
+      folder: string;
+      readonly evaluate: () => Promise<ReadonlyMap<string, string>>;
+      readonly rewrite: (value: string) => Promise<void>;
+    }) => Promise<void>,
+  ): Promise<void> =>
+    withSite({}, async ({ folder, write }) => {
+      const file = { folder, path: '.env' };
+      await work({
+        path: await write(file.path, source),
+        folder: folder.path,
+        evaluate: () => environmentSettings.evaluate(file, ['PASS'], testOperation()),
+        rewrite: (value) => rewriteSettings(file, environmentSettings, new Map([['PASS', value]]), testOperation()),
+      });
+    });
 
   // The value that is to change stands in ⟦ ⟧; what it becomes, without: '…' unless it was in double quotes.
-  test.each<[string, string, string?]>([
+  test.concurrent.each<[string, string, string?]>([
     ['plain', `PASS=⟦old⟧`],
     ['with others around', `# PASS=no\nUSER=PASS\nPASS=⟦old⟧\nPASSWORD=no\n`],
     ['exported', `export PASS=⟦old⟧\n`],
@@ -45,19 +53,20 @@ describe('settings as KEY=value', () => {
     ['FPM pool', `[shop]\nenv[USER] = u\nenv[PASS] = ⟦'old'⟧\n; env[PASS] = no\n`],
     ['several lines in quotes before it', `KEY="-----BEGIN\nPASS=no\n-----END"\nTEXT='a\nPASS=no\nb'\nPASS=⟦old⟧\n`],
     ['set twice, the same', `PASS=⟦old⟧\nX=1\nexport PASS=⟦"old"⟧\n`],
-  ])('rewrites: %s', async (_, source, old = 'old') => {
-    const path = await site.write('.env', source.replace(/[⟦⟧]/g, ''));
-    expect(await environmentSettings.evaluate(file, ['PASS'], testOperation())).toEqual(new Map([['PASS', old]]));
-    await rewrite(NEW);
-    expect(await readFile(path, 'utf8')).toBe(
-      source.replace(/⟦([^⟧]*)⟧/g, (_whole, literal: string) =>
-        literal.startsWith('"') ? `"n\\"e w#\\$x\\\\"` : `'n"e w#$x\\'`,
-      ),
-    );
-    expect(await environmentSettings.evaluate(file, ['PASS'], testOperation())).toEqual(new Map([['PASS', NEW]]));
-  });
+  ])('rewrites: %s', (_, source, old = 'old') =>
+    withSettings(source.replace(/[⟦⟧]/g, ''), async ({ path, evaluate, rewrite }) => {
+      expect(await evaluate()).toEqual(new Map([['PASS', old]]));
+      await rewrite(NEW);
+      expect(await readFile(path, 'utf8')).toBe(
+        source.replace(/⟦([^⟧]*)⟧/g, (_whole, literal: string) =>
+          literal.startsWith('"') ? `"n\\"e w#\\$x\\\\"` : `'n"e w#$x\\'`,
+        ),
+      );
+      expect(await evaluate()).toEqual(new Map([['PASS', NEW]]));
+    }),
+  );
 
-  test.each([
+  test.concurrent.each([
     ['interpolation', `A=1\nPASS="$A"\n`, /PASS in line 2/],
     ['interpolation without quotes', `PASS=\${A}\n`, /PASS in line 1/],
     ['a program', 'PASS="`id`"\n', /PASS in line 1/],
@@ -71,34 +80,37 @@ describe('settings as KEY=value', () => {
     ['set twice, differently', `PASS=old\nPASS=other\n`, /set PASS again in line 2/],
     ['no UTF-8', Buffer.from(`PASS=caf\xe9\n`, 'latin1'), /line 1 to text that is not UTF-8/],
     ['NUL', `PASS=old\0\n`, /NUL/],
-  ])('refuses: %s', async (_, source, message) => {
-    const path = await site.write('.env', source);
-    await expect(rewrite('other')).rejects.toMatchObject({
-      code: 'SettingsInvalid',
-      message: expect.stringMatching(message),
-    });
-    expect((await readFile(path)).equals(Buffer.from(source))).toBe(true);
-    expect(await readdir(site.folder.path)).toEqual(['.env']);
-  });
+  ])('refuses: %s', (_, source, message) =>
+    withSettings(source, async ({ path, folder, rewrite }) => {
+      await expect(rewrite('other')).rejects.toMatchObject({
+        code: 'SettingsInvalid',
+        message: expect.stringMatching(message),
+      });
+      expect((await readFile(path)).equals(Buffer.from(source))).toBe(true);
+      expect(await readdir(folder)).toEqual(['.env']);
+    }),
+  );
 
-  test.each([
+  test.concurrent.each([
     ['missing', `X=1\n#PASS=old\n`, 'x', /do not set PASS$/],
     ['a value that no quotes hold', `PASS=old\n`, 'a\nb', /cannot hold the new value of PASS/],
     ['both quotes that shells run things in', `PASS=old\n`, "a'b`c", /cannot hold the new value of PASS/],
-  ])('cannot write: %s', async (_, source, value, message) => {
-    const path = await site.write('.env', source);
-    await expect(rewrite(value)).rejects.toMatchObject({
-      code: 'SettingsInvalid',
-      message: expect.stringMatching(message),
-    });
-    expect(await readFile(path, 'utf8')).toBe(source);
-  });
+  ])('cannot write: %s', (_, source, value, message) =>
+    withSettings(source, async ({ path, rewrite }) => {
+      await expect(rewrite(value)).rejects.toMatchObject({
+        code: 'SettingsInvalid',
+        message: expect.stringMatching(message),
+      });
+      expect(await readFile(path, 'utf8')).toBe(source);
+    }),
+  );
 
-  test('no message holds a value', async () => {
-    await site.write('.env', `PASS="hunter2 $x"\n`);
-    const failure = await rewrite('hunter3').catch((error: unknown) => error);
-    expect(JSON.stringify(failure) + String(failure)).not.toContain('hunter');
-  });
+  test.concurrent('no message holds a value', () =>
+    withSettings(`PASS="hunter2 $x"\n`, async ({ rewrite }) => {
+      const failure = await rewrite('hunter3').catch((error: unknown) => error);
+      expect(JSON.stringify(failure) + String(failure)).not.toContain('hunter');
+    }),
+  );
 
   test('what is written is what is read, by us and by the shell', () => {
     const value = fc.string({

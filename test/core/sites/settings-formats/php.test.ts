@@ -2,8 +2,7 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import fc from 'fast-check';
 import { rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
 import { phpSettings } from '../../../../src/core/sites/settings-formats/php';
-import type { SettingsFile } from '../../../../src/core/sites/settings-formats/settings-format';
-import { type Fixture, makeSite, testOperation } from '../site-fixture';
+import { testOperation, withSite } from '../site-fixture';
 
 const php = phpSettings();
 /** What the settings are given: everything that PHP could misread. */
@@ -159,98 +158,116 @@ const REFUSED: Record<string, { source: string; name?: string; message: RegExp }
   },
 };
 
-describe('settings as PHP', () => {
-  let site: Fixture;
-  let file: SettingsFile;
-  beforeAll(async () => {
-    site = await makeSite();
-    file = { folder: site.folder, path: 'settings.php' };
+/** A site of its own for one test, which mostly waits for programs and the disk: many run side by side. */
+async function withSettings(
+  source: string | Buffer,
+  work: (its: {
+    path: string;
+    folder: string;
+    readonly replace: (source: Buffer) => Promise<string>;
+    readonly evaluate: (names: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+    readonly rewrite: (changes: Record<string, string>) => Promise<void>;
+  }) => Promise<void>,
+): Promise<void> {
+  await withSite({}, async (site) => {
+    const file = { folder: site.folder, path: 'settings.php' };
     await site.write('other.php', `<?php define('PASS', 'old');`);
-  });
-  afterAll(() => site.remove());
-
-  const rewrite = (name: string, value: string): Promise<void> =>
-    rewriteSettings(file, php, new Map([[name, value]]), testOperation());
-
-  test.each(Object.entries(ACCEPTED))('rewrites: %s', async (_, { source, name = 'PASS', old = 'old', latin1 }) => {
-    const bytes = (text: string): Buffer => Buffer.from(text, latin1 ? 'latin1' : 'utf8');
-    const value = latin1 ? "n'ew" : NEW;
-    const before = bytes(source.replace(/[⟦⟧⟪⟫]/g, ''));
-    const after = bytes(
-      source.replace(/⟦b?(['"])[^⟧]*⟧|⟪[^⟫]*⟫/g, (_whole, quote: string | undefined) =>
-        latin1 ? `'n\\'ew'` : quote === '"' ? DOUBLE : SINGLE,
-      ),
-    );
-    const path = await site.write('settings.php', before);
-    expect(await php.evaluate(file, [name], testOperation())).toEqual(new Map([[name, old]]));
-    await rewrite(name, value);
-    expect((await readFile(path)).toString('latin1')).toBe(after.toString('latin1'));
-  });
-
-  test.each(Object.entries(REFUSED))('refuses: %s', async (_, { source, name = 'PASS', message }) => {
-    const path = await site.write('settings.php', source);
-    await expect(rewrite(name, 'other')).rejects.toMatchObject({
-      code: 'SettingsInvalid',
-      message: expect.stringMatching(message),
+    await work({
+      path: await site.write(file.path, source),
+      folder: site.folder.path,
+      replace: (content) => site.write(file.path, content),
+      evaluate: (names) => php.evaluate(file, names, testOperation()),
+      rewrite: (changes) => rewriteSettings(file, php, new Map(Object.entries(changes)), testOperation()),
     });
-    expect(await readFile(path, 'utf8')).toBe(source);
-    expect(await readdir(site.folder.path)).toEqual(['other.php', 'settings.php']);
+  });
+}
+
+describe('settings as PHP', () => {
+  test.concurrent.each(Object.entries(ACCEPTED))(
+    'rewrites: %s',
+    async (_, { source, name = 'PASS', old = 'old', latin1 }) => {
+      const bytes = (text: string): Buffer => Buffer.from(text, latin1 ? 'latin1' : 'utf8');
+      const value = latin1 ? "n'ew" : NEW;
+      const before = bytes(source.replace(/[⟦⟧⟪⟫]/g, ''));
+      const after = bytes(
+        source.replace(/⟦b?(['"])[^⟧]*⟧|⟪[^⟫]*⟫/g, (_whole, quote: string | undefined) =>
+          latin1 ? `'n\\'ew'` : quote === '"' ? DOUBLE : SINGLE,
+        ),
+      );
+      await withSettings(before, async ({ path, evaluate, rewrite }) => {
+        expect(await evaluate([name])).toEqual(new Map([[name, old]]));
+        await rewrite({ [name]: value });
+        expect((await readFile(path)).toString('latin1')).toBe(after.toString('latin1'));
+      });
+    },
+  );
+
+  test.concurrent.each(Object.entries(REFUSED))('refuses: %s', async (_, { source, name = 'PASS', message }) => {
+    await withSettings(source, async ({ path, folder, rewrite }) => {
+      await expect(rewrite({ [name]: 'other' })).rejects.toMatchObject({
+        code: 'SettingsInvalid',
+        message: expect.stringMatching(message),
+      });
+      expect(await readFile(path, 'utf8')).toBe(source);
+      expect(await readdir(folder)).toEqual(['other.php', 'settings.php']);
+    });
   });
 
-  test('a value that is computed and right already is no reason to refuse', async () => {
+  test.concurrent('a value that is computed and right already is no reason to refuse', async () => {
     const source = `<?php define('HOST', 'local' . 'host'); define('PASS', 'old');`;
-    const path = await site.write('settings.php', source);
-    await rewriteSettings(
-      file,
-      php,
-      new Map([
-        ['HOST', 'localhost'],
-        ['PASS', 'new'],
-      ]),
-      testOperation(),
-    );
-    expect(await readFile(path, 'utf8')).toBe(source.replace("'old'", "'new'"));
+    await withSettings(source, async ({ path, rewrite }) => {
+      await rewrite({ HOST: 'localhost', PASS: 'new' });
+      expect(await readFile(path, 'utf8')).toBe(source.replace("'old'", "'new'"));
+    });
   });
 
-  test('asked again, nothing is written', async () => {
-    const path = await site.write('settings.php', `<?php define('PASS', 'old');`);
-    await rewrite('PASS', 'new');
-    const { ino, mtimeNs } = await stat(path, { bigint: true });
-    await rewrite('PASS', 'new');
-    expect(await stat(path, { bigint: true })).toMatchObject({ ino, mtimeNs });
+  test.concurrent('asked again, nothing is written', async () => {
+    await withSettings(`<?php define('PASS', 'old');`, async ({ path, rewrite }) => {
+      await rewrite({ PASS: 'new' });
+      const { ino, mtimeNs } = await stat(path, { bigint: true });
+      await rewrite({ PASS: 'new' });
+      expect(await stat(path, { bigint: true })).toMatchObject({ ino, mtimeNs });
+    });
   });
 
-  test('a name that is not set is missing from what is read', async () => {
-    await site.write('settings.php', '<?php $a = null;');
-    expect(await php.evaluate(file, ['PASS', '$pass', "$a['b']"], testOperation())).toEqual(new Map());
+  test.concurrent('a name that is not set is missing from what is read', async () => {
+    await withSettings('<?php $a = null;', async ({ evaluate }) => {
+      expect(await evaluate(['PASS', '$pass', "$a['b']"])).toEqual(new Map());
+    });
   });
 
-  test.each([
+  test.concurrent.each([
     ['an array', `<?php define('PASS', ['old']);`, /set PASS to no text \(array\)/],
     ['true', `<?php define('PASS', true);`, /set PASS to no text \(boolean\)/],
     ['Latin-1', Buffer.from(`<?php define('PASS', 'caf\xe9');`, 'latin1'), /set PASS to text that is not UTF-8/],
   ])('a value that is no text is refused: %s', async (_, source, message) => {
-    await site.write('settings.php', source);
-    await expect(php.evaluate(file, ['PASS'], testOperation())).rejects.toMatchObject({
-      code: 'SettingsInvalid',
-      message: expect.stringMatching(message),
+    await withSettings(source, async ({ evaluate }) => {
+      await expect(evaluate(['PASS'])).rejects.toMatchObject({
+        code: 'SettingsInvalid',
+        message: expect.stringMatching(message),
+      });
     });
   });
 
-  test('a Latin-1 password is replaced by one that is UTF-8 in a file that stays Latin-1', async () => {
+  test.concurrent('a Latin-1 password is replaced by one that is UTF-8 in a file that stays Latin-1', async () => {
     const source = Buffer.from(`<?php $name = '\xe9'; $db = ['pass' => 'old']; // \xfc`, 'latin1');
-    const path = await site.write('settings.php', source);
-    await rewrite("$db['pass']", 'é');
-    const expected = source.toString('latin1').replace("'old'", `'${Buffer.from('é').toString('latin1')}'`);
-    expect(await readFile(path, 'latin1')).toBe(expected);
+    await withSettings(source, async ({ path, rewrite }) => {
+      await rewrite({ "$db['pass']": 'é' });
+      const expected = source.toString('latin1').replace("'old'", `'${Buffer.from('é').toString('latin1')}'`);
+      expect(await readFile(path, 'latin1')).toBe(expected);
+    });
   });
 
-  test.each(['1PASS', '$a-b', '$a[b]', "$a['b'", 'A B', '', "$a['b']; x"])('no name in PHP: %s', async (name) => {
-    await site.write('settings.php', '<?php ');
-    await expect(php.evaluate(file, [name], testOperation())).rejects.toMatchObject({ code: 'ConfigurationInvalid' });
-  });
+  test.concurrent.each(['1PASS', '$a-b', '$a[b]', "$a['b'", 'A B', '', "$a['b']; x"])(
+    'no name in PHP: %s',
+    async (name) => {
+      await withSettings('<?php ', async ({ evaluate }) => {
+        await expect(evaluate([name])).rejects.toMatchObject({ code: 'ConfigurationInvalid' });
+      });
+    },
+  );
 
-  test('whatever is asked is what it evaluates to, and only the literal differs', async () => {
+  test.concurrent('whatever is asked is what it evaluates to, and only the literal differs', async () => {
     const noise = fc.constantFrom(
       `// define('PASS', 'no');\n`,
       `/* $pass = 'no'; */`,
@@ -276,24 +293,26 @@ describe('settings as PHP', () => {
         maxLength: 20,
       }),
     );
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(noise),
-        setting,
-        fc.array(noise),
-        value,
-        async (head, [name, open, quote, close], tail, asked) => {
-          const before = `<?php\n${head.join('')}${open}`;
-          const after = `${close}${tail.join('')}`;
-          const path = await site.write('settings.php', Buffer.from(`${before}${quote}old${quote}${after}`, 'latin1'));
-          await rewrite(name, asked);
-          expect(await php.evaluate(file, [name], testOperation())).toEqual(new Map([[name, asked]]));
-          const content = await readFile(path, 'latin1');
-          expect(content.startsWith(before + quote)).toBe(true);
-          expect(content.endsWith(quote + after)).toBe(true);
-        },
-      ),
-      { numRuns: 15 },
-    );
+    await withSettings('', async ({ replace, evaluate, rewrite }) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(noise),
+          setting,
+          fc.array(noise),
+          value,
+          async (head, [name, open, quote, close], tail, asked) => {
+            const before = `<?php\n${head.join('')}${open}`;
+            const after = `${close}${tail.join('')}`;
+            const path = await replace(Buffer.from(`${before}${quote}old${quote}${after}`, 'latin1'));
+            await rewrite({ [name]: asked });
+            expect(await evaluate([name])).toEqual(new Map([[name, asked]]));
+            const content = await readFile(path, 'latin1');
+            expect(content.startsWith(before + quote)).toBe(true);
+            expect(content.endsWith(quote + after)).toBe(true);
+          },
+        ),
+        { numRuns: 15 },
+      );
+    });
   });
 });
