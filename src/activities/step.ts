@@ -6,6 +6,7 @@ import type { Operation } from '../core/operation';
 import type { Journal } from '../core/tasks/journal';
 import { assertForward, assertRun } from '../core/tasks/journals';
 import type { ActivityDependencies } from './dependencies';
+import { assertInTime, inTime } from './time-limit';
 
 /** What every step of a task is given. Everything else is in the task's journal. */
 export interface TaskRef {
@@ -56,20 +57,22 @@ export async function forwardStep<T>(
   const journal = await deps.journals.record(ref.task, runId, { step: name });
   assertInTime(journal, name);
   const target = targetOf(journal);
-  return reported(deps, ref, { name, mark: `${journal.token}/${name}`, revokes: 'step' }, signal, async (operation) => {
-    await deps.webHost(target).endProcesses(operation.mark);
-    return body({
-      journal,
-      target,
-      operation,
-      record: (change) => deps.journals.record(ref.task, runId, change),
-      whileMine: (work) =>
-        deps.locks.hold(journal.site, operation, async () => {
-          operation.signal.throwIfAborted();
-          await assertMine(deps, ref);
-          return work();
-        }),
-    });
+  return reported(deps, ref, { name, mark: `${journal.token}/${name}`, revokes: 'step' }, signal, async (whole) => {
+    await deps.webHost(target).endProcesses(whole.mark);
+    return inTime(journal, name, whole, (operation) =>
+      body({
+        journal,
+        target,
+        operation,
+        record: (change) => deps.journals.record(ref.task, runId, change),
+        whileMine: (work) =>
+          deps.locks.hold(journal.site, operation, async () => {
+            operation.signal.throwIfAborted();
+            await assertMine(deps, ref);
+            return work();
+          }),
+      }),
+    );
   });
 }
 
@@ -178,18 +181,6 @@ export async function reported<T>(
 }
 
 const HEARTBEAT_INTERVAL_MS = 1000;
-
-function assertInTime(journal: Journal, step: string): void {
-  const deadline = journal.maintenance?.deadline;
-  if (deadline === undefined || journal.maintenance?.foundOn || new Date(deadline) > new Date()) return;
-  throw new KedgeError(
-    'MaintenanceLimitReached',
-    `${journal.site} was in maintenance until ${deadline}; ${step} does not begin any more`,
-    {
-      site: journal.site,
-    },
-  );
-}
 
 function targetOf(journal: Journal): Target {
   if (journal.target) return journal.target;

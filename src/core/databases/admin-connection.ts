@@ -12,6 +12,8 @@ export interface StatementContext {
 
 /** How long a statement waits for others to let go of a table or database, s. The server's default is a day. */
 const LOCK_WAIT_SECONDS = 30;
+/** A server whose binary log finds no room lets statements wait for whoever makes some, for ever. MariaDB alone can end that. */
+const STATEMENT_SECONDS = 120;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
@@ -154,7 +156,7 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
   connection.on('error', () => undefined);
   try {
     await connection.query(
-      `SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION', lock_wait_timeout = ${LOCK_WAIT_SECONDS}, sql_quote_show_create = 1`,
+      `SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION', lock_wait_timeout = ${LOCK_WAIT_SECONDS}, sql_quote_show_create = 1 /*M!100100 , max_statement_time = ${STATEMENT_SECONDS} */`,
     );
   } catch (error) {
     connection.destroy();

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import { runClient } from './client-program';
@@ -8,7 +9,7 @@ import type { ImportResult } from './database-server';
 import type { ClientContext } from './dump';
 import { DumpFilter } from './dump-filter';
 import { listEvents, switchEvent } from './events';
-import { splitAccount } from './identifiers';
+import { quoteLiteral, splitAccount } from './identifiers';
 import { clientError, codeOfNumber } from './sql-errors';
 
 export interface Import {
@@ -20,6 +21,7 @@ export interface Import {
 }
 
 const TAIL_BYTES = 4096;
+const FULL_DISK_INTERVAL_MS = 5_000;
 
 /** `DatabaseServer.importDump`; its contract is there. */
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
@@ -59,12 +61,16 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     onProgress: (bytes) => operation.progress({ bytes, totalBytes }),
   });
   const file = createReadStream(dumpPath, { highWaterMark: 256 * 1024 });
+  const stop = new AbortController();
+  const watch = setInterval(
+    () => void findFullDisk(context, request).then((error) => error && stop.abort(error)),
+    FULL_DISK_INTERVAL_MS,
+  );
   // When the dump cannot be read any more the client must not take its end for the end of the dump.
-  const unreadable = new AbortController();
   file.once('error', (error) => {
     // A client that ends early fails this stream too, by a write, and says itself why.
     if ('syscall' in error && (error.syscall === 'read' || error.syscall === 'open')) {
-      unreadable.abort(new KedgeError('DumpInvalid', `the dump ${dumpPath} cannot be read`, { cause: error }));
+      stop.abort(new KedgeError('DumpInvalid', `the dump ${dumpPath} cannot be read`, { cause: error }));
     }
   });
   const read = pipeline(file, filter);
@@ -86,7 +92,7 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     user,
     password,
     input: filter,
-    operation: { ...operation, signal: AbortSignal.any([operation.signal, unreadable.signal]) },
+    operation: { ...operation, signal: AbortSignal.any([operation.signal, stop.signal]) },
   });
   // Awaited below; it also fails when the client ends before the dump does, which the client says better.
   read.catch(() => undefined);
@@ -97,10 +103,34 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     operation.signal.throwIfAborted();
     throw importFailure(error, request, context.admin.server);
   } finally {
+    clearInterval(watch);
     filter.destroy();
     file.destroy();
   }
   return filter.contents.enabledEvents;
+}
+
+/**
+ * A server whose binary log or temporary files find no room does not fail: it waits, for ever, for someone to make some.
+ * Returns that as an error; undefined as long as the import goes on, or when the server does not say.
+ */
+async function findFullDisk({ admin }: ClientContext, { database, user }: Import): Promise<KedgeError | undefined> {
+  const waiting = await admin
+    .rows(
+      `SELECT ID AS id FROM information_schema.PROCESSLIST
+        WHERE USER = ${quoteLiteral(user)} AND STATE LIKE 'Waiting for someone to free space%'`,
+      z.object({ id: z.coerce.number() }),
+      { what: `looking after the import into ${database}` },
+    )
+    .catch(() => []);
+  if (waiting.length === 0) return undefined;
+  return new KedgeError(
+    'DiskFull',
+    `database server ${admin.server} has no room for the import into ${database}: it waits for some`,
+    {
+      server: admin.server,
+    },
+  );
 }
 
 /**
