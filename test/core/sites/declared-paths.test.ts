@@ -79,6 +79,20 @@ define('DB_NAME', 'a'); define('DB_USER', 'b'); define('DB_PASSWORD', 'c'); defi
   expect(await wordPress.readSettings(waiting, testOperation())).toMatchObject({ tablePrefix: 'waiting_' });
 });
 
+it('a WordPress whose wp-config.php stands above its document root has the folder above as its site folder', async () => {
+  const config = (name: string): string => `<?php
+define('DB_NAME', '${name}'); define('DB_USER', 'b'); define('DB_PASSWORD', 'c'); define('DB_HOST', 'd');
+$table_prefix = 'wp_';
+if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/public/');
+require_once ABSPATH . 'wp-settings.php';`;
+  execFileSync('mkdir', [join(fixture.base, 'site/public')]);
+  write('site/public/wp-settings.php', '<?php exit;');
+  write('site/wp-config.php', config('a'));
+  expect(await wordPress.readSettings(live, testOperation())).toMatchObject({ database: 'a' });
+  await wordPress.writeSettings(live, { database: 'n', user: 'b', password: 'c', address: 'd' }, testOperation());
+  expect(await readFile(join(fixture.base, 'site/wp-config.php'), 'utf8')).toBe(config('n'));
+});
+
 it('hooks see all folders of the site, and nothing beside them', async () => {
   write('etc/app/known', 'x');
   write('etc/other', 'x');
