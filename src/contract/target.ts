@@ -114,7 +114,10 @@ export const SITE_FOLDER = 'site';
 export const PATH_NAME = /^(?!site$)[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** A folder of a site: its site folder, or one of its declared paths. */
-export const siteRootSchema = z.strictObject({ name: z.string().min(1), path: absolutePath });
+export const siteRootSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  path: absolutePath,
+});
 export type SiteRoot = z.infer<typeof siteRootSchema>;
 
 /** Every folder of a site, the site folder first. They are backed up, judged and switched together. */

@@ -3,6 +3,7 @@ import type { Owner, SettingsFormat } from '../../contract/target';
 import { isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { liveFolder } from '../sites/site-folder';
 import { readSiteFile } from '../sites/site-files';
 import { type FolderElsewhere, findFoldersElsewhere } from './folders-elsewhere';
 import { SETTINGS_FILES, guessSettings } from './settings-guess';
@@ -108,7 +109,7 @@ async function textOf(
     exclude: [],
   };
   try {
-    return (await readSiteFile({ folder: { host, path: root, site }, path: file }, operation)).toString('latin1');
+    return (await readSiteFile({ folder: liveFolder(host, site), path: file }, operation)).toString('latin1');
   } catch (error) {
     if (isKedgeError(error)) return null;
     throw error;

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
-import { type SiteLocation, type SiteRoot, rootsOf } from '../../contract/target';
+import { KedgeError } from '../../contract/errors';
+import { SITE_FOLDER, type SiteLocation, type SiteRoot, rootsOf } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import { type StagedFolder, stagedFolder } from './switch-folders';
 
@@ -12,7 +13,7 @@ export interface SiteFolder {
   /** Where the site folder is now. */
   readonly path: string;
   /** Where the declared paths are now. */
-  readonly declared?: readonly SiteRoot[];
+  readonly declared: readonly SiteRoot[];
   /** Who it is. `site.root` and `site.paths` are the paths they are seen at. */
   readonly site: SiteLocation;
 }
@@ -37,10 +38,12 @@ export function waitingFolder(host: Host, site: SiteLocation, staged: readonly S
 }
 
 /** Every folder of a site, the site folder first: what its programs are shown. */
-export function shownFolders({ path, declared = [], site }: SiteFolder): ShownFolder[] {
-  return rootsOf(site).flatMap(({ name, path: to }, index) => {
-    const from = index === 0 ? path : declared.find((root) => root.name === name)?.path;
-    return from === undefined ? [] : [{ name, from, to }];
+export function shownFolders({ path, declared, site }: SiteFolder): ShownFolder[] {
+  return rootsOf(site).map(({ name, path: to }) => {
+    const from = name === SITE_FOLDER ? path : declared.find((root) => root.name === name)?.path;
+    // Passed over, it would be left out of all that is done to the site.
+    if (from === undefined) throw new KedgeError('Internal', `nobody said where ${name} of ${site.uri} lies now`);
+    return { name, from, to };
   });
 }
 
@@ -52,7 +55,7 @@ export function seenPath({ site }: SiteFolder, path: string): string {
 /** The folder of the site in which it sees a file; the site folder for what lies in none. */
 export function folderOfFile(folder: SiteFolder, path: string): ShownFolder {
   const seen = seenPath(folder, path);
-  const site = { name: 'site', from: folder.path, to: folder.site.root };
+  const site = { name: SITE_FOLDER, from: folder.path, to: folder.site.root };
   return shownFolders(folder).find(({ to }) => isBelow(to, seen)) ?? site;
 }
 

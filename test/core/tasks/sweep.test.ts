@@ -338,6 +338,27 @@ describe('sweeper', () => {
     expect(sweeper.isSettled(ended.task)).toBe(false);
   });
 
+  it('nor goes one that holds the folder of a declared path from before; a finished one goes, each folder of it', async () => {
+    const media = join(folder, 'media');
+    const withPath = async (changes: Partial<Journal>): Promise<Journal> => {
+      const begun = await begin(changes);
+      const files = { name: 'files', live: join(media, 'shop'), staging: join(media, '.kedge', begun.token) };
+      await mkdir(join(files.staging, 'files.previous'), { recursive: true });
+      await mkdir(files.live, { recursive: true });
+      return journals.recordUndo(begun.task, { staged: [...begun.staged, files] });
+    };
+    const [torn, done] = [await withPath({ switched: true }), await withPath({ switched: true, committed: true })];
+    await close(torn);
+    await close(done);
+    const { removed, problems } = await sweep();
+    expect(problems).toEqual([expect.stringContaining(join(media, '.kedge', torn.token, 'files.previous')) as unknown]);
+    expect(removed).toEqual(
+      expect.arrayContaining(stagingFolders(done.staged).map((staging) => `the staging folder ${staging}`)),
+    );
+    expect(await remaining(torn)).toHaveLength(6);
+    expect(existsSync(join(media, '.kedge', done.token))).toBe(false);
+  });
+
   it('one that was abandoned after its switch is left to a person, also when the staging folder is gone', async () => {
     const abandoned = await begin({ switched: true });
     await rm(stagingOf(abandoned), { recursive: true });
