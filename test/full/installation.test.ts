@@ -104,7 +104,7 @@ describe('a site of one’s own', () => {
     const line = `include /etc/nginx/kedge.d/${SITE}.include;`;
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(line)]);
     await succeed(`
-      sed -i 's#^    server_name .*#&\n    ${line}#' /etc/nginx/sites-enabled/${SITE}
+      sed -i '/^    server_name /s#$# ${line}#' /etc/nginx/sites-enabled/${SITE}
       nginx -t && nginx -s reload`);
     const { code, stdout, stderr } = await shell(`set -e\n${ADOPT}`);
     expect([code, stdout + stderr]).toEqual([0, expect.stringContaining(`${SITE} is adopted`)]);
