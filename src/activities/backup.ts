@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { type BackupRecord, type DatabaseSummary, databaseSummarySchema } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import type { BackupSummary, Compression } from '../contract/tasks';
-import type { Target } from '../contract/target';
+import { type Target, rootsOf } from '../contract/target';
+import { checkRoots } from '../core/archive/restorable';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
+import { liveFolder } from '../core/sites/site-folder';
 import type { Journal } from '../core/tasks/journal';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
@@ -49,7 +51,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
       });
     },
 
-    /** Packs site folder and dump into one archive, under a temporary name. */
+    /** Packs the folders of the site and the dump into one archive, under a temporary name. */
     async tarball(ref: TaskRef, options: TarballOptions) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const { site } = target;
@@ -58,9 +60,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const id = journal.backup?.id ?? (await deps.catalog.nextId(site.uri, new Date(created)));
         const spool = spoolOf(target, journal);
         const dump = join(spool, 'database.sql');
-        const codeVersion = await deps
-          .kindOf(target)
-          .codeVersion({ host: deps.webHost(target), path: site.root, site }, operation);
+        const codeVersion = await deps.kindOf(target).codeVersion(liveFolder(deps.webHost(target), site), operation);
         const backup = {
           id,
           created,
@@ -73,7 +73,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const packed = await deps.archives.pack(
           {
             host: deps.webHost(target),
-            siteFolder: site.root,
+            roots: rootsOf(site),
             exclude: [...site.exclude, ...maintenanceFile(deps, target)],
             dump,
             record: {
@@ -81,6 +81,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
               id,
               site: site.uri,
               kind: site.kind,
+              roots: rootsOf(site),
               description: options.description,
               trigger: options.trigger,
               who: journal.who,
@@ -145,6 +146,7 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
     throw new KedgeError('BackupDamaged', `${path} does not read back as it was written`, context);
   }
   if (!inspection.record) throw new KedgeError('BackupDamaged', `${path} holds no record`, context);
+  checkRoots(inspection.record, inspection);
   if (!inspection.dump?.complete) throw new KedgeError('DumpInvalid', `the dump in ${path} is incomplete`, context);
   const missing = inspection.record.database.tables.filter((table) => !inspection.dump?.tables.includes(table.name));
   if (missing.length > 0) {

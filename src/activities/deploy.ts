@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Target } from '../contract/target';
-import { ensureStagingFolder } from '../core/hosts/staging';
+import { type Target, rootsOf } from '../contract/target';
+import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
-import { stagedFolder, switchFolders } from '../core/sites/switch-folders';
+import { type StagedFolder, stagedFolder, stagingFolders, switchFolders } from '../core/sites/switch-folders';
 import { putVhostBack, switchBack } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
-import { createdDatabase, sourceOf, stagingOf } from './journal-parts';
+import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
@@ -16,23 +16,30 @@ export function createDeployActivities(deps: ActivityDependencies) {
   };
 
   return {
-    /** Unpacks the files beside the live folder, out of the owner's reach, and the dump into the spool. */
+    /** Unpacks the files beside the live folders, out of the owner's reach, and the dump into the spool. */
     async deploy(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const source = sourceOf(journal);
         const host = deps.webHost(target);
-        if ((await host.status(target.site.root)) === undefined) {
+        const roots = rootsOf(target.site);
+        for (const { path } of roots) {
+          if ((await host.status(path)) !== undefined) continue;
           const { uid, gid } = target.site.owner;
-          await record({ madeFolder: true });
-          await host.makeFolder(target.site.root, { mode: 0o755, uid, gid });
+          await record(({ madeFolders }) => ({ madeFolders: [...new Set([...madeFolders, path])] }));
+          await host.makeFolder(path, { mode: 0o755, uid, gid });
         }
-        const staging = await ensureStagingFolder(host, target.site.root, journal.token);
-        await record({ staging });
-        const folder = stagedFolder(staging);
-        // An earlier attempt may have left a part.
-        await host.removeTree(folder, operation);
-        await host.makeFolder(folder, { mode: 0o700 });
-        const { bytes } = await deps.archives.extract(source.path, source.sha256, host, folder, operation);
+        const staged: StagedFolder[] = [];
+        for (const { name, path } of roots)
+          staged.push({ name, live: path, staging: await stagingFolderFor(host, path, journal.token) });
+        await record({ staged });
+        for (const staging of stagingFolders(staged)) await makeStagingFolder(host, staging);
+        const folders = staged.map((folder) => ({ name: folder.name, path: stagedFolder(folder) }));
+        for (const { path } of folders) {
+          // An earlier attempt may have left a part.
+          await host.removeTree(path, operation);
+          await host.makeFolder(path, { mode: 0o700 });
+        }
+        const { bytes } = await deps.archives.extract(source.path, source.sha256, host, folders, operation);
         const spool = join(target.spool, journal.token);
         await deps.master.makeFolder(spool, { mode: 0o700 });
         // Read from the same archive: counted once.
@@ -46,38 +53,39 @@ export function createDeployActivities(deps: ActivityDependencies) {
     async discardStaged(ref: TaskRef) {
       return undoStep(deps, ref, async ({ journal, target, operation }) => {
         const host = deps.webHost(target);
-        if (journal.staging !== null) await host.removeTree(journal.staging, operation);
+        for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         await deps.master.removeTree(join(target.spool, journal.token), operation);
-        // Nothing was in it, and nobody else was told of it.
-        if (journal.madeFolder) await host.removeTree(target.site.root, operation);
+        // Nothing was in them, and nobody else was told of them.
+        for (const path of journal.madeFolders) await host.removeTree(path, operation);
       });
     },
 
-    /** Two renames: live → previous, staged → live. Then the events of the new database run, under the site's account. */
+    /** Two renames a folder: live → previous, staged → live. Then the events of the new database run, under the site's account. */
     async switchSite(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
-        const staging = stagingOf(journal);
+        const staged = stagedOf(journal);
         await record({ switched: true });
-        await whileMine(() => switchFolders(deps.webHost(target), target.site.root, staging));
+        await whileMine(() => switchFolders(deps.webHost(target), staged));
         const { created } = journal;
         if (created && created.enabledEvents.length > 0) {
           const server = await deps.databaseServer(target.database);
           await server.enableEvents(createdDatabase(created), created.enabledEvents, created.account);
         }
-        operation.log.info('the restored folder is in its place');
+        for (const { live } of staged) operation.log.info(`the restored folder is in its place, ${live}`);
         return null;
       });
     },
 
-    /** Undo of switchSite: the previous folder is live again, wherever the renames stopped. */
+    /** Undo of switchSite: the previous folders are live again, wherever the renames stopped. */
     async switchBack(ref: TaskRef) {
       return undoStep(deps, ref, (step) => switchBack(deps, step));
     },
 
-    /** After the commit point: the folder the site was in before. */
+    /** After the commit point: the folders the site was in before. */
     async discardPrevious(ref: TaskRef) {
       return finishingStep(deps, ref, async ({ journal, target, operation }) => {
-        if (journal.staging !== null) await deps.webHost(target).removeTree(journal.staging, operation);
+        const host = deps.webHost(target);
+        for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         return null;
       });
     },

@@ -1,6 +1,7 @@
 import type { HookName } from '../contract/target';
 import { runHook } from '../core/sites/hooks';
-import { type TaskAtHand, liveFolder } from '../core/tasks/give-back';
+import { liveFolder } from '../core/sites/site-folder';
+import type { TaskAtHand } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, finishingStep, forwardStep } from './step';
 
@@ -11,7 +12,7 @@ export function createHookActivities(deps: ActivityDependencies) {
     if (argv === undefined) return null;
     const { task, site, type, who, description, source, backup } = journal;
     const described = { task, site, type, who, description, source: source?.id ?? null, backup: backup?.id ?? null };
-    await runHook(liveFolder(deps, target), { name, argv, task: described }, operation);
+    await runHook(liveFolder(deps.webHost(target), target.site), { name, argv, task: described }, operation);
     return null;
   };
 

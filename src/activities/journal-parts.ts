@@ -9,8 +9,9 @@ export function sourceOf(journal: Journal): NonNullable<Journal['source']> {
   return partOf(journal, 'source', 'no backup to go back to');
 }
 
-export function stagingOf(journal: Journal): string {
-  return partOf(journal, 'staging', 'nothing staged');
+export function stagedOf(journal: Journal): Journal['staged'] {
+  if (journal.staged.length > 0) return journal.staged;
+  throw new KedgeError('Internal', `${journal.task} has nothing staged`, { site: journal.site });
 }
 
 export function createdOf(journal: Journal): NonNullable<Journal['created']> {
@@ -45,7 +46,7 @@ export async function accountHostsOf(journal: Journal, server: DatabaseServer): 
   return here === '127.0.0.1' ? LOOPBACK : [here];
 }
 
-function partOf<Part extends 'source' | 'staging' | 'created'>(
+function partOf<Part extends 'source' | 'created'>(
   journal: Journal,
   part: Part,
   lack: string,

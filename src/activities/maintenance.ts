@@ -1,7 +1,8 @@
 import { KedgeError } from '../contract/errors';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
+import { liveFolder } from '../core/sites/site-folder';
 import { examineFence } from '../core/tasks/examination';
-import { endMaintenance, liftFence, liveFolder } from '../core/tasks/give-back';
+import { endMaintenance, liftFence } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
@@ -12,7 +13,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     const file = deps.kindOf(target).maintenanceFile;
     if (!file) return;
     try {
-      const raised = await raiseMaintenanceFile(liveFolder(deps, target), file, operation);
+      const raised = await raiseMaintenanceFile(liveFolder(deps.webHost(target), target.site), file, operation);
       if (!raised) operation.log.info(`${file.path} of ${target.site.uri} is there already and stays as it is`);
     } catch (error) {
       operation.signal.throwIfAborted();

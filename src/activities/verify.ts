@@ -1,8 +1,8 @@
 import { KedgeError } from '../contract/errors';
-import { stagedFolder } from '../core/sites/switch-folders';
+import { liveFolder, waitingFolder } from '../core/sites/site-folder';
 import { compareMarks } from '../core/web/content-mark';
 import type { ActivityDependencies } from './dependencies';
-import { createdDatabase, createdOf, loginAddressOf, stagingOf } from './journal-parts';
+import { createdDatabase, createdOf, loginAddressOf, stagedOf } from './journal-parts';
 import { type TaskRef, forwardStep } from './step';
 
 /** Activities that look whether a site is right. */
@@ -18,17 +18,17 @@ export function createVerifyActivities(deps: ActivityDependencies) {
         const server = await deps.databaseServer(target.database);
         if (options.folder === 'staged') {
           const created = createdOf(journal);
-          const staging = stagingOf(journal);
+          const folder = waitingFolder(deps.webHost(target), site, stagedOf(journal));
           const login = {
             database: createdDatabase(created),
             user: created.account.user,
             password: created.password,
             address: loginAddressOf(journal, target),
           };
-          await kind.writeSettings({ host: deps.webHost(target), path: stagedFolder(staging), site }, login, operation);
+          await kind.writeSettings(folder, login, operation);
           await server.proveLogin(login);
         } else {
-          const settings = await kind.readSettings({ host: deps.webHost(target), path: site.root, site }, operation);
+          const settings = await kind.readSettings(liveFolder(deps.webHost(target), site), operation);
           await server.proveLogin(settings);
           if (settings.database !== journal.before?.database) {
             operation.log.warn(

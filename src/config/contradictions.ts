@@ -1,3 +1,4 @@
+import { type SiteRoot, SITE_FOLDER, rootsOf } from '../contract/target';
 import type { Configuration, SiteConfiguration } from './schema';
 
 export interface Contradiction {
@@ -29,17 +30,8 @@ export function findContradictions(configuration: Configuration, exists: (path: 
       if (holder !== undefined) say(['sites', uri], `${name} is a name of ${holder} already`);
       names.set(name, uri);
     }
-    for (const [other, { root }] of sites) {
-      if (other === uri) continue;
-      if (contains(root, site.root)) say(['sites', uri, 'root'], `${site.root} lies in the folder of ${other}`);
-    }
-    for (const key of ['backups', 'state', 'spool'] as const) {
-      const folder = configuration[key];
-      if (folder !== undefined && contains(site.root, folder))
-        say([key], `${folder} lies in the folder of the site ${uri}`);
-      if (folder !== undefined && contains(folder, site.root))
-        say(['sites', uri, 'root'], `${site.root} lies in the ${key} folder`);
-    }
+    for (const { key, message } of folderContradictions(uri, site, configuration)) say(key, message);
+    for (const { key, message } of insideContradictions(site)) say(['sites', uri, ...key], message);
   }
   for (const [name, { web }] of Object.entries(configuration.servers)) {
     const template = web?.vhostTemplate;
@@ -47,6 +39,63 @@ export function findContradictions(configuration: Configuration, exists: (path: 
       say(['servers', name, 'web', 'vhostTemplate'], `there is no template ${template}`);
   }
   return found;
+}
+
+/** Folders that lie in each other: a restore would rename one under the hands of the other. */
+function folderContradictions(
+  uri: string,
+  site: SiteConfiguration,
+  configuration: Configuration,
+): { key: readonly string[]; message: string }[] {
+  const found: { key: readonly string[]; message: string }[] = [];
+  const roots = rootsOf(site);
+  for (const own of roots) {
+    const say = (message: string): void => void found.push({ key: ['sites', uri, ...keyOf(own)], message });
+    for (const [other, theirs] of Object.entries(configuration.sites)) {
+      if (other === uri) continue;
+      if (rootsOf(theirs).some(({ path }) => contains(path, own.path)))
+        say(`${own.path} lies in the folder of ${other}`);
+    }
+    for (const { name, path } of roots) {
+      if (name === own.name) continue;
+      if (contains(path, own.path))
+        say(
+          `${own.path} lies in ${name === SITE_FOLDER ? 'the site folder' : `the declared path ${name}`}, and is backed up with it`,
+        );
+    }
+    for (const key of ['backups', 'state', 'spool'] as const) {
+      const folder = configuration[key];
+      if (folder !== undefined && contains(own.path, folder))
+        found.push({ key: [key], message: `${folder} lies in the folder of the site ${uri}` });
+      if (folder !== undefined && contains(folder, own.path)) say(`${own.path} lies in the ${key} folder`);
+    }
+  }
+  return found;
+}
+
+/** Absolute paths that lead into no declared path. */
+function insideContradictions(site: SiteConfiguration): { key: readonly string[]; message: string }[] {
+  const declared = Object.values(site.paths ?? {});
+  const isOutside = (path: string): boolean =>
+    path.startsWith('/') && !declared.some((folder) => path.startsWith(`${folder}/`));
+  const found: { key: readonly string[]; message: string }[] = [];
+  for (const pattern of site.exclude ?? [])
+    if (isOutside(pattern))
+      found.push({
+        key: ['exclude'],
+        message: `${pattern} lies in no declared path; patterns without a slash at their begin are relative to the site folder`,
+      });
+  if (site.settings !== undefined && isOutside(site.settings.file))
+    found.push({
+      key: ['settings', 'file'],
+      message: `${site.settings.file} lies in no declared path; within the site folder its path is relative`,
+    });
+  return found;
+}
+
+/** Where a folder stands in the configuration of its site. */
+function keyOf({ name }: SiteRoot): string[] {
+  return name === SITE_FOLDER ? ['root'] : ['paths', name];
 }
 
 function vhostContradictions(
@@ -65,7 +114,7 @@ function vhostContradictions(
     say(['vhostTemplate'], `there is no template ${site.vhostTemplate}`);
   for (const key of ['vhostInclude', 'vhostTemplate'] as const) {
     const path = site[key];
-    if (path !== undefined && contains(site.root, path))
+    if (path !== undefined && rootsOf(site).some((root) => contains(root.path, path)))
       say([key], `${path} lies in the folder of the site, whose owner would configure the web server`);
   }
   return found;

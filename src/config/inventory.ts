@@ -37,6 +37,7 @@ export async function targetOf(
     aliases: site.aliases,
     kind: site.kind,
     root: site.root,
+    ...(site.paths === undefined ? {} : { paths: site.paths }),
     owner: await lookUpOwner(site.owner),
     ...(site.settings === undefined ? {} : { settings: site.settings }),
     phpSocket: site.php.socket,

@@ -16,7 +16,6 @@ const LATER: Record<string, string> = {
   address: 'remote servers are not supported yet',
   platforms: 'platforms are not supported yet',
   platform: 'platforms are not supported yet',
-  paths: 'declared paths are not supported yet',
 };
 
 /** Where the configuration is: --config, $KEDGE_CONFIG, ./kedge.yaml, /etc/kedge/kedge.yaml. @throws KedgeError ConfigurationInvalid */
@@ -129,6 +128,7 @@ const KNOWN_KEYS = [
     'env',
     'server',
     'root',
+    'paths',
     'owner',
     'php',
     'aliases',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  PATH_NAME,
   hooksSchema,
   listenSchema,
   secretReferenceSchema,
@@ -97,6 +98,12 @@ const siteSchema = z
     kind: z.enum(['wordpress', 'php']),
     server: name,
     root: absolutePath,
+    paths: z
+      .record(
+        z.string().regex(PATH_NAME, 'a name of lower case letters, digits and dashes, and not site'),
+        absolutePath,
+      )
+      .optional(),
     owner: z.string().min(1),
     php: z.strictObject({ socket: absolutePath }),
     db: name,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { BACKUP_ID } from './names';
-import { siteUriSchema } from './target';
+import { siteRootSchema, siteUriSchema } from './target';
 
 export const backupIdSchema = z.string().regex(BACKUP_ID, 'a backup id such as example.com-20261124.031502');
 
@@ -32,6 +32,8 @@ export const packedRecordSchema = z.strictObject({
   id: backupIdSchema,
   site: siteUriSchema,
   kind: z.string(),
+  /** The folders it holds and where they were, the site folder first. */
+  roots: z.array(siteRootSchema).default([]),
   description: z.string(),
   /** `request` or `restore` (a safety backup). */
   trigger: z.string(),

@@ -126,6 +126,10 @@ export const ERROR_CODES = {
     'Do not restore it. The message names the member.',
   ),
   BackupDamaged: permanent('a backup does not match its record', 'Choose another backup; look at the disk.'),
+  PathsDiffer: permanent(
+    'a backup does not hold the declared paths that the configuration names',
+    'Let `paths:` of the site name what the backup holds, then try again.',
+  ),
   RecordInvalid: permanent('the record of a backup cannot be read', 'Choose another backup.'),
   // sites
   SiteNotAdopted: permanent('Kedge does not know the database of the site yet', 'Run `kedge sites adopt <site>`.'),
@@ -134,7 +138,7 @@ export const ERROR_CODES = {
     'Correct what the message names, then adopt it again.',
   ),
   SiteFolderRefused: permanent(
-    'the site folder cannot be restored as it is laid out',
+    'the site folder, or a declared path, cannot be restored as it is laid out',
     'Correct what the message names.',
   ),
   SettingsInvalid: permanent('the settings of the site cannot be read or rewritten', 'Correct the named file.'),

@@ -45,8 +45,8 @@ export type VhostMode = z.infer<typeof vhostModeSchema>;
 
 /** How plain PHP sites keep their settings. `names`: what the constant, variable or environment key of each value is called. */
 export const settingsFormatSchema = z.strictObject({
-  /** Path of the file, relative to the site folder. */
-  file: z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$)).+$/, 'a path inside the site folder'),
+  /** Path of the file: relative to the site folder, or absolute and in a declared path. */
+  file: z.string().regex(/^(?!.*(^|\/)\.\.?(\/|$))\/?[^/\0].*$/, 'a path inside the site folder'),
   format: z.enum(['constants', 'variables', 'env']),
   names: z.strictObject({
     database: z.string().min(1),
@@ -108,6 +108,23 @@ export const hooksSchema = z.strictObject({
 export type Hooks = z.infer<typeof hooksSchema>;
 export type HookName = keyof Hooks;
 
+/** The name the site folder has among the folders of a site. */
+export const SITE_FOLDER = 'site';
+/** Names of declared paths: folders of archives and of staging are called so. */
+export const PATH_NAME = /^(?!site$)[a-z0-9][a-z0-9-]{0,62}$/;
+
+/** A folder of a site: its site folder, or one of its declared paths. */
+export const siteRootSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  path: absolutePath,
+});
+export type SiteRoot = z.infer<typeof siteRootSchema>;
+
+/** Every folder of a site, the site folder first. They are backed up, judged and switched together. */
+export function rootsOf({ root, paths = {} }: Pick<SiteLocation, 'root' | 'paths'>): SiteRoot[] {
+  return [{ name: SITE_FOLDER, path: root }, ...Object.entries(paths).map(([name, path]) => ({ name, path }))];
+}
+
 /** Where a site is and how it is run; secret-free. Part of {@link Target}. */
 export const siteLocationSchema = z.strictObject({
   uri: siteUriSchema,
@@ -115,6 +132,8 @@ export const siteLocationSchema = z.strictObject({
   kind: z.enum(['wordpress', 'php']),
   /** The site folder. */
   root: absolutePath,
+  /** Folders of the site elsewhere, by name. */
+  paths: z.record(z.string().regex(PATH_NAME), absolutePath).optional(),
   owner: ownerSchema,
   /** Only for kind `php`; WordPress has names of its own. */
   settings: settingsFormatSchema.optional(),
@@ -132,7 +151,10 @@ export const siteLocationSchema = z.strictObject({
   servedOn: z.array(listenSchema).optional(),
   /** Path asked for by probes. */
   healthPath: z.string().regex(/^\//),
-  /** Patterns left out of backups, relative to the site folder, GNU tar wildcards. Default: the kind's. */
+  /**
+   * Patterns left out of backups, GNU tar wildcards: relative to the site folder, or absolute and below a declared path.
+   * Default: the kind's.
+   */
   exclude: z.array(z.string()),
 });
 export type SiteLocation = z.infer<typeof siteLocationSchema>;

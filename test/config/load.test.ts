@@ -6,6 +6,7 @@ import { assertKnownSite, targetOf } from '../../src/config/inventory';
 import { findConfiguration, loadConfiguration, parseConfiguration } from '../../src/config/load';
 import { nearest } from '../../src/config/nearest';
 import { configurationJsonSchema } from '../../src/config/schema';
+import { rootsOf } from '../../src/contract/target';
 
 const PATH = join(__dirname, 'good.yaml');
 const GOOD = readFileSync(PATH, 'utf8');
@@ -168,6 +169,80 @@ const WRONG: Record<string, [from: string, to: string, place: string, message: R
     'backups',
     /backups: \/srv\/shop\/backups lies in the folder of the site shop.example/,
   ],
+  // `paths:` of app.example, whose site folder is /srv/app.
+  'a declared path without a name': ['owner: app', 'owner: app\n    paths: [/srv/files]', 'paths', /expected record/],
+  'a declared path that is not absolute': [
+    'owner: app',
+    'owner: app\n    paths: { files: ../files }',
+    'files: ..',
+    /sites.app.example.paths.files: an absolute path/,
+  ],
+  'a declared path by a name for the site folder': [
+    'owner: app',
+    'owner: app\n    paths: { site: /srv/files }',
+    'site: /srv/files',
+    /paths.site: a name of lower case letters, digits and dashes, and not site/,
+  ],
+  'a declared path by a name that is a path': [
+    'owner: app',
+    'owner: app\n    paths: { ../up: /srv/files }',
+    '../up',
+    /a name of lower case letters/,
+  ],
+  'a declared path in the site folder': [
+    'owner: app',
+    'owner: app\n    paths: { files: /srv/app/files }',
+    'files: /srv/app',
+    /paths.files: \/srv\/app\/files lies in the site folder, and is backed up with it/,
+  ],
+  'a site folder in a declared path': [
+    'owner: app',
+    'owner: app\n    paths: { all: /srv }',
+    'root: /srv/app',
+    /root: \/srv\/app lies in the declared path all/,
+  ],
+  'a declared path in another': [
+    'owner: app',
+    'owner: app\n    paths: { files: /media/app, pictures: /media/app/pictures }',
+    'pictures',
+    /pictures: .*lies in the declared path files/,
+  ],
+  'a declared path in the folder of another site': [
+    'owner: app',
+    'owner: app\n    paths: { files: /srv/shop/uploads }',
+    'files: /srv/shop',
+    /paths.files: \/srv\/shop\/uploads lies in the folder of shop.example/,
+  ],
+  'a site in the declared path of another': [
+    'owner: app',
+    'owner: app\n    paths: { files: /srv/shop }',
+    'root: /srv/shop',
+    /root: \/srv\/shop lies in the folder of app.example/,
+  ],
+  'a declared path that holds the state': [
+    'owner: app',
+    'owner: app\n    paths: { files: /var/lib/kedge }',
+    'state',
+    /state: \/var\/lib\/kedge\/state lies in the folder of the site app.example/,
+  ],
+  'a declared path in the backups': [
+    'owner: app',
+    'owner: app\n    paths: { files: /var/lib/kedge/backups/app }',
+    'files: /var',
+    /paths.files: .*lies in the backups folder/,
+  ],
+  'an excluded pattern that lies nowhere': [
+    "['var/cache/*']",
+    "['/media/app/cache/*']",
+    'exclude',
+    /exclude: \/media\/app\/cache\/\* lies in no declared path/,
+  ],
+  'settings in a folder that is not declared': [
+    'file: .env',
+    'file: /etc/app/.env',
+    'file: /etc/app',
+    /settings.file: \/etc\/app\/.env lies in no declared path/,
+  ],
   'a site inside the state': [
     'root: /srv/app',
     'root: /var/lib/kedge/state/app',
@@ -283,6 +358,7 @@ describe('the configuration', () => {
           php: { socket: '/run/php.sock' },
           db: 'master',
           maintenanceLimit: '15m',
+          paths: { uploads: '/srv/media' },
         },
       },
     };
@@ -308,6 +384,28 @@ describe('the inventory', () => {
         expect.objectContaining({ code: 'SiteUnknown', hint: expect.stringMatching(hint) }),
       );
     }
+  });
+
+  test('declared paths, and what of them is left out or holds the settings, are part of the target', async () => {
+    const text = wrong('owner: app', 'owner: app\n    paths: { media: /media/app, config: /etc/app }')
+      .replace("['var/cache/*']", "['var/cache/*', '/media/app/cache/*']")
+      .replace('file: .env', 'file: /etc/app/.env');
+    const { site } = await targetOf(
+      parseConfiguration(text, 'kedge.yaml'),
+      'app.example',
+      () => Promise.resolve({ user: 'app', uid: 7, gid: 8 }),
+      () => ({ defaultExcludes: [] }),
+      () => Promise.reject(new Error('no site has a template')),
+    );
+    expect(site).toMatchObject({
+      exclude: ['var/cache/*', '/media/app/cache/*'],
+      settings: { file: '/etc/app/.env' },
+    });
+    expect(rootsOf(site)).toEqual([
+      { name: 'site', path: '/srv/app' },
+      { name: 'media', path: '/media/app' },
+      { name: 'config', path: '/etc/app' },
+    ]);
   });
 
   test('the target of a site holds all that a task needs, and no secret', async () => {

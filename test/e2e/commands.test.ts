@@ -86,6 +86,7 @@ it('each command prints one document of its form', async () => {
           site: siteUriSchema,
           kind: z.string(),
           root: z.string(),
+          paths: z.record(z.string(), z.string()),
           adopted: z.boolean(),
           lastBackup: instant.nullable(),
         }),
@@ -93,7 +94,9 @@ it('each command prints one document of its form', async () => {
     }),
     'sites',
   );
-  expect(sites).toEqual([{ site: SITE, kind: 'wordpress', root: site.root, adopted: true, lastBackup: null }]);
+  expect(sites).toEqual([
+    { site: SITE, kind: 'wordpress', root: site.root, paths: {}, adopted: true, lastBackup: null },
+  ]);
   const shown = await documentOf(
     z.strictObject({
       site: z.looseObject({ uri: siteUriSchema }),

@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
 import { breakWordPress } from '../../scripts/lab/wordpress';
@@ -18,6 +15,7 @@ import {
   startLab,
   until,
 } from '../helpers/e2e';
+import { startCrashingWorker } from '../helpers/running-process';
 
 jest.setTimeout(240_000);
 
@@ -41,23 +39,6 @@ afterAll(async () => {
 });
 
 const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
-
-/** A worker that ends in the n-th rename of a folder; `ended` gives the signal that ended it. */
-async function startCrashingWorker(crashAt: number): Promise<{ ended: Promise<string | null> }> {
-  const child = spawn(
-    process.execPath,
-    [join(__dirname, '../helpers/crashing-worker.js'), lab.configuration, String(crashAt)],
-    { env: { ...process.env, ...lab.environment }, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const ended = new Promise<string | null>((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
-  await new Promise<void>((resolve, reject) => {
-    void ended.then(() => reject(new Error('the crashing worker ended early')));
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      if (line.includes('is ready')) resolve();
-    });
-  });
-  return { ended };
-}
 
 it('worker killed in the import: it starts again in a fresh database, and nothing of the first attempt is left', async () => {
   await breakWordPress(site, lab.mariadb);
@@ -86,7 +67,7 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
 it.each([1, 2])('worker killed after rename %i of the switch: the restore finishes after a restart', async (rename) => {
   await worker?.stop();
   worker = null;
-  const crashed = await startCrashingWorker(rename);
+  const crashed = await startCrashingWorker(lab, rename);
   const submitted = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
   expect(await crashed.ended).toBe('SIGKILL');
   expect(existsSync(site.root)).toBe(rename === 2);

@@ -56,6 +56,9 @@ beforeAll(async () => {
   await writeFile(join(srv('app'), '.env'), 'DB_DATABASE=app\nDB_USERNAME=a\nDB_PASSWORD=b\nDB_HOST=c\n');
   await writeFile(join(folder, 'elsewhere.php'), `<?php\n${defines}`);
   await symlink(join(folder, 'elsewhere.php'), join(srv('trap'), 'config.php'));
+  await mkdir(join(folder, 'media/shop'), { recursive: true });
+  await symlink(join(folder, 'media/shop'), join(srv('we: ird #1'), 'Up loads'));
+  if (PRIVILEGED) shell('chown', OWNER, join(folder, 'media/shop'));
   if (PRIVILEGED) shell('chown', '-R', OWNER, srv('we: ird #1'), srv('app'), srv('trap'), srv('twice'));
   await mkdir(join(folder, 'apache'));
   await writeFile(
@@ -84,7 +87,10 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
   expect(written.exitCode).toBe(3);
   expect(report.sites).toEqual(['gazette.example', 'shop.example']);
   expect(report.undecided).toEqual([
-    { site: 'app.example', problems: ['its settings lie above the document root: ../.env'] },
+    {
+      site: 'app.example',
+      problems: [expect.stringMatching(/^its settings lie above the document root: \.\.\/\.env; /) as unknown],
+    },
     { site: 'trap.example', problems: ['no settings file that Kedge knows by name was found'] },
     {
       site: 'shop.example',
@@ -145,6 +151,15 @@ it('what was left undecided is valid when its marks are taken away', async () =>
   const [, suggestion = ''] = /^# Found, and not decided.*\n(?:# - .*\n)+((?:#  .*\n)+)/m.exec(text) ?? [];
   const { sites } = parseConfiguration(text.replace(suggestion, suggestion.replace(/^#/gm, '')), output);
   expect(sites['app.example']).toMatchObject({ kind: 'php', settings: { format: 'env' } });
+});
+
+it('a link to a folder elsewhere is named, with the line that declares it', async () => {
+  const text = await readFile(output, 'utf8');
+  const media = join(lab.folder, 'media/shop');
+  expect(text).toContain(`    # The link Up loads leads to ${media}, which belongs to its owner.\n`);
+  const { sites } = parseConfiguration(text.replace(/# (?=paths: )/, ''), output);
+  expect(sites['shop.example']?.paths).toEqual({ 'up-loads': media });
+  expect(sites['gazette.example']?.paths).toBeUndefined();
 });
 
 it('on a terminal it asks, over a file too; its file is good for doctor, adopt and backup', async () => {

@@ -9,10 +9,14 @@ import { PrivateNetwork } from '../helpers/private-network';
 
 const TOP = join(__dirname, '../..');
 const SITE = 'www.example.com';
+/** The document root is a folder of it; wp-config.php stands above that. */
 const ROOT = `/srv/${SITE}`;
+const DOCUMENT_ROOT = `${ROOT}/public`;
+/** On another folder; a link leads there. */
+const UPLOADS = `/srv/media/${SITE}`;
 
 /** The README's commands for a site of one's own, block by block. */
-const [BUILD = '', CHECK = '', UP = '', ADOPT = '', BACK_UP = '', RESTORE = ''] = [
+const [BUILD = '', INIT = '', UP = '', ADOPT = '', BACK_UP = '', RESTORE = ''] = [
   ...(/^## Your own site.*?(?=^## )/ms
     .exec(readFileSync(join(TOP, 'README.md'), 'utf8'))?.[0]
     .matchAll(/^ *```sh\n(.*?)^ *```/gms) ?? []),
@@ -58,19 +62,36 @@ describe('a site of one’s own', () => {
     writeFileSync(machine.path('/etc/nginx/sites-enabled/www.example.com'), VHOST);
     writeFileSync(machine.path('/root/pool.conf'), POOL);
     writeFileSync(machine.path('/root/wp-config.php'), WP_CONFIG);
+    await succeed(CERTIFICATE);
     await succeed(SET_UP);
     const form = 'user_name=admin&admin_email=admin@example.test&blog_public=0&weblog_title=By+hand';
     const passwords = 'admin_password=p4ssw0rd-of-the-admin&admin_password2=p4ssw0rd-of-the-admin';
     expect(await visit('/wp-admin/install.php?step=2', '--data', `${form}&${passwords}`)).toContain('Success!');
     page = await visit('/');
     expect(page).toContain('By hand');
+    expect(await visit('/wp-content/uploads/by-another.png')).toBe('picture\n');
+    expect(await visitByTls('/wp-content/uploads/by-another.png')).toBe('picture\n');
     files = await succeed(LIST_FILES);
   });
 
-  it('is configured and checked', async () => {
-    await succeed('install -d /etc/kedge /etc/nginx/kedge.d');
-    writeFileSync(machine.path('/etc/kedge/kedge.yaml'), CONFIGURATION);
-    await succeed(CHECK);
+  it('is configured by what kedge init found, and what its admin decides', async () => {
+    const { code, stderr } = await shell(`mkdir /etc/nginx/kedge.d\n${INIT.trim()} --yes`);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('1 undecided site')]);
+    const path = machine.path('/etc/kedge/kedge.yaml');
+    const found = readFileSync(path, 'utf8');
+    expect(found).toContain(
+      `# - its settings lie above the document root: ../wp-config.php; when all of the folder above`,
+    );
+    expect(found).toContain(`# The link wp-content/uploads leads to ${UPLOADS}, which belongs to its owner.`);
+    // As its comments say: the marks are taken away, the folder above is the root, and uploads are declared.
+    const decided = found
+      .replace('sites: {}', 'sites:')
+      .replace(/^#(  )/gm, '$1')
+      .replace('# paths: ', 'paths: ')
+      .replace(`root: ${DOCUMENT_ROOT}`, `root: ${ROOT}`)
+      .replace('vhost: none', 'vhost: include');
+    writeFileSync(path, decided);
+    expect(await succeed('kedge config check')).toContain('1 site');
   });
 
   it('takes tasks', async () => {
@@ -78,10 +99,12 @@ describe('a site of one’s own', () => {
     await until('the worker is ready', () => readFileSync(machine.path('/root/up.log'), 'utf8').includes('is ready'));
   });
 
-  it('adopts the site, in the place of its own vhost', async () => {
+  it('adopts the site, whose vhost stays its own', async () => {
+    const refused = await shell(`kedge sites adopt ${SITE}`);
+    const line = `include /etc/nginx/kedge.d/${SITE}.include;`;
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(line)]);
     await succeed(`
-      rm /etc/nginx/sites-enabled/*
-      sed -i 's#^http {#&\\n    include /etc/nginx/kedge.d/*.conf;#' /etc/nginx/nginx.conf
+      sed -i '/^    server_name /s#$# ${line}#' /etc/nginx/sites-enabled/${SITE}
       nginx -t && nginx -s reload`);
     const { code, stdout, stderr } = await shell(`set -e\n${ADOPT}`);
     expect([code, stdout + stderr]).toEqual([0, expect.stringContaining(`${SITE} is adopted`)]);
@@ -94,7 +117,8 @@ describe('a site of one’s own', () => {
       .object({ backups: z.array(z.object({ id: z.string() })) })
       .parse(JSON.parse(await succeed(`kedge backups ${SITE} --json`)));
     await succeed(`
-      rm -rf ${ROOT}/wp-content/uploads ${ROOT}/wp-includes
+      rm -rf ${UPLOADS}/2026 ${UPLOADS}/by-another.png ${DOCUMENT_ROOT}/wp-includes
+      echo new >${UPLOADS}/added-later.png
       echo '<?php die("broken");' >${ROOT}/wp-config.php
       mariadb shop -e 'DROP TABLE wp_posts'`);
     expect(await visit('/')).not.toBe(page);
@@ -118,10 +142,13 @@ describe('a site of one’s own', () => {
 
   const visit = (path: string, ...more: string[]): Promise<string> =>
     network.run(['curl', '--silent', '--header', `Host: ${SITE}`, ...more, `http://127.0.0.1${path}`]);
+
+  const visitByTls = (path: string): Promise<string> =>
+    network.run(['curl', '--silent', '--insecure', '--resolve', `${SITE}:443:127.0.0.1`, `https://${SITE}${path}`]);
 });
 
 /** What no restore may change: names, owners, modes, content. The settings name another database afterwards. */
-const LIST_FILES = `cd ${ROOT} && find . ! -name wp-config.php ! -type d -printf '%p %u %m ' -exec sha256sum {} ';' | sort`;
+const LIST_FILES = `cd /srv && find ${SITE} media/${SITE} ! -name wp-config.php ! -type d -printf '%p %u %m ' -exec sha256sum {} ';' | sort`;
 
 const SET_UP = `
 useradd --system --user-group shop
@@ -129,18 +156,25 @@ install -d -o mysql -g mysql /run/mysqld
 mariadbd-safe --skip-log-bin --innodb-buffer-pool-size=32M >/root/mariadb.log 2>&1 </dev/null &
 for attempt in $(seq 300); do mariadb-admin ping >/dev/null 2>&1 && break; sleep 0.1; done
 mariadb -e "CREATE DATABASE shop; CREATE USER shop@localhost IDENTIFIED BY 'by hand'; GRANT ALL ON shop.* TO shop@localhost"
-cp -RL /usr/share/wordpress ${ROOT}
+mkdir -p ${ROOT} ${UPLOADS}/2026
+cp -RL /usr/share/wordpress ${DOCUMENT_ROOT}
+rm -f ${DOCUMENT_ROOT}/wp-config.php
 cp /root/wp-config.php ${ROOT}/wp-config.php
-mkdir -p ${ROOT}/wp-content/uploads
-chown -R shop:shop ${ROOT}
-chmod -R u=rwX,go=rX ${ROOT}
+ln -s ${UPLOADS} ${DOCUMENT_ROOT}/wp-content/uploads
+echo photo >${UPLOADS}/2026/photo.jpg
+chown -RPh shop:shop ${ROOT} ${UPLOADS}
+chmod -R u=rwX,go=rX ${ROOT} ${UPLOADS}
 chmod 640 ${ROOT}/wp-config.php
-echo picture >${ROOT}/wp-content/uploads/by-another.png
+echo picture >${UPLOADS}/by-another.png
 install -d /run/php
 mv /root/pool.conf /etc/php/8.2/fpm/pool.d/www.conf
 php-fpm8.2 --daemonize >/root/php.log 2>&1 </dev/null
 rm -f /etc/nginx/sites-enabled/default
 nginx >/root/nginx.log 2>&1 </dev/null`;
+
+/** As an admin makes one to begin with. */
+const CERTIFICATE = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=${SITE} \
+  -keyout /etc/ssl/${SITE}.key -out /etc/ssl/${SITE}.pem 2>&1`;
 
 const POOL = `[shop]
 user = shop
@@ -154,8 +188,11 @@ pm.max_children = 2
 
 const VHOST = `server {
     listen 80;
+    listen 443 ssl;
     server_name ${SITE};
-    root ${ROOT};
+    ssl_certificate /etc/ssl/${SITE}.pem;
+    ssl_certificate_key /etc/ssl/${SITE}.key;
+    root ${DOCUMENT_ROOT};
     index index.php;
     location / { try_files $uri $uri/ /index.php?$args; }
     location ~ \\.php$ {
@@ -173,21 +210,6 @@ define('DB_PASSWORD', 'by hand');
 define('DB_HOST', 'localhost');
 define('DISABLE_WP_CRON', true);
 $table_prefix = 'wp_';
-if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
+if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/public/');
 require_once ABSPATH . 'wp-settings.php';
-`;
-
-const CONFIGURATION = `master: stranger
-backups: /var/lib/kedge/backups
-state: /var/lib/kedge/state
-servers:
-  local:
-    web:
-      kind: nginx
-      vhosts: /etc/nginx/kedge.d
-      flags: /var/lib/kedge-web
-      reload: [nginx, -s, reload]
-    db: { kind: mariadb, socket: /run/mysqld/mysqld.sock, admin: { user: root } }
-sites:
-  ${SITE}: { kind: wordpress, server: local, db: local, root: ${ROOT}, owner: shop, php: { socket: /run/php/shop.sock } }
 `;

@@ -37,6 +37,7 @@ export async function makeConfiguredFolder(): Promise<{ folder: string; environm
     who: 'test',
     task: 'none',
     created: '2026-01-02T03:04:05.000Z',
+    roots: [],
     dumpBytes: 0,
     database: { charset: '', collation: '', serverVersion: '', tables: [], views: [], enabledEvents: [] },
     codeVersion: null,

@@ -1,19 +1,26 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, readFile, readlink, rename } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { removePrivateFolder } from '../../scripts/lab/private-folder';
 import type { PackedRecord } from '../../src/contract/backup-record';
-import type { Owner, SiteLocation } from '../../src/contract/target';
+import { type Owner, type SiteLocation, rootsOf } from '../../src/contract/target';
 import { createArchives } from '../../src/core/archive/archives';
 import type { Command, Completed, FileAttributes, Host } from '../../src/core/hosts/host';
 import { createLocalHost } from '../../src/core/hosts/local-host';
-import { ensureStagingFolder } from '../../src/core/hosts/staging';
+import { makeStagingFolder, stagingFolderFor } from '../../src/core/hosts/staging';
 import type { Operation } from '../../src/core/operation';
 import { checkSiteFolder } from '../../src/core/sites/folder-check';
 import { lowerMaintenanceFile, raiseMaintenanceFile } from '../../src/core/sites/maintenance-file';
 import { plainPhp } from '../../src/core/sites/plain-php';
-import { stagedFolder, switchFolders, switchFoldersBack } from '../../src/core/sites/switch-folders';
+import { liveFolder } from '../../src/core/sites/site-folder';
+import {
+  type StagedFolder,
+  stagedFolder,
+  stagingFolders,
+  switchFolders,
+  switchFoldersBack,
+} from '../../src/core/sites/switch-folders';
 
 /** Where the owner races: in his site folder, or also above it, in a folder of his own. */
 export type Layout = 'folder' | 'ancestor';
@@ -45,6 +52,7 @@ const RECORD: PackedRecord = {
   id: 'shop.example-20261124.031502',
   site: 'shop.example',
   kind: 'php',
+  roots: [],
   description: 'under attack',
   trigger: 'request',
   who: 'anna',
@@ -90,6 +98,7 @@ export class HostileOwner {
       aliases: [],
       kind: 'php',
       root: layout === 'folder' ? join(this.base, 'srv/site') : join(this.base, 'home/www/site'),
+      paths: { files: layout === 'folder' ? join(this.base, 'media/files') : join(this.base, 'home/media/files') },
       owner,
       settings: {
         file: 'config/settings.php',
@@ -121,11 +130,12 @@ export class HostileOwner {
       printf %s "$2" > "$1/page.php"
       printf %s "$2" > "$1/uploads/$2"
       printf %s "$2" > "$1/uploads/old/file"`;
+    const [, files] = rootsOf(site).map(({ path }) => path) as [string, string];
     const shell = (script: string, ...parameters: string[]): void => {
       execFileSync('sh', ['-euc', script, 'sh', ...parameters]);
     };
-    for (const whose of [join(others, 'neighbour/site'), join(others, 'root/site')]) shell(tree, whose, CANARY);
-    shell(tree, site.root, 'own');
+    for (const whose of ['neighbour/site', 'neighbour/files', 'root/site']) shell(tree, join(others, whose), CANARY);
+    for (const own of [site.root, files]) shell(tree, own, 'own');
     shell(`printf 'down for a moment' > "$1"`, join(others, 'neighbour/site/state/down'));
     shell(
       'chown -R "$1" "$2"; chmod -R go= "$2" "$3"',
@@ -133,7 +143,8 @@ export class HostileOwner {
       join(others, 'neighbour'),
       join(others, 'root'),
     );
-    shell('chown -R "$1" "$2"', `${owner.uid}:${owner.gid}`, this.layout === 'folder' ? site.root : join(base, 'home'));
+    for (const own of this.layout === 'folder' ? [site.root, files] : [join(base, 'home')])
+      shell('chown -R "$1" "$2"', `${owner.uid}:${owner.gid}`, own);
     shell(`printf -- '-- Dump completed on 2026-11-24\n' > "$1/dump.sql"; mkdir "$1/scratch"`, base);
     this.before = await this.belongingsOfOthers();
     const to = (whose: string, name: string): string[] => [join(site.root, name), join(others, whose, 'site', name)];
@@ -144,9 +155,11 @@ export class HostileOwner {
       ...to('root', 'uploads/old'),
       ...to('root', 'page.php'),
       ...to('root', 'config/settings.php'),
+      ...[join(files, 'uploads'), join(others, 'neighbour/files/uploads')],
     ];
     this.attack('3000', ...inFolder);
-    if (this.layout === 'ancestor') this.attack('3000', join(base, 'home/www'), join(others, 'neighbour'));
+    if (this.layout === 'ancestor')
+      for (const above of ['www', 'media']) this.attack('3000', join(base, 'home', above), join(others, 'neighbour'));
   }
 
   private attack(...parameters: string[]): void {
@@ -179,7 +192,7 @@ export class HostileOwner {
       return false;
     };
     const { host, site, base } = this;
-    const folder = { host, path: site.root, site };
+    const folder = liveFolder(host, site);
     const archive = join(base, 'archive.tar.zst');
     const login = { database: 'n', user: 'u', password: `password${this.runs}`, address: 'h' };
 
@@ -188,7 +201,7 @@ export class HostileOwner {
       this.archives.pack(
         {
           host,
-          siteFolder: site.root,
+          roots: rootsOf(site),
           exclude: [],
           dump: join(base, 'dump.sql'),
           record: RECORD,
@@ -220,18 +233,22 @@ export class HostileOwner {
   private async restore(archive: string, attempt: Attempt, operation: Operation): Promise<void> {
     const { host, site } = this;
     const token = `token${this.runs}`;
-    let staging = '';
+    let folders: StagedFolder[] = [];
     const staged = await attempt('unpack', async () => {
       const { sha256 } = await this.archives.inspect(archive, operation);
-      staging = await ensureStagingFolder(host, site.root, token);
-      await host.makeFolder(stagedFolder(staging), { mode: 0o700 });
-      await this.archives.extract(archive, sha256, host, stagedFolder(staging), operation);
+      folders = [];
+      for (const { name, path } of rootsOf(site))
+        folders.push({ name, live: path, staging: await stagingFolderFor(host, path, token) });
+      for (const staging of stagingFolders(folders)) await makeStagingFolder(host, staging);
+      const unpacked = folders.map((each) => ({ name: each.name, path: stagedFolder(each) }));
+      for (const { path } of unpacked) await host.makeFolder(path, { mode: 0o700 });
+      await this.archives.extract(archive, sha256, host, unpacked, operation);
     });
-    if (staged) await attempt('switch', () => switchFolders(host, site.root, staging));
-    if (staging === '') return;
+    if (staged) await attempt('switch', () => switchFolders(host, folders));
     // An undo does not give up.
-    await attempt('switch back', () => switchFoldersBack(host, site.root, staging), Infinity);
-    await attempt('remove staging', () => host.removeTree(staging, operation), Infinity);
+    await attempt('switch back', () => switchFoldersBack(host, folders), Infinity);
+    for (const staging of stagingFolders(folders))
+      await attempt('remove staging', () => host.removeTree(staging, operation), Infinity);
   }
 
   /** What was done to others, or was told of them. */
@@ -305,9 +322,14 @@ async function makeByPath(path: string, { mode, uid, gid }: FileAttributes): Pro
 
 function runUnconfined(host: Host, command: Command): Promise<Completed> {
   const binds = [...(command.sandbox?.readOnly ?? []), ...(command.sandbox?.writable ?? [])];
-  const known = command.argv.filter((argument) => !BESIDE_THE_SITE.has(argument));
+  const known = command.argv.filter(
+    (argument) => !BESIDE_THE_SITE.has(argument) && !argument.startsWith('.kedge/roots/'),
+  );
   const [program = '', ...rest] = known.map((argument) => {
     for (const { from, to } of binds) {
+      // Staged folders are shown beside each other, as they lie.
+      if (to !== undefined && argument === `--directory=${dirname(to)}` && basename(from) === basename(to))
+        return `--directory=${dirname(from)}`;
       for (const prefix of to === undefined ? [] : [to, `--directory=${to}`]) {
         if (argument === prefix || argument.startsWith(`${prefix}/`)) return argument.replace(to ?? '', from);
       }

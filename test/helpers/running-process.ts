@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { KEDGE } from '../../scripts/demo/kedge';
 import type { Lab } from './e2e';
 import { until } from './e2e';
@@ -74,4 +75,21 @@ export async function startHoldingWorker(lab: Lab): Promise<RunningProcess> {
   const worker = start([process.execPath, join(__dirname, 'holding-worker.js'), lab.configuration], lab.environment);
   await worker.said('worker is ready');
   return worker;
+}
+
+/** A worker that ends in the n-th rename of a folder; `ended` gives the signal that ended it. */
+export async function startCrashingWorker(lab: Lab, crashAt: number): Promise<{ ended: Promise<string | null> }> {
+  const program = [process.execPath, join(__dirname, 'crashing-worker.js'), lab.configuration, String(crashAt)];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
+    env: { ...process.env, ...lab.environment },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = new Promise<string | null>((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  await new Promise<void>((resolve, reject) => {
+    void ended.then(() => reject(new Error('the crashing worker ended early')));
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (line.includes('is ready')) resolve();
+    });
+  });
+  return { ended };
 }

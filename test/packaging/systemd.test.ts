@@ -43,14 +43,14 @@ describe(NAME, () => {
 
   it('lets the worker write where the example configuration has it write', () => {
     const example = readFileSync(join(TOP, 'kedge.example.yaml'), 'utf8');
-    const wanted = [...example.matchAll(/^ *(?:backups|state|vhosts|flags|root): (\/\S+)$/gm)].map(
+    const wanted = [...example.matchAll(/^ *(?:backups|state|vhosts|flags|root|paths: \{ \w+): (\/\S+)/gm)].map(
       ([, path]) => path ?? '',
     );
     const writable = valuesOf('ReadWritePaths').map((path) => path.replace(/^-/, ''));
     expect(wanted.length).toBeGreaterThan(4);
     expect(wanted.filter((path) => !writable.some((folder) => `${path}/`.startsWith(`${folder}/`)))).toEqual([]);
     // A site folder of its own mount could not be renamed.
-    const roots = [...example.matchAll(/^ *root: (\/\S+)$/gm)].map(([, path]) => path ?? '');
+    const roots = [...example.matchAll(/^ *(?:root|paths: \{ \w+): (\/\S+)/gm)].map(([, path]) => path ?? '');
     expect(writable.filter((folder) => roots.includes(folder))).toEqual([]);
   });
 

@@ -2,6 +2,7 @@ import { confirm } from '@inquirer/prompts';
 import type { Command } from 'commander';
 import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
+import { SITE_FOLDER } from '../../contract/target';
 import type { Stray } from '../../core/catalog/catalog';
 import type { CommandContext } from '../context';
 import { siteOfBackup } from '../backup-id';
@@ -60,6 +61,7 @@ export function registerBackups(program: Command, run: Registration): void {
               ['site', record.site],
               ['archive', catalog.pathOf(record)],
               ['size', `${bytesText(record.bytes)}, ${record.members} members`],
+              ...record.roots.map(({ name, path }) => ['folder', name === SITE_FOLDER ? path : `${name}, ${path}`]),
               ['sha256', record.sha256],
               ['by', `${record.who}, task ${record.task}`],
               ['made', timeText(record.created)],

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { bringOnline } from '../../core/tasks/bring-online';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
+import { liveFolder } from '../../core/sites/site-folder';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
 
@@ -23,6 +24,7 @@ export function registerSites(program: Command, run: Registration): void {
               site: uri,
               kind: site.kind,
               root: site.root,
+              paths: site.paths ?? {},
               adopted: state !== undefined,
               lastBackup: newest?.created ?? null,
             };
@@ -105,7 +107,7 @@ export function registerSites(program: Command, run: Registration): void {
         const states = await master.states.all();
         for (const state of states) if (state.site !== uri) claimed.set(state.current.database, state.site);
         const { settings, account } = await proveAdoption({
-          folder: { host: master.webHost(), path: target.site.root, site: target.site },
+          folder: liveFolder(master.webHost(), target.site),
           kind: master.kindOf(target),
           server: await master.databaseServer(target.database),
           claimedDatabases: claimed,

@@ -98,7 +98,7 @@ function isTaken(site: DiscoveredSite, chosen: ReadonlySet<string>): boolean {
 function oneSite(site: DiscoveredSite): string[] {
   return [
     comment(`From ${site.vhostFile}.`),
-    ...site.notes.map((note) => comment(`${note.charAt(0).toUpperCase()}${note.slice(1)}.`)),
+    ...site.notes.map((note) => comment(`${capitalised(note)}.`)),
     `${flow(site.uri)}:`,
     ...indented(2, [
       comment(site.kind === 'wordpress' ? 'It has the files of WordPress.' : 'PHP, and not WordPress.'),
@@ -106,6 +106,7 @@ function oneSite(site: DiscoveredSite): string[] {
       'server: local',
       'db: local',
       entry('root', site.root),
+      ...pathLines(site),
       comment(`From ${site.ownerFrom}.`),
       entry('owner', site.owner ?? 'root'),
       `php: ${flow({ socket: site.phpSocket ?? '/run/php/php-fpm.sock' })}`,
@@ -115,6 +116,15 @@ function oneSite(site: DiscoveredSite): string[] {
         : [comment('A guess from names in the file; adopting the site proves it.'), entry('settings', site.settings)]),
       ...vhostLines(site),
     ]),
+  ];
+}
+
+function pathLines({ elsewhere }: DiscoveredSite): string[] {
+  if (elsewhere.length === 0) return [];
+  return [
+    ...elsewhere.map(({ from, path }) => comment(`${capitalised(from)} leads to ${path}, which belongs to its owner.`)),
+    comment('What of it is a part of the site is in its backups only when it is declared:'),
+    comment(`paths: ${flow(Object.fromEntries(elsewhere.map(({ name, path }) => [name, path])))}`),
   ];
 }
 
@@ -129,6 +139,10 @@ function vhostLines(site: DiscoveredSite): string[] {
     ),
     'vhost: none',
   ];
+}
+
+function capitalised(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function apacheLines({ apache }: Discovery): string[] {

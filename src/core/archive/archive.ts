@@ -1,13 +1,15 @@
 import type { Compression } from '../../contract/tasks';
 import type { PackedRecord } from '../../contract/backup-record';
+import type { SiteRoot } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 
 export interface PackRequest {
-  /** Host of the site folder. */
+  /** Host of the site. */
   readonly host: Host;
-  readonly siteFolder: string;
-  /** Patterns left out, relative to the site folder. */
+  /** The folders of the site, the site folder first. */
+  readonly roots: readonly SiteRoot[];
+  /** Patterns left out: relative to the site folder, or absolute and below another folder of the site. */
   readonly exclude: readonly string[];
   /** The dump, a file on the master. */
   readonly dump: string;
@@ -30,13 +32,13 @@ export interface Inspection {
   readonly bytes: number;
   readonly sha256: string;
   readonly members: number;
-  /** Bytes of all regular files, unpacked. */
-  readonly contentBytes: number;
+  /** What each folder of the site takes unpacked, the site folder first; the dump and the record count there. */
+  readonly roots: readonly { readonly name: string; readonly bytes: number; readonly members: number }[];
   /** Null when there is no `./database.sql`. */
   readonly dump: DumpInspection | null;
   /** `./.kedge/backup.json`, when the archive holds one that can be read. */
   readonly record: PackedRecord | null;
-  /** Links that lead out of the site folder, the first hundred. Harmless to unpacking; nothing may pass through a link. */
+  /** Links that lead out of the folders of the site, the first hundred. Harmless to unpacking; nothing may pass through a link. */
   readonly leavingLinks: readonly string[];
 }
 
@@ -64,14 +66,14 @@ export interface Archives {
    */
   inspect(path: string, operation: Operation): Promise<Inspection>;
   /**
-   * Unpacks an archive that `inspect` accepted in this task: the site's files into `folder` (empty, on `host`), owners,
-   * modes, times, links and ACLs kept. `expectedSha256` is checked while reading; a different file is ArchiveInvalid.
+   * Unpacks an archive that `inspect` accepted in this task: each folder of the site into that of its name among `folders`
+   * (empty, on `host`), owners, modes, times, links and ACLs kept. `expectedSha256` is checked while reading; a different file is ArchiveInvalid.
    */
   extract(
     path: string,
     expectedSha256: string,
     host: Host,
-    folder: string,
+    folders: readonly SiteRoot[],
     operation: Operation,
   ): Promise<{ bytes: number }>;
   /** Writes `./database.sql` of the archive to a file on the master, fsynced. */

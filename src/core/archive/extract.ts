@@ -1,4 +1,5 @@
 import { KedgeError } from '../../contract/errors';
+import type { SiteRoot } from '../../contract/target';
 import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
 import { diskFullOr } from '../hosts/disk-full';
@@ -13,7 +14,7 @@ export async function extract(
   path: string,
   expectedSha256: string,
   host: Host,
-  folder: string,
+  folders: readonly SiteRoot[],
   operation: Operation,
 ): Promise<{ bytes: number }> {
   const { bytes, sha256 } = await reading(
@@ -24,7 +25,7 @@ export async function extract(
         argv: [
           'tar',
           ...['--extract', '--file=-', decompressing(decompressor)],
-          ...['--directory=/site', '--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
+          ...['--directory=/unpack', '--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
           ...(host.privileged ? ['--same-owner'] : ['--no-same-owner']),
           ...[
             '--anchored',
@@ -34,7 +35,7 @@ export async function extract(
           ],
         ],
         sandbox: {
-          writable: [{ from: folder, to: '/site' }],
+          writable: folders.map(({ name, path: from }) => ({ from, to: `/unpack/${name}` })),
           capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
         },
         inputFile: file,

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { Parser, type ReadEntry } from 'tar';
 import { packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
 import { KedgeError, isKedgeError } from '../../contract/errors';
+import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Inspection } from './archive';
@@ -27,7 +28,7 @@ class ArchiveReader extends Writable {
   private readonly parser: Parser;
   private dump: DumpInspector | null = null;
   private record: PackedRecord | null = null;
-  private contentBytes = 0;
+  private readonly roots = new Map([[SITE_FOLDER, { bytes: 0, members: 0 }]]);
   private failure: Error | null = null;
   private finished = false;
 
@@ -65,7 +66,7 @@ class ArchiveReader extends Writable {
   result(): Omit<Inspection, 'bytes' | 'sha256'> {
     return {
       members: this.judge.members,
-      contentBytes: this.contentBytes,
+      roots: [...this.roots].map(([name, counted]) => ({ name, ...counted })),
       dump: this.dump?.result() ?? null,
       record: this.record,
       leavingLinks: this.judge.leavingLinks,
@@ -73,8 +74,14 @@ class ArchiveReader extends Writable {
   }
 
   private take(entry: ReadEntry): void {
-    this.judge.judge({ path: entry.path, type: entry.type, linkpath: entry.linkpath, mode: entry.mode ?? 0 });
-    this.contentBytes += entry.size;
+    const root = this.judge.judge({
+      path: entry.path,
+      type: entry.type,
+      linkpath: entry.linkpath,
+      mode: entry.mode ?? 0,
+    });
+    const { bytes, members } = this.roots.get(root) ?? { bytes: 0, members: 0 };
+    this.roots.set(root, { bytes: bytes + entry.size, members: members + 1 });
     if (entry.path === DUMP_MEMBER) {
       if (this.dump) throw new KedgeError('ArchiveRefused', `${this.path}: ${DUMP_MEMBER} stands in it twice`);
       const dump = new DumpInspector();
@@ -84,7 +91,10 @@ class ArchiveReader extends Writable {
     } else if (entry.path === RECORD_MEMBER && entry.size <= MAXIMUM_RECORD_BYTES) {
       const chunks: Buffer[] = [];
       entry.on('data', (chunk: Buffer) => void chunks.push(chunk));
-      entry.on('end', () => (this.record = decodeRecord(Buffer.concat(chunks).toString('utf8'))));
+      entry.on('end', () => {
+        this.record = decodeRecord(Buffer.concat(chunks).toString('utf8'));
+        this.judge.roots = this.record?.roots ?? [];
+      });
     } else {
       entry.resume();
     }

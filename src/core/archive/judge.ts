@@ -1,5 +1,7 @@
+import { posix } from 'node:path';
 import { KedgeError } from '../../contract/errors';
-import { DUMP_MEMBER, RECORD_MEMBER } from './layout';
+import type { SiteRoot } from '../../contract/target';
+import { DUMP_MEMBER, RECORD_MEMBER, rootOfMember } from './layout';
 
 /** A member as npm's tar reads it. */
 export interface Member {
@@ -28,7 +30,9 @@ export class Judge {
   private readonly links = new Set<string>();
   private ended = false;
   members = 0;
-  /** Links that lead out of the folder, the first hundred. */
+  /** Where the folders of the site were, as far as the record says: a link from one into another leads nowhere else. */
+  roots: readonly SiteRoot[] = [];
+  /** Links that lead out of the folders, the first hundred. */
   readonly leavingLinks: string[] = [];
 
   constructor(private readonly archive: string) {}
@@ -48,8 +52,8 @@ export class Judge {
     if (/\bGNU\.sparse\./.test(text)) throw this.refusal('an extended header', 'describes a sparse file');
   }
 
-  /** @throws KedgeError ArchiveRefused */
-  judge(member: Member): void {
+  /** Name of the folder of the site that the member belongs to. @throws KedgeError ArchiveRefused */
+  judge(member: Member): string {
     this.members += 1;
     const { path, type } = member;
     if (this.ended) throw this.refusal(path, 'stands behind the end of the archive');
@@ -60,32 +64,38 @@ export class Judge {
     this.refusePassingThroughLink(path, parts);
     this.refuseMisspelt(path, name);
     if (this.links.has(name)) throw this.refusal(path, 'comes again after a link of that name');
+    const at = rootOfMember(parts);
+    if (at === null || (at.parts.length === 0 && type !== 'Directory'))
+      throw this.refusal(path, 'stands where folders of the site alone do');
 
     if (type === 'Directory') {
       this.folders.add(name);
-      return;
+      return at.root;
     }
     if (this.folders.has(name)) throw this.refusal(path, 'comes again after a folder of that name');
     if (isLink) {
       if (name === '') throw this.refusal(path, 'makes the folder itself a link');
       this.links.add(name);
-      if (leaves(parts, member.linkpath ?? '') && this.leavingLinks.length < NAMED_LINKS)
+      if (this.leaves(at.root, at.parts, member.linkpath ?? '') && this.leavingLinks.length < NAMED_LINKS)
         this.leavingLinks.push(`${path} -> ${member.linkpath}`);
     } else if (type === 'Link') {
-      this.judgeHardLink(path, member.linkpath ?? '');
+      this.judgeHardLink(path, at.root, member.linkpath ?? '');
     } else if (FILE_TYPES.has(type)) {
       if ((member.mode & SETUID_OR_SETGID) !== 0) throw this.refusal(path, 'has a setuid or setgid bit');
     } else {
       this.refuseIgnored(path, type);
     }
+    return at.root;
   }
 
-  private judgeHardLink(path: string, target: string): void {
+  private judgeHardLink(path: string, root: string, target: string): void {
     const parts = this.partsOf(target);
     this.refusePassingThroughLink(target, parts);
     const name = parts.join('/');
     if (this.links.has(name) || this.folders.has(name))
       throw this.refusal(path, `is a hard link to ${target}, which is no file`);
+    if (rootOfMember(parts)?.root !== root)
+      throw this.refusal(path, `is a hard link to ${target}, in another folder of the site`);
     if (`./${name}` === DUMP_MEMBER || `./${name}` === RECORD_MEMBER)
       throw this.refusal(path, `is a hard link to ${target}, which is not unpacked`);
   }
@@ -117,19 +127,17 @@ export class Judge {
       throw this.refusal(path, 'is spelled in a way that hides what it is');
   }
 
+  /** True when a symlink, as it stands, leads out of the folders of the site. */
+  private leaves(root: string, parts: readonly string[], target: string): boolean {
+    // No path of a site: where its folder was is not known.
+    const path = this.roots.find(({ name }) => name === root)?.path ?? '/\0';
+    const leadsTo = posix.resolve(path, ...parts.slice(0, -1), target);
+    return ![path, ...this.roots.map((each) => each.path)].some(
+      (folder) => leadsTo === folder || leadsTo.startsWith(`${folder}/`),
+    );
+  }
+
   private refusal(path: string, why: string): KedgeError {
     return new KedgeError('ArchiveRefused', `${this.archive}: ${JSON.stringify(path)} ${why}`);
   }
-}
-
-/** True when a symlink, followed from where it lies, leads out of the folder. */
-function leaves(parts: readonly string[], target: string): boolean {
-  if (target.startsWith('/')) return true;
-  let depth = parts.length - 1;
-  for (const part of target.split('/')) {
-    if (part === '..') depth -= 1;
-    else if (part !== '' && part !== '.') depth += 1;
-    if (depth < 0) return true;
-  }
-  return false;
 }

@@ -1,3 +1,5 @@
+import { PATH_NAME, SITE_FOLDER } from '../../contract/target';
+
 /** Where things stand in an archive: Aegir's layout, and what is ours below `./.kedge/`. */
 export const DUMP_MEMBER = './database.sql';
 export const RECORD_MEMBER = './.kedge/backup.json';
@@ -7,17 +9,36 @@ const ESCAPED = './.kedge/site/';
 /** tar's `flags=rhS`: members and targets of hard links are renamed alike, symlinks keep where they point. */
 const FLAGS = 'flags=rhS;';
 
-/** Names on the way in. The dump and the record are packed from a folder of their own, without `./`. */
+/** Declared paths, each in a folder of its name. */
+export const ROOTS = '.kedge/roots';
+
+/** Names on the way in. The dump, the record and declared paths are packed from a folder of their own, without `./`. */
 export const PACK_TRANSFORM = [
   FLAGS,
   `s,^\\./\\.kedge\\(/.*\\)\\?$,${ESCAPED}.kedge\\1,;`,
   `s,^\\./database\\.sql$,${ESCAPED}database.sql,;`,
   `s,^database\\.sql$,${DUMP_MEMBER},;`,
-  `s,^\\.kedge/backup\\.json$,${RECORD_MEMBER},`,
+  `s,^\\.kedge/,./.kedge/,`,
 ].join('');
 
-/** Names on the way out. */
-export const EXTRACT_TRANSFORM = `${FLAGS}s,^\\./\\.kedge/site/,./,`;
+/** Names on the way out: each folder of the site is unpacked into one of its name. */
+export const EXTRACT_TRANSFORM = [
+  FLAGS,
+  `s,^\\(\\./\\)*,${SITE_FOLDER}/,;`,
+  // Without its dot: tar keeps the time of a folder by comparing names.
+  `s,^${SITE_FOLDER}/\\.\\?$,${SITE_FOLDER},;`,
+  `s,^${SITE_FOLDER}/\\.kedge/roots/,,;`,
+  `s,^${SITE_FOLDER}/\\.kedge/site/,${SITE_FOLDER}/,`,
+].join('');
+
+/** The folder of the site that a member belongs to, and its path there. Null below `roots` for what belongs to none. */
+export function rootOfMember(parts: readonly string[]): { root: string; parts: readonly string[] } | null {
+  const [first, second, name] = parts;
+  if (first !== '.kedge') return { root: SITE_FOLDER, parts };
+  if (second === 'site') return { root: SITE_FOLDER, parts: parts.slice(2) };
+  if (second !== 'roots') return { root: SITE_FOLDER, parts };
+  return name !== undefined && PATH_NAME.test(name) ? { root: name, parts: parts.slice(3) } : null;
+}
 
 /** Members that are no part of the site. */
 export const OWN_MEMBERS = [DUMP_MEMBER, RECORD_MEMBER];

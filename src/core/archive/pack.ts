@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
+import type { SiteRoot } from '../../contract/target';
 import { followPosition } from '../hosts/file-position';
 import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
@@ -7,7 +8,7 @@ import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { PackRequest, PackResult } from './archive';
 import { COMPRESSORS } from './compression';
-import { PACK_TRANSFORM } from './layout';
+import { PACK_TRANSFORM, ROOTS } from './layout';
 
 /** tar's words for files that moved under its hands: the backup is whole but for them. */
 const PASSING =
@@ -18,6 +19,8 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   await master.makeFolder(request.scratch, { mode: 0o700 });
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, `${JSON.stringify(request.record, null, 2)}\n`, { mode: 0o600 });
+  const [site, ...declared] = request.roots;
+  const siteFolder = site?.path ?? '';
   const file = await openForWriting(request.destination, master.name);
   const unfollow = followPosition(file, operation);
   try {
@@ -37,14 +40,16 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
           '--anchored',
           '--wildcards',
           '--no-wildcards-match-slash',
-          ...request.exclude.map((pattern) => `--exclude=./${pattern}`),
+          ...request.exclude.map((pattern) => `--exclude=${memberPattern(pattern, declared)}`),
         ],
         `--transform=${PACK_TRANSFORM}`,
-        ...['--directory=/pack', 'database.sql', '.kedge/backup.json', '--directory=/site', '.'],
+        ...['--directory=/pack', 'database.sql', '.kedge/backup.json'],
+        ...[...declared.map(({ name }) => `${ROOTS}/${name}`), '--directory=/site', '.'],
       ],
       sandbox: {
         readOnly: [
-          { from: request.siteFolder, to: '/site' },
+          { from: siteFolder, to: '/site' },
+          ...declared.map(({ name, path: from }) => ({ from, to: `/pack/${ROOTS}/${name}` })),
           { from: request.dump, to: '/pack/database.sql' },
           { from: record, to: '/pack/.kedge/backup.json' },
         ],
@@ -57,7 +62,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
     const complaints = stderr.split('\n').filter((line) => line.startsWith('tar: '));
     const grave = complaints.filter((line) => !PASSING.test(line) && !line.includes('Exiting with failure status'));
     if (exitCode === 2 || (exitCode !== 0 && grave.length > 0))
-      throw packingFailure(request, stderr, grave, master.name);
+      throw packingFailure(request, siteFolder, stderr, grave, master.name);
     await file.sync();
     return {
       bytes: (await file.stat()).size,
@@ -71,7 +76,19 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   }
 }
 
-function packingFailure(request: PackRequest, stderr: string, grave: readonly string[], master: string): KedgeError {
+/** A pattern of the configuration, for names as tar has them before they are changed. */
+function memberPattern(pattern: string, declared: readonly SiteRoot[]): string {
+  const root = declared.find(({ path }) => pattern.startsWith(`${path}/`));
+  return root === undefined ? `./${pattern}` : `${ROOTS}/${root.name}${pattern.slice(root.path.length)}`;
+}
+
+function packingFailure(
+  request: PackRequest,
+  siteFolder: string,
+  stderr: string,
+  grave: readonly string[],
+  master: string,
+): KedgeError {
   const unreadable = grave.filter((line) => /Cannot (open|stat|read|readlink|savedir)/.test(line));
   const context = { server: request.host.name, state: 'the site is unchanged' };
   if (/No space left on device|Disk quota exceeded/.test(stderr)) {
@@ -80,9 +97,9 @@ function packingFailure(request: PackRequest, stderr: string, grave: readonly st
   if (unreadable.length > 0) {
     return new KedgeError(
       'FileRefused',
-      `files of ${request.siteFolder} cannot be read: ${unreadable.slice(0, 5).join('; ')}`,
+      `files of ${siteFolder} cannot be read: ${unreadable.slice(0, 5).join('; ')}`,
       context,
     );
   }
-  return new KedgeError('ProgramFailed', `tar could not pack ${request.siteFolder}: ${stderr.trim()}`, context);
+  return new KedgeError('ProgramFailed', `tar could not pack ${siteFolder}: ${stderr.trim()}`, context);
 }

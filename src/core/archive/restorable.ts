@@ -1,6 +1,6 @@
 import type { BackupRecord, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
-import type { SiteLocation } from '../../contract/target';
+import { SITE_FOLDER, type SiteLocation, type SiteRoot, rootsOf } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
 import type { DumpInspection, Inspection } from './archive';
 
@@ -10,7 +10,32 @@ import type { DumpInspection, Inspection } from './archive';
  */
 export function checkAgainstRecord(record: BackupRecord, inspection: Inspection): void {
   checkSameArchive(record, inspection);
+  checkRoots(record, inspection);
   checkDump(record, inspection);
+}
+
+/** The archive holds the folders that its record names, and no other. @throws KedgeError BackupDamaged */
+export function checkRoots(record: PackedRecord, inspection: Inspection): void {
+  const { lacking, beyond } = differingNames(record.roots, inspection.roots);
+  if (lacking.length + beyond.length === 0) return;
+  const what = lacking.length > 0 ? `lacks ${lacking.join(', ')}` : `holds ${beyond.join(', ')} beyond them`;
+  throw new KedgeError(
+    'BackupDamaged',
+    `the archive of ${record.id} does not hold the folders its record names: it ${what}`,
+    {
+      site: record.site,
+    },
+  );
+}
+
+/** Names of the one that the other lacks, and of the other that the one lacks. Every site has a site folder. */
+function differingNames(
+  wanted: readonly { name: string }[],
+  found: readonly { name: string }[],
+): { lacking: string[]; beyond: string[] } {
+  const without = (some: readonly { name: string }[], others: readonly { name: string }[]): string[] =>
+    some.map(({ name }) => name).filter((name) => name !== SITE_FOLDER && !others.some((other) => other.name === name));
+  return { lacking: without(wanted, found), beyond: without(found, wanted) };
 }
 
 function checkSameArchive(record: BackupRecord, inspection: Inspection): void {
@@ -41,7 +66,7 @@ function checkDump(record: PackedRecord, inspection: Inspection): DumpInspection
 
 /**
  * Judges what reading an archive back found against its record and against the server that is to import it.
- * @throws KedgeError BackupDamaged, DumpInvalid, DumpIncompatible
+ * @throws KedgeError BackupDamaged, PathsDiffer, DumpInvalid, DumpIncompatible
  */
 export function checkRestorable(
   record: BackupRecord,
@@ -55,7 +80,7 @@ export function checkRestorable(
 
 /**
  * Judges what an archive holds against the server that is to import it, and its dump against the record packed with it.
- * @throws KedgeError BackupDamaged for another kind of site, DumpInvalid, DumpIncompatible
+ * @throws KedgeError BackupDamaged for another kind of site, PathsDiffer, DumpInvalid, DumpIncompatible
  */
 export function checkImportable(
   record: PackedRecord,
@@ -68,6 +93,8 @@ export function checkImportable(
   if (record.kind !== site.kind) {
     throw new KedgeError('BackupDamaged', `${name} is of a ${record.kind} site, ${site.uri} is ${site.kind}`, context);
   }
+  checkRoots(record, inspection);
+  checkDeclared(record, site);
   const dump = checkDump(record, inspection);
   const unknown = [
     ...dump.charsets.filter((charset) => !server.charsets.has(charset)),
@@ -94,4 +121,37 @@ export function checkImportable(
       context,
     );
   }
+}
+
+/** What of the backup would be lost, and what of the site would stay in another time. @throws KedgeError PathsDiffer */
+function checkDeclared(record: PackedRecord, site: SiteLocation): void {
+  const { lacking, beyond } = differingNames(rootsOf(site), record.roots);
+  if (lacking.length + beyond.length === 0) return;
+  const context = { site: site.uri, state: 'the site is unchanged' };
+  const pathOf = (name: string): string => record.roots.find((root) => root.name === name)?.path ?? '';
+  if (beyond.length > 0) {
+    const entries = beyond.map((name) => `${name}: ${pathOf(name)}`).join(', ');
+    throw new KedgeError(
+      'PathsDiffer',
+      `backup ${record.id} holds ${beyond.join(', ')}, which the configuration does not declare: it would be lost`,
+      { ...context, hint: `Add { ${entries} } to \`paths:\` of ${site.uri}, with the folders of now.` },
+    );
+  }
+  throw new KedgeError(
+    'PathsDiffer',
+    `backup ${record.id} does not hold ${lacking.join(', ')}, which the configuration declares`,
+    {
+      ...context,
+      hint: `Take ${lacking.join(', ')} out of \`paths:\` of ${site.uri} for this restore: what lies there stays as it is.`,
+    },
+  );
+}
+
+/** Declared paths that have moved since the backup was made: they are restored to where they are now. */
+export function movedPaths(record: PackedRecord, site: SiteLocation): { name: string; from: string; to: string }[] {
+  const before = new Map(record.roots.map(({ name, path }: SiteRoot) => [name, path]));
+  return rootsOf(site).flatMap(({ name, path: to }) => {
+    const from = before.get(name);
+    return name === SITE_FOLDER || from === undefined || from === to ? [] : [{ name, from, to }];
+  });
 }

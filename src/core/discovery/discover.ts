@@ -5,6 +5,7 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { type ApacheVhost, readApacheVhosts } from './apache-vhosts';
 import { type FpmPool, readFpmPools } from './fpm-pools';
+import type { FolderElsewhere } from './folders-elsewhere';
 import { readDirectives, readDump } from './nginx-configuration';
 import { type NginxSite, includedFolder, readNginxSites } from './nginx-sites';
 import { recogniseTree } from './site-tree';
@@ -58,6 +59,8 @@ export interface DiscoveredSite {
   readonly ownerFrom: string;
   readonly phpSocket: string | null;
   readonly settings: SettingsFormat | null;
+  /** Folders outside of its root that it seems to use. */
+  readonly elsewhere: readonly FolderElsewhere[];
   readonly vhostFile: string;
   /** Its vhost is one that Kedge wrote. */
   readonly managed: boolean;
@@ -187,7 +190,10 @@ async function describeSite(
   const tree = await recogniseTree(host, found.root, owner, operation);
   if (tree === null) return `${file}: nothing of PHP was found in the document root of ${uri}: ${found.root}`;
   const above = tree.settingsFiles.find((path) => path.startsWith('../'));
-  if (above !== undefined) problems.push(`its settings lie above the document root: ${above}`);
+  if (above !== undefined)
+    problems.push(
+      `its settings lie above the document root: ${above}; when all of the folder above is the site's, name that as root`,
+    );
   else if (tree.kind === 'wordpress' && tree.settingsFiles.length === 0)
     problems.push('it has no wp-config.php: is WordPress installed?');
   else if (tree.kind === 'php' && tree.settings === null)
@@ -206,6 +212,7 @@ async function describeSite(
     owner: name,
     ownerFrom: poolOwner === null ? 'the owner of the folder' : `the user of FPM's pool ${pool?.name ?? ''}`,
     phpSocket: socket,
+    elsewhere: tree.elsewhere,
     settings: tree.settings ?? placeholder(tree.kind, tree.settingsFiles[0]),
     vhostFile: file,
     managed: false,

@@ -3,7 +3,9 @@ import type { Owner, SettingsFormat } from '../../contract/target';
 import { isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { liveFolder } from '../sites/site-folder';
 import { readSiteFile } from '../sites/site-files';
+import { type FolderElsewhere, findFoldersElsewhere } from './folders-elsewhere';
 import { SETTINGS_FILES, guessSettings } from './settings-guess';
 
 /** What lies below a document root, as far as names of files tell. */
@@ -12,6 +14,8 @@ export interface SiteTree {
   readonly settings: SettingsFormat | null;
   /** Settings files that are there, those above the document root as `../…`. */
   readonly settingsFiles: readonly string[];
+  /** Folders outside that it seems to use. */
+  readonly elsewhere: readonly FolderElsewhere[];
 }
 
 const WORDPRESS = ['wp-load.php', 'wp-includes/version.php'];
@@ -43,9 +47,13 @@ export async function recogniseTree(
     const found = await existing(host, parent, [...names, 'wp-settings.php'], operation);
     return [...found].filter((name) => names.includes(name)).map((name) => `../${name}`);
   };
+  const elsewhere = async (settings: string | null): Promise<FolderElsewhere[]> =>
+    owner === null ? [] : findFoldersElsewhere(host, root, owner.uid, settings, operation);
   if (WORDPRESS.every((name) => present.has(name))) {
+    const inside = owner !== null && present.has(WORDPRESS_SETTINGS);
+    const settings = inside ? await textOf(host, root, owner, WORDPRESS_SETTINGS, operation) : null;
     const settingsFiles = present.has(WORDPRESS_SETTINGS) ? [WORDPRESS_SETTINGS] : await above([WORDPRESS_SETTINGS]);
-    return { kind: 'wordpress', settings: null, settingsFiles };
+    return { kind: 'wordpress', settings: null, settingsFiles, elsewhere: await elsewhere(settings) };
   }
   const inside = SETTINGS_FILES.filter((name) => present.has(name));
   const outside = inside.length === 0 && PUBLIC_FOLDERS.has(basename(root)) ? await above(SETTINGS_FILES) : [];
@@ -54,9 +62,9 @@ export async function recogniseTree(
     if (owner === null) break;
     const text = await textOf(host, root, owner, file, operation);
     const settings = text === null ? null : guessSettings(file, text);
-    if (settings !== null) return { kind: 'php', settings, settingsFiles: [file] };
+    if (settings !== null) return { kind: 'php', settings, settingsFiles: [file], elsewhere: await elsewhere(null) };
   }
-  return { kind: 'php', settings: null, settingsFiles: [...inside, ...outside] };
+  return { kind: 'php', settings: null, settingsFiles: [...inside, ...outside], elsewhere: await elsewhere(null) };
 }
 
 // $1 folder, then names. Links count as absent.
@@ -101,7 +109,7 @@ async function textOf(
     exclude: [],
   };
   try {
-    return (await readSiteFile({ folder: { host, path: root, site }, path: file }, operation)).toString('latin1');
+    return (await readSiteFile({ folder: liveFolder(host, site), path: file }, operation)).toString('latin1');
   } catch (error) {
     if (isKedgeError(error)) return null;
     throw error;

@@ -1,11 +1,11 @@
 import type { Complaint } from '../../contract/findings';
-import type { Target } from '../../contract/target';
+import { type Target, rootsOf } from '../../contract/target';
 import type { Stray } from '../catalog/catalog';
 import { safeStagingParent } from '../hosts/staging';
 import type { Operation } from '../operation';
 import { checkSiteFolder } from '../sites/folder-check';
 import { readableByAll } from '../sites/site-files';
-import type { SiteFolder } from '../sites/site-kind';
+import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
 import { checkSpace } from '../tasks/space';
 import { isListening } from '../web/fast-cgi';
 import { flagPath } from '../web/flag-paths';
@@ -56,14 +56,14 @@ async function checkAdopted({ uri, states }: ConfiguredSite): Promise<readonly C
 /** What a backup or restore would stumble over, and whether either would fit. */
 async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
   const target = await site.target();
-  const { warnings, bytes } = await checkSiteFolder(folderOf(site, target), operation);
-  const hint = `Name the folder itself as part of the site, or save what lies outside of ${target.site.root} by other means.`;
+  const { warnings, bytes, folders } = await checkSiteFolder(folderOf(site, target), operation);
+  const hint = `Declare what belongs to the site by \`paths:\` of ${site.uri}, or save it by other means.`;
   const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
   const database = await databaseNeeds(site, target);
   const needs = [
     { place: 'backups', path: target.backups, bytes: bytes + database.bytes },
     { place: 'spool', path: target.spool, bytes: database.bytes },
-    { place: 'web staging', path: target.site.root, bytes },
+    ...folders.map((folder) => ({ place: 'web staging', ...folder })),
     { place: 'database server', path: database.folder, bytes: database.bytes },
   ];
   try {
@@ -87,7 +87,7 @@ async function databaseNeeds(site: ConfiguredSite, target: Target): Promise<{ by
 }
 
 async function checkStaging(site: ConfiguredSite): Promise<readonly Complaint[]> {
-  await safeStagingParent(site.host, (await site.target()).site.root);
+  for (const { path } of rootsOf((await site.target()).site)) await safeStagingParent(site.host, path);
   return [];
 }
 
@@ -112,7 +112,7 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
     complaints.push({
       level: 'warning',
       message: `every account of ${site.host.name} may read ${path} of ${uri}, password included`,
-      hint: `Run \`chmod o-r ${target.site.root}/${path}\`.`,
+      hint: `Run \`chmod o-r ${seenPath(folder, path)}\`.`,
     });
   }
   const server = await site.databaseServer(target).catch(() => null);
@@ -265,5 +265,5 @@ function complaintAbout({ file, problem }: Stray): Complaint {
 }
 
 function folderOf({ host }: ConfiguredSite, { site }: Target): SiteFolder {
-  return { host, path: site.root, site };
+  return liveFolder(host, site);
 }

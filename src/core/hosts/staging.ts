@@ -4,23 +4,23 @@ import type { Host } from './host';
 import { isTrustedFolder, workerUid } from './trusted-path';
 
 /**
- * The nearest ancestor of a site folder, on its file system, that only root or the worker's user may change, and whose
+ * The nearest ancestor of a folder of a site, on its file system, that only root or the worker's user may change, and whose
  * own ancestors are such: there the owner of the site can rename nothing under our hands.
- * @throws KedgeError SiteFolderRefused when the site folder is no folder of its own or there is no such ancestor
+ * @throws KedgeError SiteFolderRefused when it is no folder of its own or there is no such ancestor
  */
-export async function safeStagingParent(host: Host, siteFolder: string): Promise<string> {
+export async function safeStagingParent(host: Host, folderOfSite: string): Promise<string> {
   const refuse = (why: string): KedgeError =>
-    new KedgeError('SiteFolderRefused', `the site folder ${siteFolder} on ${host.name} ${why}`, {
+    new KedgeError('SiteFolderRefused', `the folder ${folderOfSite} on ${host.name} ${why}`, {
       server: host.name,
       state: 'the site is unchanged',
     });
-  const site = await host.status(siteFolder);
+  const site = await host.status(folderOfSite);
   if (!site) throw refuse('does not exist');
-  if (site.type === 'link') throw refuse('is a symbolic link; name the folder it leads to as root');
+  if (site.type === 'link') throw refuse('is a symbolic link; name the folder it leads to');
   if (site.type !== 'folder') throw refuse('is no folder');
-  if ((await host.mountsBelow(siteFolder)).includes(siteFolder))
+  if ((await host.mountsBelow(folderOfSite)).includes(folderOfSite))
     throw refuse('is a mount point and cannot be renamed; use a folder below it');
-  for (let folder = dirname(siteFolder); folder !== dirname(folder); folder = dirname(folder)) {
+  for (let folder = dirname(folderOfSite); folder !== dirname(folder); folder = dirname(folder)) {
     const status = await host.status(folder);
     if (!status || status.device !== site.device) break;
     if (await isTrustedFolder(host, folder)) return folder;
@@ -28,9 +28,13 @@ export async function safeStagingParent(host: Host, siteFolder: string): Promise
   throw refuse('has no ancestor on its file system that only root may change, to stage a restore in');
 }
 
-/** `<ancestor>/.kedge/<token>`, 0700 and the worker's own. @throws KedgeError SiteFolderRefused, OwnerRefused */
-export async function ensureStagingFolder(host: Host, siteFolder: string, token: string): Promise<string> {
-  const folder = join(await safeStagingParent(host, siteFolder), '.kedge', token);
+/** `<ancestor>/.kedge/<token>`, where a folder of a site is to be staged. @throws KedgeError SiteFolderRefused */
+export async function stagingFolderFor(host: Host, folderOfSite: string, token: string): Promise<string> {
+  return join(await safeStagingParent(host, folderOfSite), '.kedge', token);
+}
+
+/** Makes a staging folder: 0700 and the worker's own. @throws KedgeError OwnerRefused */
+export async function makeStagingFolder(host: Host, folder: string): Promise<void> {
   // One after the other: in a sticky folder anybody may have laid a link in the place of `.kedge`.
   for (const path of [dirname(folder), folder]) {
     await host.makeFolder(path, { mode: 0o700 });
@@ -41,5 +45,4 @@ export async function ensureStagingFolder(host: Host, siteFolder: string, token:
       hint: `Remove ${path}, or make it the worker's with mode 0700.`,
     });
   }
-  return folder;
 }

@@ -2,16 +2,19 @@ import { posix } from 'node:path';
 import { Writable } from 'node:stream';
 import { KedgeError } from '../../contract/errors';
 import type { ErrorCode } from '../../contract/error-codes';
+import { SITE_FOLDER } from '../../contract/target';
 import type { Operation } from '../operation';
-import type { SiteFolder } from './site-kind';
+import { type ShownFolder, type SiteFolder, isBelow, shownFolders } from './site-folder';
 
-/** What a site folder holds. */
+/** What the folders of a site hold. */
 export interface FolderContent {
   readonly warnings: string[];
   /** Of all regular files; hard links count once. */
   readonly bytes: number;
-  /** Everything below the folder but folders. */
+  /** Everything below the folders but folders. */
   readonly files: number;
+  /** Bytes of each, the site folder first. */
+  readonly folders: readonly { readonly path: string; readonly bytes: number }[];
   /** Files of other accounts than the owner of the site. */
   readonly foreignOwners: boolean;
 }
@@ -20,37 +23,69 @@ export interface FolderContent {
 const NAMED = 5;
 
 /**
- * Looks through a site folder, confined to it, for what a backup or restore would stumble over.
- * @throws KedgeError SiteFolderRefused when the folder is missing, a link or no folder, when something is mounted at or
- *   below it, a file is immutable, or folders are nested too deep; OwnerRefused when files belong to others or to other groups and the worker is not
- *   root; FileRefused when a folder of it cannot be read
+ * Looks through the folders of a site, confined to each, for what a backup or restore would stumble over.
+ * @throws KedgeError SiteFolderRefused when one is missing, a link or no folder, when something is mounted at or
+ *   below it, a file is immutable, folders are nested too deep, or a hard link joins two of them; OwnerRefused when files
+ *   belong to others or to other groups and the worker is not root; FileRefused when a folder cannot be read
  */
 export async function checkSiteFolder(folder: SiteFolder, operation: Operation): Promise<FolderContent> {
-  const { host, path } = folder;
   await requireFolder(folder);
-  const mounts = await host.mountsBelow(path);
+  const hardLinks = new Map<string, ShownFolder>();
+  const folders: { path: string; bytes: number }[] = [];
+  const content = { warnings: [] as string[], bytes: 0, files: 0, foreignOwners: false, folders };
+  for (const shown of shownFolders(folder)) {
+    const survey = await checkOne(folder, shown, hardLinks, operation);
+    if (survey.leavingLinks.length > 0)
+      content.warnings.push(
+        `links lead out of ${nameOf(shown)}; what they lead to is in no backup: ${some(survey.leavingLinks)}`,
+      );
+    content.bytes += survey.bytes;
+    content.files += survey.files;
+    content.foreignOwners ||= survey.foreign.length > 0;
+    folders.push({ path: shown.from, bytes: survey.bytes });
+  }
+  return content;
+}
+
+async function checkOne(
+  folder: SiteFolder,
+  shown: ShownFolder,
+  hardLinks: Map<string, ShownFolder>,
+  operation: Operation,
+): Promise<Survey> {
+  const { host } = folder;
+  const name = nameOf(shown);
+  const mounts = await host.mountsBelow(shown.from);
   if (mounts.length > 0) {
     throw refused(
       folder,
       'SiteFolderRefused',
-      `something is mounted in the site folder ${path}: ${some(mounts)}`,
+      `something is mounted in ${name}: ${some(mounts)}`,
       'A restore replaces the folder by a rename, which a mount does not follow: mount it outside and leave a link.',
     );
   }
-  const survey = await lookThrough(folder, operation);
+  const survey = await lookThrough(folder, shown, hardLinks, operation);
   if (survey.otherDevices.length > 0) {
     throw refused(
       folder,
       'SiteFolderRefused',
-      `another file system is mounted in the site folder ${path}: ${some(survey.otherDevices)}`,
+      `another file system is mounted in ${name}: ${some(survey.otherDevices)}`,
       'A restore replaces the folder by a rename, which a mount does not follow: mount it outside and leave a link.',
+    );
+  }
+  if (survey.sharedLinks.length > 0) {
+    throw refused(
+      folder,
+      'SiteFolderRefused',
+      `hard links join ${name} to another folder of the site: ${some(survey.sharedLinks)}`,
+      'Put a copy in the place of one of the two: each folder is replaced by itself.',
     );
   }
   if (survey.foreign.length > 0 && !host.privileged) {
     throw refused(
       folder,
       'OwnerRefused',
-      `the site folder ${path} holds files of others: ${some(survey.foreign)}`,
+      `${name} holds files of others: ${some(survey.foreign)}`,
       'Run the worker as root, or give the files to the owner of the site.',
     );
   }
@@ -59,35 +94,38 @@ export async function checkSiteFolder(folder: SiteFolder, operation: Operation):
     throw refused(
       folder,
       'OwnerRefused',
-      `the site folder ${path} holds files of other groups: ${some(survey.foreignGroup)}`,
+      `${name} holds files of other groups: ${some(survey.foreignGroup)}`,
       `Run the worker as root, or give the files to the group of ${folder.site.owner.user}.`,
     );
   }
-  await refuseImmutable(folder, operation);
-  const warnings =
-    survey.leavingLinks.length === 0
-      ? []
-      : [`links lead out of the site folder ${path}; what they lead to is in no backup: ${some(survey.leavingLinks)}`];
-  return { warnings, bytes: survey.bytes, files: survey.files, foreignOwners: survey.foreign.length > 0 };
+  await refuseImmutable(folder, shown, operation);
+  return survey;
 }
 
 /**
- * The site folder is there, and no link.
+ * The folders of the site are there, and no links.
  * @throws KedgeError SiteFolderRefused
  */
 export async function requireFolder(folder: SiteFolder): Promise<void> {
-  const { host, path } = folder;
-  const status = await host.status(path);
-  if (status?.type === 'folder') return;
-  const problem = { file: 'a file', other: 'no folder', link: 'a symbolic link' };
-  throw refused(
-    folder,
-    'SiteFolderRefused',
-    `the site folder ${path} is ${status ? problem[status.type] : 'missing'}`,
-    status?.type === 'link'
-      ? 'Set `root:` of the site to the folder the link leads to.'
-      : 'Check `root:` of the site in the configuration.',
-  );
+  for (const shown of shownFolders(folder)) {
+    const status = await folder.host.status(shown.from);
+    if (status?.type === 'folder') continue;
+    const problem = { file: 'a file', other: 'no folder', link: 'a symbolic link' };
+    const key = shown.name === SITE_FOLDER ? 'root' : `paths.${shown.name}`;
+    throw refused(
+      folder,
+      'SiteFolderRefused',
+      `${nameOf(shown)} is ${status ? problem[status.type] : 'missing'}`,
+      status?.type === 'link'
+        ? `Set \`${key}\` of the site to the folder the link leads to.`
+        : `Check \`${key}\` of the site in the configuration${status ? '' : ', or make the folder, owned by the owner of the site'}.`,
+    );
+  }
+}
+
+/** How messages name a folder of a site. */
+function nameOf({ name, from }: ShownFolder): string {
+  return name === SITE_FOLDER ? `the site folder ${from}` : `the declared path ${from}`;
 }
 
 interface Survey {
@@ -96,23 +134,31 @@ interface Survey {
   foreign: string[];
   foreignGroup: string[];
   leavingLinks: string[];
+  /** Files that another folder of the site holds too. */
+  sharedLinks: string[];
   otherDevices: string[];
 }
 
 /** One record an entry, fields and records ended by NUL, which no name holds. */
 const FIELDS = ['%y', '%s', '%U', '%G', '%n', '%i', '%D', '%Y', '%P', '%l'];
 
-async function lookThrough(folder: SiteFolder, operation: Operation): Promise<Survey> {
-  const { host, path, site } = folder;
+async function lookThrough(
+  folder: SiteFolder,
+  shown: ShownFolder,
+  hardLinks: Map<string, ShownFolder>,
+  operation: Operation,
+): Promise<Survey> {
+  const { host, site } = folder;
+  const all = shownFolders(folder);
   const survey: Survey = {
     bytes: 0,
     files: 0,
     foreign: [],
     foreignGroup: [],
     leavingLinks: [],
+    sharedLinks: [],
     otherDevices: [],
   };
-  const counted = new Set<string>();
   let device: string | undefined;
   let examined = 0;
   const see = (fields: string[]): void => {
@@ -126,22 +172,22 @@ async function lookThrough(folder: SiteFolder, operation: Operation): Promise<Su
     if (Number(group) !== site.owner.gid) keep(survey.foreignGroup, name);
     if (type === 'd') return;
     survey.files += 1;
-    if (type === 'f' && !(links !== '1' && counted.has(inode))) {
-      survey.bytes += Number(size);
-      if (links !== '1') counted.add(inode);
-    }
+    const linked = links === '1' ? undefined : hardLinks.get(`${on}:${inode}`);
+    if (linked !== undefined && linked !== shown) keep(survey.sharedLinks, name);
+    if (links !== '1') hardLinks.set(`${on}:${inode}`, linked ?? shown);
+    if (type === 'f' && linked === undefined) survey.bytes += Number(size);
     // Of what lies outside nothing is known in there but the system's own folders: all else may be a folder.
-    if (type === 'l' && target !== 'f' && leaves(site.root, name, link))
+    if (type === 'l' && target !== 'f' && leaves(all, shown, name, link))
       keep(survey.leavingLinks, `${name} -> ${link}`);
   };
   const completed = await host.run({
-    argv: ['sh', '-c', 'find "$1" -printf "$2" || exit 20', 'sh', site.root, `${FIELDS.join('\\0')}\\0`],
-    sandbox: { readOnly: [{ from: path, to: site.root }], capabilities: ['DAC_READ_SEARCH'] },
+    argv: ['sh', '-c', 'find "$1" -printf "$2" || exit 20', 'sh', shown.to, `${FIELDS.join('\\0')}\\0`],
+    sandbox: { readOnly: [shown], capabilities: ['DAC_READ_SEARCH'] },
     output: records(FIELDS.length, see, (start) =>
       refused(
         folder,
         'SiteFolderRefused',
-        `folders of the site folder ${path} are nested too deep: ${start.slice(0, 200)}`,
+        `folders of ${nameOf(shown)} are nested too deep: ${start.slice(0, 200)}`,
         'Remove them: no archive holds such paths.',
       ),
     ),
@@ -156,7 +202,7 @@ async function lookThrough(folder: SiteFolder, operation: Operation): Promise<Su
     throw refused(
       folder,
       'FileRefused',
-      `the site folder ${path} cannot be looked through: ${some(problems)}`,
+      `${nameOf(shown)} cannot be looked through: ${some(problems)}`,
       'Make every folder of the site readable for the worker.',
     );
   }
@@ -188,15 +234,14 @@ function records(count: number, see: (fields: string[]) => void, tooLong: (start
   });
 }
 
-/** True when a link, as it stands, leads out of the folder. */
-function leaves(root: string, name: string, link: string): boolean {
-  const target = posix.resolve(root, posix.dirname(name), link);
-  return target !== root && !target.startsWith(`${root}/`);
+/** True when a link, as it stands, leads out of the folders of the site. */
+function leaves(all: readonly ShownFolder[], { to }: ShownFolder, name: string, link: string): boolean {
+  const target = posix.resolve(to, posix.dirname(name), link);
+  return !all.some((folder) => isBelow(folder.to, target));
 }
 
 /** Immutable and append-only files can neither be replaced nor removed, not even by root. */
-async function refuseImmutable(folder: SiteFolder, operation: Operation): Promise<void> {
-  const { host, path, site } = folder;
+async function refuseImmutable(folder: SiteFolder, shown: ShownFolder, operation: Operation): Promise<void> {
   const marked: string[] = [];
   let rest = '';
   const output = new Writable({
@@ -208,9 +253,9 @@ async function refuseImmutable(folder: SiteFolder, operation: Operation): Promis
       done();
     },
   });
-  await host.run({
-    argv: ['sh', '-c', 'lsattr -R -a "$1" || exit 20', 'sh', site.root],
-    sandbox: { readOnly: [{ from: path, to: site.root }], capabilities: ['DAC_READ_SEARCH'] },
+  await folder.host.run({
+    argv: ['sh', '-c', 'lsattr -R -a "$1" || exit 20', 'sh', shown.to],
+    sandbox: { readOnly: [shown], capabilities: ['DAC_READ_SEARCH'] },
     output,
     // Not every file system knows such flags, not every system the program.
     acceptExitCodes: [0, 20],
@@ -220,7 +265,7 @@ async function refuseImmutable(folder: SiteFolder, operation: Operation): Promis
     throw refused(
       folder,
       'SiteFolderRefused',
-      `files of the site folder ${path} are immutable or append-only: ${some(marked)}`,
+      `files of ${nameOf(shown)} are immutable or append-only: ${some(marked)}`,
       'Take the flags away with `chattr -i -a`.',
     );
   }

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import { settingsInvalid } from './settings-error';
+import { folderOfFile, seenPath } from './site-folder';
 import type { SettingsFile } from './settings-formats/settings-format';
 
 /** Larger settings are refused: nobody writes them by hand, and all of it is held in memory. */
@@ -29,14 +30,14 @@ dd "if=./$2" iflag=nofollow,nonblock,fullblock bs=64K count=5 status=none >&4 ||
 `;
 
 /**
- * Reads a settings file (or its candidate) as the owner of the site, confined to the site folder. No link is followed.
+ * Reads a settings file (or its candidate) as the owner of the site, confined to its folder. No link is followed.
  * @throws KedgeError SettingsInvalid when it is missing, no regular file, unreadable or too large
  */
 export async function readSiteFile(file: SettingsFile, operation: Operation): Promise<Buffer> {
-  const { host, site, path } = file.folder;
+  const { host, site } = file.folder;
   const completed = await host.run({
     argv: ['sh', '-c', READ, 'sh', ...place(file, file.candidate ?? file.path)],
-    sandbox: { readOnly: [{ from: path, to: site.root }] },
+    sandbox: { readOnly: [folderOfFile(file.folder, file.path)] },
     owner: site.owner,
     wantsResult: true,
     acceptExitCodes: EXIT_CODES,
@@ -52,10 +53,10 @@ export async function readSiteFile(file: SettingsFile, operation: Operation): Pr
 
 /** True when every account of the server may read the settings file, as far as its own mode goes. */
 export async function readableByAll(file: SettingsFile, operation: Operation): Promise<boolean> {
-  const { host, site, path } = file.folder;
+  const { host, site } = file.folder;
   const completed = await host.run({
-    argv: ['stat', '-c', '%a', join(site.root, file.path)],
-    sandbox: { readOnly: [{ from: path, to: site.root }] },
+    argv: ['stat', '-c', '%a', seenPath(file.folder, file.path)],
+    sandbox: { readOnly: [folderOfFile(file.folder, file.path)] },
     owner: site.owner,
     operation,
   });
@@ -141,12 +142,12 @@ async function change(
   input: Buffer | undefined,
   operation: Operation,
 ): Promise<void> {
-  const { host, site, path } = file.folder;
+  const { host } = file.folder;
   const completed = await host
     .run({
       argv: ['sh', '-c', script, 'sh', ...place(file, file.path), basename(file.candidate), ...extra],
       sandbox: {
-        writable: [{ from: path, to: site.root }],
+        writable: [folderOfFile(file.folder, file.path)],
         capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE'],
       },
       ...(input === undefined ? {} : { input }),
@@ -166,7 +167,8 @@ async function change(
 
 /** Folder and name of a file, as they are seen in the sandbox. */
 function place({ folder }: SettingsFile, path: string): [string, string] {
-  return [join(folder.site.root, dirname(path)), basename(path)];
+  const seen = seenPath(folder, path);
+  return [dirname(seen), basename(seen)];
 }
 
 function refuse(file: SettingsFile, exitCode: number): void {

@@ -23,7 +23,7 @@ export interface SiteKind {
   readonly maintenanceFile: MaintenanceFile | null;
 
   /**
-   * The file with the login to the database, relative to the site folder.
+   * The file with the login to the database, relative to the site folder, or absolute and in a declared path.
    * @throws KedgeError ConfigurationInvalid when the configuration does not say
    */
   settingsFile(site: SiteLocation): string;

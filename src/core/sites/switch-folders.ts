@@ -1,31 +1,46 @@
 import { join } from 'node:path';
 import type { Host } from '../hosts/host';
 
-/** Names inside `.kedge/<token>`. */
-const STAGED = 'site';
-const PREVIOUS = 'previous';
+/** A folder of a site that a task replaces. */
+export interface StagedFolder {
+  /** Name of the folder among those of the site. */
+  readonly name: string;
+  /** Where visitors have it. */
+  readonly live: string;
+  /** `.kedge/<token>` on its file system; folders of one site may share it. */
+  readonly staging: string;
+}
 
 /** Where a restored folder waits. */
-export function stagedFolder(staging: string): string {
-  return join(staging, STAGED);
+export function stagedFolder({ staging, name }: StagedFolder): string {
+  return join(staging, name);
 }
 
-/** Where the folder that was live before waits. */
-export function previousFolder(staging: string): string {
-  return join(staging, PREVIOUS);
+/** Where the folder that was live before waits. No name of a folder holds a dot. */
+export function previousFolder({ staging, name }: StagedFolder): string {
+  return join(staging, `${name}.previous`);
 }
 
-/** Two renames: live → previous, staged → live. Goes on where an earlier attempt stopped. */
-export async function switchFolders(host: Host, live: string, staging: string): Promise<void> {
-  const previous = previousFolder(staging);
-  if ((await host.status(previous)) === undefined) await host.rename(live, previous);
-  if ((await host.status(live)) === undefined) await host.rename(stagedFolder(staging), live);
+/** Each staging folder once. */
+export function stagingFolders(folders: readonly StagedFolder[]): string[] {
+  return [...new Set(folders.map(({ staging }) => staging))];
 }
 
-/** The previous folder is live again, wherever the renames stopped. */
-export async function switchFoldersBack(host: Host, live: string, staging: string): Promise<void> {
-  const previous = previousFolder(staging);
-  if ((await host.status(previous)) === undefined) return;
-  if ((await host.status(live)) !== undefined) await host.rename(live, stagedFolder(staging));
-  await host.rename(previous, live);
+/** Two renames a folder: live → previous, staged → live. Goes on where an earlier attempt stopped. */
+export async function switchFolders(host: Host, folders: readonly StagedFolder[]): Promise<void> {
+  for (const folder of folders) {
+    const previous = previousFolder(folder);
+    if ((await host.status(previous)) === undefined) await host.rename(folder.live, previous);
+    if ((await host.status(folder.live)) === undefined) await host.rename(stagedFolder(folder), folder.live);
+  }
+}
+
+/** The previous folders are live again, newest rename first, wherever the renames stopped. */
+export async function switchFoldersBack(host: Host, folders: readonly StagedFolder[]): Promise<void> {
+  for (const folder of [...folders].reverse()) {
+    const previous = previousFolder(folder);
+    if ((await host.status(previous)) === undefined) continue;
+    if ((await host.status(folder.live)) !== undefined) await host.rename(folder.live, stagedFolder(folder));
+    await host.rename(previous, folder.live);
+  }
 }

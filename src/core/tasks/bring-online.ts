@@ -58,7 +58,7 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
     }
   };
   if (!journal.committed) {
-    if (journal.switched) await attempt('the folder from before', switchBack);
+    if (journal.switched) await attempt('the folders from before', switchBack);
     if (journal.vhostBefore) await attempt('the vhost from before', putVhostBack);
     if (journal.fence) await attempt('the database account', liftFence);
   }

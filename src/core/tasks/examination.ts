@@ -1,15 +1,16 @@
 import { dirname } from 'node:path';
 import type { ContentMark, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
-import type { DatabaseServerAddress, Target, WebServerAddress } from '../../contract/target';
+import { type DatabaseServerAddress, type Target, type WebServerAddress, rootsOf } from '../../contract/target';
 import type { Archives, Inspection } from '../archive/archive';
-import { checkImportable, checkRestorable } from '../archive/restorable';
+import { checkImportable, checkRestorable, movedPaths } from '../archive/restorable';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer, ServerFacts } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
 import { checkSiteFolder } from '../sites/folder-check';
+import { liveFolder } from '../sites/site-folder';
 import type { SiteKind } from '../sites/site-kind';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
@@ -59,8 +60,7 @@ export async function examineSite(
   operation: Operation,
 ): Promise<{ needs: SpaceNeed[]; databaseBytes: number }> {
   const { site } = target;
-  const folder = { host: parts.webHost(target), path: site.root, site };
-  const content = await checkSiteFolder(folder, operation);
+  const content = await checkSiteFolder(liveFolder(parts.webHost(target), site), operation);
   for (const warning of content.warnings) operation.log.warn(warning);
   const database = await parts.databaseServer(target.database);
   const facts = await database.describe(current);
@@ -100,7 +100,7 @@ async function refuseOtherDatabase(
   const { site } = target;
   const settings = await parts
     .kindOf(target)
-    .readSettings({ host: parts.webHost(target), path: site.root, site }, operation)
+    .readSettings(liveFolder(parts.webHost(target), site), operation)
     .catch((error: unknown) => {
       operation.signal.throwIfAborted();
       operation.log.warn(
@@ -131,7 +131,8 @@ export interface ExaminedSource {
 
 /**
  * Checks the backup a restore goes back to: whole, what its record says, and something this server can import.
- * @throws KedgeError BackupUnknown, BackupDamaged, ArchiveInvalid, ArchiveRefused, DumpInvalid, DumpIncompatible
+ * @throws KedgeError BackupUnknown, BackupDamaged, PathsDiffer, ArchiveInvalid, ArchiveRefused, DumpInvalid,
+ *   DumpIncompatible
  */
 export async function examineBackup(
   parts: ExaminationParts,
@@ -182,18 +183,20 @@ function examinedSource(
 ): ExaminedSource {
   for (const link of inspection.leavingLinks)
     operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
+  for (const { name, from, to } of movedPaths(record, target.site))
+    operation.log.warn(
+      `${name} was at ${from} when the backup was made and is restored to ${to}: what in the site names the old path still does`,
+    );
   const dumpBytes = inspection.dump?.bytes ?? 0;
   const { charset, collation } = record.database;
   return {
     source: { id: record.id, path, sha256: inspection.sha256, charset, collation, contentMark: record.contentMark },
     dumpBytes,
     needs: [
-      {
-        place: 'web staging',
-        path: target.site.root,
-        bytes: inspection.contentBytes,
-        files: inspection.members,
-      },
+      ...rootsOf(target.site).map(({ name, path }) => {
+        const { bytes = 0, members = 0 } = inspection.roots.find((root) => root.name === name) ?? {};
+        return { place: 'web staging', path, bytes, files: members };
+      }),
       { place: 'spool', path: target.spool, bytes: dumpBytes },
       // A table is a file or two.
       {
@@ -211,7 +214,7 @@ function examinedSource(
 
 /** A site is deployed where there is none: neither files nor a database that would be lost. */
 export async function examineNewSite(parts: ExaminationParts, target: Target, operation: Operation): Promise<void> {
-  const { uri, root, vhost } = target.site;
+  const { uri, vhost } = target.site;
   const host = parts.webHost(target);
   const exists = (what: string): KedgeError =>
     new KedgeError('SiteFolderRefused', `${uri} exists already: ${what}`, {
@@ -219,15 +222,17 @@ export async function examineNewSite(parts: ExaminationParts, target: Target, op
       state: 'the site is unchanged',
       hint: 'To go back to a backup use `kedge restore`; to deploy anew move folder and database of the site away first.',
     });
-  const status = await host.status(root);
-  if (status && (status.type !== 'folder' || (await host.list(root)).length > 0)) throw exists(root);
-  if ((await host.status(dirname(root)))?.type !== 'folder') {
-    throw new KedgeError('SiteFolderRefused', `the folder above ${root} on ${host.name} does not exist`, {
-      site: uri,
-      server: host.name,
-      state: 'nothing was changed',
-      hint: `Make ${dirname(root)}, owned by root.`,
-    });
+  for (const { path } of rootsOf(target.site)) {
+    const status = await host.status(path);
+    if (status && (status.type !== 'folder' || (await host.list(path)).length > 0)) throw exists(path);
+    if ((await host.status(dirname(path)))?.type !== 'folder') {
+      throw new KedgeError('SiteFolderRefused', `the folder above ${path} on ${host.name} does not exist`, {
+        site: uri,
+        server: host.name,
+        state: 'nothing was changed',
+        hint: `Make ${dirname(path)}, owned by root.`,
+      });
+    }
   }
   const state = await parts.states.find(uri);
   const server = await parts.databaseServer(target.database);

@@ -3,7 +3,7 @@ import type { DatabaseServer } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { lowerMaintenanceFile } from '../sites/maintenance-file';
-import type { SiteFolder } from '../sites/site-folder';
+import { liveFolder } from '../sites/site-folder';
 import type { SiteKind } from '../sites/site-kind';
 import { switchFoldersBack } from '../sites/switch-folders';
 import type { WebServer } from '../web/web-server';
@@ -31,13 +31,11 @@ export interface TaskAtHand {
  * its step never ran. Undo runs them one by one, taking a site over by hand all at once.
  */
 
-/** The folder the site was in before is live again, and PHP sees it. */
+/** The folders the site was in before are live again, and PHP sees them. */
 export async function switchBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
-  const { staging, switched } = journal;
-  if (!switched || staging === null) return;
-  await parts.locks.hold(journal.site, operation, () =>
-    switchFoldersBack(parts.webHost(target), target.site.root, staging),
-  );
+  const { staged, switched } = journal;
+  if (!switched || staged.length === 0) return;
+  await parts.locks.hold(journal.site, operation, () => switchFoldersBack(parts.webHost(target), staged));
   await parts.webServer(target.web).refreshPhp(target.site, operation);
 }
 
@@ -58,12 +56,7 @@ export async function endMaintenance(parts: SiteParts, { journal, target, operat
   const { maintenance } = journal;
   if (!maintenance || maintenance.ended !== null) return;
   const file = parts.kindOf(target).maintenanceFile;
-  if (file) await lowerMaintenanceFile(liveFolder(parts, target), file, operation);
+  if (file) await lowerMaintenanceFile(liveFolder(parts.webHost(target), target.site), file, operation);
   if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
   else await parts.webServer(target.web).lowerMaintenance(target.site.uri);
-}
-
-/** The site folder as visitors have it. */
-export function liveFolder(parts: Pick<SiteParts, 'webHost'>, target: Target): SiteFolder {
-  return { host: parts.webHost(target), path: target.site.root, site: target.site };
 }

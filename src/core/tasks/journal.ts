@@ -82,10 +82,10 @@ export const journalSchema = z.strictObject({
       contentMark: contentMarkSchema.nullable(),
     })
     .nullable(),
-  /** The site folder was not there before: an empty one was made for the new site. */
-  madeFolder: z.boolean(),
-  /** `.kedge/<token>` on the web server. */
-  staging: z.string().nullable(),
+  /** Folders of the site that were not there before: empty ones were made for the new site. */
+  madeFolders: z.array(z.string()),
+  /** The folders of the site that are replaced, in the order of the switch, and `.kedge/<token>` of each. */
+  staged: z.array(z.strictObject({ name: z.string(), live: z.string(), staging: z.string() })),
   /** What the site used when the task began. Its password is blank once the task is closed. */
   before: siteDatabaseSchema.nullable(),
   /** The database and account the task made, newest attempt last. */
@@ -143,8 +143,8 @@ export function newJournal(
     fence: null,
     backup: null,
     source: null,
-    madeFolder: false,
-    staging: null,
+    madeFolders: [],
+    staged: [],
     before: null,
     created: null,
     switched: false,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DatabaseAccount } from '../databases/database-server';
 import type { Host } from '../hosts/host';
-import { previousFolder } from '../sites/switch-folders';
+import { type StagedFolder, previousFolder } from '../sites/switch-folders';
 import type { Journal } from './journal';
 import type { SiteState } from './site-state';
 
@@ -10,9 +10,9 @@ export interface Remains {
   readonly task: string;
   readonly site: string;
   readonly token: string;
-  /** The live site folder, and the web server it is on. */
-  readonly live: { readonly server: string; readonly path: string } | null;
-  readonly staging: string | null;
+  /** Name of the web server of the site. */
+  readonly webServer: string | null;
+  readonly staged: readonly StagedFolder[];
   readonly spool: string | null;
   readonly temporaryArchive: string | null;
   readonly databaseServer: string | null;
@@ -32,8 +32,8 @@ export function remainsOf(journal: Journal): Remains {
     task: journal.task,
     site: journal.site,
     token,
-    live: target && { server: target.web.name, path: target.site.root },
-    staging: journal.staging,
+    webServer: target && target.web.name,
+    staged: journal.staged,
     spool: target && join(target.spool, token),
     temporaryArchive: backup && !backup.published ? backup.temporaryArchive : null,
     databaseServer: target?.database.name ?? null,
@@ -75,15 +75,20 @@ export class Claims {
 }
 
 /**
- * Why the staging folder and the database of a closed task are left for a person: the folder in which the site was before
+ * Why the staging folders and the database of a closed task are left for a person: the folder in which the site was before
  * is in there, and the live one may not be what it should. Null when nothing speaks against removing them.
  */
 export async function reasonToKeep(remains: Remains, journal: Pick<Journal, 'switched' | 'committed'>, host: Host) {
-  const { staging, live, task } = remains;
-  if (staging === null || live === null || (await host.status(staging)) === undefined) return null;
-  if ((await host.status(live.path)) === undefined)
-    return `${task} left ${staging}, and the site folder ${live.path} does not exist`;
-  if (!journal.switched || journal.committed) return null;
-  if ((await host.status(previousFolder(staging))) === undefined) return null;
-  return `${task} ended in the middle of its switch and left the folder the site was in before, ${previousFolder(staging)}`;
+  const { staged, task } = remains;
+  for (const folder of staged) {
+    const { live, staging } = folder;
+    if ((await host.status(staging)) === undefined) continue;
+    if ((await host.status(live)) === undefined)
+      return `${task} left ${staging}, and the folder ${live} of the site does not exist`;
+    if (!journal.switched || journal.committed) continue;
+    const previous = previousFolder(folder);
+    if ((await host.status(previous)) !== undefined)
+      return `${task} ended in the middle of its switch and left the folder the site was in before, ${previous}`;
+  }
+  return null;
 }

@@ -3,6 +3,7 @@ import type { DatabaseServer } from '../databases/database-server';
 import { UNFINISHED_FILE } from '../hosts/durable-file';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { stagingFolders } from '../sites/switch-folders';
 import type { Journal } from './journal';
 import type { Journals } from './journals';
 import { Claims, type Remains, reasonToKeep, remainsOf } from './remains';
@@ -141,19 +142,20 @@ export class Sweeper {
   }
 
   /** Null where the configuration names the server no more. */
-  private webHostOf({ live }: Remains): Host | null {
-    return live === null ? this.parts.master : (this.parts.webHosts.get(live.server) ?? null);
+  private webHostOf({ webServer }: Remains): Host | null {
+    return webServer === null ? this.parts.master : (this.parts.webHosts.get(webServer) ?? null);
   }
 
   private async files(remains: Remains, webHost: Host | null): Promise<Leftover[]> {
     const { master } = this.parts;
-    const { task, staging, spool, temporaryArchive } = remains;
+    const { task, spool, temporaryArchive } = remains;
     const found: Leftover[] = [];
     const look = async (host: Host, path: string, what: string, remove: Leftover['remove']): Promise<void> => {
       if ((await host.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
     };
-    if (staging !== null && webHost)
-      await look(webHost, staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
+    for (const staging of stagingFolders(remains.staged))
+      if (webHost)
+        await look(webHost, staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
     if (spool !== null)
       await look(master, spool, 'the spool folder', (operation) => master.removeTree(spool, operation));
     if (temporaryArchive !== null)

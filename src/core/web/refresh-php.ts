@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { isKedgeError } from '../../contract/errors';
-import type { SiteLocation } from '../../contract/target';
+import { type SiteLocation, rootsOf } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { askFastCgi } from './fast-cgi';
@@ -15,7 +15,7 @@ const answerSchema = z.strictObject({ invalidated: z.int().nonnegative().nullabl
 
 /**
  * Makes every worker of the site's FPM see the code now on disk, also where opcache looks at no time stamps: they share
- * one cache, so one of them is asked to invalidate each cached script under the site folder. Neighbours keep theirs.
+ * one cache, so one of them is asked to invalidate each cached script under the folders of the site. Neighbours keep theirs.
  * Returns how many, or null where opcache is off or restricted, or PHP does not answer.
  */
 export async function refreshPhp(
@@ -39,7 +39,7 @@ export async function refreshPhp(
           SCRIPT_NAME: '/',
           SCRIPT_FILENAME: script,
           DOCUMENT_ROOT: dirname(script),
-          KEDGE_ROOT: site.root,
+          KEDGE_ROOTS: JSON.stringify(rootsOf(site).map(({ path }) => path)),
           KEDGE_ANSWER: mark,
         },
         timeoutMs: TIME_LIMIT_MS,
@@ -76,8 +76,11 @@ $invalidated = null;
 $status = function_exists('opcache_get_status') ? @opcache_get_status(true) : false;
 if (is_array($status) && !empty($status['opcache_enabled']) && function_exists('opcache_invalidate')) {
     $invalidated = 0;
-    $root = rtrim($_SERVER['KEDGE_ROOT'], '/');
-    $folders = array_unique([$root . '/', (realpath($root) ?: $root) . '/']);
+    $folders = [];
+    foreach (json_decode($_SERVER['KEDGE_ROOTS'], true) as $root) {
+        $root = rtrim($root, '/');
+        array_push($folders, $root . '/', (realpath($root) ?: $root) . '/');
+    }
     foreach (array_keys($status['scripts'] ?? []) as $script) {
         foreach ($folders as $folder) {
             if (strncmp(preg_replace('~^phar://~', '', $script), $folder, strlen($folder)) !== 0) continue;

@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PackedRecord } from '../../../src/contract/backup-record';
 import type { Compression } from '../../../src/contract/tasks';
+import { checkRoots } from '../../../src/core/archive/restorable';
 import { createArchives } from '../../../src/core/archive/archives';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { testOperation } from '../../helpers/operation';
@@ -36,6 +37,7 @@ const record: PackedRecord = {
   id: 'example.com-20261124.031502',
   site: 'example.com',
   kind: 'php',
+  roots: [],
   description: 'before the update',
   trigger: 'request',
   who: 'anna',
@@ -72,7 +74,7 @@ async function pack(options: { compression?: Compression; exclude?: string[] } =
   const result = await archives.pack(
     {
       host,
-      siteFolder: site,
+      roots: [{ name: 'site', path: site }],
       exclude: options.exclude ?? [],
       dump: join(folder, 'dump.sql'),
       record,
@@ -91,7 +93,7 @@ async function pack(options: { compression?: Compression; exclude?: string[] } =
 async function unpack(archive: string, sha256: string): Promise<string> {
   const out = join(folder, 'out');
   await mkdir(out, { mode: 0o700 });
-  await archives.extract(archive, sha256, host, out, testOperation());
+  await archives.extract(archive, sha256, host, [{ name: 'site', path: out }], testOperation());
   return out;
 }
 
@@ -238,7 +240,7 @@ describe('pack, inspect, extract', () => {
     const packing = archives.pack(
       {
         host,
-        siteFolder: site,
+        roots: [{ name: 'site', path: site }],
         exclude: [],
         dump: join(folder, 'dump.sql'),
         record,
@@ -257,7 +259,13 @@ describe('pack, inspect, extract', () => {
     const { destination } = await pack();
     await mkdir(join(folder, 'out'));
     await expect(
-      archives.extract(destination, '0'.repeat(64), host, join(folder, 'out'), testOperation()),
+      archives.extract(
+        destination,
+        '0'.repeat(64),
+        host,
+        [{ name: 'site', path: join(folder, 'out') }],
+        testOperation(),
+      ),
     ).rejects.toMatchObject({ code: 'ArchiveInvalid' });
   });
 
@@ -272,7 +280,7 @@ describe('pack, inspect, extract', () => {
         archives.pack(
           {
             host,
-            siteFolder: site,
+            roots: [{ name: 'site', path: site }],
             exclude: [],
             dump: join(folder, 'dump.sql'),
             record,
@@ -286,6 +294,106 @@ describe('pack, inspect, extract', () => {
     } finally {
       execFileSync('umount', [small]);
     }
+  });
+});
+
+describe('more folders than the site folder', () => {
+  let files: string;
+  let config: string;
+  beforeEach(async () => {
+    [files, config] = [join(folder, 'elsewhere/files'), join(folder, 'config')];
+    const script = String.raw`
+      mkdir -p "$1/.kedge/roots/files" "$2/sub/cache" "$3"
+      echo page > "$1/index.php"; echo own > "$1/.kedge/roots/files/own"
+      ln -s "$2" "$1/uploads"; ln -s /nowhere "$1/away"; ln -s index.php "$1/near"
+      echo picture > "$2/sub/a picture"; ln "$2/sub/a picture" "$2/again"; ln -s "$1/index.php" "$2/page"; ln -s ../gone "$2/gone"
+      echo cached > "$2/sub/cache/thing"; echo dump > "$2/database.sql"; mkdir "$2/.kedge"; echo x > "$2/.kedge/backup.json"
+      printf x > "$2/$(printf 'na\357ve')"
+      echo secret > "$3/db.php"; chmod 640 "$3/db.php"; chmod 750 "$3"; touch -d 2020-01-02 "$3/db.php" "$3"`;
+    execFileSync('sh', ['-euc', script, 'sh', site, files, config]);
+    if (isRoot) execFileSync('chown', ['12:34', config, join(files, 'sub/a picture')]);
+  });
+  const roots = () => [
+    { name: 'site', path: site },
+    { name: 'files', path: files },
+    { name: 'config', path: config },
+  ];
+  const packAll = async (exclude: string[] = []) => {
+    const destination = join(folder, 'archive');
+    const [dump, scratch] = [join(folder, 'dump.sql'), join(folder, 'scratch')];
+    const request = {
+      host,
+      roots: roots(),
+      exclude,
+      dump,
+      record: { ...record, roots: roots() },
+      scratch,
+      destination,
+    };
+    return { ...(await archives.pack({ ...request, compression: 'zstd' }, testOperation())), destination };
+  };
+
+  it('all come back, each into its folder, and none into another', async () => {
+    const { destination } = await packAll();
+    const inspection = await archives.inspect(destination, testOperation());
+    const { sha256 } = inspection;
+    expect(inspection.record?.roots).toEqual(roots());
+    expect(inspection.roots.map(({ name }) => name).sort()).toEqual(['config', 'files', 'site']);
+    expect(inspection.roots.find(({ name }) => name === 'config')).toEqual({ name: 'config', bytes: 7, members: 2 });
+    // From one folder into another leads nowhere else.
+    expect([...inspection.leavingLinks].sort()).toEqual(['./.kedge/roots/files/gone -> ../gone', './away -> /nowhere']);
+    expect(() => checkRoots({ ...record, roots: roots() }, inspection)).not.toThrow();
+    expect(() => checkRoots({ ...record, roots: roots().slice(0, 2) }, inspection)).toThrow(/holds config beyond them/);
+    const more = [...roots(), { name: 'more', path: '/srv/more' }];
+    expect(() => checkRoots({ ...record, roots: more }, inspection)).toThrow(/lacks more/);
+
+    const out = roots().map(({ name }) => ({ name, path: join(folder, 'out', name) }));
+    for (const { path } of out) await mkdir(path, { recursive: true, mode: 0o700 });
+    await archives.extract(destination, sha256, host, out, testOperation());
+    for (const [at, { path }] of roots().entries())
+      expect(await listing(out[at]?.path ?? '')).toEqual(await listing(path));
+    expect((await readdir(join(folder, 'out'))).sort()).toEqual(['config', 'files', 'site']);
+  });
+
+  it('by hand: they stand below .kedge/roots', async () => {
+    const { destination } = await packAll();
+    const out = join(folder, 'out');
+    await mkdir(out);
+    execFileSync('tar', ['--extract', '--file', destination, '--directory', out, '--same-permissions']);
+    expect(await listing(join(out, '.kedge/roots/config'))).toEqual(await listing(config));
+    expect((await listing(join(out, '.kedge/roots')))['/files/again']).toMatchObject({ links: 2 });
+    expect(await readFile(join(out, '.kedge/site/.kedge/roots/files/own'), 'utf8')).toBe('own\n');
+  });
+
+  it('patterns leave out: relative ones of the site folder, absolute ones of a declared path', async () => {
+    const { destination } = await packAll(['index.*', `${files}/sub/cache/*`, 'sub/*', 'db.php']);
+    const names = execFileSync('tar', ['--list', '--file', destination], { encoding: 'utf8' });
+    expect(names).not.toMatch(/index\.php|cache\/thing/);
+    expect(names).toContain('./.kedge/roots/files/sub/a picture');
+    expect(names).toContain('./.kedge/roots/files/sub/cache/\n');
+    expect(names).toContain('./.kedge/roots/config/db.php');
+  });
+
+  it('an archive in which a hard link joins two of them is refused: they are replaced apart', async () => {
+    execFileSync('ln', [join(site, 'index.php'), join(files, 'shared')]);
+    const { destination } = await packAll();
+    await expect(archives.inspect(destination, testOperation())).rejects.toMatchObject({
+      code: 'ArchiveRefused',
+      message: expect.stringContaining('in another folder of the site') as unknown,
+    });
+  });
+
+  it.each([
+    ['a file in the place of a folder', 'mkdir -p .kedge/roots; echo x > .kedge/roots/files'],
+    ['a name that no path can have', 'mkdir -p .kedge/roots/Files; echo x > .kedge/roots/Files/x'],
+    ['the name of the site folder', 'mkdir -p .kedge/roots/site; echo x > .kedge/roots/site/x'],
+    ['a link in the place of a folder', 'mkdir -p .kedge/roots; ln -s /etc .kedge/roots/files'],
+  ])('%s is refused', async (_what, make) => {
+    const top = join(folder, 'top');
+    execFileSync('sh', ['-euc', `mkdir "$1"; cd "$1"; ${make}`, 'sh', top]);
+    const path = join(folder, 'forged');
+    execFileSync('tar', ['--create', '--file', path, '--directory', top, '--format=posix', '.']);
+    await expect(archives.inspect(path, testOperation())).rejects.toMatchObject({ code: 'ArchiveRefused' });
   });
 });
 

@@ -29,6 +29,7 @@ function record(id: string, change: Partial<BackupRecord> = {}): BackupRecord {
     who: 'anna',
     task: 'shop.example-20261124.031502-backup',
     created: '2026-11-24T03:15:02.000Z',
+    roots: [{ name: 'site', path: '/srv/shop' }],
     dumpBytes: 10,
     database: {
       charset: 'utf8mb4',

@@ -29,6 +29,7 @@ test('what an import would stumble over in mid-way is known before', async () =>
   const record = {
     id: 'example.com-20261124.031502',
     kind: 'wordpress',
+    roots: [],
     sha256: 'a',
     bytes: 1,
     database: { tables: [] },
@@ -41,7 +42,7 @@ test('what an import would stumble over in mid-way is known before', async () =>
       bytes: 1,
       sha256: 'a',
       members: 1,
-      contentBytes: 1,
+      roots: [{ name: 'site', bytes: 1, members: 1 }],
       record: null,
       leavingLinks: [],
       dump: inspector.result(),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ensureStagingFolder, safeStagingParent } from '../../../src/core/hosts/staging';
+import { makeStagingFolder, safeStagingParent, stagingFolderFor } from '../../../src/core/hosts/staging';
 import { localMachine } from './local-machine';
 import type { Machine } from './machine';
 
@@ -77,9 +77,10 @@ describe('where a restore is staged', () => {
 
   test("the folder is the worker's alone, again and again", async () => {
     sh('mkdir -p srv/site');
-    const staging = await ensureStagingFolder(machine.host, at('srv/site'), 'token1');
+    const staging = await stagingFolderFor(machine.host, at('srv/site'), 'token1');
     expect(staging).toBe(at('srv/.kedge/token1'));
-    expect(await ensureStagingFolder(machine.host, at('srv/site'), 'token1')).toBe(staging);
+    await makeStagingFolder(machine.host, staging);
+    await makeStagingFolder(machine.host, staging);
     expect(sh('stat -c %a srv/.kedge srv/.kedge/token1; ls -A srv')).toBe('700\n700\n.kedge\nsite\n');
   });
 
@@ -93,7 +94,7 @@ describe('where a restore is staged', () => {
         : []),
     ] as const) {
       sh(`rm -rf srv; mkdir -p srv/site; ${lay}`);
-      const error: unknown = await ensureStagingFolder(machine.host, at('srv/site'), 'token1').catch(
+      const error: unknown = await makeStagingFolder(machine.host, at('srv/.kedge/token1')).catch(
         (caught: unknown) => caught,
       );
       expect([what, error]).toEqual([what, expect.objectContaining({ code: 'OwnerRefused' })]);

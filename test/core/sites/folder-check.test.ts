@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { checkSiteFolder } from '../../../src/core/sites/folder-check';
+import { type SiteFolder, liveFolder } from '../../../src/core/sites/site-folder';
 import { works } from '../hosts/machine';
 import { type Fixture, makeSite, testOperation } from './site-fixture';
 
@@ -30,7 +31,13 @@ describe('what a site folder holds', () => {
     execFileSync('touch', [`${site.folder.path}/new\nline`]);
     sh(`touch "$(printf '${[...bytesAsName].map((byte) => `\\${byte.toString(8)}`).join('')}')"`);
     if (privileged) sh('chown -Rh --reference=. .');
-    expect(await check()).toEqual({ warnings: [], bytes: 10_005, files: 8, foreignOwners: false });
+    expect(await check()).toEqual({
+      warnings: [],
+      bytes: 10_005,
+      files: 8,
+      folders: [{ path: site.folder.path, bytes: 10_005 }],
+      foreignOwners: false,
+    });
   });
 
   test('paths that no archive holds are refused, before they fill the memory', async () => {
@@ -127,6 +134,53 @@ describe('what a site folder holds', () => {
       sh('chattr -i wp-content/fixed; chattr -a log');
     }
     expect((await check()).files).toBe(2);
+  });
+
+  describe('with a declared path', () => {
+    let declared: SiteFolder;
+    beforeEach(() => {
+      sh('mkdir ../files');
+      const paths = { files: join(site.base, 'files') };
+      declared = liveFolder(site.folder.host, { ...site.folder.site, paths });
+      if (privileged) sh('chown --reference=. ../files');
+    });
+
+    test('it counts, and links between the two lead nowhere else', async () => {
+      await site.write('index.php', '12345');
+      sh(
+        'echo 123 > ../files/picture; ln -s ../files uploads; ln -s ../site/index.php ../files/page; ln -s .. ../files/out',
+      );
+      expect(await checkSiteFolder(declared, testOperation())).toMatchObject({
+        bytes: 9,
+        folders: [
+          { path: site.folder.path, bytes: 5 },
+          { path: join(site.base, 'files'), bytes: 4 },
+        ],
+        warnings: [expect.stringMatching(/out of the declared path .*files; .*: out -> \.\.$/)],
+      });
+    });
+
+    test('it is refused where it is missing, a link, or no folder, with the key that names it', async () => {
+      for (const [make, problem] of [
+        ['true', 'declared path .*/files is missing'],
+        ['mkdir ../real; ln -s real ../files', 'is a symbolic link'],
+        ['touch ../files', 'is a file'],
+      ] as const) {
+        sh(`rm -rf ../files; ${make}`);
+        await expect(checkSiteFolder(declared, testOperation())).rejects.toMatchObject({
+          ...named('SiteFolderRefused', problem),
+          hint: expect.stringContaining('`paths.files`') as unknown,
+        });
+      }
+    });
+
+    test('a hard link that joins it to the site folder is refused: a restore would cut it', async () => {
+      await site.write('index.php', '12345');
+      sh('ln index.php ../files/shared');
+      await expect(checkSiteFolder(declared, testOperation())).rejects.toMatchObject(
+        named('SiteFolderRefused', 'hard links join', 'files', 'shared'),
+      );
+    });
   });
 
   test('files that vanish meanwhile are no error', async () => {

@@ -64,7 +64,7 @@ export async function makeSite(
   };
   return {
     base,
-    folder: { host: createLocalHost({ name: 'here' }), path, site },
+    folder: { host: createLocalHost({ name: 'here' }), path, declared: [], site },
     async write(name, content, mode = 0o640) {
       const file = join(path, name);
       if (dirname(file) !== path) {

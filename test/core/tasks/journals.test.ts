@@ -55,10 +55,10 @@ describe('journals', () => {
   it('a forward step can write no more once undo has begun; undo can', async () => {
     await journals.begin(task());
     await journals.recordUndo(id, { undoing: true });
-    await expect(journals.record(id, 'run-1', { staging: '/srv/.kedge/x' })).rejects.toMatchObject({
+    await expect(journals.record(id, 'run-1', { staged: [] })).rejects.toMatchObject({
       code: 'TaskSuperseded',
     });
-    expect(await journals.recordUndo(id, { step: 'x' })).toMatchObject({ undoing: true, step: 'x', staging: null });
+    expect(await journals.recordUndo(id, { step: 'x' })).toMatchObject({ undoing: true, step: 'x', staged: [] });
   });
 
   it('a closed task refuses forward steps and keeps its outcome', async () => {

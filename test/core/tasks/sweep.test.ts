@@ -7,6 +7,7 @@ import { createLocalHost } from '../../../src/core/hosts/local-host';
 import type { Journal } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
 import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-state';
+import { stagingFolders } from '../../../src/core/sites/switch-folders';
 import { Sweeper } from '../../../src/core/tasks/sweep';
 import { type TestOperation, testOperation } from '../databases/lab';
 import { type DatabaseLab, openLab, until } from '../databases/lab';
@@ -126,7 +127,7 @@ async function begin(changes: Partial<Journal> = {}): Promise<Journal> {
   await makeDatabase(`${database}a`, database);
   return journals.record(task, runId, {
     target: target(),
-    staging,
+    staged: [{ name: 'site', live: join(folder, 'srv/shop'), staging }],
     backup: {
       id: `${SITE}-20261124.030000`,
       created: '2026-11-24T03:00:00.000Z',
@@ -158,9 +159,11 @@ const close = (journal: Journal): Promise<void> =>
 const sweep = async () => sweeper.sweep(() => operation);
 const found = async (): Promise<string[]> => (await sweeper.search(operation.signal)).leftovers.map(({ what }) => what);
 
+const stagingOf = ({ staged }: Journal): string => stagingFolders(staged)[0] ?? '';
+
 /** What there is of a task, of its files and on the server. */
-async function remaining({ token, staging, backup }: Journal): Promise<string[]> {
-  const paths = [staging ?? '', join(folder, 'state/spool', token), backup?.temporaryArchive ?? ''];
+async function remaining({ token, staged, backup }: Journal): Promise<string[]> {
+  const paths = [...stagingFolders(staged), join(folder, 'state/spool', token), backup?.temporaryArchive ?? ''];
   return [
     ...paths.filter((path) => existsSync(path)),
     ...(await lab.server.databaseNames()).filter((name) => name.startsWith(nameIt(token))),
@@ -192,7 +195,7 @@ describe('sweeper', () => {
     const closed = await begin();
     await close(closed);
     expect(await found()).toEqual([
-      `the staging folder ${closed.staging}`,
+      `the staging folder ${stagingOf(closed)}`,
       `the spool folder ${join(folder, 'state/spool', closed.token)}`,
       `the unfinished archive ${closed.backup?.temporaryArchive}`,
       `the account ${nameIt(closed.token)} of lab`,
@@ -326,18 +329,39 @@ describe('sweeper', () => {
 
   it('a task that ended in the middle of its switch is left to a person: its staging folder holds the site', async () => {
     const ended = await begin({ switched: true });
-    await mkdir(join(ended.staging ?? '', 'previous'));
+    await mkdir(join(stagingOf(ended), 'site.previous'));
     await close(ended);
     const { removed, problems } = await sweep();
     expect(removed).toEqual([]);
-    expect(problems).toEqual([expect.stringContaining(join(ended.staging ?? '', 'previous')) as unknown]);
+    expect(problems).toEqual([expect.stringContaining(join(stagingOf(ended), 'site.previous')) as unknown]);
     expect(await remaining(ended)).toHaveLength(5);
     expect(sweeper.isSettled(ended.task)).toBe(false);
   });
 
+  it('nor goes one that holds the folder of a declared path from before; a finished one goes, each folder of it', async () => {
+    const media = join(folder, 'media');
+    const withPath = async (changes: Partial<Journal>): Promise<Journal> => {
+      const begun = await begin(changes);
+      const files = { name: 'files', live: join(media, 'shop'), staging: join(media, '.kedge', begun.token) };
+      await mkdir(join(files.staging, 'files.previous'), { recursive: true });
+      await mkdir(files.live, { recursive: true });
+      return journals.recordUndo(begun.task, { staged: [...begun.staged, files] });
+    };
+    const [torn, done] = [await withPath({ switched: true }), await withPath({ switched: true, committed: true })];
+    await close(torn);
+    await close(done);
+    const { removed, problems } = await sweep();
+    expect(problems).toEqual([expect.stringContaining(join(media, '.kedge', torn.token, 'files.previous')) as unknown]);
+    expect(removed).toEqual(
+      expect.arrayContaining(stagingFolders(done.staged).map((staging) => `the staging folder ${staging}`)),
+    );
+    expect(await remaining(torn)).toHaveLength(6);
+    expect(existsSync(join(media, '.kedge', done.token))).toBe(false);
+  });
+
   it('one that was abandoned after its switch is left to a person, also when the staging folder is gone', async () => {
     const abandoned = await begin({ switched: true });
-    await rm(abandoned.staging ?? '', { recursive: true });
+    await rm(stagingOf(abandoned), { recursive: true });
     await journals.close(abandoned.task, {
       status: 'abandoned',
       ended: new Date().toISOString(),
@@ -358,9 +382,9 @@ describe('sweeper', () => {
     await rm(join(folder, 'srv/shop'), { recursive: true });
     expect(await sweep()).toMatchObject({
       removed: [],
-      problems: [expect.stringContaining('srv/shop does not exist') as unknown],
+      problems: [expect.stringContaining('srv/shop of the site does not exist') as unknown],
     });
-    expect(existsSync(ended.staging ?? '')).toBe(true);
+    expect(existsSync(stagingOf(ended))).toBe(true);
   });
 
   it('what cannot be removed is a problem, and no reason to stop', async () => {

@@ -100,6 +100,26 @@ test.each([
   expect(saidBy(await answers(site))).toEqual(['111']);
 });
 
+test('code in a declared path that was swapped in is served too', async () => {
+  const made = await makeVersioned('1');
+  const code = `${made.root}.code`;
+  const site = { ...made, paths: { code } };
+  const fillCode = async (folder: string, version: string): Promise<void> => {
+    await put(join(folder, 'code.php'), `<?php function code() { return '${version}'; }`);
+    await utimes(join(folder, 'code.php'), WHEN, WHEN);
+  };
+  await fillCode(code, '1');
+  await put(join(site.root, 'lib/code.php'), `<?php require '${code}/code.php';`);
+  await refresh(site);
+  expect(saidBy(await answers(site))).toEqual(['111']);
+  await fillCode(`${code}.staged`, '2');
+  await rename(code, `${code}.previous`);
+  await rename(`${code}.staged`, code);
+  expect(saidBy(await answers(site))).toEqual(['111']);
+  await refresh(site);
+  expect(saidBy(await answers(site))).toEqual(['112']);
+});
+
 test('a script that is gone from disk is no longer run', async () => {
   const site = await makeVersioned('1');
   await put(

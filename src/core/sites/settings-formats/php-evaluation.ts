@@ -1,9 +1,10 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { z } from 'zod';
 import type { Operation } from '../../operation';
 import { runPhp } from '../php-runner';
 import { settingsInvalid } from '../settings-error';
 import { MAXIMUM_FILE_BYTES } from '../site-files';
+import { folderOfFile, seenPath, shownFolders } from '../site-folder';
 import { decodeText } from './decode-text';
 import { parsePhpName } from './php-name';
 import type { SettingsFile } from './settings-format';
@@ -143,8 +144,8 @@ const PROBLEMS = {
 };
 
 /**
- * What PHP makes of the names when it runs the file: confined, as the owner of the site, seeing the site folder at the
- * path it lives at.
+ * What PHP makes of the names when it runs the file: confined, as the owner of the site, seeing its folders at the
+ * paths they live at.
  * @throws KedgeError SettingsInvalid when the file does not come through, or sets a name to something that is no text;
  *   ConfigurationInvalid for a name PHP cannot have
  */
@@ -156,9 +157,9 @@ export async function evaluatePhp(
 ): Promise<ReadonlyMap<string, string>> {
   const { folder, path, candidate } = file;
   const { root, uri } = folder.site;
-  const shown = { from: folder.path, to: root };
+  const shown = shownFolders(folder);
   const request = {
-    file: join(root, path),
+    file: seenPath(folder, path),
     root,
     uri,
     bootstrap: options.bootstrap ?? null,
@@ -168,13 +169,19 @@ export async function evaluatePhp(
   const program = {
     script: EVALUATE,
     arguments: [JSON.stringify(request)],
-    show: candidate === undefined ? [shown] : [shown, { from: join(folder.path, candidate), to: request.file }],
+    show: candidate === undefined ? shown : [...shown, { from: placeOf(file, candidate), to: request.file }],
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   };
   const report = await runPhp(file, program, reportSchema, operation);
   if (report.state === 'failed') throw settingsInvalid(file, describeFailure(report, root));
   if (report.state !== 'through') throw settingsInvalid(file, PROBLEMS[report.state]);
   return collectValues(file, names, report.values);
+}
+
+/** Where a file of the site lies. */
+function placeOf({ folder }: SettingsFile, path: string): string {
+  const { from, to } = folderOfFile(folder, path);
+  return join(from, relative(to, seenPath(folder, path)));
 }
 
 function describeFailure(

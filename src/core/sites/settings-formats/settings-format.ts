@@ -4,9 +4,9 @@ import type { SiteFolder } from '../site-kind';
 /** One settings file of a site. */
 export interface SettingsFile {
   readonly folder: SiteFolder;
-  /** Relative to the site folder. */
+  /** Relative to the site folder, or absolute and in a declared path. */
   readonly path: string;
-  /** A file of the same folder that is looked at in its place, relative to the site folder: a rewrite not yet published. */
+  /** A file beside it that is looked at in its place, named in the same way: a rewrite not yet published. */
   readonly candidate?: string;
 }
 

@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { findFoldersElsewhere } from '../../../src/core/discovery/folders-elsewhere';
+import { type Fixture, makeSite, testOperation } from '../sites/site-fixture';
+
+let site: Fixture;
+beforeEach(async () => {
+  site = await makeSite();
+  sh('mkdir ../media ../content ../others; chown --reference=. ../media ../content');
+});
+afterEach(() => site.remove());
+
+const sh = (script: string): void => void execFileSync('sh', ['-euc', `cd "$1"; ${script}`, 'sh', site.folder.path]);
+const at = (name: string): string => join(site.base, name);
+const find = (settings: string | null = null) => {
+  const { host, path, site: location } = site.folder;
+  return findFoldersElsewhere(host, path, location.owner.uid, settings, testOperation());
+};
+// Root's own folders are nobody's uploads.
+const asRoot = process.getuid?.() === 0 ? it : it.skip;
+
+asRoot('links to folders of the owner, by names that a configuration takes', async () => {
+  sh('mkdir -p wp-content a/b/c; ln -s "$(realpath ../media)" "wp-content/Up loads"; ln -s ../../content a/site');
+  expect(await find()).toEqual(
+    expect.arrayContaining([
+      { name: 'up-loads', path: at('media'), from: 'the link wp-content/Up loads' },
+      { name: 'files', path: at('content'), from: 'the link a/site' },
+    ]),
+  );
+});
+
+asRoot('not what belongs to others, is no folder, lies inside, holds the site, or was named already', async () => {
+  sh('mkdir inside; touch ../media/file; ln -s inside near; ln -s .. above; ln -s ../others others; ln -s /etc etc');
+  sh('ln -s ../media/file file; ln -s ../gone gone; ln -s ../media media; ln -s ../media again; mkdir -p a/b/c');
+  sh('ln -s ../../../../content a/b/c/deep');
+  const found = await find();
+  expect(found.map(({ path }) => path)).toEqual([at('media')]);
+});
+
+asRoot('constants of WordPress that name folders, not those in comments', async () => {
+  const settings = `<?php
+// define('WP_PLUGIN_DIR', '${at('others')}');
+define( "WP_CONTENT_DIR", '${at('content')}' );
+define('UPLOADS', '../media');
+define('WP_PLUGIN_DIR', __DIR__ . '/elsewhere');
+`;
+  expect(await find(settings)).toEqual([
+    { name: 'content', path: at('content'), from: 'WP_CONTENT_DIR' },
+    { name: 'uploads', path: at('media'), from: 'UPLOADS' },
+  ]);
+});
