@@ -2,17 +2,39 @@ import { join } from 'node:path';
 import type { Target } from '../contract/target';
 import { ensureStagingFolder } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
-import { stagedFolder, switchFolders } from '../core/sites/switch-folders';
+import { filesChangedSince } from '../core/sites/late-files';
+import { previousFolder, stagedFolder, switchFolders } from '../core/sites/switch-folders';
+import type { Journal } from '../core/tasks/journal';
 import { putVhostBack, switchBack } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagingOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
+
+/** How many files a warning names. */
+const NAMED = 10;
 
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
   const refreshPhp = async (target: Target, operation: Operation): Promise<void> => {
     const scripts = await deps.webServer(target.web).refreshPhp(target.site, operation);
     if (scripts === null) operation.log.info(`opcache of ${target.site.uri} is off or cannot be asked`);
+  };
+
+  /** The fence stops what writes to the database. What writes to files alone is not held, so it is told. */
+  const tellLateFiles = async (
+    { backup }: Journal,
+    target: Target,
+    staging: string,
+    operation: Operation,
+  ): Promise<void> => {
+    const folder = { host: deps.webHost(target), path: previousFolder(staging), site: target.site };
+    if (!backup || (await folder.host.status(folder.path)) === undefined) return;
+    const late = await filesChangedSince(folder, new Date(backup.created), operation);
+    if (late.length === 0) return;
+    const more = late.length > NAMED ? ` and ${late.length - NAMED} more` : '';
+    operation.log.warn(
+      `files of ${target.site.uri} were written while the restore ran, too late to be surely in the safety backup ${backup.id}: ${late.slice(0, NAMED).join(', ')}${more}`,
+    );
   };
 
   return {
@@ -77,7 +99,9 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** After the commit point: the folder the site was in before. */
     async discardPrevious(ref: TaskRef) {
       return finishingStep(deps, ref, async ({ journal, target, operation }) => {
-        if (journal.staging !== null) await deps.webHost(target).removeTree(journal.staging, operation);
+        if (journal.staging === null) return null;
+        await tellLateFiles(journal, target, journal.staging, operation);
+        await deps.webHost(target).removeTree(journal.staging, operation);
         return null;
       });
     },

@@ -4,6 +4,7 @@ import type { Listen, SiteLocation, WebServerAddress } from '../../contract/targ
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
+import { awaitRequests } from './php-requests';
 import { withProbeFile } from './probe-file';
 import { refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
@@ -17,6 +18,9 @@ export interface NginxOptions {
   /** How long a reload may take until its result shows, ms. Default 10,000. */
   readonly loadLimitMs?: number;
 }
+
+/** Visitors wait as long, should a request not end. */
+const REQUESTS_LIMIT_MS = 10_000;
 
 /** nginx as a {@link WebServer}. */
 export function createNginx({ address, host, loadLimitMs = 10_000 }: NginxOptions): WebServer {
@@ -72,6 +76,10 @@ class Nginx implements WebServer {
 
   lowerMaintenance(uri: string): Promise<void> {
     return lowerMaintenance(this.host, this.address.flags, uri);
+  }
+
+  awaitRequests(site: SiteLocation, { signal }: Operation): Promise<number> {
+    return awaitRequests(this.host, site.phpSocket, REQUESTS_LIMIT_MS, signal);
   }
 
   async addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]> {

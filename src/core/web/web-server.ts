@@ -61,6 +61,12 @@ export interface WebServer {
   raiseMaintenance(uri: string): Promise<void>;
   lowerMaintenance(uri: string): Promise<void>;
 
+  /**
+   * Waits until the requests that PHP of the site has now have ended, those of neighbours in one pool among them. Returns
+   * how many have not after ten seconds.
+   */
+  awaitRequests(site: SiteLocation, operation: Operation): Promise<number>;
+
   /** Addresses the site is served at, those with TLS first. @throws KedgeError VhostTestFailed */
   addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]>;
   /** One GET as a visitor would make it, at the first address of the site. Never follows redirects. */
