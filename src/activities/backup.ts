@@ -98,7 +98,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
           operation,
         );
         for (const warning of packed.warnings) operation.log.warn(warning);
-        await record({ backup: { ...backup, packed: { ...packed, warnings: [...packed.warnings], codeVersion } } });
+        const warnings = [...journal.notHeld, ...packed.warnings];
+        await record({ backup: { ...backup, packed: { ...packed, warnings, codeVersion } } });
         return { bytes: packed.bytes };
       });
     },

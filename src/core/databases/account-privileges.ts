@@ -57,6 +57,25 @@ async function isSharedAt(
   return (await rolesOf(admin, user, host)).length > 0;
 }
 
+/** Databases of the server that the account, at any of its hosts, has privileges on by their names or by a pattern, sorted. */
+export async function databasesOf(admin: AdminConnection, account: DatabaseAccount): Promise<string[]> {
+  const databases = await listDatabases(admin);
+  const reached = new Set<string>();
+  for (const host of await existingHosts(admin, account)) {
+    const patterns = (await grantRows(admin, account.user, host)).map(({ name }) => name);
+    for (const table of ['tables_priv', 'procs_priv']) {
+      const rows = await admin.rows(
+        `SELECT Db AS name FROM mysql.${table} WHERE User = ${quoteLiteral(account.user)} AND Host = ${quoteLiteral(host)}`,
+        text,
+        { what: `reading the privileges of ${account.user}@${host}` },
+      );
+      for (const { name } of rows) if (databases.includes(name)) reached.add(name);
+    }
+    for (const name of databases) if (patterns.some((pattern) => grantPatternMatches(pattern, name))) reached.add(name);
+  }
+  return [...reached].sort();
+}
+
 /**
  * Accounts, as `user@host`, that may write to the database by privileges on it, other than this one: those of the same
  * user name at other hosts too. Accounts of administrators, whose privileges are on everything, are not told.

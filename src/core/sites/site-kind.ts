@@ -34,6 +34,11 @@ export interface SiteKind {
    */
   readSettings(folder: SiteFolder, operation: Operation): Promise<SiteSettings>;
   /**
+   * Settings that may say which databases the site uses besides, whatever they are called: their names and texts.
+   * @throws KedgeError SettingsInvalid
+   */
+  databaseTexts(folder: SiteFolder, operation: Operation): Promise<ReadonlyMap<string, string>>;
+  /**
    * Rewrites the login in the settings: everything else byte for byte, mode and owner kept, the form of the address
    * (`host`, `host:port`, `localhost:/socket`) kept as `login.address` gives it, the result checked by evaluating it.
    * Idempotent. @throws KedgeError SettingsInvalid, with the line, when a value is not a literal

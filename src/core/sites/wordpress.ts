@@ -7,7 +7,11 @@ import type { SiteFolder, SiteKind } from './site-kind';
 
 const CONFIGURATION_FILE = 'wp-config.php';
 // It ends by starting WordPress.
-const CONFIGURATION = phpSettings({ constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' });
+const CONFIGURATION = phpSettings({
+  bootstrap: { constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' },
+  // HyperDB and LudicrousDB.
+  connections: { 'drop-in': 'wp-content/db.php', file: 'db-config.php', constant: 'DB_CONFIG_FILE' },
+});
 const CODE = phpSettings();
 
 /** Names and rules: wp-config-sample.php and wpdb::set_prefix() of WordPress. */
@@ -41,6 +45,8 @@ export const wordPress: SiteKind = {
       tablePrefix,
     };
   },
+
+  databaseTexts: (folder, operation) => CONFIGURATION.databaseTexts(configurationOf(folder), operation),
 
   async writeSettings(folder, login, operation) {
     const asked = new Map([

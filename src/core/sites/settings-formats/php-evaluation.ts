@@ -87,10 +87,47 @@ final class KedgeEvaluation {
             preg_match('/Call to undefined function [\\\\\w]+\(\)|Failed opening required \'[^\']+\'/', $message, $known);
             $report['detail'] = isset($known[0]) ? $known[0] : null;
         }
-        if ($state === 'through') $report['values'] = array_map([self::class, 'value'], self::$request['names']);
+        if ($state === 'through') {
+            $report['values'] = array_map([self::class, 'value'], self::$request['names']);
+            $report['texts'] = self::$request['texts'] ? self::texts() : [];
+        }
         $report = json_encode($report, JSON_PARTIAL_OUTPUT_ON_ERROR);
         fwrite(fopen('php://fd/4', 'w'), $report);
         exit;
+    }
+
+    // A file that the settings leave it to, to say where the application connects.
+    static function connections() {
+        self::$through = true;
+        $request = self::$request['texts'] ? self::$request['connections'] : null;
+        if (!$request || !is_file(self::$request['root'] . '/' . $request['drop-in'])) return [];
+        $named = defined($request['constant']) ? constant($request['constant']) : null;
+        $places = [is_string($named) ? $named : '', self::$request['root'] . '/' . $request['file']];
+        return array_slice(array_filter($places, 'is_file'), 0, 1);
+    }
+
+    // What may say which databases there are: by its name, or by how it looks.
+    private static function texts() {
+        $found = [];
+        $constants = get_defined_constants(true);
+        self::collect('', isset($constants['user']) ? $constants['user'] : [], $found, 0);
+        foreach ($GLOBALS as $name => $value) {
+            if (!in_array($name, ['GLOBALS', 'argv', 'argc', '_SERVER', '_ENV', '_GET', '_POST', '_COOKIE', '_FILES', '_REQUEST'], true)) {
+                self::collect("\$$name", $value, $found, 0);
+            }
+        }
+        foreach (KedgeConnections::$names as $at => $name) $found[] = [bin2hex("connection {$at} database"), bin2hex($name)];
+        return $found;
+    }
+
+    private static function collect($name, $value, &$found, $depth) {
+        if (count($found) >= 200 || $depth > 6 || strlen($name) > 200) return;
+        if (is_array($value)) {
+            foreach ($value as $key => $inner) self::collect($name === '' ? $key : "{$name}['{$key}']", $inner, $found, $depth + 1);
+        } elseif (is_string($value) && strlen($value) <= 500
+            && (preg_match('/db|database|schema|dsn/i', $name) || preg_match('/^(mysql|mariadb)[a-z0-9]*:/i', $value))) {
+            $found[] = [bin2hex($name), bin2hex($value)];
+        }
     }
 
     private static function value($name) {
@@ -107,22 +144,43 @@ final class KedgeEvaluation {
         return is_string($value) || is_int($value) ? ['text', bin2hex((string) $value)] : ['other', gettype($value)];
     }
 }
+// Stands for the drop-in that such a file configures.
+final class KedgeConnections {
+    static $names = [];
+    function add_database($connection) {
+        if (is_array($connection) && isset($connection['name']) && is_string($connection['name']) && count(self::$names) < 100) {
+            self::$names[] = $connection['name'];
+        }
+    }
+    function __call($name, $arguments) {}
+    function __get($name) { return null; }
+    function __set($name, $value) {}
+}
 try {
     include KedgeEvaluation::begin();
+    foreach (KedgeEvaluation::connections() as $kedgeConnections) {
+        $wpdb = new KedgeConnections;
+        include $kedgeConnections;
+    }
     KedgeEvaluation::through();
 } catch (Throwable $error) {
     KedgeEvaluation::failed($error);
 }
 `;
 
+const hexSchema = z.string().regex(/^([0-9a-f]{2})*$/);
 const valueSchema = z.union([
   z.null(),
-  z.tuple([z.literal('text'), z.string().regex(/^([0-9a-f]{2})*$/)]),
+  z.tuple([z.literal('text'), hexSchema]),
   z.tuple([z.literal('other'), z.string().max(40)]),
 ]);
 
 const reportSchema = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('through'), values: z.array(valueSchema) }),
+  z.object({
+    state: z.literal('through'),
+    values: z.array(valueSchema),
+    texts: z.array(z.tuple([hexSchema, hexSchema])).max(400),
+  }),
   z.object({
     state: z.literal('failed'),
     error: z.string(),
@@ -142,6 +200,15 @@ const PROBLEMS = {
   large: `are larger than ${MAXIMUM_FILE_BYTES} bytes`,
 };
 
+/** A file that the settings leave it to, to say where the application connects to. */
+export interface Connections {
+  /** The file that reads it; without it nobody does. */
+  readonly 'drop-in': string;
+  readonly file: string;
+  /** Names another place of the file. */
+  readonly constant: string;
+}
+
 /**
  * What PHP makes of the names when it runs the file: confined, as the owner of the site, seeing the site folder at the
  * path it lives at.
@@ -154,6 +221,34 @@ export async function evaluatePhp(
   options: { readonly bootstrap?: Bootstrap; readonly timeoutMs?: number },
   operation: Operation,
 ): Promise<ReadonlyMap<string, string>> {
+  const { values } = await run(file, { names, texts: false }, options, operation);
+  return collectValues(file, names, values);
+}
+
+/**
+ * The constants and variables that may say which databases there are, by their names, with their texts; what is no UTF-8
+ * is missing. Evaluated as {@link evaluatePhp} does. @throws KedgeError SettingsInvalid
+ */
+export async function databaseTexts(
+  file: SettingsFile,
+  options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections },
+  operation: Operation,
+): Promise<ReadonlyMap<string, string>> {
+  const { texts } = await run(file, { names: [], texts: true }, options, operation);
+  const found = new Map<string, string>();
+  for (const pair of texts) {
+    const [name, text] = pair.map((hex) => decodeText(Buffer.from(hex, 'hex')));
+    if (name && text) found.set(name, text);
+  }
+  return found;
+}
+
+async function run(
+  file: SettingsFile,
+  asked: { readonly names: readonly string[]; readonly texts: boolean },
+  options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections; readonly timeoutMs?: number },
+  operation: Operation,
+): Promise<Extract<z.infer<typeof reportSchema>, { state: 'through' }>> {
   const { folder, path, candidate } = file;
   const { root, uri } = folder.site;
   const shown = { from: folder.path, to: root };
@@ -162,7 +257,9 @@ export async function evaluatePhp(
     root,
     uri,
     bootstrap: options.bootstrap ?? null,
-    names: names.map(parsePhpName),
+    connections: options.connections ?? null,
+    names: asked.names.map(parsePhpName),
+    texts: asked.texts,
     maximum: MAXIMUM_FILE_BYTES,
   };
   const program = {
@@ -174,7 +271,7 @@ export async function evaluatePhp(
   const report = await runPhp(file, program, reportSchema, operation);
   if (report.state === 'failed') throw settingsInvalid(file, describeFailure(report, root));
   if (report.state !== 'through') throw settingsInvalid(file, PROBLEMS[report.state]);
-  return collectValues(file, names, report.values);
+  return report;
 }
 
 function describeFailure(
