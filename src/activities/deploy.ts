@@ -5,6 +5,7 @@ import type { Operation } from '../core/operation';
 import { filesChangedSince } from '../core/sites/late-files';
 import { previousFolder, stagedFolder, switchFolders } from '../core/sites/switch-folders';
 import type { Journal } from '../core/tasks/journal';
+import { refreshCode, refreshObjectCache } from '../core/tasks/refresh-caches';
 import { putVhostBack, switchBack } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagingOf } from './journal-parts';
@@ -15,11 +16,6 @@ const NAMED = 10;
 
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
-  const refreshPhp = async (target: Target, operation: Operation): Promise<void> => {
-    const scripts = await deps.webServer(target.web).refreshPhp(target.site, operation);
-    if (scripts === null) operation.log.info(`opcache of ${target.site.uri} is off or cannot be asked`);
-  };
-
   /** The fence stops what writes to the database. What writes to files alone is not held, so it is told. */
   const tellLateFiles = async (
     { backup }: Journal,
@@ -29,7 +25,11 @@ export function createDeployActivities(deps: ActivityDependencies) {
   ): Promise<void> => {
     const folder = { host: deps.webHost(target), path: previousFolder(staging), site: target.site };
     if (!backup || (await folder.host.status(folder.path)) === undefined) return;
-    const late = await filesChangedSince(folder, new Date(backup.created), operation);
+    const late = await filesChangedSince(folder, new Date(backup.created), operation).catch((error: unknown) => {
+      operation.signal.throwIfAborted();
+      operation.log.info(`files that were written too late cannot be looked for: ${String(error)}`);
+      return [];
+    });
     if (late.length === 0) return;
     const more = late.length > NAMED ? ` and ${late.length - NAMED} more` : '';
     operation.log.warn(
@@ -106,7 +106,10 @@ export function createDeployActivities(deps: ActivityDependencies) {
       });
     },
 
-    /** Vhost written, tested, reloaded; PHP sees the code and settings that are on disk now. */
+    /**
+     * Vhost written, tested, reloaded; PHP sees the code and settings that are on disk now, and after a switch the object
+     * cache forgets the database before.
+     */
     async reloadWebServer(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const web = deps.webServer(target.web);
@@ -114,7 +117,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
         await record({ vhostBefore });
         const { changed } = await whileMine(() => web.writeVhost(target.site, operation));
         operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
-        await refreshPhp(target, operation);
+        await refreshCode(deps, target, operation);
+        if (journal.switched) await refreshObjectCache(deps, target, operation);
         return null;
       });
     },

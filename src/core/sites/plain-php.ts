@@ -49,6 +49,7 @@ export const plainPhp: SiteKind = {
     await rewriteSettings(file, format, asked, operation);
   },
 
+  objectCache: () => Promise.resolve(null),
   codeVersion: () => Promise.resolve(null),
 };
 

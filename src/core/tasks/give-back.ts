@@ -8,6 +8,7 @@ import type { SiteKind } from '../sites/site-kind';
 import { switchFoldersBack } from '../sites/switch-folders';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
+import { refreshCode, refreshObjectCache } from './refresh-caches';
 import type { SiteLocks } from './site-locks';
 
 /** What gives a site back to its visitors acts through. */
@@ -31,14 +32,15 @@ export interface TaskAtHand {
  * its step never ran. Undo runs them one by one, taking a site over by hand all at once.
  */
 
-/** The folder the site was in before is live again, and PHP sees it. */
+/** The folder the site was in before is live again, and PHP and the object cache know nothing else. */
 export async function switchBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
   const { staging, switched } = journal;
   if (!switched || staging === null) return;
   await parts.locks.hold(journal.site, operation, () =>
     switchFoldersBack(parts.webHost(target), target.site.root, staging),
   );
-  await parts.webServer(target.web).refreshPhp(target.site, operation);
+  await refreshCode(parts, target, operation);
+  await refreshObjectCache(parts, target, operation);
 }
 
 /** The vhost is the one that was found. */

@@ -6,7 +6,8 @@ import type { Operation } from '../operation';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
 import { awaitRequests } from './php-requests';
 import { withProbeFile } from './probe-file';
-import { refreshPhp } from './refresh-php';
+import { type PhpScript, runPhpScript } from './php-script';
+import { type PhpCache, refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
 import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
 import { DOWN, type RunningStamp, VhostFolder } from './vhost-folder';
@@ -104,8 +105,12 @@ class Nginx implements WebServer {
     return withoutBody(await this.askThroughMaintenance(listen, site, path, operation));
   }
 
-  refreshPhp(site: SiteLocation, operation: Operation): Promise<number | null> {
+  refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache> {
     return refreshPhp(this.host, this.address.flags, site, operation);
+  }
+
+  runPhpScript<T>(site: SiteLocation, script: PhpScript<T>, operation: Operation): Promise<T | null> {
+    return runPhpScript({ host: this.host, flags: this.address.flags }, site, script, operation);
   }
 
   /** Every address runs the file that is on disk. Where nobody listens, a request says so better. */

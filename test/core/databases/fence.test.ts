@@ -152,7 +152,7 @@ test('accounts that a fence does not stop are told: those that may write, are no
   await lab.query(`CREATE OR REPLACE USER 'reader'@'%', 'writer'@'%', 'wide'@'%', 'elsewhere'@'%', 'all'@'%';
     CREATE OR REPLACE USER 'locked'@'%' ACCOUNT LOCK;
     GRANT SELECT ON my_site.* TO 'reader'@'%'; GRANT SELECT, UPDATE ON my_site.* TO 'writer'@'%'; GRANT DELETE ON \`my%\`.* TO 'wide'@'%';
-    GRANT ALL ON my_site.* TO 'locked'@'%'; GRANT ALL ON \`my\_sites\`.* TO 'elsewhere'@'%'; GRANT ALL ON *.* TO 'all'@'%'`);
+    GRANT ALL ON my_site.* TO 'locked'@'%'; GRANT ALL ON \`my_sites\`.* TO 'elsewhere'@'%'; GRANT ALL ON *.* TO 'all'@'%'`);
   expect(await lab.server.otherWriters({ user: 'site', hosts: ['localhost'] }, 'my_site')).toEqual([
     'wide@%',
     'writer@%',

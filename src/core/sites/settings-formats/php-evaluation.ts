@@ -90,6 +90,8 @@ final class KedgeEvaluation {
         if ($state === 'through') {
             $report['values'] = array_map([self::class, 'value'], self::$request['names']);
             $report['texts'] = self::$request['texts'] ? self::texts() : [];
+            $report['structures'] = array_map([self::class, 'find'], self::$request['structures']);
+            $report['words'] = self::$request['words'] ? self::words(self::$request['words']) : null;
         }
         $report = json_encode($report, JSON_PARTIAL_OUTPUT_ON_ERROR);
         fwrite(fopen('php://fd/4', 'w'), $report);
@@ -130,17 +132,28 @@ final class KedgeEvaluation {
         }
     }
 
-    private static function value($name) {
-        if ($name['form'] === 'constant') {
-            if (!defined($name['constant'])) return null;
-            $value = constant($name['constant']);
-        } else {
-            $value = $GLOBALS;
-            foreach ($name['path'] as $key) {
-                if (!is_array($value) || !isset($value[$key])) return null;
-                $value = $value[$key];
-            }
+    // Which of the words a file of the application holds; null where there is no such file.
+    private static function words($asked) {
+        $folder = defined($asked['constant']) ? constant($asked['constant']) : null;
+        $file = (is_string($folder) ? $folder : self::$request['root'] . '/' . $asked['folder']) . '/' . $asked['file'];
+        if (!is_file($file)) return null;
+        $text = (string) file_get_contents($file, false, null, 0, 1 << 20);
+        return array_values(array_filter($asked['words'], function ($word) use ($text) { return stripos($text, $word) !== false; }));
+    }
+
+    private static function find($name) {
+        if ($name['form'] === 'constant') return defined($name['constant']) ? constant($name['constant']) : null;
+        $value = $GLOBALS;
+        foreach ($name['path'] as $key) {
+            if (!is_array($value) || !isset($value[$key])) return null;
+            $value = $value[$key];
         }
+        return $value;
+    }
+
+    private static function value($name) {
+        $value = self::find($name);
+        if ($value === null && !($name['form'] === 'constant' && defined($name['constant']))) return null;
         return is_string($value) || is_int($value) ? ['text', bin2hex((string) $value)] : ['other', gettype($value)];
     }
 }
@@ -180,6 +193,8 @@ const reportSchema = z.discriminatedUnion('state', [
     state: z.literal('through'),
     values: z.array(valueSchema),
     texts: z.array(z.tuple([hexSchema, hexSchema])).max(400),
+    structures: z.array(z.unknown()),
+    words: z.array(z.string()).nullable(),
   }),
   z.object({
     state: z.literal('failed'),
@@ -221,7 +236,7 @@ export async function evaluatePhp(
   options: { readonly bootstrap?: Bootstrap; readonly timeoutMs?: number },
   operation: Operation,
 ): Promise<ReadonlyMap<string, string>> {
-  const { values } = await run(file, { names, texts: false }, options, operation);
+  const { values } = await run(file, { names }, options, operation);
   return collectValues(file, names, values);
 }
 
@@ -234,7 +249,7 @@ export async function databaseTexts(
   options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections },
   operation: Operation,
 ): Promise<ReadonlyMap<string, string>> {
-  const { texts } = await run(file, { names: [], texts: true }, options, operation);
+  const { texts } = await run(file, { texts: true }, options, operation);
   const found = new Map<string, string>();
   for (const pair of texts) {
     const [name, text] = pair.map((hex) => decodeText(Buffer.from(hex, 'hex')));
@@ -243,9 +258,41 @@ export async function databaseTexts(
   return found;
 }
 
+/** A file of the application that is looked into. */
+export interface WordsAsked {
+  /** Constant that names its folder; `folder`, relative to the site folder, where it is not defined. */
+  readonly constant: string;
+  readonly folder: string;
+  readonly file: string;
+  readonly words: readonly string[];
+}
+
+/**
+ * What names are set to, whatever it is, as JSON tells it: null where they are not set. And which words a file holds, in
+ * whatever case: null where there is no such file. Evaluated as {@link evaluatePhp} does. @throws KedgeError SettingsInvalid
+ */
+export async function evaluateStructures(
+  file: SettingsFile,
+  names: readonly string[],
+  words: WordsAsked,
+  options: { readonly bootstrap?: Bootstrap },
+  operation: Operation,
+): Promise<{ structures: ReadonlyMap<string, unknown>; words: readonly string[] | null }> {
+  const report = await run(file, { structures: names, words }, options, operation);
+  const structures = names.map((name, at): [string, unknown] => [name, report.structures[at] ?? null]);
+  return { structures: new Map(structures), words: report.words };
+}
+
+interface Asked {
+  readonly names?: readonly string[];
+  readonly texts?: boolean;
+  readonly structures?: readonly string[];
+  readonly words?: WordsAsked;
+}
+
 async function run(
   file: SettingsFile,
-  asked: { readonly names: readonly string[]; readonly texts: boolean },
+  asked: Asked,
   options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections; readonly timeoutMs?: number },
   operation: Operation,
 ): Promise<Extract<z.infer<typeof reportSchema>, { state: 'through' }>> {
@@ -258,8 +305,10 @@ async function run(
     uri,
     bootstrap: options.bootstrap ?? null,
     connections: options.connections ?? null,
-    names: asked.names.map(parsePhpName),
-    texts: asked.texts,
+    names: (asked.names ?? []).map(parsePhpName),
+    texts: asked.texts ?? false,
+    structures: (asked.structures ?? []).map(parsePhpName),
+    words: asked.words ?? null,
     maximum: MAXIMUM_FILE_BYTES,
   };
   const program = {
