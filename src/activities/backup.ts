@@ -37,9 +37,13 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database);
         const file = await openForWriting(path, deps.master.name);
-        const dump = await server.dump(databaseOf(journal), file.createWriteStream({ flush: true }), operation);
-        await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
-        return { bytes: dump.bytes };
+        try {
+          const dump = await server.dump(databaseOf(journal), file.createWriteStream({ flush: true }), operation);
+          await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
+          return { bytes: dump.bytes };
+        } finally {
+          await file.close();
+        }
       });
     },
 
@@ -99,7 +103,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
           operation,
         );
         for (const warning of packed.warnings) operation.log.warn(warning);
-        await record({ backup: { ...backup, packed: { ...packed, warnings: [...packed.warnings], codeVersion } } });
+        const warnings = [...journal.notHeld, ...packed.warnings];
+        await record({ backup: { ...backup, packed: { ...packed, warnings, codeVersion } } });
         return { bytes: packed.bytes };
       });
     },

@@ -2,17 +2,48 @@ import { join } from 'node:path';
 import { type Target, rootsOf } from '../contract/target';
 import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
-import { type StagedFolder, stagedFolder, stagingFolders, switchFolders } from '../core/sites/switch-folders';
+import { filesChangedSince } from '../core/sites/late-files';
+import {
+  type StagedFolder,
+  previousFolder,
+  stagedFolder,
+  stagingFolders,
+  switchFolders,
+} from '../core/sites/switch-folders';
+import type { Journal } from '../core/tasks/journal';
+import { refreshCode, refreshObjectCache } from '../core/tasks/refresh-caches';
 import { putVhostBack, switchBack } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
+/** How many files a warning names. */
+const NAMED = 10;
+
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
-  const refreshPhp = async (target: Target, operation: Operation): Promise<void> => {
-    const scripts = await deps.webServer(target.web).refreshPhp(target.site, operation);
-    if (scripts === null) operation.log.info(`opcache of ${target.site.uri} is off or cannot be asked`);
+  /** The fence stops what writes to the database. What writes to files alone is not held, so it is told. */
+  const tellLateFiles = async ({ backup, staged }: Journal, target: Target, operation: Operation): Promise<void> => {
+    const host = deps.webHost(target);
+    if (!backup) return;
+    const late: string[] = [];
+    for (const folder of staged) {
+      const previous = { name: folder.name, live: folder.live, path: previousFolder(folder) };
+      if ((await host.status(previous.path)) === undefined) continue;
+      const since = new Date(backup.created);
+      late.push(
+        ...(await filesChangedSince(host, previous, target.site.exclude, since, operation).catch((error: unknown) => {
+          operation.signal.throwIfAborted();
+          operation.log.info(`files that were written too late cannot be looked for: ${String(error)}`);
+          return [];
+        })),
+      );
+    }
+    if (late.length === 0) return;
+    const more = late.length > NAMED ? ` and ${late.length - NAMED} more` : '';
+    operation.log.warn(
+      `files of ${target.site.uri} were written while the restore ran, too late to be surely in the safety backup ${backup.id}: ${late.slice(0, NAMED).join(', ')}${more}`,
+    );
   };
 
   return {
@@ -84,13 +115,17 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** After the commit point: the folders the site was in before. */
     async discardPrevious(ref: TaskRef) {
       return finishingStep(deps, ref, async ({ journal, target, operation }) => {
+        await tellLateFiles(journal, target, operation);
         const host = deps.webHost(target);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         return null;
       });
     },
 
-    /** Vhost written, tested, reloaded; PHP sees the code and settings that are on disk now. */
+    /**
+     * Vhost written, tested, reloaded; PHP sees the code and settings that are on disk now, and after a switch the object
+     * cache forgets the database before.
+     */
     async reloadWebServer(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const web = deps.webServer(target.web);
@@ -98,7 +133,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
         await record({ vhostBefore });
         const { changed } = await whileMine(() => web.writeVhost(target.site, operation));
         operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
-        await refreshPhp(target, operation);
+        await refreshCode(deps, target, operation);
+        if (journal.switched) await refreshObjectCache(deps, target, operation);
         return null;
       });
     },

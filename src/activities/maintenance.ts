@@ -21,6 +21,16 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     }
   };
 
+  /** What a visitor began before the page came up is whole, and in the backup: nothing is answered and then lost. */
+  const letRequestsEnd = async ({ target, operation }: UndoStep): Promise<void> => {
+    const { uri } = target.site;
+    const left = await deps.webServer(target.web).awaitRequests(target.site, operation);
+    if (left === 0) return;
+    operation.log.warn(
+      `PHP of ${uri} still worked on ${left} requests after ten seconds behind the maintenance page: what they write to files may be in no backup`,
+    );
+  };
+
   const lower = async (step: UndoStep): Promise<void> => {
     const { maintenance } = step.journal;
     if (!maintenance || maintenance.ended) return;
@@ -29,7 +39,10 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
   };
 
   return {
-    /** Puts the maintenance page up, and sees it with a request of its own. Remembers whether it was up before. */
+    /**
+     * Puts the maintenance page up, sees it with a request of its own, and lets the requests end that passed before.
+     * Remembers whether it was up before.
+     */
     async enterMaintenance(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
         const { journal, target, operation, record, whileMine } = step;
@@ -62,6 +75,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
           }
         }
         await record({ maintenance: { ...maintenance, seen: maintenance.seen ?? new Date().toISOString() } });
+        if (vhost !== 'none') await letRequestsEnd(step);
         return null;
       });
     },
@@ -94,6 +108,12 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         };
         await record({ fence });
         await whileMine(() => server.raiseFence(fence));
+        const others = await server.otherWriters(before.account, before.database);
+        if (others.length > 0) {
+          operation.log.warn(
+            `other accounts may write to ${before.database}, and are not fenced: ${others.join(', ')}`,
+          );
+        }
         return null;
       });
     },

@@ -109,8 +109,9 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         } else {
           const state = await deps.states.get(input.site);
           await record({ target, before: state.current });
-          needs.push(...(await examineSite(deps, target, state.current.database, operation)).needs);
-          await record({ contentMark: await contentMarkOf(deps, target, operation) });
+          const examined = await examineSite(deps, target, state.current, operation);
+          needs.push(...examined.needs);
+          await record({ notHeld: examined.notHeld, contentMark: await contentMarkOf(deps, target, operation) });
         }
         if (request.type === 'restore') {
           await examineMaintenance(deps, target, operation);

@@ -41,6 +41,7 @@ export async function targetOf(
     owner: await lookUpOwner(site.owner),
     ...(site.settings === undefined ? {} : { settings: site.settings }),
     phpSocket: site.php.socket,
+    ...(site.php.reload === undefined ? {} : { phpReload: site.php.reload }),
     vhost: site.vhost,
     ...(site.tls === undefined ? {} : { tls: site.tls }),
     ...(site.redirects === undefined ? {} : { redirects: site.redirects }),

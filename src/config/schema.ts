@@ -105,7 +105,7 @@ const siteSchema = z
       )
       .optional(),
     owner: z.string().min(1),
-    php: z.strictObject({ socket: absolutePath }),
+    php: z.strictObject({ socket: absolutePath, reload: argv.optional() }),
     db: name,
     aliases: z.array(siteUriSchema).default([]),
     vhost: vhostModeSchema.default('include'),

@@ -139,6 +139,8 @@ export const siteLocationSchema = z.strictObject({
   settings: settingsFormatSchema.optional(),
   /** FPM's socket. */
   phpSocket: absolutePath,
+  /** Command that reloads FPM, for when its cache cannot be refreshed otherwise. */
+  phpReload: z.array(z.string()).min(1).optional(),
   vhost: vhostModeSchema,
   /** Paths of the certificate with its chain, and of its key; managed vhosts only. */
   tls: z.strictObject({ certificate: absolutePath, key: absolutePath }).optional(),

@@ -6,6 +6,7 @@ import { fingerprint } from '../../scripts/lab/fingerprint';
 import { startWorkerProcess } from '../../scripts/demo/kedge';
 import { backupRecordSchema } from '../../src/contract/backup-record';
 import { type BackupsCheck, backupsCheckSchema, restorePlanSchema } from '../../src/contract/documents';
+import { doctorReportSchema } from '../../src/contract/findings';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import {
   type Lab,
@@ -150,8 +151,46 @@ describe('kedge restore --dry-run', () => {
     const shared = await cliFailure(lab, 'restore', site.uri, 'latest', '--dry-run');
     const unfenced = await plan('--no-fence');
     await lab.mariadb.query(`REVOKE SELECT ON another.* FROM ${account}; DROP DATABASE another`);
-    expect(shared).toMatchObject({ code: 'AccountShared', exitCode: 1 });
-    expect(unfenced).toMatchObject({ exitCode: 3, warnings: [expect.stringContaining('are not fenced')] });
+    expect(shared).toMatchObject({
+      code: 'AccountShared',
+      exitCode: 1,
+      message: expect.stringMatching(/: another too$/) as string,
+    });
+    expect(unfenced).toMatchObject({
+      exitCode: 3,
+      warnings: [
+        expect.stringMatching(/not another \(its account may use it\)$/),
+        expect.stringContaining('are not fenced'),
+      ],
+    });
+  });
+
+  it('a site with several databases is told so: by dry run, doctor, backup, and the record of the backup', async () => {
+    const settings = join(site.root, 'wp-config.php');
+    const before = await readFile(settings, 'utf8');
+    await lab.mariadb.query('CREATE DATABASE gazette_archive');
+    await writeFile(settings, before.replace('<?php', "<?php define('ARCHIVE_DB_NAME', 'gazette_archive');"));
+    const several = expect.stringMatching(
+      /^gazette\.example seems to use several databases; only \w+ is backed up and restored, not gazette_archive \(ARCHIVE_DB_NAME of its settings\)$/,
+    ) as unknown;
+    const worker = await startWorkerProcess(lab.environment);
+    try {
+      expect(await plan()).toMatchObject({ exitCode: 3, warnings: [several] });
+      const report = doctorReportSchema.parse(JSON.parse((await cli(lab, 'doctor', '--json')).stdout));
+      expect(report.findings.filter(({ check }) => check === 'site-databases')).toEqual([
+        expect.objectContaining({ level: 'warning', site: site.uri, message: several }),
+      ]);
+      const { backup, warnings } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+      expect(warnings).toEqual([several]);
+      const record: unknown = JSON.parse(await readFile(join(lab.backups, site.uri, `${backup.id}.json`), 'utf8'));
+      expect(record).toMatchObject({ warnings: [several] });
+      await cliJson(lab, 'backups', 'delete', backup.id, '--yes');
+    } finally {
+      await worker.stop();
+      await writeFile(settings, before);
+      await lab.mariadb.query('DROP DATABASE gazette_archive');
+    }
+    expect(await plan()).toMatchObject({ warnings: [] });
   });
 });
 

@@ -52,7 +52,7 @@ export async function tellRestore(
   };
   const state = await master.states.get(site);
   const target = await withAddresses(master, await master.resolveTarget(site), operation);
-  const { needs, databaseBytes } = await examineSite(master, target, state.current.database, operation);
+  const { needs, databaseBytes } = await examineSite(master, target, state.current, operation);
   await contentMarkOf(master, target, operation);
   await examineMaintenance(master, target, operation);
   const examined = await examineBackup(master, target, id, operation);

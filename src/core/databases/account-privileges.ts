@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { existingHosts } from './accounts';
+import { existingHosts, lockedHosts } from './accounts';
 import type { AdminConnection } from './admin-connection';
 import type { DatabaseAccount } from './database-server';
 import { grantPatternMatches, isWildcardPattern, quoteLiteral } from './identifiers';
@@ -55,6 +55,51 @@ async function isSharedAt(
   const proxied = await names(`SELECT Proxied_user AS name FROM mysql.proxies_priv WHERE ${where}`);
   if (proxied.length > 0) return true;
   return (await rolesOf(admin, user, host)).length > 0;
+}
+
+/** Databases of the server that the account, at any of its hosts, has privileges on by their names or by a pattern, sorted. */
+export async function databasesOf(admin: AdminConnection, account: DatabaseAccount): Promise<string[]> {
+  const databases = await listDatabases(admin);
+  const reached = new Set<string>();
+  for (const host of await existingHosts(admin, account)) {
+    const patterns = (await grantRows(admin, account.user, host)).map(({ name }) => name);
+    for (const table of ['tables_priv', 'procs_priv']) {
+      const rows = await admin.rows(
+        `SELECT Db AS name FROM mysql.${table} WHERE User = ${quoteLiteral(account.user)} AND Host = ${quoteLiteral(host)}`,
+        text,
+        { what: `reading the privileges of ${account.user}@${host}` },
+      );
+      for (const { name } of rows) if (databases.includes(name)) reached.add(name);
+    }
+    for (const name of databases) if (patterns.some((pattern) => grantPatternMatches(pattern, name))) reached.add(name);
+  }
+  return [...reached].sort();
+}
+
+/**
+ * Accounts, as `user@host`, that may write to the database by privileges on it, other than this one: those of the same
+ * user name at other hosts too. Accounts of administrators, whose privileges are on everything, are not told.
+ */
+export async function otherWriters(
+  admin: AdminConnection,
+  account: DatabaseAccount,
+  database: string,
+): Promise<string[]> {
+  const rows = await admin.rows(
+    `SELECT Db AS name, User AS user, Host AS host FROM mysql.db
+      WHERE User <> '' AND Host <> '' AND 'Y' IN (Insert_priv, Update_priv, Delete_priv, Drop_priv, Alter_priv)
+      ORDER BY User, Host`,
+    text.extend({ user: z.string(), host: z.string() }),
+    { what: `asking who may write to ${database}` },
+  );
+  const others = rows
+    .filter(({ name }) => grantPatternMatches(name, database))
+    .filter(({ user, host }) => user !== account.user || !account.hosts.includes(host))
+    .map(({ user, host }) => ({ user, hosts: [host] }));
+  const open: string[] = [];
+  for (const other of others)
+    if ((await lockedHosts(admin, other)).length === 0) open.push(`${other.user}@${other.hosts.join('')}`);
+  return [...new Set(open)];
 }
 
 /** Rows of `mysql.db` of one account: the patterns it has privileges on. */

@@ -112,6 +112,14 @@ export interface DatabaseServer {
   /** True when the account has privileges beyond this database, USAGE aside. */
   accountIsShared(account: DatabaseAccount, database: string): Promise<boolean>;
 
+  /** Databases that the account has privileges on, its own among them; those on everything do not count. Sorted. */
+  databasesOf(account: DatabaseAccount): Promise<string[]>;
+  /**
+   * Accounts that may write to the database besides this one, as `user@host`, locked ones and administrators left out:
+   * a fence of this account does not stop them.
+   */
+  otherWriters(account: DatabaseAccount, database: string): Promise<string[]>;
+
   /** What a fence of this account would change; changes nothing. */
   planFence(account: DatabaseAccount, database: string): Promise<Fence>;
   /** Locks the account, revokes EVENT on the database, ends its connections. */

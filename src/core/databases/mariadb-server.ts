@@ -1,6 +1,6 @@
 import type { DatabaseServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
-import { accountIsShared } from './account-privileges';
+import { accountIsShared, databasesOf, otherWriters } from './account-privileges';
 import {
   copyAccountOptions,
   createAccount,
@@ -53,6 +53,8 @@ export function openDatabaseServer({ address, adminPassword, host }: DatabaseSer
     unlockAccount: (account) => unlockAccount(admin, account),
     accountExists: async (account) => (await existingHosts(admin, account)).length > 0,
     accountIsShared: (account, database) => accountIsShared(admin, account, database),
+    databasesOf: (account) => databasesOf(admin, account),
+    otherWriters: (account, database) => otherWriters(admin, account, database),
     planFence: (account, database) => planFence(admin, account, database),
     raiseFence: (fence) => raiseFence(admin, fence),
     lowerFence: (fence) => lowerFence(admin, fence),

@@ -4,6 +4,7 @@ import type { Stray } from '../catalog/catalog';
 import { safeStagingParent } from '../hosts/staging';
 import type { Operation } from '../operation';
 import { checkSiteFolder } from '../sites/folder-check';
+import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
 import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
 import { checkSpace } from '../tasks/space';
@@ -20,6 +21,7 @@ export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
   { check: 'site-folder', after: ['site-owner'], limitMs: 600_000, run: checkFolder },
   { check: 'site-staging', after: ['site-owner', 'site-folder'], run: checkStaging },
   { check: 'site-settings', after: ['site-owner', 'site-folder'], run: checkSettings },
+  { check: 'site-databases', after: ['site-adopted', 'site-settings'], run: checkDatabases },
   { check: 'site-php', after: ['site-owner'], run: checkPhp },
   { check: 'site-vhost', after: ['site-owner'], run: checkVhost },
   { check: 'open-tasks', run: checkOpenTasks },
@@ -123,6 +125,26 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
     (error: unknown) => complaintOf(error),
   );
   return refused ? [...complaints, refused] : complaints;
+}
+
+/** A site may use more databases than the one that backups hold. */
+async function checkDatabases(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri } = site;
+  const target = await site.target();
+  const { current } = await site.states.get(uri);
+  const server = await site.databaseServer(target);
+  // Where the server does not answer, its own checks say so.
+  if ((await server.facts().catch(() => null)) === null) return [];
+  const known = { folder: folderOf(site, target), kind: site.kindOf(target), server, current };
+  const message = describeOtherDatabases(
+    uri,
+    current.database,
+    server.name,
+    await findOtherDatabases(known, operation),
+  );
+  if (message === null) return [];
+  const hint = `Save the others by other means, or take from ${current.account.user} what ${uri} does not need.`;
+  return [{ level: 'warning', message, hint }];
 }
 
 async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {

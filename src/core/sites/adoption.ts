@@ -23,7 +23,13 @@ export interface Adoption {
   readonly account: DatabaseAccount;
 }
 
-const SYSTEM_DATABASES = new Set(['mysql', 'information_schema', 'performance_schema', 'sys']);
+/** Databases of the server itself, in lower case. */
+export const SYSTEM_DATABASES: ReadonlySet<string> = new Set([
+  'mysql',
+  'information_schema',
+  'performance_schema',
+  'sys',
+]);
 
 /**
  * Proves that a site has the database its settings name: by logging in as the site, never by believing the settings.

@@ -33,6 +33,11 @@ export const plainPhp: SiteKind = {
     };
   },
 
+  async databaseTexts(folder, operation) {
+    const { file, format } = declaredSettings(folder);
+    return format.databaseTexts(file, operation);
+  },
+
   async writeSettings(folder, login, operation) {
     const { file, format, names } = declaredSettings(folder);
     const asked = new Map([
@@ -44,6 +49,7 @@ export const plainPhp: SiteKind = {
     await rewriteSettings(file, format, asked, operation);
   },
 
+  objectCache: () => Promise.resolve(null),
   codeVersion: () => Promise.resolve(null),
 };
 

@@ -2,6 +2,7 @@ import type { SiteLocation } from '../../contract/target';
 import type { SiteLogin } from '../databases/database-server';
 import type { Operation } from '../operation';
 import type { MaintenanceFile } from './maintenance-file';
+import type { ObjectCache } from './object-cache';
 import type { SiteFolder } from './site-folder';
 
 export type { SiteFolder };
@@ -34,11 +35,21 @@ export interface SiteKind {
    */
   readSettings(folder: SiteFolder, operation: Operation): Promise<SiteSettings>;
   /**
+   * Settings that may say which databases the site uses besides, whatever they are called: their names and texts.
+   * @throws KedgeError SettingsInvalid
+   */
+  databaseTexts(folder: SiteFolder, operation: Operation): Promise<ReadonlyMap<string, string>>;
+  /**
    * Rewrites the login in the settings: everything else byte for byte, mode and owner kept, the form of the address
    * (`host`, `host:port`, `localhost:/socket`) kept as `login.address` gives it, the result checked by evaluating it.
    * Idempotent. @throws KedgeError SettingsInvalid, with the line, when a value is not a literal
    */
   writeSettings(folder: SiteFolder, login: SiteLogin, operation: Operation): Promise<void>;
+  /**
+   * The object cache the site uses, by its settings; null where it uses none that outlives a request.
+   * @throws KedgeError SettingsInvalid
+   */
+  objectCache(folder: SiteFolder, operation: Operation): Promise<ObjectCache | null>;
   /** Version of the application's code, or null when it has none. */
   codeVersion(folder: SiteFolder, operation: Operation): Promise<string | null>;
 }

@@ -4,10 +4,16 @@ import { settingsInvalid } from './settings-error';
 import { phpSettings } from './settings-formats/php';
 import type { SettingsFile } from './settings-formats/settings-format';
 import type { SiteFolder, SiteKind } from './site-kind';
+import { wordPressObjectCache } from './wordpress-object-cache';
 
 const CONFIGURATION_FILE = 'wp-config.php';
 // It ends by starting WordPress.
-const CONFIGURATION = phpSettings({ constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' });
+const BOOTSTRAP = { constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' };
+const CONFIGURATION = phpSettings({
+  bootstrap: BOOTSTRAP,
+  // HyperDB and LudicrousDB.
+  connections: { 'drop-in': 'wp-content/db.php', file: 'db-config.php', constant: 'DB_CONFIG_FILE' },
+});
 const CODE = phpSettings();
 
 /** Names and rules: wp-config-sample.php and wpdb::set_prefix() of WordPress. */
@@ -42,6 +48,8 @@ export const wordPress: SiteKind = {
     };
   },
 
+  databaseTexts: (folder, operation) => CONFIGURATION.databaseTexts(configurationOf(folder), operation),
+
   async writeSettings(folder, login, operation) {
     const asked = new Map([
       ['DB_NAME', login.database],
@@ -51,6 +59,8 @@ export const wordPress: SiteKind = {
     ]);
     await rewriteSettings(configurationOf(folder), CONFIGURATION, asked, operation);
   },
+
+  objectCache: (folder, operation) => wordPressObjectCache(configurationOf(folder), BOOTSTRAP, operation),
 
   async codeVersion(folder, operation) {
     const file = { folder, path: 'wp-includes/version.php' };

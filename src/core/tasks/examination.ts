@@ -11,6 +11,7 @@ import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
 import { checkSiteFolder } from '../sites/folder-check';
 import { liveFolder } from '../sites/site-folder';
+import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import type { SiteKind } from '../sites/site-kind';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
@@ -50,27 +51,32 @@ export async function examineMaintenance(
 }
 
 /**
- * Looks at the live site, whose database is known to be `current`, and says what a backup of it needs.
+ * Looks at the live site, whose database is known to be `current`, and says what a backup of it needs, and what it will
+ * not hold: a sentence each.
  * @throws KedgeError for whatever would stop a task; the site is unchanged
  */
 export async function examineSite(
   parts: ExaminationParts,
   target: Target,
-  current: string,
+  current: SiteDatabase,
   operation: Operation,
-): Promise<{ needs: SpaceNeed[]; databaseBytes: number }> {
+): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[] }> {
   const { site } = target;
-  const content = await checkSiteFolder(liveFolder(parts.webHost(target), site), operation);
+  const folder = liveFolder(parts.webHost(target), site);
+  const content = await checkSiteFolder(folder, operation);
   for (const warning of content.warnings) operation.log.warn(warning);
   const database = await parts.databaseServer(target.database);
-  const facts = await database.describe(current);
+  const facts = await database.describe(current.database);
   if (site.vhost !== 'none') await parts.webServer(target.web).test(operation);
-  await refuseOtherDatabase(parts, target, current, operation);
+  await refuseOtherDatabase(parts, target, current.database, operation);
+  const others = await findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation);
+  const several = describeOtherDatabases(site.uri, current.database, database.name, others);
+  if (several !== null) operation.log.warn(several);
   const needs = [
     { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
     { place: 'spool', path: target.spool, bytes: facts.bytes },
   ];
-  return { needs, databaseBytes: facts.bytes };
+  return { needs, databaseBytes: facts.bytes, notHeld: several === null ? [] : [several] };
 }
 
 /** What a visitor sees now; null when the site is broken or behind its maintenance page. */
@@ -254,10 +260,15 @@ export async function examineFence(
 ): Promise<boolean> {
   if (!(await server.accountIsShared(account, database))) return true;
   if (!allowShared) {
-    throw new KedgeError('AccountShared', `the account ${account.user} reaches more than the database ${database}`, {
-      site: target.site.uri,
-      server: target.database.name,
-    });
+    const others = (await server.databasesOf(account)).filter((name) => name !== database);
+    throw new KedgeError(
+      'AccountShared',
+      `the account ${account.user} reaches more than the database ${database}${others.length === 0 ? '' : `: ${others.slice(0, 5).join(', ')}${others.length > 5 ? ` and ${others.length - 5} more` : ''} too`}`,
+      {
+        site: target.site.uri,
+        server: target.database.name,
+      },
+    );
   }
   operation.log.warn(`the account ${account.user} is shared: writes of the site are not fenced`);
   return false;

@@ -8,6 +8,7 @@ import type { SiteKind } from '../sites/site-kind';
 import { switchFoldersBack } from '../sites/switch-folders';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
+import { refreshCode, refreshObjectCache } from './refresh-caches';
 import type { SiteLocks } from './site-locks';
 
 /** What gives a site back to its visitors acts through. */
@@ -31,12 +32,13 @@ export interface TaskAtHand {
  * its step never ran. Undo runs them one by one, taking a site over by hand all at once.
  */
 
-/** The folders the site was in before are live again, and PHP sees them. */
+/** The folders the site was in before are live again, and PHP and the object cache know nothing else. */
 export async function switchBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
   const { staged, switched } = journal;
   if (!switched || staged.length === 0) return;
   await parts.locks.hold(journal.site, operation, () => switchFoldersBack(parts.webHost(target), staged));
-  await parts.webServer(target.web).refreshPhp(target.site, operation);
+  await refreshCode(parts, target, operation);
+  await refreshObjectCache(parts, target, operation);
 }
 
 /** The vhost is the one that was found. */

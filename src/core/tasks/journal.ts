@@ -30,6 +30,8 @@ export const journalSchema = z.strictObject({
   target: targetSchema.nullable(),
   /** What a visitor saw when the task began; null when the site was broken. */
   contentMark: contentMarkSchema.nullable(),
+  /** What a backup of the site does not hold, as preflight found: a sentence each. */
+  notHeld: z.array(z.string()).default([]),
   /** From the first undo on no forward step may write here any more. */
   undoing: z.boolean(),
   /** Newest forward step that began. */
@@ -137,6 +139,7 @@ export function newJournal(
     ...begin,
     target: null,
     contentMark: null,
+    notHeld: [],
     undoing: false,
     step: null,
     maintenance: null,

@@ -4,8 +4,10 @@ import type { Listen, SiteLocation, WebServerAddress } from '../../contract/targ
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
+import { awaitRequests } from './php-requests';
 import { withProbeFile } from './probe-file';
-import { refreshPhp } from './refresh-php';
+import { type PhpScript, runPhpScript } from './php-script';
+import { type PhpCache, refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
 import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
 import { DOWN, type RunningStamp, VhostFolder } from './vhost-folder';
@@ -17,6 +19,9 @@ export interface NginxOptions {
   /** How long a reload may take until its result shows, ms. Default 10,000. */
   readonly loadLimitMs?: number;
 }
+
+/** Visitors wait as long, should a request not end. */
+const REQUESTS_LIMIT_MS = 10_000;
 
 /** nginx as a {@link WebServer}. */
 export function createNginx({ address, host, loadLimitMs = 10_000 }: NginxOptions): WebServer {
@@ -74,6 +79,10 @@ class Nginx implements WebServer {
     return lowerMaintenance(this.host, this.address.flags, uri);
   }
 
+  awaitRequests(site: SiteLocation, { signal }: Operation): Promise<number> {
+    return awaitRequests(this.host, site.phpSocket, REQUESTS_LIMIT_MS, signal);
+  }
+
   async addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]> {
     if (site.vhost !== 'include') return this.managedAddresses(site);
     return site.servedOn ?? (await this.vhosts.foreignVhost(site, operation)).addresses;
@@ -96,8 +105,12 @@ class Nginx implements WebServer {
     return withoutBody(await this.askThroughMaintenance(listen, site, path, operation));
   }
 
-  refreshPhp(site: SiteLocation, operation: Operation): Promise<number | null> {
+  refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache> {
     return refreshPhp(this.host, this.address.flags, site, operation);
+  }
+
+  runPhpScript<T>(site: SiteLocation, script: PhpScript<T>, operation: Operation): Promise<T | null> {
+    return runPhpScript({ host: this.host, flags: this.address.flags }, site, script, operation);
   }
 
   /** Every address runs the file that is on disk. Where nobody listens, a request says so better. */

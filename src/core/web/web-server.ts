@@ -1,6 +1,8 @@
 import type { ContentMark } from '../../contract/backup-record';
 import type { Listen, SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
+import type { PhpScript } from './php-script';
+import type { PhpCache } from './refresh-php';
 
 export interface ProbeAnswer {
   readonly status: number;
@@ -61,6 +63,12 @@ export interface WebServer {
   raiseMaintenance(uri: string): Promise<void>;
   lowerMaintenance(uri: string): Promise<void>;
 
+  /**
+   * Waits until the requests that PHP of the site has now have ended, those of neighbours in one pool among them. Returns
+   * how many have not after ten seconds.
+   */
+  awaitRequests(site: SiteLocation, operation: Operation): Promise<number>;
+
   /** Addresses the site is served at, those with TLS first. @throws KedgeError VhostTestFailed */
   addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]>;
   /** One GET as a visitor would make it, at the first address of the site. Never follows redirects. */
@@ -70,9 +78,11 @@ export interface WebServer {
   /** One GET through maintenance, by a one-time token whose file is gone afterwards. */
   probe(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
 
+  /** Makes PHP see the code and settings now on disk: invalidates every cached script under the site folder through FPM's socket. */
+  refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache>;
   /**
-   * Makes PHP see the code and settings now on disk: invalidates every cached script under the site folder through
-   * FPM's socket. Returns how many scripts were invalidated, or null where opcache cannot be asked.
+   * Runs a script of Kedge's in the site's FPM, as the site's owner; null when it gives no answer of its own.
+   * @throws KedgeError ProbeFailed when PHP does not answer
    */
-  refreshPhp(site: SiteLocation, operation: Operation): Promise<number | null>;
+  runPhpScript<T>(site: SiteLocation, script: PhpScript<T>, operation: Operation): Promise<T | null>;
 }

@@ -147,3 +147,22 @@ test('an open transaction is rolled back before the fence stands', async () => {
     ),
   ).toBe('0\n');
 });
+
+test('accounts that a fence does not stop are told: those that may write, are not locked, and have no rights on everything', async () => {
+  await lab.query(`CREATE OR REPLACE USER 'reader'@'%', 'writer'@'%', 'wide'@'%', 'elsewhere'@'%', 'all'@'%';
+    CREATE OR REPLACE USER 'locked'@'%' ACCOUNT LOCK;
+    GRANT SELECT ON my_site.* TO 'reader'@'%'; GRANT SELECT, UPDATE ON my_site.* TO 'writer'@'%'; GRANT DELETE ON \`my%\`.* TO 'wide'@'%';
+    GRANT ALL ON my_site.* TO 'locked'@'%'; GRANT ALL ON \`my_sites\`.* TO 'elsewhere'@'%'; GRANT ALL ON *.* TO 'all'@'%'`);
+  expect(await lab.server.otherWriters({ user: 'site', hosts: ['localhost'] }, 'my_site')).toEqual([
+    'wide@%',
+    'writer@%',
+  ]);
+  // The same name at another host is another account.
+  await lab.query("ALTER USER 'site'@'127.0.0.1' ACCOUNT UNLOCK");
+  expect(await lab.server.otherWriters({ user: 'site', hosts: ['localhost'] }, 'my_site')).toEqual([
+    'site@127.0.0.1',
+    'wide@%',
+    'writer@%',
+  ]);
+  await lab.query("DROP USER 'reader'@'%', 'writer'@'%', 'wide'@'%', 'locked'@'%', 'elsewhere'@'%', 'all'@'%'");
+});

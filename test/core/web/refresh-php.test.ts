@@ -39,7 +39,12 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-const refresh = (site: SiteLocation) => lab.web.refreshPhp(site, testOperation());
+const ask = (site: SiteLocation) => lab.web.refreshPhp(site, testOperation());
+/** How many scripts were invalidated; null where none could be. */
+async function refresh(site: SiteLocation): Promise<number | null> {
+  const cache = await ask(site);
+  return cache.state === 'refreshed' ? cache.scripts : null;
+}
 const probeFolder = ({ uri }: SiteLocation) => join(lab.nginx.address.flags, `${uri}.probe`);
 
 /** A page that says which version of three files it is made of, and which worker answers. */
@@ -169,16 +174,21 @@ test('a site that was never asked for has nothing to refresh', async () => {
   expect(await refresh(await makeVersioned('1'))).toBe(0);
 });
 
-describe('where opcache cannot be asked the answer is null, and the script is gone', () => {
-  test.each(['off', 'restricted', 'jailed', 'disabled'])('%s', async (pool) => {
+describe('where opcache cannot be asked it says why, and the script is gone', () => {
+  test.each([
+    ['off', { state: 'off' }],
+    ['restricted', { state: 'kept', why: 'opcache.restrict_api does not allow it' }],
+    ['jailed', { state: 'kept', why: 'PHP does not run what Kedge asks it to' }],
+    ['disabled', { state: 'kept', why: 'disable_functions does not allow it' }],
+  ])('%s', async (pool, expected) => {
     const site = await lab.makeSite(`php${number++}.example`, { phpSocket: lab.php.socketOf(pool) });
-    expect(await refresh(site)).toBeNull();
+    expect(await ask(site)).toEqual(expected);
     expect(await readdir(probeFolder(site))).toEqual([]);
   });
 
   test('no PHP at all', async () => {
     const site = await lab.makeSite(`php${number++}.example`, { phpSocket: join(lab.folder, 'none.sock') });
-    expect(await refresh(site)).toBeNull();
+    expect(await ask(site)).toMatchObject({ state: 'no answer' });
     expect(await readdir(probeFolder(site))).toEqual([]);
   });
 
@@ -194,7 +204,7 @@ describe('where opcache cannot be asked the answer is null, and the script is go
     });
     await new Promise<void>((resolve) => server.listen(path, resolve));
     const site = await lab.makeSite(`php${number++}.example`, { phpSocket: path });
-    expect(await refresh(site)).toBeNull();
+    expect(await ask(site)).toMatchObject({ state: 'no answer' });
     expect(await readdir(probeFolder(site))).toEqual([]);
     await new Promise((resolve) => server.close(resolve));
   });

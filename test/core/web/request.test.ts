@@ -161,7 +161,7 @@ describe('a real site', () => {
   test('whose PHP is down answers 502, whose server is down does not answer', async () => {
     await lab.php.stop();
     expect((await lab.web.probe(site, '/', testOperation())).status).toBe(502);
-    expect(await lab.web.refreshPhp(site, testOperation())).toBeNull();
+    expect(await lab.web.refreshPhp(site, testOperation())).toMatchObject({ state: 'no answer' });
     await lab.nginx.stop();
     await expect(lab.web.probe(site, '/', testOperation())).rejects.toMatchObject({ code: 'ProbeFailed' });
   });

@@ -23,6 +23,15 @@ export const environmentSettings: SettingsFormat = {
     return values;
   },
 
+  async databaseTexts(file, operation) {
+    const texts = new Map<string, string>();
+    for (const { key, value } of entriesOf(file, await readSiteFile(file, operation))) {
+      const text = value === null ? null : decodeText(Buffer.from(value, 'latin1'));
+      if (text !== null) texts.set(key, text);
+    }
+    return texts;
+  },
+
   rewrite(file, content, changes) {
     const replacements: Replacement[] = [];
     for (const [name, value] of changes) {

@@ -88,42 +88,115 @@ final class KedgeEvaluation {
             preg_match('/Call to undefined function [\\\\\w]+\(\)|Failed opening required \'[^\']+\'/', $message, $known);
             $report['detail'] = isset($known[0]) ? $known[0] : null;
         }
-        if ($state === 'through') $report['values'] = array_map([self::class, 'value'], self::$request['names']);
+        if ($state === 'through') {
+            $report['values'] = array_map([self::class, 'value'], self::$request['names']);
+            $report['texts'] = self::$request['texts'] ? self::texts() : [];
+            $report['structures'] = array_map([self::class, 'find'], self::$request['structures']);
+            $report['words'] = self::$request['words'] ? self::words(self::$request['words']) : null;
+        }
         $report = json_encode($report, JSON_PARTIAL_OUTPUT_ON_ERROR);
         fwrite(fopen('php://fd/4', 'w'), $report);
         exit;
     }
 
-    private static function value($name) {
-        if ($name['form'] === 'constant') {
-            if (!defined($name['constant'])) return null;
-            $value = constant($name['constant']);
-        } else {
-            $value = $GLOBALS;
-            foreach ($name['path'] as $key) {
-                if (!is_array($value) || !isset($value[$key])) return null;
-                $value = $value[$key];
+    // A file that the settings leave it to, to say where the application connects.
+    static function connections() {
+        self::$through = true;
+        $request = self::$request['texts'] ? self::$request['connections'] : null;
+        if (!$request || !is_file(self::$request['root'] . '/' . $request['drop-in'])) return [];
+        $named = defined($request['constant']) ? constant($request['constant']) : null;
+        $places = [is_string($named) ? $named : '', self::$request['root'] . '/' . $request['file']];
+        return array_slice(array_filter($places, 'is_file'), 0, 1);
+    }
+
+    // What may say which databases there are: by its name, or by how it looks.
+    private static function texts() {
+        $found = [];
+        $constants = get_defined_constants(true);
+        self::collect('', isset($constants['user']) ? $constants['user'] : [], $found, 0);
+        foreach ($GLOBALS as $name => $value) {
+            if (!in_array($name, ['GLOBALS', 'argv', 'argc', '_SERVER', '_ENV', '_GET', '_POST', '_COOKIE', '_FILES', '_REQUEST'], true)) {
+                self::collect("\$$name", $value, $found, 0);
             }
         }
+        foreach (KedgeConnections::$names as $at => $name) $found[] = [bin2hex("connection {$at} database"), bin2hex($name)];
+        return $found;
+    }
+
+    private static function collect($name, $value, &$found, $depth) {
+        if (count($found) >= 200 || $depth > 6 || strlen($name) > 200) return;
+        if (is_array($value)) {
+            foreach ($value as $key => $inner) self::collect($name === '' ? $key : "{$name}['{$key}']", $inner, $found, $depth + 1);
+        } elseif (is_string($value) && strlen($value) <= 500
+            && (preg_match('/db|database|schema|dsn/i', $name) || preg_match('/^(mysql|mariadb)[a-z0-9]*:/i', $value))) {
+            $found[] = [bin2hex($name), bin2hex($value)];
+        }
+    }
+
+    // Which of the words a file of the application holds; null where there is no such file.
+    private static function words($asked) {
+        $folder = defined($asked['constant']) ? constant($asked['constant']) : null;
+        $file = (is_string($folder) ? $folder : self::$request['root'] . '/' . $asked['folder']) . '/' . $asked['file'];
+        if (!is_file($file)) return null;
+        $text = (string) file_get_contents($file, false, null, 0, 1 << 20);
+        return array_values(array_filter($asked['words'], function ($word) use ($text) { return stripos($text, $word) !== false; }));
+    }
+
+    private static function find($name) {
+        if ($name['form'] === 'constant') return defined($name['constant']) ? constant($name['constant']) : null;
+        $value = $GLOBALS;
+        foreach ($name['path'] as $key) {
+            if (!is_array($value) || !isset($value[$key])) return null;
+            $value = $value[$key];
+        }
+        return $value;
+    }
+
+    private static function value($name) {
+        $value = self::find($name);
+        if ($value === null && !($name['form'] === 'constant' && defined($name['constant']))) return null;
         return is_string($value) || is_int($value) ? ['text', bin2hex((string) $value)] : ['other', gettype($value)];
     }
 }
+// Stands for the drop-in that such a file configures.
+final class KedgeConnections {
+    static $names = [];
+    function add_database($connection) {
+        if (is_array($connection) && isset($connection['name']) && is_string($connection['name']) && count(self::$names) < 100) {
+            self::$names[] = $connection['name'];
+        }
+    }
+    function __call($name, $arguments) {}
+    function __get($name) { return null; }
+    function __set($name, $value) {}
+}
 try {
     include KedgeEvaluation::begin();
+    foreach (KedgeEvaluation::connections() as $kedgeConnections) {
+        $wpdb = new KedgeConnections;
+        include $kedgeConnections;
+    }
     KedgeEvaluation::through();
 } catch (Throwable $error) {
     KedgeEvaluation::failed($error);
 }
 `;
 
+const hexSchema = z.string().regex(/^([0-9a-f]{2})*$/);
 const valueSchema = z.union([
   z.null(),
-  z.tuple([z.literal('text'), z.string().regex(/^([0-9a-f]{2})*$/)]),
+  z.tuple([z.literal('text'), hexSchema]),
   z.tuple([z.literal('other'), z.string().max(40)]),
 ]);
 
 const reportSchema = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('through'), values: z.array(valueSchema) }),
+  z.object({
+    state: z.literal('through'),
+    values: z.array(valueSchema),
+    texts: z.array(z.tuple([hexSchema, hexSchema])).max(400),
+    structures: z.array(z.unknown()),
+    words: z.array(z.string()).nullable(),
+  }),
   z.object({
     state: z.literal('failed'),
     error: z.string(),
@@ -143,6 +216,15 @@ const PROBLEMS = {
   large: `are larger than ${MAXIMUM_FILE_BYTES} bytes`,
 };
 
+/** A file that the settings leave it to, to say where the application connects to. */
+export interface Connections {
+  /** The file that reads it; without it nobody does. */
+  readonly 'drop-in': string;
+  readonly file: string;
+  /** Names another place of the file. */
+  readonly constant: string;
+}
+
 /**
  * What PHP makes of the names when it runs the file: confined, as the owner of the site, seeing its folders at the
  * paths they live at.
@@ -155,6 +237,66 @@ export async function evaluatePhp(
   options: { readonly bootstrap?: Bootstrap; readonly timeoutMs?: number },
   operation: Operation,
 ): Promise<ReadonlyMap<string, string>> {
+  const { values } = await run(file, { names }, options, operation);
+  return collectValues(file, names, values);
+}
+
+/**
+ * The constants and variables that may say which databases there are, by their names, with their texts; what is no UTF-8
+ * is missing. Evaluated as {@link evaluatePhp} does. @throws KedgeError SettingsInvalid
+ */
+export async function databaseTexts(
+  file: SettingsFile,
+  options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections },
+  operation: Operation,
+): Promise<ReadonlyMap<string, string>> {
+  const { texts } = await run(file, { texts: true }, options, operation);
+  const found = new Map<string, string>();
+  for (const pair of texts) {
+    const [name, text] = pair.map((hex) => decodeText(Buffer.from(hex, 'hex')));
+    if (name && text) found.set(name, text);
+  }
+  return found;
+}
+
+/** A file of the application that is looked into. */
+export interface WordsAsked {
+  /** Constant that names its folder; `folder`, relative to the site folder, where it is not defined. */
+  readonly constant: string;
+  readonly folder: string;
+  readonly file: string;
+  readonly words: readonly string[];
+}
+
+/**
+ * What names are set to, whatever it is, as JSON tells it: null where they are not set. And which words a file holds, in
+ * whatever case: null where there is no such file. Evaluated as {@link evaluatePhp} does. @throws KedgeError SettingsInvalid
+ */
+export async function evaluateStructures(
+  file: SettingsFile,
+  names: readonly string[],
+  words: WordsAsked,
+  options: { readonly bootstrap?: Bootstrap },
+  operation: Operation,
+): Promise<{ structures: ReadonlyMap<string, unknown>; words: readonly string[] | null }> {
+  const report = await run(file, { structures: names, words }, options, operation);
+  const structures = names.map((name, at): [string, unknown] => [name, report.structures[at] ?? null]);
+  return { structures: new Map(structures), words: report.words };
+}
+
+interface Asked {
+  readonly names?: readonly string[];
+  readonly texts?: boolean;
+  readonly structures?: readonly string[];
+  readonly words?: WordsAsked;
+}
+
+async function run(
+  file: SettingsFile,
+  asked: Asked,
+  options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections; readonly timeoutMs?: number },
+  operation: Operation,
+): Promise<Extract<z.infer<typeof reportSchema>, { state: 'through' }>> {
   const { folder, path, candidate } = file;
   const { root, uri } = folder.site;
   const shown = shownFolders(folder);
@@ -163,7 +305,11 @@ export async function evaluatePhp(
     root,
     uri,
     bootstrap: options.bootstrap ?? null,
-    names: names.map(parsePhpName),
+    connections: options.connections ?? null,
+    names: (asked.names ?? []).map(parsePhpName),
+    texts: asked.texts ?? false,
+    structures: (asked.structures ?? []).map(parsePhpName),
+    words: asked.words ?? null,
     maximum: MAXIMUM_FILE_BYTES,
   };
   const program = {
@@ -175,7 +321,7 @@ export async function evaluatePhp(
   const report = await runPhp(file, program, reportSchema, operation);
   if (report.state === 'failed') throw settingsInvalid(file, describeFailure(report, root));
   if (report.state !== 'through') throw settingsInvalid(file, PROBLEMS[report.state]);
-  return collectValues(file, names, report.values);
+  return report;
 }
 
 /** Where a file of the site lies. */

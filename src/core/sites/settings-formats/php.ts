@@ -1,7 +1,7 @@
 import type { Operation } from '../../operation';
 import { settingsInvalid } from '../settings-error';
 import { findAssignments } from './php-assignments';
-import { type Bootstrap, evaluatePhp } from './php-evaluation';
+import { type Bootstrap, type Connections, databaseTexts, evaluatePhp } from './php-evaluation';
 import { phpLiteral } from './php-literal';
 import { parsePhpName } from './php-name';
 import { tokenizePhp } from './php-tokens';
@@ -13,10 +13,12 @@ import type { SettingsFile, SettingsFormat } from './settings-format';
  * Settings as PHP code. A name is a constant (`DB_NAME`, `App\DB_NAME`) or a variable (`$name`, `$config['db']['name']`).
  * Values are what evaluation says, never what the source seems to say; rewritten are literals the tokenizer of PHP finds.
  */
-export function phpSettings(bootstrap?: Bootstrap): SettingsFormat {
+export function phpSettings(
+  application: { readonly bootstrap?: Bootstrap; readonly connections?: Connections } = {},
+): SettingsFormat {
   return {
-    evaluate: (file, names, operation) =>
-      evaluatePhp(file, names, bootstrap === undefined ? {} : { bootstrap }, operation),
+    evaluate: (file, names, operation) => evaluatePhp(file, names, application, operation),
+    databaseTexts: (file, operation) => databaseTexts(file, application, operation),
     rewrite,
   };
 }

@@ -18,6 +18,11 @@ export interface SettingsFormat {
    */
   evaluate(file: SettingsFile, names: readonly string[], operation: Operation): Promise<ReadonlyMap<string, string>>;
   /**
+   * Settings that may say which databases the application uses, whatever they are called: their names and texts.
+   * @throws KedgeError SettingsInvalid
+   */
+  databaseTexts(file: SettingsFile, operation: Operation): Promise<ReadonlyMap<string, string>>;
+  /**
    * The content with other values: only the literals differ.
    * @throws KedgeError SettingsInvalid, with the line, when a value is not a literal
    */

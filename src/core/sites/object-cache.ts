@@ -1,0 +1,199 @@
+import { z } from 'zod';
+import { isKedgeError } from '../../contract/errors';
+import type { SiteLocation } from '../../contract/target';
+import type { Operation } from '../operation';
+import type { WebServer } from '../web/web-server';
+
+/** Where a site keeps what it has read from its database, apart from it. */
+export type ObjectCache =
+  | {
+      readonly store: 'redis' | 'memcached';
+      readonly servers: readonly CacheServer[];
+      /** What the names of the site's keys begin with, as its settings say; empty where they say nothing. */
+      readonly prefixes: readonly string[];
+      /** Without a prefix the names begin with that of the site's tables. */
+      readonly tablePrefix: string;
+      /** Several sites in one installation have numbers in the place of the table prefix. */
+      readonly multisite: boolean;
+    }
+  | { readonly store: 'unknown'; readonly why: string };
+
+export interface CacheServer {
+  /** As PHP's streams take it: `tcp://127.0.0.1:6379`, `tls://…`, `unix:///run/redis.sock`. */
+  readonly address: string;
+  readonly database: number;
+  /** Null where none is needed. */
+  readonly user: string | null;
+  readonly password: string | null;
+}
+
+export interface FlushResult {
+  /** Keys that were removed. */
+  readonly removed: number;
+  /** Why old content may be left; null when none is. */
+  readonly problem: string | null;
+}
+
+/** Visitors wait as long. */
+const TIME_LIMIT_MS = 60_000;
+
+const answerSchema = z.union([
+  z.strictObject({ removed: z.int().nonnegative(), left: z.int().nonnegative() }),
+  z.strictObject({ problem: z.string().max(200) }),
+]);
+
+/**
+ * Removes the site's own keys from its object cache, and no other: a server may be shared by sites, and by what is no cache.
+ * The site's own PHP does it, with a script of Kedge's; nothing of the site is run.
+ */
+export async function flushObjectCache(
+  web: Pick<WebServer, 'runPhpScript'>,
+  site: SiteLocation,
+  cache: ObjectCache,
+  operation: Operation,
+): Promise<FlushResult> {
+  if (cache.store === 'unknown') return { removed: 0, problem: cache.why };
+  const { store, servers, multisite, tablePrefix } = cache;
+  const prefixes = cache.prefixes.map((prefix) => prefix.replace(/\s+/g, '')).filter((prefix) => prefix !== '');
+  const unnamed = 'its settings give its keys no prefix (WP_CACHE_KEY_SALT) to tell them from those of others';
+  if (prefixes.length === 0 && multisite) return { removed: 0, problem: unnamed };
+  let removed = 0;
+  const deadline = Date.now() + TIME_LIMIT_MS;
+  for (const server of servers) {
+    if (Date.now() > deadline) return { removed, problem: 'its servers take too long' };
+    const request = { store, server, prefixes, tablePrefix };
+    const where = server.address.replace(/^\w+:\/\//, '');
+    try {
+      const answer = await web.runPhpScript(site, { code: SCRIPT, request, answer: answerSchema }, operation);
+      if (answer === null) return { removed, problem: `PHP does not run what Kedge asks it to` };
+      if ('problem' in answer) return { removed, problem: `${where}: ${printable(answer.problem)}` };
+      removed += answer.removed;
+      if (prefixes.length === 0 && answer.removed === 0 && answer.left > 0) return { removed, problem: unnamed };
+    } catch (error) {
+      if (!isKedgeError(error) || error.code !== 'ProbeFailed') throw error;
+      return { removed, problem: error.message };
+    }
+  }
+  return { removed, problem: null };
+}
+
+/** Words of a server the site has chosen. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}
+
+const SCRIPT = String.raw`<?php
+ini_set('display_errors', '0');
+set_time_limit(25);
+final class KedgeObjectCache {
+    private $stream;
+
+    function __construct($address) {
+        if (!function_exists('stream_socket_client')) throw new RuntimeException('disable_functions keeps PHP from connecting');
+        $this->stream = @stream_socket_client($address, $number, $message, 3);
+        if (!$this->stream) throw new RuntimeException('cannot be reached: ' . $message);
+        stream_set_timeout($this->stream, 10);
+    }
+
+    function line() {
+        $line = fgets($this->stream);
+        if ($line === false) throw new RuntimeException('ended the connection, or does not answer');
+        return rtrim($line, "\r\n");
+    }
+
+    function send($text) {
+        for ($sent = 0; $sent < strlen($text); $sent += $now) {
+            $now = fwrite($this->stream, substr($text, $sent, 65536));
+            if (!$now) throw new RuntimeException('ended the connection');
+        }
+    }
+
+    // The first word of an error. What follows may be anything, a password among it.
+    static function code($line) {
+        return preg_match('/^[A-Z_]{1,30}/', $line, $found) ? $found[0] : 'an error';
+    }
+
+    function redis(...$words) {
+        $text = '*' . count($words) . "\r\n";
+        foreach ($words as $word) $text .= '$' . strlen($word) . "\r\n$word\r\n";
+        $this->send($text);
+        return $this->reply();
+    }
+
+    private function reply() {
+        $line = $this->line();
+        $rest = substr($line, 1);
+        switch ($line[0] ?? '') {
+            case '+': return $rest;
+            case ':': return (int) $rest;
+            case '-': throw new RuntimeException('answers ' . self::code($rest));
+            case '$':
+                if ($rest < 0) return null;
+                $bytes = stream_get_contents($this->stream, $rest + 2);
+                if (strlen($bytes) !== $rest + 2) throw new RuntimeException('ended the connection');
+                return substr($bytes, 0, -2);
+            case '*':
+                $replies = [];
+                for ($left = (int) $rest; $left > 0; $left--) $replies[] = $this->reply();
+                return $replies;
+        }
+        throw new RuntimeException('is no Redis');
+    }
+}
+
+function kedge_redis($cache, $server, $begins) {
+    if ($server['password'] !== null) {
+        $cache->redis('AUTH', ...array_filter([$server['user'], $server['password']], 'is_string'));
+    }
+    if ($server['database'] !== 0) $cache->redis('SELECT', (string) $server['database']);
+    $removed = 0;
+    foreach ($begins as $begin) {
+        $cursor = '0';
+        do {
+            list($cursor, $keys) = $cache->redis('SCAN', $cursor, 'MATCH', preg_replace('/[\\\\*?\[\]]/', '\\\\$0', $begin) . '*', 'COUNT', '1000');
+            if ($keys) $removed += $cache->redis('DEL', ...$keys);
+        } while ($cursor !== '0');
+    }
+    return ['removed' => $removed, 'left' => $cache->redis('DBSIZE')];
+}
+
+function kedge_memcached($cache, $pattern) {
+    for ($tries = 0; ; $tries++) {
+        $cache->send("lru_crawler metadump all\r\n");
+        $line = $cache->line();
+        if (strncmp($line, 'BUSY', 4) !== 0 || $tries === 50) break;
+        usleep(100000);
+    }
+    $keys = [];
+    $left = 0;
+    for (; $line !== 'END'; $line = $cache->line()) {
+        if (!preg_match('/^key=(\S+) /', $line, $found)) throw new RuntimeException('cannot list its keys: ' . KedgeObjectCache::code($line));
+        $key = rawurldecode($found[1]);
+        if (preg_match($pattern, $key)) $keys[] = $key; else $left++;
+    }
+    $removed = 0;
+    foreach ($keys as $key) {
+        $cache->send("delete $key\r\n");
+        if ($cache->line() === 'DELETED') $removed++;
+    }
+    return ['removed' => $removed, 'left' => $left];
+}
+
+try {
+    $request = json_decode($_SERVER['KEDGE_REQUEST'], true);
+    $cache = new KedgeObjectCache($request['server']['address']);
+    $prefixes = $request['prefixes'];
+    if ($request['store'] === 'redis') {
+        $answer = kedge_redis($cache, $request['server'], $prefixes ?: ["{$request['tablePrefix']}:"]);
+    } else {
+        // Some count their flushes before the prefix of the tables.
+        $begin = $prefixes
+            ? '(?:' . implode('|', array_map(function ($prefix) { return preg_quote($prefix, '/'); }, $prefixes)) . ')'
+            : '(?:\d+:|_:)?' . preg_quote($request['tablePrefix'], '/') . ':';
+        $answer = kedge_memcached($cache, "/^$begin/");
+    }
+} catch (Throwable $error) {
+    $answer = ['problem' => substr(preg_replace('/[^\x20-\x7e]/', '?', $error->getMessage()), 0, 150)];
+}
+echo "\n", $_SERVER['KEDGE_ANSWER'], json_encode($answer), "\n";
+`;

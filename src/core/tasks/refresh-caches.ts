@@ -1,0 +1,68 @@
+import { isKedgeError } from '../../contract/errors';
+import type { Target, WebServerAddress } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { flushObjectCache } from '../sites/object-cache';
+import { liveFolder } from '../sites/site-folder';
+import type { SiteKind } from '../sites/site-kind';
+import type { WebServer } from '../web/web-server';
+
+const RELOAD_LIMIT_MS = 60_000;
+
+/** What caches of a site are refreshed through. */
+export interface CacheParts {
+  kindOf(target: Target): SiteKind;
+  webHost(target: Target): Host;
+  webServer(address: WebServerAddress): WebServer;
+}
+
+/** PHP runs the code that is live now. Where its cache cannot be told, FPM is reloaded if the configuration says how; else it warns. */
+export async function refreshCode(parts: CacheParts, target: Target, operation: Operation): Promise<void> {
+  const { uri, phpReload } = target.site;
+  const cache = await parts.webServer(target.web).refreshPhp(target.site, operation);
+  if (cache.state === 'refreshed') operation.log.info(`PHP of ${uri} forgot ${cache.scripts} scripts`);
+  if (cache.state === 'off') operation.log.info(`PHP of ${uri} keeps no code: opcache is off`);
+  if (cache.state === 'no answer') operation.log.info(cache.why);
+  if (cache.state !== 'kept') return;
+  const [program, ...rest] = phpReload ?? [];
+  if (program === undefined) {
+    operation.log.warn(
+      `PHP of ${uri} may go on running code from before: ${cache.why}. Reload PHP-FPM, or let Kedge do so by \`php.reload\` of the site`,
+    );
+    return;
+  }
+  try {
+    await parts.webHost(target).run({ argv: [program, ...rest], limits: { timeoutMs: RELOAD_LIMIT_MS }, operation });
+    operation.log.info(`PHP-FPM of ${uri} was reloaded: ${cache.why}`);
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (!isKedgeError(error)) throw error;
+    operation.log.warn(
+      `PHP of ${uri} may go on running code from before: ${cache.why}, and \`php.reload\` failed: ${error.message}`,
+    );
+  }
+}
+
+/** The site's object cache has forgotten what it held of another database. What cannot be flushed is a warning. */
+export async function refreshObjectCache(parts: CacheParts, target: Target, operation: Operation): Promise<void> {
+  const { site } = target;
+  const folder = liveFolder(parts.webHost(target), site);
+  let problem: string | null;
+  try {
+    const cache = await parts.kindOf(target).objectCache(folder, operation);
+    if (cache === null) return;
+    const flushed = await flushObjectCache(parts.webServer(target.web), site, cache, operation);
+    if (flushed.problem === null) {
+      operation.log.info(`the object cache of ${site.uri} forgot ${flushed.removed} keys`);
+      return;
+    }
+    ({ problem } = flushed);
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (!isKedgeError(error)) throw error;
+    problem = error.message;
+  }
+  operation.log.warn(
+    `the object cache of ${site.uri} was not flushed, and may hold content from before: ${problem}. Flush it by hand, by \`wp cache flush\` say`,
+  );
+}

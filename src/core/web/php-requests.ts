@@ -1,0 +1,65 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Host } from '../hosts/host';
+
+const SOCKETS = '/proc/net/unix';
+const MAXIMUM_BYTES = 64 * 1024 * 1024;
+const POLL_MS = 20;
+
+/** What the kernel says of one Unix socket: its state, its inode, and the path it was bound to. */
+const LINE = /^\S+: \S+ \S+ \S+ \S+ (\S+) +(\d+) (\/.*)$/;
+const CONNECTED = '03';
+/** Connected by the web server, and not yet taken by PHP. It has no inode until then. */
+const QUEUED = '02';
+
+interface Look {
+  readonly queued: number;
+  /** Inodes of the connections PHP has taken: as many requests as it works on. */
+  readonly taken: ReadonlySet<number>;
+}
+
+/**
+ * Waits until the requests that PHP has at its socket have ended: those it works on when this is called, and those that
+ * wait for it then. Later ones are not waited for; they may be a neighbour's, by a pool that sites share. Returns how
+ * many have not ended within `limitMs`.
+ */
+export async function awaitRequests(host: Host, socket: string, limitMs: number, signal: AbortSignal): Promise<number> {
+  const deadline = Date.now() + limitMs;
+  const first = await look(host, socket);
+  const seen = new Set(first.taken);
+  const waitingFor = new Set(first.taken);
+  let { queued } = first;
+  for (let now = first; ; now = await look(host, socket)) {
+    // PHP takes them in their order, and the kernel numbers them in it: those that were queued are the next ones.
+    for (const inode of [...now.taken].filter((one) => !seen.has(one)).sort((one, other) => one - other)) {
+      seen.add(inode);
+      if (queued === 0) continue;
+      waitingFor.add(inode);
+      queued -= 1;
+    }
+    // The others were taken between two looks, and have ended. (Should some later ones be queued by then, as many of them
+    // are waited for in their place: too long rather than too short.)
+    if (now.queued === 0) queued = 0;
+    for (const inode of waitingFor) if (!now.taken.has(inode)) waitingFor.delete(inode);
+    if (waitingFor.size + queued === 0) return 0;
+    if (Date.now() > deadline) return waitingFor.size + queued;
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
+
+async function look(host: Host, socket: string): Promise<Look> {
+  const text = (await host.readFile(SOCKETS, MAXIMUM_BYTES)).toString('latin1');
+  const taken = new Set<number>();
+  let queued = 0;
+  for (const line of text.split('\n')) {
+    const [, state = '', inode = '', path = ''] = LINE.exec(line) ?? [];
+    if (withoutAlias(path) !== withoutAlias(socket)) continue;
+    if (state === QUEUED) queued += 1;
+    if (state === CONNECTED) taken.add(Number(inode));
+  }
+  return { queued, taken };
+}
+
+/** PHP may have been told `/var/run/php.sock`, and Kedge `/run/php.sock`. */
+function withoutAlias(path: string): string {
+  return path.replace(/^\/var\/run\//, '/run/');
+}

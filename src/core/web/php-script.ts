@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import type { z } from 'zod';
+import type { SiteLocation } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { askFastCgi } from './fast-cgi';
+import { withProbeFile } from './probe-file';
+
+const TIME_LIMIT_MS = 30_000;
+const MAXIMUM_ANSWER_BYTES = 64 * 1024;
+
+/** A script of Kedge's that PHP of a site runs for one request. */
+export interface PhpScript<T> {
+  /**
+   * PHP code with its opening tag. It finds `request` as JSON in `$_SERVER['KEDGE_REQUEST']`, and prints a line that
+   * begins with `$_SERVER['KEDGE_ANSWER']` and goes on with its answer as JSON.
+   */
+  readonly code: string;
+  readonly request: object;
+  readonly answer: z.ZodType<T>;
+}
+
+/**
+ * Runs a script of Kedge's in the site's own FPM, by its socket: as the site's owner, and in what the site itself sees of
+ * the machine. Null when what comes back is no answer of it: the site's own PHP takes part in it, and harms itself alone.
+ * @throws KedgeError ProbeFailed when PHP does not answer
+ */
+export async function runPhpScript<T>(
+  place: { readonly host: Host; readonly flags: string },
+  site: SiteLocation,
+  { code, request, answer }: PhpScript<T>,
+  operation: Operation,
+): Promise<T | null> {
+  // What the site itself prints, by auto_prepend_file say, is told from the answer by this.
+  const mark = randomBytes(16).toString('hex');
+  const output = await withProbeFile(
+    { ...place, uri: site.uri },
+    `${randomBytes(16).toString('hex')}.php`,
+    code,
+    (script) =>
+      askFastCgi({
+        socket: site.phpSocket,
+        parameters: {
+          GATEWAY_INTERFACE: 'CGI/1.1',
+          SERVER_PROTOCOL: 'HTTP/1.1',
+          REQUEST_METHOD: 'GET',
+          REQUEST_URI: '/',
+          SCRIPT_NAME: '/',
+          SCRIPT_FILENAME: script,
+          DOCUMENT_ROOT: dirname(script),
+          KEDGE_REQUEST: JSON.stringify(request),
+          KEDGE_ANSWER: mark,
+        },
+        timeoutMs: TIME_LIMIT_MS,
+        maximumBytes: MAXIMUM_ANSWER_BYTES,
+        signal: operation.signal,
+      }),
+  );
+  const line = output
+    .toString('utf8')
+    .split('\n')
+    .find((candidate) => candidate.startsWith(mark));
+  if (line === undefined) return null;
+  try {
+    return answer.parse(JSON.parse(line.slice(mark.length)));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SiteLocation, Target } from '../../../src/contract/target';
+import { siteKindOf } from '../../../src/core/sites/site-kinds';
+import { refreshCode } from '../../../src/core/tasks/refresh-caches';
+import { testOperation } from '../../helpers/operation';
+import { OWNER, type WebLab, host, startWebLab } from '../web/web-lab';
+
+let lab: WebLab;
+beforeAll(async () => {
+  lab = await startWebLab([
+    { name: 'told', owner: OWNER },
+    { name: 'restricted', owner: OWNER, settings: { 'opcache.restrict_api': '/nowhere' } },
+  ]);
+});
+afterAll(() => lab?.stop());
+
+/** What is warned about when the code of a site of this pool is refreshed. */
+async function warnings(pool: string, changes: Partial<SiteLocation> = {}): Promise<string[]> {
+  const site = await lab.makeSite('shop.example', { phpSocket: lab.php.socketOf(pool), ...changes });
+  const operation = testOperation();
+  const parts = { kindOf: () => siteKindOf(site), webHost: () => host, webServer: () => lab.web };
+  const target: Target = {
+    version: 1,
+    master: 'lab',
+    site,
+    web: lab.nginx.address,
+    database: { name: 'lab', kind: 'mariadb', admin: { user: 'root' } },
+    backups: join(lab.folder, 'backups'),
+    spool: join(lab.folder, 'spool'),
+    maintenanceLimitMs: 60_000,
+    hooks: {},
+  };
+  await refreshCode(parts, target, operation);
+  return operation.warnings;
+}
+
+test('PHP that may not be told to forget: a warning with what to do, or the reload that is configured', async () => {
+  expect(await warnings('restricted')).toEqual([
+    'PHP of shop.example may go on running code from before: opcache.restrict_api does not allow it. Reload PHP-FPM, or let Kedge do so by `php.reload` of the site',
+  ]);
+  const reloaded = join(lab.folder, 'reloaded');
+  expect(await warnings('restricted', { phpReload: ['touch', reloaded] })).toEqual([]);
+  expect(existsSync(reloaded)).toBe(true);
+  expect(await warnings('restricted', { phpReload: ['sh', '-c', 'echo not today >&2; exit 3'] })).toEqual([
+    expect.stringMatching(/may go on running code from before: .*`php\.reload` failed: .*not today/s),
+  ]);
+});
+
+test('nothing is reloaded where PHP was told, or is down', async () => {
+  const reloaded = join(lab.folder, 'reloaded');
+  await rm(reloaded, { force: true });
+  expect(await warnings('told', { phpReload: ['touch', reloaded] })).toEqual([]);
+  const phpSocket = join(lab.folder, 'none.sock');
+  expect(await warnings('told', { phpSocket, phpReload: ['touch', reloaded] })).toEqual([]);
+  expect(existsSync(reloaded)).toBe(false);
+});
