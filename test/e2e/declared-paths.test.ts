@@ -34,7 +34,7 @@ let saved: Fingerprint;
 let savedUploads: Record<string, string>;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   uploads = join(lab.folder, 'media/gazette');
   const script = `mkdir "$2"; mv "$1/wp-content/uploads" "$3"; ln -s "$3" "$1/wp-content/uploads"`;
@@ -110,7 +110,7 @@ it('worker killed between the renames of the two folders: the restore finishes, 
   await worker?.stop();
   worker = null;
   await breakIt();
-  const crashing = await startCrashingWorker(lab, 2);
+  const crashing = await startCrashingWorker(lab, { [site.uri]: 2 });
   await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
   expect(await crashing.ended).toBe('SIGKILL');
   // The one is new already, the other is not.
