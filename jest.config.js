@@ -10,6 +10,8 @@ module.exports = {
       { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
   },
+  // What is loaded on demand is named as Node wants it, by the compiled file.
+  moduleNameMapper: { '^(\\.{1,2}/.+)\\.js$': '$1' },
   testTimeout: 120_000,
   maxWorkers: 2,
 };

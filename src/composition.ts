@@ -1,7 +1,4 @@
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
-import { Attempts } from './activities/attempts';
-import type { ActivityDependencies } from './activities/dependencies';
 import { targetOf } from './config/inventory';
 import { loadConfiguration } from './config/load';
 import type { Configuration } from './config/schema';
@@ -23,7 +20,6 @@ import { TaskLogs } from './core/tasks/task-log';
 import { createNginx } from './core/web/nginx';
 import { readTemplate } from './core/web/vhost-template';
 import type { WebServer } from './core/web/web-server';
-import { isRunning, whoRuns } from './temporal/running';
 
 export interface CompositionOptions {
   configuration: Configuration;
@@ -102,17 +98,3 @@ export function createMaster({ configuration, configurationPath, environment }: 
   };
 }
 export type Master = ReturnType<typeof createMaster>;
-
-/** What activities act through: the master's parts, and Temporal. */
-export function createDependencies(
-  options: CompositionOptions,
-  client: Client,
-): ActivityDependencies & Pick<Master, 'sweeper' | 'close'> {
-  return {
-    ...createMaster(options),
-    attempts: new Attempts(),
-    isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
-    whoRuns: (workflowId) => whoRuns(client, workflowId),
-    attentionAfterMs: 60_000,
-  };
-}

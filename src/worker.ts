@@ -3,9 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { createActivities } from './activities';
+import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
 import { FailureInterceptor } from './activities/failures';
-import { createDependencies } from './composition';
+import { type CompositionOptions, type Master, createMaster } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
 import type { Log, Operation } from './core/operation';
@@ -13,7 +14,7 @@ import { type Retention, forgetOldTasks } from './core/tasks/retention';
 import { endOverdueMaintenance } from './core/tasks/watchdog';
 import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
-import { temporalAnswers } from './temporal/running';
+import { isRunning, temporalAnswers, whoRuns } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
 import { connectWorker } from './temporal/worker-connection';
@@ -81,6 +82,20 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     await client.connection.close();
     await connection.close();
   }
+}
+
+/** What activities act through: the master's parts, and Temporal. */
+function createDependencies(
+  options: CompositionOptions,
+  client: Client,
+): ActivityDependencies & Pick<Master, 'sweeper' | 'close'> {
+  return {
+    ...createMaster(options),
+    attempts: new Attempts(),
+    isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
+    whoRuns: (workflowId) => whoRuns(client, workflowId),
+    attentionAfterMs: 60_000,
+  };
 }
 
 const WATCH_INTERVAL_MS = 5_000;

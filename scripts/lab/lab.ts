@@ -34,6 +34,8 @@ export interface LabOptions {
   readonly phpSettings?: Record<string, string>;
   /** Options of mariadbd. */
   readonly databaseOptions?: readonly string[];
+  /** Without what only WordPress' administration and editor load: half the files of a site. Tests of many tasks need no more. */
+  readonly withoutAdministration?: boolean;
   /** Gives up between two parts. */
   readonly signal?: AbortSignal;
   /** Kedge's database account logs in with this password. Default: by its socket. */
@@ -81,7 +83,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     const sites: WordPressSite[] = [];
     for (const uri of options.sites) {
       tell(`WordPress ${uri}`);
-      sites.push(await installWordPress({ uri, root: join(srv, uri), owner, mariadb, port: nginx.port }));
+      const { withoutAdministration = false } = options;
+      const root = join(srv, uri);
+      sites.push(await installWordPress({ uri, root, owner, mariadb, port: nginx.port, withoutAdministration }));
     }
     const backups = join(folder, 'backups');
     const state = join(folder, 'state');

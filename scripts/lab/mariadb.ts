@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { DatabaseServerAddress } from '../../src/contract/target';
 import { freePort } from './free-port';
+import { prepare } from './prepared';
 
 export interface PrivateMariadb {
   readonly address: DatabaseServerAddress;
@@ -59,19 +60,23 @@ export async function startMariadb({
   await mkdir(sockets, { mode: 0o755 });
   // A starting server removes the temporary tables it finds, and in /tmp they may be another server's.
   const temporary = join(folder, 'mariadb-tmp');
-  await mkdir(data, { mode: 0o700 });
   await mkdir(temporary, { mode: 0o700 });
-  if (privileged) await run('chown', [account, sockets, data, temporary]);
-  await run('mariadb-install-db', [
-    '--no-defaults',
-    `--datadir=${data}`,
-    `--tmpdir=${temporary}`,
-    '--auth-root-authentication-method=socket',
-    `--auth-root-socket-user=${me}`,
-    '--skip-test-db',
-    LOG_SIZE,
-    ...(privileged ? [`--user=${account}`] : []),
-  ]);
+  if (privileged) await run('chown', [account, sockets, temporary]);
+  const { stdout: version } = await run('mariadbd', ['--version']);
+  await prepare('mariadb', [version, me, account, LOG_SIZE], data, async () => {
+    await mkdir(data, { mode: 0o700 });
+    if (privileged) await run('chown', [account, data]);
+    await run('mariadb-install-db', [
+      '--no-defaults',
+      `--datadir=${data}`,
+      `--tmpdir=${temporary}`,
+      '--auth-root-authentication-method=socket',
+      `--auth-root-socket-user=${me}`,
+      '--skip-test-db',
+      LOG_SIZE,
+      ...(privileged ? [`--user=${account}`] : []),
+    ]);
+  });
   const port = await freePort();
   const log = join(sockets, 'error.log');
   const command = [

@@ -21,16 +21,18 @@ export async function startTemporal(options: { folder: string }): Promise<Privat
   const databaseFile = join(options.folder, 'temporal.sqlite');
   const start = (): Promise<DevServer> => startDevServer({ executable, databaseFile, port, uiPort, environment: {} });
   let server = await start();
+  const kill = async (): Promise<void> => {
+    server.process.kill('SIGKILL');
+    await server.stop();
+  };
   return {
     address: server.address,
     uiAddress: server.uiAddress ?? '',
-    async kill() {
-      server.process.kill('SIGKILL');
-      await server.stop();
-    },
+    kill,
     async start() {
       server = await start();
     },
-    stop: () => server.stop(),
+    // In good order it would wait for everybody who still polls.
+    stop: kill,
   };
 }

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, chown, copyFile, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { PrivateMariadb } from './mariadb';
+import { prepare } from './prepared';
 
 const run = promisify(execFile);
 /** Debian's package; on Fedora it is the same folder. */
@@ -32,13 +33,22 @@ export interface WordPressOptions {
   readonly mariadb: PrivateMariadb;
   /** Port the site is reached at. */
   readonly port: number;
+  /** Leave out what no visitor's page and no installation loads: scripts, styles and images of administration and editor. */
+  readonly withoutAdministration?: boolean;
 }
 
 /**
  * A real WordPress with what makes backups hard: posts, users, uploads whose names are no UTF-8, a symlink, files of two
  * owners, a folder its owner may not write to, a view, a trigger, an event, a stored function, and a `database.sql` of its own.
  */
-export async function installWordPress({ uri, root, owner, mariadb, port }: WordPressOptions): Promise<WordPressSite> {
+export async function installWordPress({
+  uri,
+  root,
+  owner,
+  mariadb,
+  port,
+  withoutAdministration = false,
+}: WordPressOptions): Promise<WordPressSite> {
   const database = `wp_${createHash('sha256').update(uri).digest('hex').slice(0, 8)}`;
   const site: WordPressSite = {
     uri,
@@ -52,23 +62,62 @@ export async function installWordPress({ uri, root, owner, mariadb, port }: Word
     CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
     CREATE USER '${site.user}'@'localhost' IDENTIFIED BY '${site.password.replaceAll("'", "''")}';
     GRANT ALL PRIVILEGES ON \`${database.replaceAll('_', '\\_')}\`.* TO '${site.user}'@'localhost';`);
-  await cp(SOURCE, root, { recursive: true, dereference: true });
+  await copySource(root, withoutAdministration ? ADMINISTRATION : []);
   await run('chmod', ['-R', 'u=rwX,go=rX', root]);
   await writeFile(join(root, 'wp-config.php'), wpConfig(site, mariadb.socket, port));
   await chmod(join(root, 'wp-config.php'), 0o640);
   await writeUploads(root);
   await giveTo(owner, root);
-  const installer = join(root, 'install-wordpress.php');
-  if (INSTALLER === undefined) throw new Error('install-wordpress.php is missing');
-  await copyFile(INSTALLER, installer);
-  await asOwner(owner, ['php', installer, `${uri}:${port}`, site.password], root);
-  await run('rm', [installer]);
+  await fillDatabase(site, mariadb, port);
   if (process.getuid?.() === 0) {
     // Code by a deploy account, uploads by the web server: two owners.
     await chown(join(root, 'wp-content/uploads/by-another.bin'), 1, 1);
   }
   await mariadb.query(DATABASE_OBJECTS.replaceAll('{db}', database).replaceAll('{user}', site.user));
   return site;
+}
+
+/**
+ * Installs WordPress into the site's database by its own installer, or loads what that made before for another site, under
+ * this one's name.
+ */
+async function fillDatabase(site: WordPressSite, mariadb: PrivateMariadb, port: number): Promise<void> {
+  if (INSTALLER === undefined) throw new Error('install-wordpress.php is missing');
+  const inputs = [await readFile(join(SOURCE, 'wp-includes/version.php'), 'utf8'), await readFile(INSTALLER, 'utf8')];
+  const dump = join(site.root, '..', `${site.uri}.sql`);
+  const host = `${site.uri}:${port}`;
+  let isInstalled = false;
+  await prepare('wordpress', inputs, dump, async () => {
+    const installer = join(site.root, 'install-wordpress.php');
+    await copyFile(INSTALLER, installer);
+    await asOwner(site.owner, ['php', installer, host, site.password], site.root);
+    await rm(installer);
+    isInstalled = true;
+    const { stdout } = await run(
+      'mariadb-dump',
+      ['--no-defaults', `--socket=${mariadb.socket}`, '--hex-blob', '--default-character-set=utf8mb4', site.database],
+      { maxBuffer: 64 * 1024 * 1024 },
+    );
+    await writeFile(dump, stdout.replaceAll(host, ANY_HOST).replaceAll(site.uri, ANY_URI));
+  });
+  if (!isInstalled) {
+    const sql = (await readFile(dump, 'utf8')).replaceAll(ANY_HOST, host).replaceAll(ANY_URI, site.uri);
+    await mariadb.query(`USE \`${site.database}\`;\n${sql}`);
+  }
+  await rm(dump);
+}
+
+const ANY_HOST = '{{host of the site}}';
+const ANY_URI = '{{uri of the site}}';
+
+/** Scripts, styles and images of administration and editor. */
+const ADMINISTRATION = ['css', 'images', 'js'].flatMap((name) => [`wp-admin/${name}`, `wp-includes/${name}`]);
+
+async function copySource(root: string, without: readonly string[]): Promise<void> {
+  const copy = 'to=$1; shift; tar --create --dereference "$@" . | tar --extract --no-same-owner --directory="$to"';
+  const excluded = without.map((path) => `--exclude=./${path}`);
+  await mkdir(root);
+  await run('sh', ['-c', copy, 'sh', root, `--directory=${SOURCE}`, '--anchored', ...excluded]);
 }
 
 /** Breaks the site as a bad update would: posts and uploads gone, the table below the view gone, wp-config spoiled. */

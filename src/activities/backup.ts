@@ -37,11 +37,14 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database);
         const file = await openForWriting(path, deps.master.name);
+        const output = file.createWriteStream({ flush: true });
         try {
-          const dump = await server.dump(databaseOf(journal), file.createWriteStream({ flush: true }), operation);
+          const dump = await server.dump(databaseOf(journal), output, operation);
           await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
           return { bytes: dump.bytes };
         } finally {
+          // A dump that fails before it begins leaves the stream as it is, and the file open.
+          output.destroy();
           await file.close();
         }
       });

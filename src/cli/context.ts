@@ -1,5 +1,5 @@
-import { KedgeClient } from '../client';
-import { type Master, createMaster } from '../composition';
+import type { KedgeClient } from '../client';
+import type { Master } from '../composition';
 import { assertKnownSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
@@ -8,7 +8,10 @@ import { Printer } from './render/printer';
 
 export type { GlobalOptions, Io };
 
-/** What every command works with. Everything is opened when first asked for, and closed at the end. */
+/**
+ * What every command works with. Everything is loaded and opened when first asked for, for loading Temporal's client takes as
+ * long as all the rest of many a command; and closed at the end.
+ */
 export class CommandContext {
   readonly printer: Printer;
   private openMaster: Master | null = null;
@@ -41,7 +44,9 @@ export class CommandContext {
 
   /** The master's own parts; for commands that run on it. */
   async master(): Promise<Master> {
-    this.openMaster ??= createMaster({
+    if (this.openMaster) return this.openMaster;
+    const { createMaster } = await import('../composition.js');
+    this.openMaster = createMaster({
       configuration: await this.configuration(),
       configurationPath: this.configurationPath(),
       environment: this.io.environment,
@@ -50,7 +55,10 @@ export class CommandContext {
   }
 
   async client(): Promise<KedgeClient> {
-    this.openClient ??= await KedgeClient.connect((await this.configuration()).master, this.io.environment);
+    if (this.openClient) return this.openClient;
+    const { master } = await this.configuration();
+    const { KedgeClient } = await import('../client.js');
+    this.openClient = await KedgeClient.connect(master, this.io.environment);
     return this.openClient;
   }
 

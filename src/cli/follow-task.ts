@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { select } from '@inquirer/prompts';
 import type { TaskHandle } from '../client';
 import { z } from 'zod';
 import { taskLogLineSchema } from '../core/tasks/task-log';
@@ -105,6 +104,7 @@ export async function reportTask<Result extends { warnings: string[] }>(
 
 async function askAboutInterrupt(context: CommandContext): Promise<'detach' | 'cancel' | 'wait'> {
   context.printer.idle();
+  const { select } = await import('@inquirer/prompts');
   return select({
     message: 'The task goes on without you. What now?',
     choices: [

@@ -8,6 +8,7 @@ import { Connection } from '@temporalio/client';
 import Long from 'long';
 import { KedgeError } from '../contract/errors';
 import { SEARCH_ATTRIBUTES } from '../contract/names';
+import { isListening } from './listeners';
 
 export interface DevServerOptions {
   readonly executable: string;
@@ -101,7 +102,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const address = `127.0.0.1:${options.port}`;
   try {
-    await untilServing(address, child);
+    await untilServing(address, options.port, child);
   } catch (cause) {
     child.kill('SIGKILL');
     await exited;
@@ -141,11 +142,13 @@ function inherited(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(names.map((name) => [name, environment[name]]));
 }
 
-async function untilServing(address: string, child: ChildProcess): Promise<void> {
+async function untilServing(address: string, port: number, child: ChildProcess): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
     try {
+      // A connection that is refused is tried again only after a second.
+      if (!(await isListening(port))) throw new Error('it does not listen');
       const connection = await Connection.connect({ address, connectTimeout: 1000 });
       try {
         await connection.workflowService.updateNamespace({
@@ -158,7 +161,7 @@ async function untilServing(address: string, child: ChildProcess): Promise<void>
       }
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await delay(100);
+      await delay(20);
     }
   }
 }

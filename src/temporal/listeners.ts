@@ -6,18 +6,29 @@ const LISTEN = '0A';
 
 /** True when something on this machine listens at a TCP port on another address than loopback, as /proc/net tells. */
 export async function listensBeyondLoopback(port: number): Promise<boolean> {
-  const tables = await Promise.all(
-    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'latin1').catch(() => '')),
-  );
-  return tables.some((table) => hasOpenListener(table, port));
+  return (await tables()).some((table) => hasOpenListener(table, port));
+}
+
+/** True when something on this machine listens at a TCP port, without knocking at it. */
+export async function isListening(port: number): Promise<boolean> {
+  return (await tables()).some((table) => listenersOf(table, port).length > 0);
 }
 
 /** As {@link listensBeyondLoopback}, from the text of one table. */
 export function hasOpenListener(table: string, port: number): boolean {
-  return table.split('\n').some((line) => {
+  return listenersOf(table, port).some((address) => !isLoopbackHex(address));
+}
+
+async function tables(): Promise<string[]> {
+  return Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'latin1').catch(() => '')));
+}
+
+/** Addresses in hex. */
+function listenersOf(table: string, port: number): string[] {
+  return table.split('\n').flatMap((line) => {
     const [, local = '', , state] = line.trim().split(/\s+/);
     const [address = '', hexPort = ''] = local.split(':');
-    return state === LISTEN && Number.parseInt(hexPort, 16) === port && !isLoopbackHex(address);
+    return state === LISTEN && Number.parseInt(hexPort, 16) === port ? [address] : [];
   });
 }
 

@@ -116,7 +116,7 @@ export class TaskHandle<Result> {
   }
 
   private async started(signal?: AbortSignal): Promise<WorkflowHandle> {
-    for (;;) {
+    for (let attempt = 1; ; attempt += 1) {
       if (this.gaveUp)
         throw new KedgeError('Cancelled', `${this.task} gave its turn up`, {
           site: this.site,
@@ -124,7 +124,11 @@ export class TaskHandle<Result> {
         });
       const run = await this.find();
       if (run) return run;
-      await delay(POLL_INTERVAL_MS, undefined, signal === undefined ? {} : { signal });
+      await delay(
+        Math.min(attempt * START_POLL_INTERVAL_MS, POLL_INTERVAL_MS),
+        undefined,
+        signal === undefined ? {} : { signal },
+      );
     }
   }
 
@@ -157,6 +161,8 @@ export class TaskHandle<Result> {
 }
 
 const POLL_INTERVAL_MS = 500;
+/** A task begins a few tens of milliseconds after its ticket was given, unless it waits for its turn. */
+const START_POLL_INTERVAL_MS = 50;
 
 function statusOf(description: WorkflowExecutionDescription): TaskStatus {
   const attention = description.searchAttributes[SEARCH_ATTRIBUTES.attention]?.[0];

@@ -27,7 +27,7 @@ let before: Fingerprint;
 let leftBefore: Record<string, string[]>;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   await cliJson(lab, 'sites', 'adopt', site.uri);
   await withWorkerInProcess(

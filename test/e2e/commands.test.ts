@@ -22,7 +22,7 @@ let site: WordPressSite;
 let worker: WorkerProcess | null;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: [SITE] });
+  lab = await startLab({ sites: [SITE] });
   site = lab.sites[0] as WordPressSite;
   worker = await startWorkerProcess(lab.environment);
 });

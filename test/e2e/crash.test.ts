@@ -24,21 +24,32 @@ let worker: WorkerProcess | null;
 let site: WordPressSite;
 let backup: BackupResult;
 let saved: Fingerprint;
+/** Crashes at the same time, elsewhere. */
+let other: { site: WordPressSite; backup: BackupResult; saved: Fingerprint };
+
+const look = (of: WordPressSite): Promise<Fingerprint> => fingerprint(of, lab.nginx.port, lab.mariadb);
+
+async function save(of: WordPressSite): Promise<{ site: WordPressSite; backup: BackupResult; saved: Fingerprint }> {
+  await cliJson(lab, 'sites', 'adopt', of.uri);
+  return { site: of, saved: await look(of), backup: await cliJson<BackupResult>(lab, 'backup', of.uri) };
+}
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
-  site = lab.sites[0] as WordPressSite;
+  lab = await startLab({ sites: ['gazette.example', 'other.example'] });
   worker = await startWorkerProcess(lab.environment);
-  await cliJson(lab, 'sites', 'adopt', site.uri);
-  saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
-  backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
+  const [first, second] = lab.sites as [WordPressSite, WordPressSite];
+  ({ site, backup, saved } = await save(first));
+  other = await save(second);
 });
 afterAll(async () => {
   await worker?.stop();
   await lab?.stop();
 });
 
-const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
+const newest = (): JournalView | undefined =>
+  journalsOf(lab, 'restore')
+    .filter(({ task }) => task.startsWith(site.uri))
+    .at(-1);
 
 it('worker killed in the import: it starts again in a fresh database, and nothing of the first attempt is left', async () => {
   await breakWordPress(site, lab.mariadb);
@@ -58,23 +69,34 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
   worker = await startWorkerProcess(lab.environment);
   const restored = await restoring;
   expect(restored.restored).toBe(backup.backup.id);
-  expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  expect(differences(saved, await look(site))).toEqual([]);
   const left = await leftovers(lab);
   expect(left).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
   expect((left['databases'] ?? []).filter((name) => name.startsWith('gazetteexample'))).toHaveLength(1);
 });
 
-it.each([1, 2])('worker killed after rename %i of the switch: the restore finishes after a restart', async (rename) => {
+it('worker killed between the two renames of a switch, and behind those of another: both restores finish after a restart', async () => {
   await worker?.stop();
   worker = null;
-  const crashed = await startCrashingWorker(lab, rename);
-  const submitted = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+  const crashed = await startCrashingWorker(lab, { [site.uri]: 1, [other.site.uri]: 2 });
+  const restores = [{ site, backup, saved }, other];
+  const tasks = await Promise.all(
+    restores.map(({ site: { uri }, backup: { backup: saving } }) =>
+      cliJson<{ task: string }>(lab, 'restore', uri, saving.id, '--yes', '--detach'),
+    ),
+  );
   expect(await crashed.ended).toBe('SIGKILL');
-  expect(existsSync(site.root)).toBe(rename === 2);
+  expect(restores.map(({ site: { root } }) => existsSync(root))).toEqual([false, true]);
   worker = await startWorkerProcess(lab.environment);
-  await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 90_000);
-  expect((await cli(lab, 'log', submitted.task)).stdout).toMatch(/commitSwitch: done/);
-  expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  for (const { task } of tasks) {
+    await until(
+      `${task} has ended`,
+      () => journalsOf(lab, 'restore').find((journal) => journal.task === task)?.outcome?.status === 'done',
+      90_000,
+    );
+    expect((await cli(lab, 'log', task)).stdout).toMatch(/commitSwitch: done/);
+  }
+  for (const restored of restores) expect(differences(restored.saved, await look(restored.site))).toEqual([]);
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
 });
 
@@ -86,5 +108,5 @@ it('Temporal killed in mid-restore: the task goes on when it is back', async () 
   await lab.temporal.kill();
   await lab.temporal.start();
   await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 120_000);
-  expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  expect(differences(saved, await look(site))).toEqual([]);
 });

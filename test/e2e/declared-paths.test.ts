@@ -34,7 +34,7 @@ let saved: Fingerprint;
 let savedUploads: Record<string, string>;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   uploads = join(lab.folder, 'media/gazette');
   const script = `mkdir "$2"; mv "$1/wp-content/uploads" "$3"; ln -s "$3" "$1/wp-content/uploads"`;
@@ -43,7 +43,7 @@ beforeAll(async () => {
   await cliJson(lab, 'sites', 'adopt', site.uri);
   worker = await startWorkerProcess(lab.environment);
   saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
-  savedUploads = await filesOf(join(lab.folder, 'media'));
+  savedUploads = filesOf(join(lab.folder, 'media'));
   backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
 });
 afterAll(async () => {
@@ -71,7 +71,7 @@ async function breakIt(): Promise<void> {
 /** The state that was backed up, in every folder of the site, and nothing of the task. */
 async function expectSaved(): Promise<void> {
   expect(differences(saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
-  expect(await filesOf(join(lab.folder, 'media'))).toEqual({ ...savedUploads, ...staging() });
+  expect(filesOf(join(lab.folder, 'media'))).toEqual({ ...savedUploads, ...staging() });
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
 }
 
@@ -110,7 +110,7 @@ it('worker killed between the renames of the two folders: the restore finishes, 
   await worker?.stop();
   worker = null;
   await breakIt();
-  const crashing = await startCrashingWorker(lab, 2);
+  const crashing = await startCrashingWorker(lab, { [site.uri]: 2 });
   await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
   expect(await crashing.ended).toBe('SIGKILL');
   // The one is new already, the other is not.
@@ -125,7 +125,7 @@ it('a switch that fails between the two: both are the old ones', async () => {
   await worker?.stop();
   worker = null;
   await breakIt();
-  const before = [await fingerprint(site, lab.nginx.port, lab.mariadb), await filesOf(uploads)];
+  const before = [await fingerprint(site, lab.nginx.port, lab.mariadb), filesOf(uploads)];
   let renames = 0;
   const failing = (host: Host): Host =>
     new Proxy(host, {
@@ -148,7 +148,7 @@ it('a switch that fails between the two: both are the old ones', async () => {
   expect(failure).toMatchObject({ message: 'the last rename was made to fail', state: 'the site is as it was before' });
   // Three forward and the one that failed; three back.
   expect(renames).toBe(7);
-  expect([await fingerprint(site, lab.nginx.port, lab.mariadb), await filesOf(uploads)]).toEqual(before);
+  expect([await fingerprint(site, lab.nginx.port, lab.mariadb), filesOf(uploads)]).toEqual(before);
   expect(readdirSync(join(lab.folder, 'media/.kedge'))).toEqual([]);
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
   worker = await startWorkerProcess(lab.environment);

@@ -23,7 +23,7 @@ let archive: string;
 
 /** The machine is lost: folder, database, account, vhost and what Kedge knew. Only the archive was kept elsewhere. */
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   await cliJson(lab, 'sites', 'adopt', site.uri);
   await withWorkerInProcess(

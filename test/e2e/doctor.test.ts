@@ -17,7 +17,7 @@ let site: WordPressSite;
 let worker: WorkerProcess;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   worker = await startWorkerProcess(lab.environment);
   await cliJson(lab, 'sites', 'adopt', site.uri);

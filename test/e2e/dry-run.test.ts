@@ -30,7 +30,7 @@ let good: string[];
 let restored: RestoreResult;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   [site] = lab.sites as [WordPressSite];
   await cliJson(lab, 'sites', 'adopt', site.uri);
   const worker = await startWorkerProcess(lab.environment);

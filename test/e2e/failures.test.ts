@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
-import type { ActivityDependencies } from '../../src/activities/dependencies';
-import { type ErrorCode } from '../../src/contract/error-codes';
-import { KedgeError } from '../../src/contract/errors';
-import { SAFETY_DESCRIPTION } from '../../src/contract/names';
-import type { BackupResult } from '../../src/contract/tasks';
+import { get } from '../../scripts/lab/fingerprint';
+import type { ErrorCode } from '../../src/contract/error-codes';
 import { KedgeClient, type TaskStatus } from '../../src/client';
+import type { BackupResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
 import {
   type JournalView,
@@ -17,112 +14,41 @@ import {
   cliFailure,
   cliJson,
   journalsOf,
-  leftovers,
   shell,
-  startLab,
   until,
   withWorkerInProcess,
 } from '../helpers/e2e';
+import { RestorableLab, failing } from '../helpers/failing-restore';
 import { inTheImport } from '../helpers/in-the-import';
 
 jest.setTimeout(240_000);
 
+let restorable: RestorableLab;
 let lab: Lab;
 let site: WordPressSite;
 let backup: BackupResult;
-let before: Fingerprint;
-let leftBefore: Record<string, string[]>;
-
-const asIs = (dependencies: ActivityDependencies): ActivityDependencies => dependencies;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
-  site = lab.sites[0] as WordPressSite;
-  await cliJson(lab, 'sites', 'adopt', site.uri);
-  backup = await withWorkerInProcess(lab, asIs, () => cliJson<BackupResult>(lab, 'backup', site.uri));
-  // What the site is now is not what the backup holds.
-  await lab.mariadb.query(`UPDATE \`${site.database}\`.wp_posts SET post_title = 'changed since' WHERE ID = 5`);
-  shell('mkdir', '-p', join(lab.folder, 'srv/.kedge'));
-  shell('chmod', '700', join(lab.folder, 'srv/.kedge'));
-  shell('mkdir', '-p', join(lab.state, 'spool'));
-  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
-  leftBefore = await leftovers(lab);
+  restorable = await RestorableLab.start();
+  ({ lab, site, backup } = restorable);
 });
 afterAll(async () => {
   await lab?.stop();
 });
 
-/** Fails the n-th call of a method of one of the parts, for good. */
-function failing(
-  part: 'databaseServer' | 'archives' | 'kindOf' | 'webHost' | 'webServer',
-  method: string,
-  code: ErrorCode,
-  from = 1,
-  to = Number.POSITIVE_INFINITY,
-) {
-  let calls = 0;
-  const wrap = <T extends object>(real: T): T =>
-    new Proxy(real, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target);
-        if (typeof value !== 'function') return value;
-        if (name !== method) return (...args: unknown[]): unknown => Reflect.apply(value, target, args);
-        return async (...args: unknown[]): Promise<unknown> => {
-          calls += 1;
-          if (calls >= from && calls <= to) throw new KedgeError(code, `${method} was made to fail`);
-          return (await Reflect.apply(value, target, args)) as unknown;
-        };
-      },
-    });
-  return (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    ...(part === 'archives' ? { archives: wrap(real.archives) } : {}),
-    ...(part === 'databaseServer'
-      ? { databaseServer: async (address) => wrap(await real.databaseServer(address)) }
-      : {}),
-    ...(part === 'kindOf' ? { kindOf: (target) => wrap(real.kindOf(target)) } : {}),
-    ...(part === 'webHost' ? { webHost: (target) => wrap(real.webHost(target)) } : {}),
-    ...(part === 'webServer' ? { webServer: (address) => wrap(real.webServer(address)) } : {}),
-  });
-}
+const expectAsBefore = (): Promise<void> => restorable.expectAsBefore();
 
-async function expectAsBefore(): Promise<void> {
-  expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
-  expect((await get(lab.nginx.port, site.uri, '/')).status).toBe(200);
-  expect(await leftovers(lab)).toEqual(leftBefore);
-}
-
+/* More steps: test/full/failures.test.ts. */
 it.each<[string, ReturnType<typeof failing>, ErrorCode, boolean]>([
   ['dumpDatabase', failing('databaseServer', 'dump', 'ProgramFailed'), 'ProgramFailed', false],
   ['tarball', failing('archives', 'pack', 'DiskFull'), 'DiskFull', false],
-  ['deploy', failing('archives', 'extract', 'ArchiveInvalid'), 'ArchiveInvalid', true],
   ['importDatabase', failing('databaseServer', 'importDump', 'ImportFailed'), 'ImportFailed', true],
-  ['createDbUser', failing('databaseServer', 'copyAccountOptions', 'DatabaseRefused'), 'DatabaseRefused', true],
-  ['verify', failing('kindOf', 'writeSettings', 'SettingsInvalid'), 'SettingsInvalid', true],
   // preflight tests the vhost first.
   ['verify, vhost test', failing('webServer', 'test', 'VhostTestFailed', 2), 'VhostTestFailed', true],
   ['switchSite, second rename', failing('webHost', 'rename', 'FileRefused', 2, 2), 'FileRefused', true],
-  ['reloadWebServer', failing('webServer', 'writeVhost', 'VhostTestFailed'), 'VhostTestFailed', true],
   ['probeSite', failing('webServer', 'probe', 'Internal'), 'Internal', true],
 ])('failing for good at %s: the site is as before', async (_step, fault, code, published) => {
-  const known = new Set(
-    (await cliJson<{ backups: { id: string }[] }>(lab, 'backups', site.uri)).backups.map(({ id }) => id),
-  );
-  const failure = await withWorkerInProcess(lab, fault, () =>
-    cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
-  );
-  expect(failure).toMatchObject({
-    code,
-    exitCode: failure.exitCode,
-    site: site.uri,
-    state: 'the site is as it was before',
-  });
-  expect(failure.exitCode).toBe(1);
-  await expectAsBefore();
-  const { backups } = await cliJson<{ backups: { id: string; description: string }[] }>(lab, 'backups', site.uri);
-  const made = backups.filter(({ id }) => !known.has(id));
-  expect(made.map(({ description }) => description)).toEqual(published ? [SAFETY_DESCRIPTION] : []);
-  if (published) expect(failure.safetyBackup).toBe(made[0]?.id);
+  await restorable.expectUndone(fault, code, published);
 });
 
 const newest = (): JournalView | undefined => journalsOf(lab, 'restore').at(-1);
@@ -159,8 +85,7 @@ it('a step that fails twice, then works: the restore succeeds', async () => {
 });
 
 it('a step that does not succeed within the maintenance limit: the site is as before, and on', async () => {
-  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
-  leftBefore = await leftovers(lab);
+  await restorable.look();
   const configuration = await readFile(lab.configuration, 'utf8');
   await writeFile(
     lab.configuration,
@@ -179,8 +104,7 @@ it('a step that does not succeed within the maintenance limit: the site is as be
 });
 
 it('terminated in Temporal while a step goes on acting: recovery waits for it, then puts the site back', async () => {
-  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
-  leftBefore = await leftovers(lab);
+  await restorable.look();
   const client = await connectClient(lab.environment);
   const undone = (): boolean =>
     /"event":"done".*"step":"discardDatabase"/.test(

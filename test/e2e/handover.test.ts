@@ -12,7 +12,7 @@ let holding: RunningProcess;
 let second: WorkerProcess | undefined;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: [SITE] });
+  lab = await startLab({ sites: [SITE] });
   await cliJson(lab, 'sites', 'adopt', SITE);
 });
 afterEach(async () => {

@@ -19,7 +19,7 @@ let output: string;
 
 /** A machine as its admin left it: a WordPress and others with vhosts of their own, and nothing of Kedge's. */
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   const { folder, nginx } = lab;
   await rm(lab.configuration);
   output = join(folder, 'etc/kedge.yaml');

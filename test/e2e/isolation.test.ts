@@ -29,7 +29,7 @@ let saved: Fingerprint;
 let around: Neighbourhood;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example', 'neighbour.example'] });
+  lab = await startLab({ sites: ['gazette.example', 'neighbour.example'] });
   worker = await startWorkerProcess(lab.environment);
   [site, neighbour] = lab.sites as [WordPressSite, WordPressSite];
   for (const { uri } of lab.sites) await cliJson(lab, 'sites', 'adopt', uri);

@@ -18,7 +18,6 @@ let backup: BackupResult;
 beforeAll(async () => {
   // PHP looks at no time stamps, and lets nobody tell it to forget: only a reload brings it to new code.
   lab = await startLab({
-    below: null,
     sites: ['gazette.example'],
     phpSettings: { 'opcache.validate_timestamps': '0', 'opcache.restrict_api': '/nowhere' },
   });

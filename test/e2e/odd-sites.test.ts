@@ -17,7 +17,7 @@ let other: WordPressSite;
 let backup: BackupResult;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example', 'other.example'] });
+  lab = await startLab({ sites: ['gazette.example', 'other.example'] });
   [site, other] = lab.sites as [WordPressSite, WordPressSite];
   worker = await startWorkerProcess(lab.environment);
   await cliJson(lab, 'sites', 'adopt', site.uri);
@@ -34,7 +34,7 @@ const inside = (name: string): string => join(site.root, name);
 
 interface Oddity {
   readonly name: string;
-  readonly possible: boolean;
+  readonly possible: () => boolean;
   /** Of the site folder. */
   readonly make: () => void;
   readonly unmake: () => void;
@@ -43,7 +43,7 @@ interface Oddity {
 const ODDITIES: readonly Oddity[] = [
   {
     name: 'holds a mount',
-    possible: canMount,
+    possible: () => canMount,
     make: () =>
       shell('sh', '-ec', `mkdir "$1"; mount -t tmpfs kedge-test "$1"; echo kept > "$1/file"`, 'sh', inside('media')),
     unmake: () => shell('sh', '-ec', `test "$(cat "$1/file")" = kept; umount "$1"; rmdir "$1"`, 'sh', inside('media')),
@@ -51,25 +51,25 @@ const ODDITIES: readonly Oddity[] = [
   },
   {
     name: 'is a mount',
-    possible: canMount,
+    possible: () => canMount,
     make: () => shell('mount', '--bind', site.root, site.root),
     unmake: () => shell('umount', site.root),
     message: /something is mounted in the site folder/,
   },
   {
     name: 'is a symbolic link',
-    possible: true,
+    possible: () => true,
     make: () => shell('sh', '-ec', 'mv "$1" "$1.real"; ln -s "$1.real" "$1"', 'sh', site.root),
     unmake: () => shell('sh', '-ec', 'rm "$1"; mv "$1.real" "$1"', 'sh', site.root),
     message: /is a symbolic link/,
   },
   {
     name: 'holds an immutable file',
-    possible: works(
-      'sh',
-      '-c',
-      'f=$(mktemp /var/tmp/kedge-mark-XXXXXX); chattr +i "$f"; s=$?; chattr -i "$f"; rm -f "$f"; exit $s',
-    ),
+    possible: () =>
+      works(
+        ...['sh', '-c', 'f=$(mktemp "$1/mark-XXXXXX"); chattr +i "$f"; s=$?; chattr -i "$f"; rm -f "$f"; exit $s'],
+        ...['sh', lab.folder],
+      ),
     make: () => shell('chattr', '+i', inside('index.php')),
     unmake: () => shell('chattr', '-i', inside('index.php')),
     message: /immutable.*index\.php/,
@@ -77,7 +77,7 @@ const ODDITIES: readonly Oddity[] = [
 ];
 
 it.each(ODDITIES)('a site folder that $name is refused before anything is done', async (oddity) => {
-  if (!oddity.possible)
+  if (!oddity.possible())
     return console.warn(`not tested, since it cannot be made here: a site folder that ${oddity.name}`);
   const [before, left] = [await look(), await leftovers(lab)];
   oddity.make();

@@ -87,7 +87,7 @@ async function vhostFindings(): Promise<Finding[]> {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
   site = lab.sites[0] as WordPressSite;
   securePort = await freePort();
   const { certificate, key } = await makeCertificate(lab.folder, [site.uri]);

@@ -19,7 +19,7 @@ let quiet: BackupResult;
 const uploads = (name: string): string => join(site.root, 'wp-content/uploads', name);
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'], phpSettings: { 'pm.max_children': '3' } });
+  lab = await startLab({ sites: ['gazette.example'], phpSettings: { 'pm.max_children': '3' } });
   site = lab.sites[0] as WordPressSite;
   await Writers.prepare(lab, site);
   // Holds a task in its window until the test has seen what it wants to see.

@@ -10,7 +10,7 @@ let worker: WorkerProcess | null = null;
 let holding: RunningProcess | null = null;
 
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: [SITE] });
+  lab = await startLab({ sites: [SITE] });
   await cliJson(lab, 'sites', 'adopt', SITE);
   holding = await startHoldingWorker(lab);
 });

@@ -11,7 +11,7 @@ jest.setTimeout(240_000);
 
 let lab: Lab;
 beforeAll(async () => {
-  lab = await startLab({ below: null, sites: ['gazette.example'] });
+  lab = await startLab({ sites: ['gazette.example'] });
 });
 afterAll(async () => {
   await lab?.stop();

@@ -1,12 +1,20 @@
-// A worker that ends as by `kill -9` in the n-th rename of a folder on the web server, once it is done: started by tests
-// as a process of its own, on the built tree. Usage: node crashing-worker.js CONFIGURATION N
+// A worker that ends as by `kill -9` once every given site has come through its n-th rename of a folder; each waits there for the
+// others. Started by tests as a process of its own, on the built tree. Usage: node crashing-worker.js CONFIGURATION '{"SITE": N, …}'
 const { loadConfiguration } = require('../../dist/src/config/load.js');
 const { runWorker } = require('../../dist/src/worker.js');
 
 const [configurationPath, crashAt] = process.argv.slice(2);
+const awaited = new Map(Object.entries(JSON.parse(crashAt)));
+
+async function renamed(site) {
+  if (!awaited.has(site)) return;
+  awaited.set(site, awaited.get(site) - 1);
+  if (awaited.get(site) > 0) return;
+  if ([...awaited.values()].every((renames) => renames <= 0)) process.kill(process.pid, 'SIGKILL');
+  await new Promise(() => undefined);
+}
 
 function crashing(real) {
-  let renames = 0;
   return {
     ...real,
     webHost(target) {
@@ -17,8 +25,7 @@ function crashing(real) {
           if (name !== 'rename') return value.bind(host);
           return async (...paths) => {
             await host.rename(...paths);
-            renames += 1;
-            if (renames === Number(crashAt)) process.kill(process.pid, 'SIGKILL');
+            await renamed(target.site.uri);
           };
         },
       });

@@ -3,14 +3,30 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Outcome, kedge } from '../../scripts/demo/kedge';
-import { type Lab, startLab } from '../../scripts/lab/lab';
+import { type Lab, type LabOptions, startLab as startLabBelow } from '../../scripts/lab/lab';
+import { memoryFolder } from '../../scripts/lab/memory-folder';
 import type { WordPressSite } from '../../scripts/lab/wordpress';
+import { type BackupRecord, backupRecordSchema } from '../../src/contract/backup-record';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
-import { loadConfiguration } from '../../src/config/load';
-import { runWorker } from '../../src/worker';
 
 export type { Lab, Outcome, WordPressSite };
-export { startLab };
+
+/** A lab in memory where there is room for it. */
+export async function startLab(options: Omit<LabOptions, 'below'>): Promise<Lab> {
+  const started = await startLabBelow({ withoutAdministration: true, ...options, below: await memoryFolder() });
+  const lab: Lab = {
+    ...started,
+    stop: async () => {
+      try {
+        await (await workers.get(lab))?.stop();
+      } finally {
+        workers.delete(lab);
+        await started.stop();
+      }
+    },
+  };
+  return lab;
+}
 
 /** Runs a command of the built product against a lab. */
 export async function cli(lab: Lab, ...args: string[]): Promise<Outcome> {
@@ -47,32 +63,69 @@ export async function cliFailure(
   return { ...(JSON.parse(stdout) as FailureDocument).error, exitCode };
 }
 
-/** Runs `work` beside a worker in this process, with faults around its parts. */
+/** A worker in this process, and the parts it works with now. */
+interface WorkerInProcess {
+  use(decorate: (dependencies: ActivityDependencies) => ActivityDependencies): void;
+  stop(): Promise<void>;
+}
+
+const workers = new Map<Lab, Promise<WorkerInProcess>>();
+
+/**
+ * Runs `work` beside a worker in this process, with faults around its parts. One worker serves all the calls for a lab, and
+ * ends with the lab.
+ */
 export async function withWorkerInProcess<T>(
   lab: Lab,
   decorate: (dependencies: ActivityDependencies) => ActivityDependencies,
   work: () => Promise<T>,
 ): Promise<T> {
+  const starting = workers.get(lab) ?? startWorkerInProcess(lab);
+  workers.set(lab, starting);
+  const worker = await starting;
+  worker.use(decorate);
+  try {
+    return await work();
+  } finally {
+    worker.use((dependencies) => dependencies);
+  }
+}
+
+async function startWorkerInProcess(lab: Lab): Promise<WorkerInProcess> {
+  // Loaded by those alone who need it: it takes a second.
+  const [{ loadConfiguration }, { runWorker }] = await Promise.all([
+    import('../../src/config/load.js'),
+    import('../../src/worker.js'),
+  ]);
   const stop = new AbortController();
-  const environment = { ...process.env, ...lab.environment };
   const configuration = await loadConfiguration(lab.configuration);
   let ready: () => void = () => undefined;
   const isReady = new Promise<void>((resolve) => (ready = resolve));
+  let real: ActivityDependencies | undefined;
+  let inUse: ActivityDependencies | undefined;
   const running = runWorker({
     configuration,
     configurationPath: lab.configuration,
-    environment,
+    environment: { ...process.env, ...lab.environment },
     signal: stop.signal,
     onReady: () => ready(),
-    decorate,
+    decorate: (dependencies) => {
+      real = inUse = dependencies;
+      return new Proxy(dependencies, {
+        get: (_dependencies, name) => Reflect.get(inUse ?? dependencies, name) as unknown,
+      });
+    },
   });
-  try {
-    await Promise.race([isReady, running]);
-    return await work();
-  } finally {
-    stop.abort();
-    await running;
-  }
+  await Promise.race([isReady, running]);
+  return {
+    use: (decorate) => {
+      if (real) inUse = decorate(real);
+    },
+    stop: async () => {
+      stop.abort();
+      await running;
+    },
+  };
 }
 
 /** What Kedge may leave nothing of: databases, accounts, staged folders, spools, flags, open tasks, processes. */
@@ -85,17 +138,23 @@ export async function leftovers(lab: Lab): Promise<Record<string, string[]>> {
       return [];
     }
   };
+  const queries = {
+    databases: 'SHOW DATABASES',
+    accounts: `SELECT CONCAT(user, '@', host) FROM mysql.user`,
+    grants: `SELECT CONCAT_WS(' ', user, host, db, select_priv, event_priv) FROM mysql.db`,
+    locked: `SELECT CONCAT(user, '@', host) FROM mysql.global_priv WHERE priv LIKE '%"account_locked":true%'`,
+  };
+  const answers = await lab.mariadb.query(
+    Object.values(queries)
+      .map((query) => `SELECT '${MARK}'; ${query};`)
+      .join('\n'),
+  );
+  const [databases = [], accounts = [], grants = [], locked = []] = answers.split(`${MARK}\n`).slice(1).map(lines);
   return {
-    databases: lines(await lab.mariadb.query('SHOW DATABASES')),
-    accounts: lines(await lab.mariadb.query(`SELECT CONCAT(user, '@', host) FROM mysql.user`)),
-    grants: lines(
-      await lab.mariadb.query(`SELECT CONCAT_WS(' ', user, host, db, select_priv, event_priv) FROM mysql.db`),
-    ),
-    locked: lines(
-      await lab.mariadb.query(
-        `SELECT CONCAT(user, '@', host) FROM mysql.global_priv WHERE priv LIKE '%"account_locked":true%'`,
-      ),
-    ),
+    databases,
+    accounts,
+    grants,
+    locked,
     staging: inFolder(join(lab.folder, 'srv/.kedge')),
     sites: inFolder(join(lab.folder, 'srv')),
     spool: inFolder(join(lab.state, 'spool')),
@@ -106,6 +165,18 @@ export async function leftovers(lab: Lab): Promise<Record<string, string[]>> {
       .filter((name) => name.startsWith('.')),
     processes: markedProcesses(lab),
   };
+}
+
+/** Stands between the answers of several queries. */
+const MARK = '--- next ---';
+
+/** Records of the backups of a site, newest first, as they lie in the catalogue. */
+export function recordsOf(lab: Lab, uri: string): BackupRecord[] {
+  const folder = join(lab.backups, uri);
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => backupRecordSchema.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))))
+    .sort((a, b) => b.id.localeCompare(a.id));
 }
 
 /** The parts of a journal that tests look at. */

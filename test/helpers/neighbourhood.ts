@@ -27,11 +27,11 @@ export async function neighbourhood(lab: Lab, site: WordPressSite): Promise<Neig
     for (const [name, value] of Object.entries(entries)) found[`${prefix}/${name}`] = value;
   };
   const ownFile = new RegExp(`^(${site.uri.replaceAll('.', '\\.')}(\\.json|\\.probe)?|\\.kedge)(/|$)`);
-  put('srv', without(await filesOf(join(lab.folder, 'srv')), ownFile));
-  put('backups', without(await filesOf(lab.backups), ownFile));
-  put('state', without(await filesOf(join(lab.state, 'sites')), ownFile));
-  put('vhosts', await filesOf(lab.nginx.address.vhosts));
-  put('flags', without(await filesOf(lab.nginx.address.flags), ownFile));
+  put('srv', without(filesOf(join(lab.folder, 'srv')), ownFile));
+  put('backups', without(filesOf(lab.backups), ownFile));
+  put('state', without(filesOf(join(lab.state, 'sites')), ownFile));
+  put('vhosts', filesOf(lab.nginx.address.vhosts));
+  put('flags', without(filesOf(lab.nginx.address.flags), ownFile));
   for (const name of ['nginx.conf', 'php-fpm.conf', 'kedge.yaml'])
     found[name] = await readFile(join(lab.folder, name), 'utf8');
 

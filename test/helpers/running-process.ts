@@ -77,9 +77,12 @@ export async function startHoldingWorker(lab: Lab): Promise<RunningProcess> {
   return worker;
 }
 
-/** A worker that ends in the n-th rename of a folder; `ended` gives the signal that ended it. */
-export async function startCrashingWorker(lab: Lab, crashAt: number): Promise<{ ended: Promise<string | null> }> {
-  const program = [process.execPath, join(__dirname, 'crashing-worker.js'), lab.configuration, String(crashAt)];
+/** A worker that ends once each site named is in its n-th rename of a folder; `ended` gives the signal that ended it. */
+export async function startCrashingWorker(
+  lab: Lab,
+  crashAt: Record<string, number>,
+): Promise<{ ended: Promise<string | null> }> {
+  const program = [process.execPath, join(__dirname, 'crashing-worker.js'), lab.configuration, JSON.stringify(crashAt)];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     env: { ...process.env, ...lab.environment },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -59,7 +59,7 @@ export class SmallDisk {
 export async function startLabOnDisks(
   databaseOptions: readonly string[] = [],
 ): Promise<{ lab: Lab; backups: SmallDisk; spool: SmallDisk }> {
-  const lab = await startLab({ below: null, sites: ['gazette.example'], databaseOptions });
+  const lab = await startLab({ sites: ['gazette.example'], databaseOptions });
   const spool = join(lab.folder, 'spool-disk');
   await appendFile(lab.configuration, `spool: ${spool}\n`);
   return { lab, backups: new SmallDisk(lab.backups), spool: new SmallDisk(spool) };

@@ -1,5 +1,5 @@
 import { type AddressInfo, type Server, createServer } from 'node:net';
-import { hasOpenListener, isLoopback, listensBeyondLoopback } from '../../src/temporal/listeners';
+import { hasOpenListener, isListening, isLoopback, listensBeyondLoopback } from '../../src/temporal/listeners';
 
 let server: Server | undefined;
 afterEach(async () => {
@@ -24,8 +24,10 @@ it.each([
 ])('what listens at %s is open to others: %s', async (address, open) => {
   const port = await listen(address);
   expect(await listensBeyondLoopback(port)).toBe(open);
+  expect(await isListening(port)).toBe(true);
   // Where nobody listens.
   expect(await listensBeyondLoopback(1)).toBe(false);
+  expect(await isListening(1)).toBe(false);
 });
 
 it.each([

@@ -1,4 +1,3 @@
-import { confirm } from '@inquirer/prompts';
 import type { Command } from 'commander';
 import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
@@ -106,6 +105,7 @@ async function confirmDeletion(context: CommandContext, records: readonly Backup
   if (yes) return;
   if (!context.io.isTerminal) throw usage('deleted backups do not come back', 'Say --yes.');
   for (const record of records) context.printer.note(`${record.id}  ${backupLabel(record)}`);
+  const { confirm } = await import('@inquirer/prompts');
   if (!(await confirm({ message: `Delete ${records.length} for good?`, default: false }))) {
     throw new KedgeError('Cancelled', 'nothing was deleted');
   }

@@ -11,9 +11,7 @@ import { MACHINE_CHECKS } from '../../core/doctor/programs';
 import { complaintOf, runChecks } from '../../core/doctor/run-checks';
 import { createLocalHost } from '../../core/hosts/local-host';
 import type { Operation } from '../../core/operation';
-import { type ConnectedTemporal, TEMPORAL_CHECKS } from '../../temporal/checks';
-import { temporalPlace } from '../../temporal/connection';
-import { isRunning } from '../../temporal/running';
+import type { ConnectedTemporal } from '../../temporal/checks';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -79,7 +77,10 @@ export async function examineAll(context: CommandContext, operation: Operation):
   const master = await context.master();
   const { temporal, findings } = await connectTemporal(context, configuration);
   findings.push(...(await examine(installationOf(context, master, configuration, temporal), operation)));
-  if (temporal) findings.push(...(await runChecks(TEMPORAL_CHECKS, temporal, {}, operation)));
+  if (temporal) {
+    const { TEMPORAL_CHECKS } = await import('../../temporal/checks.js');
+    findings.push(...(await runChecks(TEMPORAL_CHECKS, temporal, {}, operation)));
+  }
   return master.redact(findings);
 }
 
@@ -105,6 +106,7 @@ async function connectTemporal(
   { master }: Configuration,
 ): Promise<{ temporal: ConnectedTemporal | null; findings: Finding[] }> {
   try {
+    const { temporalPlace } = await import('../../temporal/connection.js');
     const place = temporalPlace(context.io.environment);
     const { temporal: client } = await context.client();
     return { temporal: { client, ...place, taskQueue: taskQueueOf(master) }, findings: [] };
@@ -154,8 +156,11 @@ function installationOf(
       kindOf: (target) => master.kindOf(target),
       webServer: (target) => master.webServer(target.web),
       databaseServer: (target) => master.databaseServer(target.database),
-      isRunning: async (workflowId, runId) =>
-        temporal ? isRunning(temporal.client, workflowId, runId).catch(() => null) : null,
+      isRunning: async (workflowId, runId) => {
+        if (!temporal) return null;
+        const { isRunning } = await import('../../temporal/running.js');
+        return isRunning(temporal.client, workflowId, runId).catch(() => null);
+      },
     })),
   };
 }

@@ -1,6 +1,5 @@
 import { dirname, resolve } from 'node:path';
 import { hostname, userInfo } from 'node:os';
-import { checkbox, confirm, input } from '@inquirer/prompts';
 import type { Command } from 'commander';
 import { findConfiguration, parseConfiguration } from '../../config/load';
 import { doctorReportSchema } from '../../contract/findings';
@@ -107,6 +106,7 @@ async function assertMayWrite(context: CommandContext, path: string, exists: boo
   if (!exists) return;
   if (!asks) throw usage(`${path} is there already`, 'Move it away, or name another by --output.');
   context.printer.idle();
+  const { confirm } = await import('@inquirer/prompts');
   if (!(await confirm({ message: `${path} is there already. Write over it?`, default: false })))
     throw new KedgeError('Cancelled', 'nothing was written', { state: `${path} is unchanged` });
 }
@@ -141,6 +141,7 @@ function tell({ printer }: CommandContext, discovery: Discovery): void {
 async function choose(defaults: FirstChoices, discovery: Discovery, asks: boolean): Promise<FirstChoices> {
   if (!asks) return defaults;
   const found = usable(discovery);
+  const { checkbox, input } = await import('@inquirer/prompts');
   const master = await input({
     message: 'Name of this master',
     default: defaults.master,

@@ -14,7 +14,6 @@ import {
 import { readDurations } from '../../core/tasks/durations';
 import { planRestore } from '../../core/tasks/restore-plan';
 import { checkSpace } from '../../core/tasks/space';
-import { whoRuns } from '../../temporal/running';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -34,6 +33,7 @@ export async function tellRestore(
   const { site, id } = record;
   const warnings: string[] = [];
   const client = await context.client();
+  const { whoRuns } = await import('../../temporal/running.js');
   const busy = await whoRuns(client.temporal, siteWorkflowId(site));
   if (busy !== null) {
     const who = `${site} is busy: ${busy.task} by ${busy.who} since ${busy.since}`;

@@ -1,4 +1,3 @@
-import { confirm, select } from '@inquirer/prompts';
 import type { Command } from 'commander';
 import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
@@ -72,6 +71,7 @@ async function chooseBackup(context: CommandContext, site: string, wanted: strin
   if (wanted === 'latest') return newest;
   if (!context.io.isTerminal)
     throw usage(`which backup of ${site}? Name its id, or latest`, `See \`kedge backups ${site}\`.`);
+  const { select } = await import('@inquirer/prompts');
   return select({
     message: `Restore ${site} to`,
     choices: backups.map((record) => ({ name: backupLabel(record), value: record })),
@@ -82,6 +82,7 @@ async function confirmRestore(context: CommandContext, record: BackupRecord, yes
   if (yes) return;
   if (!context.io.isTerminal) throw usage(`restoring ${record.site} replaces what it holds now`, 'Say --yes.');
   const message = `Replace ${record.site} by its state of ${backupLabel(record)}? A new backup is made first.`;
+  const { confirm } = await import('@inquirer/prompts');
   if (!(await confirm({ message, default: false })))
     throw new KedgeError('Cancelled', 'nothing was done', { state: 'the site is unchanged' });
 }

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { confirm } from '@inquirer/prompts';
 import type { Command } from 'commander';
 import { KedgeError } from '../../contract/errors';
 import { WORKFLOW_TYPES, isTaskIdOf } from '../../contract/names';
@@ -10,7 +9,6 @@ import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
-import { kedgeErrorOf } from '../../temporal/failures';
 import { durationText, timeText } from '../render/units';
 import { usage } from '../usage';
 
@@ -100,7 +98,8 @@ export function registerTasks(program: Command, run: Registration): void {
         await client.temporal.workflow
           .getHandle(journal.workflowId, journal.runId)
           .cancel()
-          .catch((error: unknown) => {
+          .catch(async (error: unknown) => {
+            const { kedgeErrorOf } = await import('../../temporal/failures.js');
             throw kedgeErrorOf(error, journal.site);
           });
         context.printer.result({ task: journal.task, cancelling: true }, [
@@ -142,6 +141,7 @@ export function registerAbandon(program: Command, run: Registration): void {
 async function confirmAbandon(context: CommandContext, task: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!context.io.isTerminal) throw usage(`nobody will undo the rest of ${task}`, 'Say --yes.');
+  const { confirm } = await import('@inquirer/prompts');
   if (!(await confirm({ message: `Give ${task} up? Nobody will undo the rest of it.`, default: false })))
     throw new KedgeError('Cancelled', 'nothing was done');
 }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { findTemporalCli, startDevServer } from '../../temporal/dev-server';
 import type { CommandContext } from '../context';
 import type { Registration } from '../registration';
 import { usage } from '../usage';
@@ -28,6 +27,7 @@ export function registerWorker(program: Command, run: Registration): void {
         const configuration = await context.configuration();
         const { master } = await context.master();
         await master.makeFolder(configuration.state, { mode: 0o700 });
+        const { findTemporalCli, startDevServer } = await import('../../temporal/dev-server.js');
         const server = await startDevServer({
           executable: await findTemporalCli(context.io.environment),
           databaseFile: join(configuration.state, 'temporal.sqlite'),

@@ -1,4 +1,4 @@
-import { type Connection, type ConnectionOptions, createConnection } from 'mysql2/promise';
+import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import { z } from 'zod';
 import type { DatabaseServerAddress } from '../../contract/target';
 import { databaseError, isConnectionError } from './sql-errors';
@@ -145,6 +145,8 @@ export function endpointOf(address: DatabaseServerAddress): Pick<ConnectionOptio
 
 /** Connects with the session settings that the quoting of identifiers.ts relies on. */
 export async function connect(options: ConnectionOptions): Promise<Connection> {
+  // Loaded when it is needed: few commands ask a database.
+  const { createConnection } = await import('mysql2/promise');
   const connection = await createConnection({
     connectTimeout: CONNECT_TIMEOUT_MS,
     charset: 'utf8mb4',
