@@ -25,6 +25,8 @@ export async function reading(
     operation.signal.throwIfAborted();
     if (worked.status === 'rejected') throw archiveFailure(path, worked.reason, context);
     if (digest.status === 'rejected') throw digest.reason;
+    // What was followed last may be a while ago.
+    operation.progress({ bytes: digest.value.bytes });
     return digest.value;
   } finally {
     await file.close();

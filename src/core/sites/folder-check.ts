@@ -111,7 +111,7 @@ export async function requireFolder(folder: SiteFolder): Promise<void> {
     const status = await folder.host.status(shown.from);
     if (status?.type === 'folder') continue;
     const problem = { file: 'a file', other: 'no folder', link: 'a symbolic link' };
-    const key = shown.name === SITE_FOLDER ? 'root' : `paths.${shown.name}`;
+    const key = shown.name === SITE_FOLDER ? 'root:' : `paths.${shown.name}:`;
     throw refused(
       folder,
       'SiteFolderRefused',

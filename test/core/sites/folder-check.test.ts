@@ -169,7 +169,7 @@ describe('what a site folder holds', () => {
         sh(`rm -rf ../files; ${make}`);
         await expect(checkSiteFolder(declared, testOperation())).rejects.toMatchObject({
           ...named('SiteFolderRefused', problem),
-          hint: expect.stringContaining('`paths.files`') as unknown,
+          hint: expect.stringContaining('`paths.files:`') as unknown,
         });
       }
     });
