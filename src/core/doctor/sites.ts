@@ -21,7 +21,11 @@ export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
   { check: 'site-folder', after: ['site-owner'], limitMs: 600_000, run: checkFolder },
   { check: 'site-staging', after: ['site-owner', 'site-folder'], run: checkStaging },
   { check: 'site-settings', after: ['site-owner', 'site-folder'], run: checkSettings },
-  { check: 'site-databases', after: ['site-adopted', 'site-settings'], run: checkDatabases },
+  {
+    check: 'site-databases',
+    after: ['site-owner', 'site-folder', 'site-adopted', 'site-settings'],
+    run: checkDatabases,
+  },
   { check: 'site-php', after: ['site-owner'], run: checkPhp },
   { check: 'site-vhost', after: ['site-owner'], run: checkVhost },
   { check: 'open-tasks', run: checkOpenTasks },
