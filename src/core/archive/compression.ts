@@ -3,8 +3,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
 import type { Compression } from '../../contract/tasks';
 
-/** zstd on all cores; gzip for whoever has nothing else. tar runs it by itself, so that no byte takes a detour. */
-export const COMPRESSORS: Record<Compression, string> = { zstd: 'zstd -q -T0 -3', gzip: 'gzip -6' };
+/**
+ * zstd on all cores, at the level that takes the time of the first and makes archives 1 % larger than the third does; gzip
+ * for whoever has nothing else. tar runs it by itself, so that no byte takes a detour.
+ */
+export const COMPRESSORS: Record<Compression, string> = { zstd: 'zstd -q -T0 -2', gzip: 'gzip -6' };
 
 const MAGIC: [number[], string[]][] = [
   [

@@ -3,6 +3,7 @@ import { KedgeError } from '../../contract/errors';
 import type { SiteRoot } from '../../contract/target';
 import { followPosition } from '../hosts/file-position';
 import { openForWriting } from '../hosts/files';
+import { writeBehind } from '../hosts/write-behind';
 import type { Host } from '../hosts/host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
@@ -23,6 +24,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   const siteFolder = site?.path ?? '';
   const file = await openForWriting(request.destination, master.name);
   const unfollow = followPosition(file, operation);
+  const onDisk = writeBehind(file);
   try {
     const { exitCode, stderr } = await request.host.run({
       argv: [
@@ -63,7 +65,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
     const grave = complaints.filter((line) => !PASSING.test(line) && !line.includes('Exiting with failure status'));
     if (exitCode === 2 || (exitCode !== 0 && grave.length > 0))
       throw packingFailure(request, siteFolder, stderr, grave, master.name);
-    await file.sync();
+    await onDisk();
     return {
       bytes: (await file.stat()).size,
       warnings: complaints.filter((line) => PASSING.test(line)).map((line) => line.slice('tar: '.length)),
@@ -72,6 +74,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
     throw diskFullOr(error, master.name);
   } finally {
     unfollow();
+    await onDisk().catch(() => undefined);
     await file.close();
   }
 }

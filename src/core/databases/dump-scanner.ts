@@ -37,12 +37,15 @@ const SLASH = 47;
 const BACKSLASH = 92;
 const BACKTICK = 96;
 
+const SHORT_TEXT = 64;
 const DELIMITER_WORD = 'delimiter';
 const TRAILER = '-- Dump completed';
 
 export class DumpScanner {
   private mode: Mode = 'text';
   private quote = 0;
+  /** The next backslash of the chunk, as far as it was looked for: each is looked for once. */
+  private backslash = -1;
   private carry: Buffer = Buffer.alloc(0);
   private delimiter: Buffer = Buffer.from(';');
   /** 1 for bytes that mean something in the text of a statement. */
@@ -80,6 +83,7 @@ export class DumpScanner {
     const bytes = this.carry.length === 0 ? chunk : Buffer.concat([this.carry, chunk]);
     const end = last ? bytes.length : bytes.length - LOOKAHEAD;
     const output: Buffer[] = [];
+    this.backslash = -1;
     /** Start of the bytes that are neither emitted nor held yet. */
     let from = 0;
     let at = 0;
@@ -202,7 +206,9 @@ export class DumpScanner {
     const { quote } = this;
     const escapes = this.backslashEscapes && quote !== BACKTICK && !(this.ansiQuotes && quote === DOUBLE_QUOTE);
     let at = start;
-    while (at < end) {
+    // Most texts are short, and a loop is through them before a search has begun.
+    const near = Math.min(end, start + SHORT_TEXT);
+    while (at < near) {
       const byte = bytes[at];
       if (byte === quote) {
         // A doubled quote closes and opens again, which comes to the same.
@@ -210,6 +216,16 @@ export class DumpScanner {
         return at + 1;
       }
       at += escapes && byte === BACKSLASH ? 2 : 1;
+    }
+    let close = -1;
+    while (at < end) {
+      if (close < at) close = positionOf(quote, bytes, at);
+      if (escapes && this.backslash < at) this.backslash = positionOf(BACKSLASH, bytes, at);
+      if (escapes && this.backslash < close) at = this.backslash + 2;
+      else if (close < end) {
+        this.mode = 'text';
+        return close + 1;
+      } else return end;
     }
     return at;
   }
@@ -245,6 +261,12 @@ export class DumpScanner {
       this.ansiQuotes = /ANSI/i.test(value);
     }
   }
+}
+
+/** Where a byte stands next; behind the end when it does not come. */
+function positionOf(byte: number, bytes: Buffer, from: number): number {
+  const at = bytes.indexOf(byte, from);
+  return at === -1 ? bytes.length : at;
 }
 
 const TRAILER_BYTES = Buffer.from(TRAILER);
