@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { taskLogLineSchema } from '../core/tasks/task-log';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
-import { bytesText, durationText } from './render/units';
+import { bytesText, durationText, progressText } from './render/units';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
 export type Followed<Result> =
@@ -155,8 +155,6 @@ function runningText(step: {
   attempt: number;
   progress: { bytes?: number; totalBytes?: number };
 }): string {
-  const { bytes, totalBytes } = step.progress;
-  const size =
-    bytes === undefined ? '' : ` ${bytesText(bytes)}${totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`}`;
-  return `${step.step}${size}${step.attempt > 1 ? ` (attempt ${step.attempt})` : ''}`;
+  const attempt = step.attempt > 1 ? `(attempt ${step.attempt})` : '';
+  return [step.step, progressText(step.progress), attempt].filter((part) => part !== '').join(' ');
 }

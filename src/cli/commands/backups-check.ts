@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { BackupsCheck } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
 import { siteUriSchema } from '../../contract/target';
+import type { Progress } from '../../contract/tasks';
 import { type Candidate, type CheckedBackup, backupsToCheck, checkBackup } from '../../core/archive/check-backup';
 import { siteOfBackup } from '../backup-id';
 import type { Operation } from '../../core/operation';
@@ -9,7 +10,7 @@ import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
-import { bytesText, durationText } from '../render/units';
+import { bytesText, durationText, progressText } from '../render/units';
 import { usage } from '../usage';
 
 /** `kedge backups check` */
@@ -62,8 +63,7 @@ async function check(
   const began = Date.now();
   const operation = {
     ...plain,
-    progress: ({ bytes = 0, totalBytes = 0 }: { bytes?: number; totalBytes?: number }) =>
-      context.printer.running(`${before}  ${bytesText(bytes)} of ${bytesText(totalBytes)}`),
+    progress: (progress: Progress) => context.printer.running(`${before}  ${progressText(progress)}`),
   };
   return { ...(await checkBackup(master, candidate, operation)), durationMs: Date.now() - began };
 }

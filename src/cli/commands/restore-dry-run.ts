@@ -3,6 +3,7 @@ import type { RestorePlan } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
 import { siteWorkflowId } from '../../contract/names';
 import { hooksSchema } from '../../contract/target';
+import type { Progress } from '../../contract/tasks';
 import {
   contentMarkOf,
   examineBackup,
@@ -18,7 +19,7 @@ import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import { backupLabel } from '../render/backup-label';
-import { bytesText, durationText } from '../render/units';
+import { bytesText, durationText, progressText } from '../render/units';
 
 /**
  * Makes the checks of a restore's preflight here, without a worker, and says what the restore would do. Ends as the
@@ -44,10 +45,7 @@ export async function tellRestore(
   const plain = commandOperation(context, `dry-run-${site}`);
   const operation = {
     ...plain,
-    progress: ({ bytes, totalBytes }: { bytes?: number; totalBytes?: number }) =>
-      printer.running(
-        `checking${bytes === undefined ? '' : ` ${bytesText(bytes)}`}${totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`}`,
-      ),
+    progress: (progress: Progress) => printer.running(`checking ${progressText(progress)}`.trimEnd()),
     log: { ...plain.log, warn: (message: string) => void warnings.push(master.redact(message)) },
   };
   const state = await master.states.get(site);

@@ -10,6 +10,12 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** `1.2 MB of 3.4 MB`, without the second while nobody knows it; empty before anything is known. */
+export function progressText({ bytes, totalBytes }: { bytes?: number; totalBytes?: number }): string {
+  if (bytes === undefined) return '';
+  return totalBytes === undefined ? bytesText(bytes) : `${bytesText(bytes)} of ${bytesText(totalBytes)}`;
+}
+
 /** `0.4 s`, `12 s`, `3 min 20 s`. */
 export function durationText(ms: number): string {
   const seconds = ms / 1000;

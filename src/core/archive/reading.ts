@@ -26,7 +26,7 @@ export async function reading(
     if (worked.status === 'rejected') throw archiveFailure(path, worked.reason, context);
     if (digest.status === 'rejected') throw digest.reason;
     // What was followed last may be a while ago.
-    operation.progress({ bytes: digest.value.bytes });
+    operation.progress({ bytes: digest.value.bytes, totalBytes: digest.value.bytes });
     return digest.value;
   } finally {
     await file.close();
