@@ -10,7 +10,7 @@ import { type Lab, startLab } from '../lab/lab';
 import { kedge, startWorkerProcess } from '../demo/kedge';
 import { type DataSize, writeFiles, writeTables } from './data';
 import { residentBytes, watchMemory } from './memory';
-import { type Place, aegirBackup, aegirRestore, clear, pipeline } from './peers';
+import { type Place, aegirBackup, aegirRestore, clear, pipeline, warm } from './peers';
 
 const SITE = 'bench.example';
 /** What MariaDB has where nobody has set anything; the lab's own settings save memory. */
@@ -89,6 +89,7 @@ async function measure(lab: Lab, place: () => Promise<Place>): Promise<Measured[
   for (let round = 1; round <= Number(options.rounds); round += 1) {
     for (const { name, round: once, ms } of measured) {
       await clear(await place());
+      await warm(await place());
       execFileSync('sync');
       const began = performance.now();
       await once();

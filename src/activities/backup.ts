@@ -19,6 +19,9 @@ export interface TarballOptions {
   compression: Compression;
 }
 
+/** A dump program waits whenever the file is behind; what Node sets aside by itself is a few rows. */
+const WRITE_BUFFER_BYTES = 1024 * 1024;
+
 /** Activities that make a backup, be it asked for or the safety backup of a restore. */
 export function createBackupActivities(deps: ActivityDependencies) {
   const spoolOf = (target: Target, journal: Journal): string => join(target.spool, journal.token);
@@ -37,7 +40,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database);
         const file = await openForWriting(path, deps.master.name);
-        const output = file.createWriteStream({ flush: true });
+        const output = file.createWriteStream({ flush: true, highWaterMark: WRITE_BUFFER_BYTES });
         try {
           const dump = await server.dump(databaseOf(journal), output, operation);
           await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });

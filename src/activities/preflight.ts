@@ -14,6 +14,7 @@ import {
   withAddresses,
 } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
+import { sideBySide } from '../core/side-by-side';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import type { ActivityDependencies } from './dependencies';
 import { type Reported, reported } from './step';
@@ -109,9 +110,12 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         } else {
           const state = await deps.states.get(input.site);
           await record({ target, before: state.current });
-          const examined = await examineSite(deps, target, state.current, operation);
+          const [examined, contentMark] = await sideBySide([
+            examineSite(deps, target, state.current, operation),
+            contentMarkOf(deps, target, operation),
+          ]);
           needs.push(...examined.needs);
-          await record({ notHeld: examined.notHeld, contentMark: await contentMarkOf(deps, target, operation) });
+          await record({ notHeld: examined.notHeld, contentMark });
         }
         if (request.type === 'restore') {
           await examineMaintenance(deps, target, operation);

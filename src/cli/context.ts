@@ -14,6 +14,7 @@ export type { GlobalOptions, Io };
  */
 export class CommandContext {
   readonly printer: Printer;
+  private loaded: Promise<Configuration> | null = null;
   private openMaster: Master | null = null;
   private openClient: KedgeClient | null = null;
   exitCode = 0;
@@ -34,7 +35,7 @@ export class CommandContext {
   }
 
   async configuration(): Promise<Configuration> {
-    return loadConfiguration(this.configurationPath());
+    return (this.loaded ??= loadConfiguration(this.configurationPath()));
   }
 
   /** @throws KedgeError SiteUnknown, with the names that come near */

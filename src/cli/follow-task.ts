@@ -59,7 +59,9 @@ export async function followTask<Result>(
       const status = await handle.status();
       await steps.show(status.steps);
       if (status.attention !== null) return { outcome: 'attention', step: status.attention };
-      if (!settled) await Promise.race([delay(POLL_INTERVAL_MS), result.catch(() => undefined)]);
+      // A pause that nobody waits for must not keep the command from ending.
+      if (!settled)
+        await Promise.race([delay(POLL_INTERVAL_MS, undefined, { ref: false }), result.catch(() => undefined)]);
     }
     if (!settled) return { outcome: 'detached' };
     return { outcome: 'ended', result: await result };

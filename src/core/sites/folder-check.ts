@@ -4,6 +4,7 @@ import { KedgeError } from '../../contract/errors';
 import type { ErrorCode } from '../../contract/error-codes';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Operation } from '../operation';
+import { sideBySide } from '../side-by-side';
 import { type ShownFolder, type SiteFolder, isBelow, shownFolders } from './site-folder';
 
 /** What the folders of a site hold. */
@@ -64,7 +65,10 @@ async function checkOne(
       'A restore replaces the folder by a rename, which a mount does not follow: mount it outside and leave a link.',
     );
   }
-  const survey = await lookThrough(folder, shown, hardLinks, operation);
+  const [survey, marked] = await sideBySide([
+    lookThrough(folder, shown, hardLinks, operation),
+    findImmutable(folder, shown, operation),
+  ]);
   if (survey.otherDevices.length > 0) {
     throw refused(
       folder,
@@ -98,7 +102,14 @@ async function checkOne(
       `Run the worker as root, or give the files to the group of ${folder.site.owner.user}.`,
     );
   }
-  await refuseImmutable(folder, shown, operation);
+  if (marked.length > 0) {
+    throw refused(
+      folder,
+      'SiteFolderRefused',
+      `files of ${name} are immutable or append-only: ${some(marked)}`,
+      'Take the flags away with `chattr -i -a`.',
+    );
+  }
   return survey;
 }
 
@@ -240,8 +251,8 @@ function leaves(all: readonly ShownFolder[], { to }: ShownFolder, name: string, 
   return !all.some((folder) => isBelow(folder.to, target));
 }
 
-/** Immutable and append-only files can neither be replaced nor removed, not even by root. */
-async function refuseImmutable(folder: SiteFolder, shown: ShownFolder, operation: Operation): Promise<void> {
+/** Immutable and append-only files, which can neither be replaced nor removed, not even by root. */
+async function findImmutable(folder: SiteFolder, shown: ShownFolder, operation: Operation): Promise<string[]> {
   const marked: string[] = [];
   let rest = '';
   const output = new Writable({
@@ -261,14 +272,7 @@ async function refuseImmutable(folder: SiteFolder, shown: ShownFolder, operation
     acceptExitCodes: [0, 20],
     operation,
   });
-  if (marked.length > 0) {
-    throw refused(
-      folder,
-      'SiteFolderRefused',
-      `files of ${nameOf(shown)} are immutable or append-only: ${some(marked)}`,
-      'Take the flags away with `chattr -i -a`.',
-    );
-  }
+  return marked;
 }
 
 function keep(list: string[], entry: string): void {

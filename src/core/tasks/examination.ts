@@ -9,6 +9,7 @@ import type { DatabaseServer, ServerFacts } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
+import { sideBySide } from '../side-by-side';
 import { checkSiteFolder } from '../sites/folder-check';
 import { liveFolder } from '../sites/site-folder';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
@@ -63,13 +64,15 @@ export async function examineSite(
 ): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[] }> {
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
-  const content = await checkSiteFolder(folder, operation);
-  for (const warning of content.warnings) operation.log.warn(warning);
   const database = await parts.databaseServer(target.database);
-  const facts = await database.describe(current.database);
-  if (site.vhost !== 'none') await parts.webServer(target.web).test(operation);
-  await refuseOtherDatabase(parts, target, current.database, operation);
-  const others = await findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation);
+  const [content, facts, , , others] = await sideBySide([
+    checkSiteFolder(folder, operation),
+    database.describe(current.database),
+    site.vhost === 'none' ? null : parts.webServer(target.web).test(operation),
+    refuseOtherDatabase(parts, target, current.database, operation),
+    findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation),
+  ]);
+  for (const warning of content.warnings) operation.log.warn(warning);
   const several = describeOtherDatabases(site.uri, current.database, database.name, others);
   if (several !== null) operation.log.warn(several);
   const needs = [
