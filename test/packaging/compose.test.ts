@@ -43,7 +43,7 @@ const GIVEN_CAPABILITIES = [
   ...['NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE'],
 ];
 /** Part of every Debian, the slim image too. */
-const ESSENTIAL = ['libc-bin', 'findutils'];
+const ESSENTIAL = ['coreutils', 'findutils', 'libc-bin'];
 
 describe('docker-compose.yml', () => {
   const configuration = parseConfiguration(read(`${CONTAINER}/kedge.yaml`), 'kedge.yaml');

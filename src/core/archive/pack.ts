@@ -37,6 +37,8 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
           '--numeric-owner',
           '--acls',
         ],
+        // What fits into a pipe: tar's own ten kilobytes at a time cost an eighth of the time.
+        '--blocking-factor=128',
         ...['--sort=name', '--one-file-system', `--use-compress-program=${COMPRESSORS[request.compression]}`],
         ...[
           '--anchored',

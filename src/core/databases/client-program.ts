@@ -16,13 +16,17 @@ export interface ClientRun {
   readonly operation: Operation;
 }
 
+/** A dump program writes four kilobytes at a time, and waking up for each costs a seventh of the dump's time. */
+const LARGE_WRITES = ['stdbuf', '--output=64K'] as const;
+
 /**
  * Runs a client of the database server, confined: it sees the folder of the socket, or the network when there is none, and
  * its login by descriptor.
  */
 export async function runClient(host: Host, address: DatabaseServerAddress, client: ClientRun): Promise<Completed> {
+  const command = [client.program, `--defaults-file=${SECRET_PATH}`, ...client.arguments] as const;
   return host.run({
-    argv: [client.program, `--defaults-file=${SECRET_PATH}`, ...client.arguments],
+    argv: client.output ? [...LARGE_WRITES, ...command] : command,
     sandbox: address.socket === undefined ? { network: true } : { readOnly: [{ from: dirname(address.socket) }] },
     secret: optionFile({
       user: client.user,

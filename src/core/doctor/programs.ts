@@ -31,6 +31,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { names: ['find'], need: 'looking through site folders', ...both('findutils'), flavour: 'GNU findutils' },
   { names: ['php'], need: 'reading of settings', ...both('php-cli') },
   { names: ['mariadb', 'mysql'], need: 'import of dumps', debian: 'mariadb-client', fedora: 'mariadb' },
+  { names: ['stdbuf'], need: 'dumps', ...both('coreutils') },
   { names: ['mariadb-dump', 'mysqldump'], need: 'dumps', debian: 'mariadb-client', fedora: 'mariadb' },
 ];
 
