@@ -23,7 +23,7 @@ export async function kedge(
   signal?: AbortSignal,
 ): Promise<Outcome> {
   signal?.throwIfAborted();
-  const child = spawn(process.execPath, [KEDGE, ...args], {
+  const child = spawn(KEDGE, args, {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -55,7 +55,7 @@ export async function startWorkerProcess(
   environment: Record<string, string>,
   onLine: (line: string) => void = () => undefined,
 ): Promise<WorkerProcess> {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, KEDGE, 'worker'], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', KEDGE, 'worker'], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
