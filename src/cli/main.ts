@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --min-semi-space-size=4
+#!/usr/bin/env -S node --min-semi-space-size=4 --no-memory-reducer
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { KedgeError } from '../contract/errors';
