@@ -42,6 +42,9 @@ const secrets = fc
   .filter(
     (secret) => secret.length >= 4 && !/[[\]]/.test(secret) && !REDACTED.includes(secret) && secret.isWellFormed(),
   );
+/** Names in the values below, JavaScript's own among them: no secret can be told from those. */
+const NAMES =
+  'cyclic list self at count error map bytes json toJSON detail text name Failure AggregateError stack message cause errors length';
 const around = fc.string({ maxLength: 20 });
 
 function redactorOf(...registered: string[]): Redactor {
@@ -83,6 +86,7 @@ describe('redaction', () => {
   test('nor in any place of a value', () => {
     fc.assert(
       fc.property(secrets, fc.constantFrom(...Object.values(SPELLINGS)), around, (secret, spell, before) => {
+        fc.pre(!NAMES.includes(secret) && !NAMES.includes(spell(secret)));
         const text = `${before}${spell(secret)}`;
         class Failure extends Error {
           override name = 'Failure';
