@@ -114,20 +114,24 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
       await expectAsBefore(lab, before);
     });
 
-    /** The last moment before the place is written to. */
+    /** The last moment before the place is written to, and before a file on it is open, which keeps a disk writable. */
     const fault = (fail: () => void): ReturnType<typeof justBefore> =>
       ({
         backups: justBefore('archives', 'pack', fail),
-        spool: justBefore('databaseServer', 'dump', fail),
+        spool: justBefore('databaseServer', 'raiseFence', fail),
         'web staging': justBefore('archives', 'extract', fail),
         'database server': justBefore('databaseServer', 'createDatabase', fail),
         'binary log': justBefore('databaseServer', 'importDump', fail),
       })[place];
 
     it.each(possibleMidway(place))('%s in mid-restore: a clear error, and the site as before', async (_what, fail) => {
+      let broken = false;
       const ended = await withWorkerInProcess(
         lab,
-        fault(() => fail(diskOf(place))),
+        fault(() => {
+          fail(diskOf(place));
+          broken = true;
+        }),
         async () => {
           const outcome = await cli(lab, 'restore', SITE, backup.backup.id, '--yes', '--wait-turn', '--json');
           // What cannot be undone on a broken disk is undone once it is mended, without anybody's help.
@@ -141,6 +145,8 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
         },
       );
       const failure = (JSON.parse(ended.stdout) as Partial<FailureDocument>).error;
+      // Not some error of the test's own.
+      expect(broken).toBe(true);
       // On a broken disk undo may have to wait too: then the command tells that it goes on.
       expect([1, 4]).toContain(ended.exitCode);
       if (ended.exitCode === 1) expect(failure).toMatchObject({ site: SITE, state: 'the site is as it was before' });
