@@ -88,8 +88,9 @@ async function measure(lab: Lab, place: () => Promise<Place>): Promise<Measured[
   ];
   for (let round = 1; round <= Number(options.rounds); round += 1) {
     for (const { name, round: once, ms } of measured) {
-      await clear(await place());
-      await warm(await place());
+      const here = await place();
+      await clear(here);
+      await warm(here);
       execFileSync('sync');
       const began = performance.now();
       await once();
@@ -165,7 +166,8 @@ Written by \`npm run bench -- --write\`. Ratios travel from machine to machine, 
 - ${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${cpus().length} processors, Node ${process.versions.node}
 - ${version('mariadbd', '--version').replace(/\s+/g, ' ')}; ${version('tar', '--version')}; ${version('zstd', '--version').replaceAll('*', '').trim()}
 - A WordPress with ${size.files} more files of ${size.fileBytes / 1000} kB, six tenths of it incompressible, the rest prose, and tables of
-  ${size.rows} short and ${size.longRows} long rows. MariaDB as installed, without binary log. Warm cache. Each way in turn, ${options.rounds} rounds.
+  ${size.rows} short and ${size.longRows} long rows. MariaDB as installed, without binary log. Before each
+  round database and files are read once. Each way in turn, ${options.rounds} rounds.
 - Kedge: from the command to its exit, Temporal included; the restore with its safety backup. Aegir’s method: \`mysqldump\` into the
   folder and \`tar cpfz\`; for a restore the same first, then unpack and import. Bare pipeline: dump to \`zstd -1\` beside
   \`tar | zstd -T0 -1\`, nothing checked.

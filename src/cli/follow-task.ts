@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TaskHandle } from '../client';
+import type { RunningStep, TaskHandle } from '../client';
 import { z } from 'zod';
 import { taskLogLineSchema } from '../core/tasks/task-log';
 import type { CommandContext } from './context';
@@ -126,14 +126,7 @@ class StepView {
     private readonly task: string,
   ) {}
 
-  async show(
-    running: readonly {
-      step: string;
-      attempt: number;
-      progress: { bytes?: number; totalBytes?: number };
-      lastFailure: string | null;
-    }[],
-  ): Promise<void> {
+  async show(running: readonly RunningStep[]): Promise<void> {
     const { printer } = this.context;
     const { lines, next } = await (await this.context.master()).logs.read(this.task, this.offset);
     this.offset = next;
@@ -152,11 +145,7 @@ class StepView {
   }
 }
 
-function runningText(step: {
-  step: string;
-  attempt: number;
-  progress: { bytes?: number; totalBytes?: number };
-}): string {
+function runningText(step: RunningStep): string {
   const attempt = step.attempt > 1 ? `(attempt ${step.attempt})` : '';
   return [step.step, progressText(step.progress), attempt].filter((part) => part !== '').join(' ');
 }

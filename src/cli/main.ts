@@ -1,4 +1,5 @@
 #!/usr/bin/env -S node --min-semi-space-size=4 --no-memory-reducer
+// The worker's heap stays as it is while it idles: docs/decisions/0022.
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { KedgeError } from '../contract/errors';

@@ -1,3 +1,5 @@
+import type { Progress } from '../../contract/tasks';
+
 /** `1.2 MB`, in powers of a thousand, as disks are sold and `ls --si` shows. */
 export function bytesText(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -11,7 +13,7 @@ export function bytesText(bytes: number): string {
 }
 
 /** `1.2 MB of 3.4 MB`, without the second while nobody knows it; empty before anything is known. */
-export function progressText({ bytes, totalBytes }: { bytes?: number; totalBytes?: number }): string {
+export function progressText({ bytes, totalBytes }: Progress): string {
   if (bytes === undefined) return '';
   return totalBytes === undefined ? bytesText(bytes) : `${bytesText(bytes)} of ${bytesText(totalBytes)}`;
 }
