@@ -151,7 +151,7 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
   // An attempt that died between the two halves of publishing has given the archive its final name already.
   const renamed = join(await deps.catalog.folderOf(journal.site), backup.archive);
   const path = (await deps.master.status(backup.temporaryArchive)) ? backup.temporaryArchive : renamed;
-  const inspection = await deps.archives.inspect(path, operation);
+  const inspection = await deps.archives.inspect(path, { from: 'catalogue', owner: null }, operation);
   const context = { site: journal.site, state: 'the backup is not in the catalogue' };
   if (inspection.bytes !== backup.packed.bytes) {
     throw new KedgeError('BackupDamaged', `${path} does not read back as it was written`, context);

@@ -70,13 +70,20 @@ export function createDeployActivities(deps: ActivityDependencies) {
           await host.removeTree(path, operation);
           await host.makeFolder(path, { mode: 0o700 });
         }
-        const { bytes } = await deps.archives.extract(source.path, source.sha256, host, folders, operation);
         const spool = join(target.spool, journal.token);
         await deps.master.makeFolder(spool, { mode: 0o700 });
-        // Read from the same archive: counted once.
-        const uncounted = { ...operation, progress: () => undefined };
-        await deps.archives.extractDump(source.path, join(spool, 'restore.sql'), uncounted);
-        return { bytes };
+        const from = journal.type === 'deploy' ? 'foreign' : 'catalogue';
+        return deps.archives.extract(
+          {
+            path: source.path,
+            origin: { from, owner: target.site.owner },
+            judged: source,
+            host,
+            folders,
+            dump: join(spool, 'restore.sql'),
+          },
+          operation,
+        );
       });
     },
 

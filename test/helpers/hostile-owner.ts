@@ -235,14 +235,16 @@ export class HostileOwner {
     const token = `token${this.runs}`;
     let folders: StagedFolder[] = [];
     const staged = await attempt('unpack', async () => {
-      const { sha256 } = await this.archives.inspect(archive, operation);
+      const origin = { from: 'catalogue', owner: site.owner } as const;
+      const judged = await this.archives.inspect(archive, origin, operation);
       folders = [];
       for (const { name, path } of rootsOf(site))
         folders.push({ name, live: path, staging: await stagingFolderFor(host, path, token) });
       for (const staging of stagingFolders(folders)) await makeStagingFolder(host, staging);
       const unpacked = folders.map((each) => ({ name: each.name, path: stagedFolder(each) }));
       for (const { path } of unpacked) await host.makeFolder(path, { mode: 0o700 });
-      await this.archives.extract(archive, sha256, host, unpacked, operation);
+      const dump = join(this.base, 'restore.sql');
+      await this.archives.extract({ path: archive, origin, judged, host, folders: unpacked, dump }, operation);
     });
     if (staged) await attempt('switch', () => switchFolders(host, folders));
     // An undo does not give up.

@@ -1,6 +1,6 @@
 import type { Compression } from '../../contract/tasks';
 import type { PackedRecord } from '../../contract/backup-record';
-import type { SiteRoot } from '../../contract/target';
+import type { Owner, SiteRoot } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 
@@ -27,11 +27,31 @@ export interface PackResult {
   readonly warnings: readonly string[];
 }
 
-/** What reading an archive back found. */
-export interface Inspection {
-  readonly bytes: number;
+/**
+ * Where an archive comes from. `catalogue`: Kedge packed it and has a record of its own beside it; owners are what it
+ * says. `foreign`: somebody brought it; all it holds becomes the site owner's.
+ */
+export type Origin =
+  | {
+      readonly from: 'catalogue';
+      /** The owner of the site it is unpacked for. Null where nothing will be unpacked. */
+      readonly owner: Owner | null;
+    }
+  | { readonly from: 'foreign'; readonly owner: Owner };
+
+/** What two readings of one archive have to agree on. */
+export interface Judged {
   readonly sha256: string;
+  /** Members of the archive; headers that only describe the next one do not count. */
   readonly members: number;
+  /** Bytes of all files in it. */
+  readonly contentBytes: number;
+}
+
+/** What reading an archive back found. */
+export interface Inspection extends Judged {
+  /** Of the archive. */
+  readonly bytes: number;
   /** What each folder of the site takes unpacked, the site folder first; the dump and the record count there. */
   readonly roots: readonly { readonly name: string; readonly bytes: number; readonly members: number }[];
   /** Null when there is no `./database.sql`. */
@@ -40,6 +60,21 @@ export interface Inspection {
   readonly record: PackedRecord | null;
   /** Links that lead out of the folders of the site, the first hundred. Harmless to unpacking; nothing may pass through a link. */
   readonly leavingLinks: readonly string[];
+  /** What will not come back as it stands in the archive: a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+export interface ExtractRequest {
+  readonly path: string;
+  readonly origin: Origin;
+  /** What `inspect` found. Members and bytes are null where a task began before they were kept. */
+  readonly judged: { readonly [Key in keyof Judged]: Key extends 'sha256' ? string : number | null };
+  /** Host of the site. */
+  readonly host: Host;
+  /** Empty folders on it: each folder of the site is unpacked into that of its name. */
+  readonly folders: readonly SiteRoot[];
+  /** File on the master that `./database.sql` is written to. Replaced when it exists; fsynced. */
+  readonly dump: string;
 }
 
 export interface DumpInspection {
@@ -61,21 +96,14 @@ export interface Archives {
   /** GNU tar packs, confined, straight into the compressor. @throws KedgeError ProgramFailed, FileRefused for unreadable files, DiskFull */
   pack(request: PackRequest, operation: Operation): Promise<PackResult>;
   /**
-   * Reads the whole archive: checksum, every member judged by npm's tar, the dump looked through. Memory stays flat.
+   * Reads the whole archive: checksum, every member judged, the dump looked through. Memory stays flat.
    * @throws KedgeError ArchiveInvalid (empty, cut short, corrupt, no archive), ArchiveRefused (a member no site backup holds)
    */
-  inspect(path: string, operation: Operation): Promise<Inspection>;
+  inspect(path: string, origin: Origin, operation: Operation): Promise<Inspection>;
   /**
-   * Unpacks an archive that `inspect` accepted in this task: each folder of the site into that of its name among `folders`
-   * (empty, on `host`), owners, modes, times, links and ACLs kept. `expectedSha256` is checked while reading; a different file is ArchiveInvalid.
+   * Unpacks an archive that `inspect` accepted in this task, judging it once more, and looks at what lies there then:
+   * owners, modes, times, links and ACLs are those of the archive, as far as its origin lets them. Bytes of the archive.
+   * @throws KedgeError ArchiveInvalid when it is not what `judged` says, ArchiveRefused, DiskFull, ProgramFailed
    */
-  extract(
-    path: string,
-    expectedSha256: string,
-    host: Host,
-    folders: readonly SiteRoot[],
-    operation: Operation,
-  ): Promise<{ bytes: number }>;
-  /** Writes `./database.sql` of the archive to a file on the master, fsynced. */
-  extractDump(path: string, destination: string, operation: Operation): Promise<{ bytes: number }>;
+  extract(request: ExtractRequest, operation: Operation): Promise<{ bytes: number }>;
 }

@@ -1,6 +1,6 @@
 import type { Host } from '../hosts/host';
 import type { Archives } from './archive';
-import { extract, extractDump } from './extract';
+import { extract } from './extract';
 import { inspect } from './inspect';
 import { pack } from './pack';
 
@@ -8,8 +8,7 @@ import { pack } from './pack';
 export function createArchives(master: Host): Archives {
   return {
     pack: (request, operation) => pack(master, request, operation),
-    inspect: (path, operation) => inspect(master, path, operation),
-    extract,
-    extractDump: (path, destination, operation) => extractDump(master, path, destination, operation),
+    inspect: (path, origin, operation) => inspect(master, path, origin, operation),
+    extract: (request, operation) => extract(master, request, operation),
   };
 }

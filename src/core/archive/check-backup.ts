@@ -61,7 +61,7 @@ export async function checkBackup(
     },
   };
   try {
-    checkAgainstRecord(record, await parts.archives.inspect(archive, counting));
+    checkAgainstRecord(record, await parts.archives.inspect(archive, { from: 'catalogue', owner: null }, counting));
     return { backup, site, archive, bytes, problem: null };
   } catch (error) {
     operation.signal.throwIfAborted();

@@ -1,9 +1,9 @@
 import { KedgeError } from '../../contract/errors';
-import type { SiteRoot } from '../../contract/target';
 import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
+import type { ExtractRequest } from './archive';
 import { DUMP_MEMBER, EXTRACT_TRANSFORM, OWN_MEMBERS } from './layout';
 import { reading } from './reading';
 
@@ -11,10 +11,8 @@ const UNCHANGED = { state: 'the site is unchanged' };
 
 /** `Archives.extract`; its contract is there. */
 export async function extract(
-  path: string,
-  expectedSha256: string,
-  host: Host,
-  folders: readonly SiteRoot[],
+  master: Host,
+  { path, judged, host, folders, dump }: ExtractRequest,
   operation: Operation,
 ): Promise<{ bytes: number }> {
   const { bytes, sha256 } = await reading(
@@ -43,13 +41,14 @@ export async function extract(
       }),
     UNCHANGED,
   );
-  if (sha256 !== expectedSha256)
+  if (sha256 !== judged.sha256)
     throw new KedgeError('ArchiveInvalid', `${path} changed while it was unpacked`, UNCHANGED);
+  // Read from the same archive: counted once.
+  await extractDump(master, path, dump, { ...operation, progress: () => undefined });
   return { bytes };
 }
 
-/** `Archives.extractDump`; its contract is there. */
-export async function extractDump(
+async function extractDump(
   master: Host,
   path: string,
   destination: string,

@@ -5,7 +5,7 @@ import { KedgeError, isKedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import type { Inspection } from './archive';
+import type { Inspection, Origin } from './archive';
 import { DumpInspector } from './dump-inspection';
 import { Judge } from './judge';
 import { DUMP_MEMBER, RECORD_MEMBER } from './layout';
@@ -14,7 +14,7 @@ import { reading } from './reading';
 const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
 
 /** `Archives.inspect`; its contract is there. */
-export async function inspect(master: Host, path: string, operation: Operation): Promise<Inspection> {
+export async function inspect(master: Host, path: string, _origin: Origin, operation: Operation): Promise<Inspection> {
   const reader = new ArchiveReader(path);
   const digest = await reading(path, operation, (file, [program, ...args]) =>
     master.run({ argv: [program, ...args], sandbox: {}, inputFile: file, output: reader, operation }),
@@ -70,6 +70,8 @@ class ArchiveReader extends Writable {
       dump: this.dump?.result() ?? null,
       record: this.record,
       leavingLinks: this.judge.leavingLinks,
+      contentBytes: [...this.roots.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+      warnings: [],
     };
   }
 

@@ -152,7 +152,8 @@ export async function examineBackup(
   const record = await parts.catalog.get(target.site.uri, id);
   const path = parts.catalog.pathOf(record);
   await assertTrustedFile(parts.master, path);
-  const inspection = await parts.archives.inspect(path, operation);
+  const { owner } = target.site;
+  const inspection = await parts.archives.inspect(path, { from: 'catalogue', owner }, operation);
   const database = await parts.databaseServer(target.database);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
@@ -168,7 +169,7 @@ export async function examineArchive(
 ): Promise<ExaminedSource> {
   const context = { site: target.site.uri, state: 'nothing was changed' };
   await assertTrustedFile(parts.master, path);
-  const inspection = await parts.archives.inspect(path, operation);
+  const inspection = await parts.archives.inspect(path, { from: 'foreign', owner: target.site.owner }, operation);
   const { record } = inspection;
   if (!record) throw new KedgeError('ArchiveInvalid', `${path} was not packed by Kedge: it holds no record`, context);
   if (record.site !== target.site.uri) {
@@ -190,6 +191,7 @@ function examinedSource(
   facts: ServerFacts,
   operation: Operation,
 ): ExaminedSource {
+  for (const warning of inspection.warnings) operation.log.warn(warning);
   for (const link of inspection.leavingLinks)
     operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
   for (const { name, from, to } of movedPaths(record, target.site))
@@ -197,9 +199,10 @@ function examinedSource(
       `${name} was at ${from} when the backup was made and is restored to ${to}: what in the site names the old path still does`,
     );
   const dumpBytes = inspection.dump?.bytes ?? 0;
+  const { sha256, members, contentBytes } = inspection;
   const { charset, collation } = record.database;
   return {
-    source: { id: record.id, path, sha256: inspection.sha256, charset, collation, contentMark: record.contentMark },
+    source: { id: record.id, path, sha256, members, contentBytes, charset, collation, contentMark: record.contentMark },
     dumpBytes,
     needs: [
       ...rootsOf(target.site).map(({ name, path }) => {

@@ -79,6 +79,9 @@ export const journalSchema = z.strictObject({
       id: backupIdSchema,
       path: z.string(),
       sha256: z.string(),
+      /** Null in journals of before these were kept. */
+      members: z.int().nullable().default(null),
+      contentBytes: z.int().nullable().default(null),
       charset: z.string(),
       collation: z.string(),
       contentMark: contentMarkSchema.nullable(),

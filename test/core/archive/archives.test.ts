@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PackedRecord } from '../../../src/contract/backup-record';
+import type { SiteRoot } from '../../../src/contract/target';
 import type { Compression } from '../../../src/contract/tasks';
 import { checkRoots } from '../../../src/core/archive/restorable';
 import { createArchives } from '../../../src/core/archive/archives';
@@ -28,6 +29,7 @@ import { testOperation } from '../../helpers/operation';
 
 const host = createLocalHost({ name: 'master' });
 const archives = createArchives(host);
+const ORIGIN = { from: 'catalogue', owner: null } as const;
 const isRoot = process.getuid?.() === 0;
 let folder: string;
 let site: string;
@@ -90,10 +92,16 @@ async function pack(options: { compression?: Compression; exclude?: string[] } =
   return { ...result, destination, sha256 };
 }
 
+function extract(path: string, sha256: string, folders: SiteRoot[]): Promise<{ bytes: number }> {
+  const judged = { sha256, members: null, contentBytes: null };
+  const dump = join(folder, 'restore.sql');
+  return archives.extract({ path, origin: ORIGIN, judged, host, folders, dump }, testOperation());
+}
+
 async function unpack(archive: string, sha256: string): Promise<string> {
   const out = join(folder, 'out');
   await mkdir(out, { mode: 0o700 });
-  await archives.extract(archive, sha256, host, [{ name: 'site', path: out }], testOperation());
+  await extract(archive, sha256, [{ name: 'site', path: out }]);
   return out;
 }
 
@@ -160,7 +168,7 @@ describe('pack, inspect, extract', () => {
     await chmod(join(site, 'locked'), 0o500);
 
     const { destination, sha256 } = await pack();
-    const inspection = await archives.inspect(destination, testOperation());
+    const inspection = await archives.inspect(destination, ORIGIN, testOperation());
     expect(inspection).toMatchObject({ sha256, record, leavingLinks: ['./dangling -> /nowhere'] });
     expect(inspection.dump).toEqual({
       bytes: DUMP.length,
@@ -178,7 +186,6 @@ describe('pack, inspect, extract', () => {
       'user:1234:r--',
     );
 
-    await archives.extractDump(destination, join(folder, 'restore.sql'), testOperation());
     expect(await readFile(join(folder, 'restore.sql'), 'utf8')).toBe(DUMP);
   });
 
@@ -214,7 +221,7 @@ describe('pack, inspect, extract', () => {
     for (const flag of ['--bzip2', '--gzip', '--format=gnu']) {
       const path = join(folder, `foreign${flag}`);
       execFileSync('tar', ['-c', flag, '-f', path, '-C', tree, '.']);
-      expect(await archives.inspect(path, testOperation())).toMatchObject({
+      expect(await archives.inspect(path, ORIGIN, testOperation())).toMatchObject({
         record: null,
         dump: { complete: true },
         members: 3,
@@ -231,7 +238,7 @@ describe('pack, inspect, extract', () => {
     const { warnings, destination } = await pack().finally(() => (going = false));
     await growing;
     expect(warnings.join()).toMatch(/file changed as we read it/);
-    expect((await archives.inspect(destination, testOperation())).dump?.complete).toBe(true);
+    expect((await archives.inspect(destination, ORIGIN, testOperation())).dump?.complete).toBe(true);
   });
 
   it('cancelled: tar and compressor are gone', async () => {
@@ -259,13 +266,7 @@ describe('pack, inspect, extract', () => {
     const { destination } = await pack();
     await mkdir(join(folder, 'out'));
     await expect(
-      archives.extract(
-        destination,
-        '0'.repeat(64),
-        host,
-        [{ name: 'site', path: join(folder, 'out') }],
-        testOperation(),
-      ),
+      extract(destination, '0'.repeat(64), [{ name: 'site', path: join(folder, 'out') }]),
     ).rejects.toMatchObject({ code: 'ArchiveInvalid' });
   });
 
@@ -335,7 +336,7 @@ describe('more folders than the site folder', () => {
 
   it('all come back, each into its folder, and none into another', async () => {
     const { destination } = await packAll();
-    const inspection = await archives.inspect(destination, testOperation());
+    const inspection = await archives.inspect(destination, ORIGIN, testOperation());
     const { sha256 } = inspection;
     expect(inspection.record?.roots).toEqual(roots());
     expect(inspection.roots.map(({ name }) => name).sort()).toEqual(['config', 'files', 'site']);
@@ -349,7 +350,7 @@ describe('more folders than the site folder', () => {
 
     const out = roots().map(({ name }) => ({ name, path: join(folder, 'out', name) }));
     for (const { path } of out) await mkdir(path, { recursive: true, mode: 0o700 });
-    await archives.extract(destination, sha256, host, out, testOperation());
+    await extract(destination, sha256, out);
     for (const [at, { path }] of roots().entries())
       expect(await listing(out[at]?.path ?? '')).toEqual(await listing(path));
     expect((await readdir(join(folder, 'out'))).sort()).toEqual(['config', 'files', 'site']);
@@ -377,7 +378,7 @@ describe('more folders than the site folder', () => {
   it('an archive in which a hard link joins two of them is refused: they are replaced apart', async () => {
     execFileSync('ln', [join(site, 'index.php'), join(files, 'shared')]);
     const { destination } = await packAll();
-    await expect(archives.inspect(destination, testOperation())).rejects.toMatchObject({
+    await expect(archives.inspect(destination, ORIGIN, testOperation())).rejects.toMatchObject({
       code: 'ArchiveRefused',
       message: expect.stringContaining('in another folder of the site') as unknown,
     });
@@ -393,7 +394,7 @@ describe('more folders than the site folder', () => {
     execFileSync('sh', ['-euc', `mkdir "$1"; cd "$1"; ${make}`, 'sh', top]);
     const path = join(folder, 'forged');
     execFileSync('tar', ['--create', '--file', path, '--directory', top, '--format=posix', '.']);
-    await expect(archives.inspect(path, testOperation())).rejects.toMatchObject({ code: 'ArchiveRefused' });
+    await expect(archives.inspect(path, ORIGIN, testOperation())).rejects.toMatchObject({ code: 'ArchiveRefused' });
   });
 });
 
@@ -402,7 +403,9 @@ describe('damage', () => {
     execFileSync('sh', ['-c', 'head -c 100000 /dev/urandom > "$1"', 'sh', join(site, 'f')]);
     const { destination, bytes } = await pack();
     await truncate(destination, at < 0 ? bytes + at : at);
-    await expect(archives.inspect(destination, testOperation())).rejects.toMatchObject({ code: 'ArchiveInvalid' });
+    await expect(archives.inspect(destination, ORIGIN, testOperation())).rejects.toMatchObject({
+      code: 'ArchiveInvalid',
+    });
   });
 
   it.each([0.1, 0.3, 0.5, 0.7, 0.9])('a flipped byte at %f changes the checksum or is refused', async (where) => {
@@ -413,7 +416,7 @@ describe('damage', () => {
     const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at);
     await file.write(Buffer.from([(buffer[0] ?? 0) ^ 0xff]), 0, 1, at);
     await file.close();
-    const outcome = await archives.inspect(destination, testOperation()).then(
+    const outcome = await archives.inspect(destination, ORIGIN, testOperation()).then(
       (inspection) => inspection.sha256,
       (error: { code: string }) => error.code,
     );
@@ -422,7 +425,7 @@ describe('damage', () => {
 
   it.each(['', 'hello', 'PK\x03\x04zip', '<?php'])('%j is no archive', async (content) => {
     await writeFile(join(folder, 'a'), content);
-    await expect(archives.inspect(join(folder, 'a'), testOperation())).rejects.toMatchObject({
+    await expect(archives.inspect(join(folder, 'a'), ORIGIN, testOperation())).rejects.toMatchObject({
       code: 'ArchiveInvalid',
     });
   });
@@ -430,7 +433,7 @@ describe('damage', () => {
   it('a link to an archive is not followed', async () => {
     const { destination } = await pack();
     await symlink(destination, join(folder, 'link'));
-    await expect(archives.inspect(join(folder, 'link'), testOperation())).rejects.toMatchObject({
+    await expect(archives.inspect(join(folder, 'link'), ORIGIN, testOperation())).rejects.toMatchObject({
       code: 'ArchiveInvalid',
     });
   });

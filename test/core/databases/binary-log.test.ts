@@ -45,6 +45,8 @@ test('what an import would stumble over in mid-way is known before', async () =>
       roots: [{ name: 'site', bytes: 1, members: 1 }],
       record: null,
       leavingLinks: [],
+      warnings: [],
+      contentBytes: 1,
       dump: inspector.result(),
     };
   };
