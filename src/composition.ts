@@ -5,8 +5,9 @@ import type { Configuration } from './config/schema';
 import type { DatabaseServerAddress, Target, WebServerAddress } from './contract/target';
 import { createArchives } from './core/archive/archives';
 import { createCatalog } from './core/catalog/file-catalog';
-import type { DatabaseServer } from './core/databases/database-server';
+import { ClientPrograms } from './core/databases/client-program';
 import { openDatabaseServer } from './core/databases/mariadb-server';
+import { OpenServers } from './core/databases/open-servers';
 import { createLocalHost } from './core/hosts/local-host';
 import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
@@ -35,22 +36,17 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const master = createLocalHost({ name: configuration.master });
   const state = configuration.state;
   const webServers = new Map<string, WebServer>();
-  const databaseServers = new Map<string, DatabaseServer>();
+  const programs = new ClientPrograms(master);
   const servers = Object.entries(configuration.servers);
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
-  const openServer = async (address: DatabaseServerAddress): Promise<DatabaseServer> => {
-    const key = JSON.stringify(address);
-    const known = databaseServers.get(key);
-    if (known) return known;
+  const databaseServers = new OpenServers(async (address, signal) => {
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
     if (adminPassword !== undefined) onSecret(adminPassword);
-    const server = openDatabaseServer({ address, adminPassword, host: master });
-    databaseServers.set(key, server);
-    return server;
-  };
+    return openDatabaseServer({ address, adminPassword, host: master, programs, signal });
+  });
 
   return {
     master,
@@ -63,7 +59,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
       states,
       webHosts: new Map(servers.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
       databaseServers: new Map(
-        servers.flatMap(([name, { db }]) => (db ? [[name, () => openServer({ name, ...db })] as const] : [])),
+        servers.flatMap(([name, { db }]) => (db ? [[name, () => databaseServers.get({ name, ...db })] as const] : [])),
       ),
       folders: { state, backups: configuration.backups },
       flags: servers.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
@@ -91,9 +87,9 @@ export function createMaster({ configuration, configurationPath, environment }: 
       webServers.set(key, server);
       return server;
     },
-    databaseServer: openServer,
+    databaseServer: (address: DatabaseServerAddress, signal?: AbortSignal) => databaseServers.get(address, signal),
     async close(): Promise<void> {
-      await Promise.all([...databaseServers.values()].map((server) => server.close()));
+      await databaseServers.close();
     },
   };
 }

@@ -31,6 +31,8 @@ export class Attempts {
       return await work;
     } finally {
       attempts.delete(attempt);
+      // What was opened for it ends with it.
+      stop.abort(new KedgeError('TaskSuperseded', `the attempt of ${step} for task ${task} has ended`));
       if (attempts.size === 0 && this.byTask.get(task) === attempts) this.byTask.delete(task);
     }
   }

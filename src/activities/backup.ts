@@ -38,7 +38,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const spool = spoolOf(target, journal);
         await deps.master.makeFolder(spool, { mode: 0o700 });
         const path = join(spool, 'database.sql');
-        const server = await deps.databaseServer(target.database);
+        const server = await deps.databaseServer(target.database, operation.signal);
         const file = await openForWriting(path, deps.master.name);
         const output = file.createWriteStream({ flush: true, highWaterMark: WRITE_BUFFER_BYTES });
         try {

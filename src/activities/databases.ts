@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Target } from '../contract/target';
 import type { DatabaseServer } from '../core/databases/database-server';
+import type { Operation } from '../core/operation';
 import { generatedName, generatedPassword } from '../core/databases/generated-name';
 import type { ActivityDependencies } from './dependencies';
 import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
@@ -8,14 +9,15 @@ import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Activities that make the new database and account of a restore, and let go of the old ones. */
 export function createDatabaseActivities(deps: ActivityDependencies) {
-  const serverOf = (target: Target): Promise<DatabaseServer> => deps.databaseServer(target.database);
+  const serverOf = (target: Target, { signal }: Operation): Promise<DatabaseServer> =>
+    deps.databaseServer(target.database, signal);
 
   return {
     /** An empty database under a name of this task, with the charset and collation the backup recorded. */
     async createDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const { charset, collation } = sourceOf(journal);
-        const server = await serverOf(target);
+        const server = await serverOf(target, operation);
         const created = journal.created ?? {
           databases: [generatedName(target.site.uri, `${journal.token}a`)],
           importBegan: false,
@@ -35,7 +37,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     /** Imports the dump as the site's new account. An import that was begun before starts again in a fresh database. */
     async importDatabase(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
-        const server = await serverOf(target);
+        const server = await serverOf(target, operation);
         let created = createdOf(journal);
         if (created.importBegan) {
           const { charset, collation } = sourceOf(journal);
@@ -72,8 +74,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Completes the account: its final password, written down first, and the hosts and limits of the old one. */
     async createDbUser(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, record }) => {
-        const server = await serverOf(target);
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+        const server = await serverOf(target, operation);
         const account = { user: createdOf(journal).account.user, hosts: await accountHostsOf(journal, server) };
         const importing = createdOf(journal).account;
         const everyHost = [...new Set([...account.hosts, ...importing.hosts])];
@@ -94,9 +96,9 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Undo of createDatabase, importDatabase and createDbUser. */
     async discardDatabase(ref: TaskRef) {
-      return undoStep(deps, ref, async ({ journal, target }) => {
+      return undoStep(deps, ref, async ({ journal, target, operation }) => {
         if (!journal.created) return;
-        const server = await serverOf(target);
+        const server = await serverOf(target, operation);
         const { account, databases } = journal.created;
         await server.lockAccount(account);
         for (const database of databases) await server.dropDatabase(database);
@@ -109,7 +111,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
       return finishingStep(deps, ref, async ({ journal, target, operation }) => {
         const { before } = journal;
         if (!before) return null;
-        const server = await serverOf(target);
+        const server = await serverOf(target, operation);
         if (before.madeByKedge) {
           await server.lockAccount(before.account);
           await server.dropDatabase(before.database);

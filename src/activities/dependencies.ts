@@ -31,7 +31,8 @@ export interface ActivityDependencies {
   kindOf(target: Target): SiteKind;
   webHost(target: Target): Host;
   webServer(address: WebServerAddress): WebServer;
-  databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer>;
+  /** Its statements end with the signal. */
+  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
   /** True while this run of the workflow is open in Temporal. */
   isRunning(workflowId: string, runId: string): Promise<boolean>;
   /** Who runs under a workflow ID now; null when nobody does. */

@@ -106,7 +106,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         await whileMine(() => switchFolders(deps.webHost(target), staged));
         const { created } = journal;
         if (created && created.enabledEvents.length > 0) {
-          const server = await deps.databaseServer(target.database);
+          const server = await deps.databaseServer(target.database, operation.signal);
           await server.enableEvents(createdDatabase(created), created.enabledEvents, created.account);
         }
         for (const { live } of staged) operation.log.info(`the restored folder is in its place, ${live}`);

@@ -100,7 +100,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const { before } = journal;
         if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${target.site.uri} is not known`);
-        const server = await deps.databaseServer(target.database);
+        const server = await deps.databaseServer(target.database, operation.signal);
         if (!(await examineFence(server, target, before, options, operation))) return null;
         const fence = journal.fence ?? {
           ...mutable(await server.planFence(before.account, before.database)),

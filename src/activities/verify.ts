@@ -15,7 +15,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async ({ journal, target, operation }) => {
         const { site } = target;
         const kind = deps.kindOf(target);
-        const server = await deps.databaseServer(target.database);
+        const server = await deps.databaseServer(target.database, operation.signal);
         if (options.folder === 'staged') {
           const created = createdOf(journal);
           const folder = waitingFolder(deps.webHost(target), site, stagedOf(journal));
@@ -26,10 +26,10 @@ export function createVerifyActivities(deps: ActivityDependencies) {
             address: loginAddressOf(journal, target),
           };
           await kind.writeSettings(folder, login, operation);
-          await server.proveLogin(login);
+          await server.proveLogin(login, operation);
         } else {
           const settings = await kind.readSettings(liveFolder(deps.webHost(target), site), operation);
-          await server.proveLogin(settings);
+          await server.proveLogin(settings, operation);
           if (settings.database !== journal.before?.database) {
             operation.log.warn(
               `the settings of ${site.uri} name the database ${settings.database}, Kedge knows ${journal.before?.database}`,

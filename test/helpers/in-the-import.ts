@@ -8,8 +8,8 @@ export function inTheImport(act: (...args: [DatabaseServer, ...Parameters<Import
   let acted = false;
   return (real: ActivityDependencies): ActivityDependencies => ({
     ...real,
-    databaseServer: async (address) => {
-      const server = await real.databaseServer(address);
+    databaseServer: async (address, signal) => {
+      const server = await real.databaseServer(address, signal);
       return {
         ...server,
         importDump: async (...args) => {

@@ -56,7 +56,7 @@ export async function tellRestore(
   const examined = await examineBackup(master, target, id, operation);
   const space = [...needs, ...examined.needs];
   await checkSpace(master.master, space, site);
-  const server = await master.databaseServer(target.database);
+  const server = await master.databaseServer(target.database, operation.signal);
   await examineFence(server, target, state.current, { allowShared: !fence }, operation);
 
   const newest = (await master.catalog.list(site)).backups[0] ?? record;

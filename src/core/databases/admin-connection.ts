@@ -1,6 +1,6 @@
-import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import { z } from 'zod';
 import type { DatabaseServerAddress } from '../../contract/target';
+import { type ConnectionLimits, type ConnectionRequest, type Endpoint, LimitedConnection } from './limited-connection';
 import { databaseError, isConnectionError } from './sql-errors';
 
 export interface StatementContext {
@@ -14,19 +14,28 @@ export interface StatementContext {
 const LOCK_WAIT_SECONDS = 30;
 /** A server whose binary log finds no room lets statements wait for whoever makes some, for ever. MariaDB alone can end that. */
 const STATEMENT_SECONDS = 120;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** A server that hangs keeps no promise of its own. What it is asked for grows with its tables, and it is the administrator's. */
+const LIMITS: ConnectionLimits = {
+  handshakeMs: 10_000,
+  statementMs: (STATEMENT_SECONDS + LOCK_WAIT_SECONDS) * 1000,
+  answerBytes: 4 * 1024 ** 3,
+};
 
 /**
  * The one connection of the admin account: opened by the first statement, opened again by the next one after it was lost.
- * A lost connection is an error of the statement it carried, which may or may not have been executed.
+ * A lost connection is an error of the statement it carried, which may or may not have been executed. With a signal it
+ * serves one piece of work, and ends with it.
  */
 export class AdminConnection {
-  private opened: Promise<Connection> | undefined;
+  private opened: Promise<LimitedConnection> | undefined;
 
   constructor(
     private readonly address: DatabaseServerAddress,
     private readonly password: string | undefined,
-  ) {}
+    readonly signal?: AbortSignal | undefined,
+  ) {
+    signal?.addEventListener('abort', () => void this.close(), { once: true });
+  }
 
   get server(): string {
     return this.address.name;
@@ -44,7 +53,7 @@ export class AdminConnection {
     try {
       await this.send(statement);
     } catch (error) {
-      throw databaseError(error, this.server, what, [...this.secrets, ...(secrets ?? [])]);
+      throw this.failure(error, what, secrets);
     }
   }
 
@@ -53,7 +62,7 @@ export class AdminConnection {
     try {
       return z.array(row).parse(await this.send(query));
     } catch (error) {
-      throw databaseError(error, this.server, what, this.secrets);
+      throw this.failure(error, what);
     }
   }
 
@@ -66,7 +75,7 @@ export class AdminConnection {
       await this.send(statement);
       return undefined;
     } catch (error) {
-      if (isConnectionError(error)) throw databaseError(error, this.server, what, this.secrets);
+      if (this.signal?.aborted || isConnectionError(error)) throw this.failure(error, what);
       return error;
     }
   }
@@ -77,13 +86,13 @@ export class AdminConnection {
     context: StatementContext,
     work: (rows: <R>(query: string, row: z.ZodType<R>) => Promise<R[]>) => Promise<T>,
   ): Promise<T> {
-    let connection: Connection | undefined;
+    let connection: LimitedConnection | undefined;
     try {
       const own = await this.open(database);
       connection = own;
-      return await work(async (query, row) => z.array(row).parse((await own.query(query))[0]));
+      return await work(async (query, row) => z.array(row).parse(await own.query(query)));
     } catch (error) {
-      throw databaseError(error, this.server, context.what, this.secrets);
+      throw this.failure(error, context.what);
     } finally {
       connection?.destroy();
     }
@@ -97,72 +106,60 @@ export class AdminConnection {
     connection?.destroy();
   }
 
-  private get secrets(): string[] {
-    return this.password === undefined ? [] : [this.password];
+  /** The signal's reason once it is aborted; else the error as one of Kedge's. */
+  private failure(error: unknown, what: string, secrets: readonly string[] = []): unknown {
+    if (this.signal?.aborted) return this.signal.reason;
+    const known = this.password === undefined ? secrets : [this.password, ...secrets];
+    return databaseError(error, this.server, what, known);
   }
 
   private async send(statement: string): Promise<unknown> {
     this.opened ??= this.openAdmin();
     const { opened } = this;
     try {
-      const connection = await opened;
-      const [result] = await connection.query(statement);
-      return result;
+      return await (await opened).query(statement);
     } catch (error) {
       if (isConnectionError(error) && this.opened === opened) await this.close();
       throw error;
     }
   }
 
-  private openAdmin(): Promise<Connection> {
+  private openAdmin(): Promise<LimitedConnection> {
     const opening = this.open(undefined);
     opening.then(
-      (connection) => connection.on('error', () => this.forget(opening)),
+      (connection) => connection.onLost(() => this.forget(opening)),
       () => this.forget(opening),
     );
     return opening;
   }
 
-  private open(database: string | undefined): Promise<Connection> {
+  private open(database: string | undefined): Promise<LimitedConnection> {
     return connect({
-      ...endpointOf(this.address),
+      endpoint: endpointOf(this.address),
+      server: this.server,
+      limits: LIMITS,
+      signal: this.signal,
       user: this.address.admin.user,
       ...(this.password === undefined ? {} : { password: this.password }),
       ...(database === undefined ? {} : { database }),
     });
   }
 
-  private forget(opening: Promise<Connection>): void {
+  private forget(opening: Promise<LimitedConnection>): void {
     if (this.opened === opening) this.opened = undefined;
   }
 }
 
 /** Socket, or host and port, of a server. */
-export function endpointOf(address: DatabaseServerAddress): Pick<ConnectionOptions, 'socketPath' | 'host' | 'port'> {
+export function endpointOf(address: DatabaseServerAddress): Endpoint {
   if (address.socket !== undefined) return { socketPath: address.socket };
   return { host: address.host ?? '127.0.0.1', port: address.port ?? 3306 };
 }
 
-/** Connects with the session settings that the quoting of identifiers.ts relies on. */
-export async function connect(options: ConnectionOptions): Promise<Connection> {
-  // Loaded when it is needed: few commands ask a database.
-  const { createConnection } = await import('mysql2/promise');
-  const connection = await createConnection({
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    charset: 'utf8mb4',
-    supportBigNumbers: true,
-    dateStrings: true,
-    ...options,
-  });
-  // Without a listener a connection lost while idle would end the process.
-  connection.on('error', () => undefined);
-  try {
-    await connection.query(
-      `SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION', lock_wait_timeout = ${LOCK_WAIT_SECONDS}, sql_quote_show_create = 1 /*M!100100 , max_statement_time = ${STATEMENT_SECONDS} */`,
-    );
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
-  return connection;
+/** Connects with the session settings that the quoting of identifiers.ts relies on. @throws as {@link LimitedConnection.open} */
+export function connect(request: ConnectionRequest): Promise<LimitedConnection> {
+  return LimitedConnection.open(
+    request,
+    `SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION', lock_wait_timeout = ${LOCK_WAIT_SECONDS}, sql_quote_show_create = 1 /*M!100100 , max_statement_time = ${STATEMENT_SECONDS} */`,
+  );
 }

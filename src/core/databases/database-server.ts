@@ -143,9 +143,13 @@ export interface DatabaseServer {
 
   /**
    * Logs in as the site does and returns the account the server took (`CURRENT_USER()`), and which server answered:
-   * the same as {@link ServerFacts.identity} when it is this one.
+   * the same as {@link ServerFacts.identity} when it is this one. Whoever answers at the address has ten seconds for each
+   * answer.
    */
-  proveLogin(login: SiteLogin): Promise<{ user: string; host: string; database: string; identity: string }>;
+  proveLogin(
+    login: SiteLogin,
+    operation: Operation,
+  ): Promise<{ user: string; host: string; database: string; identity: string }>;
   /** The host of an account that comes from where the admin account does, as the server sees it. */
   clientHost(): Promise<string>;
   /** True when the server takes this login from here. @throws KedgeError when it refuses it for another reason */

@@ -28,12 +28,22 @@ export interface DatabaseServerOptions {
   readonly adminPassword: string | undefined;
   /** Where the client programs run. */
   readonly host: Host;
+  /** What the client programs can do, kept by whoever opens several. */
+  readonly programs?: ClientPrograms;
+  /** The work it is opened for: its statements and connections end with it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A MariaDB or MySQL server by its admin account. Connects with the first question; `close` ends that. */
-export function openDatabaseServer({ address, adminPassword, host }: DatabaseServerOptions): DatabaseServer {
-  const admin = new AdminConnection(address, adminPassword);
-  const context: ClientContext = { admin, address, adminPassword, host, programs: new ClientPrograms(host) };
+export function openDatabaseServer({
+  address,
+  adminPassword,
+  host,
+  programs = new ClientPrograms(host),
+  signal,
+}: DatabaseServerOptions): DatabaseServer {
+  const admin = new AdminConnection(address, adminPassword, signal);
+  const context: ClientContext = { admin, address, adminPassword, host, programs };
   return {
     name: address.name,
     facts: () => readServerFacts(admin),
@@ -61,7 +71,7 @@ export function openDatabaseServer({ address, adminPassword, host }: DatabaseSer
     importDump: (dumpPath, database, user, password, operation) =>
       importDump(context, { dumpPath, database, user, password, operation }),
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
-    proveLogin: (login) => proveLogin(admin, address, login),
+    proveLogin: (login, operation) => proveLogin({ admin, address, host }, login, operation),
     clientHost: () => clientHost(admin),
     letsIn: (user, password, database) => letsIn(admin, address, { user, password, database }),
     close: () => admin.close(),

@@ -1,34 +1,48 @@
 import { randomBytes } from 'node:crypto';
-import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import { resolveHostName } from '../hosts/host-names';
+import type { Operation } from '../operation';
 import { type AdminConnection, connect, endpointOf } from './admin-connection';
 import type { SiteLogin } from './database-server';
 import { readServerFacts } from './facts';
 import { quoteLiteral, splitAccount } from './identifiers';
+import type { ConnectionLimits, Endpoint, LimitedConnection } from './limited-connection';
 import { databaseError } from './sql-errors';
+
+/** A login is a handshake and one row. Whoever answers at an address that settings name may be anybody. */
+const LIMITS: ConnectionLimits = { handshakeMs: 10_000, statementMs: 10_000, answerBytes: 64 * 1024 };
 
 const proof = z.object({ account: z.string(), locked: z.coerce.number() });
 const seen = z.object({ user: z.string(), database: z.string().nullable() });
+
+/** What a login is proved through. */
+export interface LoginParts {
+  readonly admin: AdminConnection;
+  readonly address: DatabaseServerAddress;
+  /** Where the site's names are looked up. */
+  readonly host: Host;
+}
 
 /**
  * Logs in as the site does and returns the account the server took. The settings of a site are hostile: whoever answers
  * at their address must be this server, and the password must be what lets in.
  * @throws KedgeError DatabaseUnreachable, DatabaseAccessDenied, DatabaseUnknown; AdoptionRefused for another server, or
- *   an account that is let in with any password
+ *   an account that is let in with any password; HostUnreachable for a host name nobody knows; the signal's reason
  */
 export async function proveLogin(
-  admin: AdminConnection,
-  address: DatabaseServerAddress,
+  { admin, address, host }: LoginParts,
   login: SiteLogin,
+  operation: Operation,
 ): Promise<{ user: string; host: string; database: string; identity: string }> {
   const whose = `the login ${login.user} of the database ${login.database} at ${login.address}`;
-  const endpoint = endpointOfSite(login.address, address);
-  const connection = await open(admin, endpoint, login, whose);
+  const endpoint = await resolved(endpointOfSite(login.address, address), host, operation);
+  const connection = await open(admin, endpoint, login, whose, operation.signal);
   try {
     const account = await proveServer(admin, connection, login, whose);
-    await provePassword(admin, endpoint, login, whose);
+    await provePassword(admin, endpoint, login, whose, operation.signal);
     // Proved to be one server: the admin's word for which it is counts, not that of whoever answers the site.
     const { identity } = await readServerFacts(admin);
     return { ...account, database: login.database, identity };
@@ -52,7 +66,8 @@ export async function letsIn(
   { user, password, database }: Omit<SiteLogin, 'address'>,
 ): Promise<boolean> {
   try {
-    (await connect({ ...endpointOf(address), user, password, database })).destroy();
+    const request = { endpoint: endpointOf(address), server: admin.server, limits: LIMITS, signal: admin.signal };
+    (await connect({ ...request, user, password, database })).destroy();
     return true;
   } catch (error) {
     const refused = databaseError(error, admin.server, `the login ${user} of the database ${database}`, [password]);
@@ -62,10 +77,7 @@ export async function letsIn(
 }
 
 /** The form of address that PHP's database extensions take; plain `localhost` is the server's own socket. */
-export function endpointOfSite(
-  siteAddress: string,
-  server: DatabaseServerAddress,
-): Pick<ConnectionOptions, 'socketPath' | 'host' | 'port'> {
+export function endpointOfSite(siteAddress: string, server: DatabaseServerAddress): Endpoint {
   const socket = /^(?:localhost|):(\/.*)$/s.exec(siteAddress)?.[1];
   if (socket !== undefined) return { socketPath: socket };
   if ((siteAddress === 'localhost' || siteAddress === '') && server.socket !== undefined) {
@@ -81,28 +93,37 @@ export function endpointOfSite(
 
 async function open(
   admin: AdminConnection,
-  endpoint: Pick<ConnectionOptions, 'socketPath' | 'host' | 'port'>,
+  endpoint: Endpoint,
   login: SiteLogin,
   whose: string,
-): Promise<Connection> {
+  signal: AbortSignal,
+): Promise<LimitedConnection> {
   try {
-    return await connect({ ...endpoint, user: login.user, password: login.password, database: login.database });
+    const { user, password, database } = login;
+    return await connect({ endpoint, server: admin.server, limits: LIMITS, signal, user, password, database });
   } catch (error) {
+    signal.throwIfAborted();
     throw databaseError(error, admin.server, whose, [login.password]);
   }
+}
+
+/** Names are looked up before, within a limit; `localhost` is no question for a name server. */
+async function resolved(endpoint: Endpoint, host: Host, operation: Operation): Promise<Endpoint> {
+  if ('socketPath' in endpoint || endpoint.host === 'localhost') return endpoint;
+  return { ...endpoint, addresses: await resolveHostName(host, endpoint.host, operation) };
 }
 
 /** A lock taken by the site's connection is seen by the admin's, with who took it, only when both are on one server. */
 async function proveServer(
   admin: AdminConnection,
-  connection: Connection,
+  connection: LimitedConnection,
   login: SiteLogin,
   whose: string,
 ): Promise<{ user: string; host: string }> {
   const lock = quoteLiteral(`kedge-${randomBytes(16).toString('hex')}`);
   let claimed: z.infer<typeof proof>;
   try {
-    const [rows] = await connection.query(`SELECT CURRENT_USER() AS account, GET_LOCK(${lock}, 0) AS locked`);
+    const rows = await connection.query(`SELECT CURRENT_USER() AS account, GET_LOCK(${lock}, 0) AS locked`);
     claimed = z.tuple([proof]).parse(rows)[0];
   } catch (error) {
     throw databaseError(error, admin.server, whose, [login.password]);
@@ -127,15 +148,18 @@ async function proveServer(
 /** An account that is let in by who asks, as root is by unix_socket, says nothing about the rights of the site. */
 async function provePassword(
   admin: AdminConnection,
-  endpoint: Pick<ConnectionOptions, 'socketPath' | 'host' | 'port'>,
+  endpoint: Endpoint,
   login: SiteLogin,
   whose: string,
+  signal: AbortSignal,
 ): Promise<void> {
   const password = randomBytes(16).toString('hex');
-  let connection: Connection;
+  let connection: LimitedConnection;
   try {
-    connection = await connect({ ...endpoint, user: login.user, password, database: login.database });
+    const { user, database } = login;
+    connection = await connect({ endpoint, server: admin.server, limits: LIMITS, signal, user, password, database });
   } catch (error) {
+    signal.throwIfAborted();
     const refused = databaseError(error, admin.server, whose, [login.password]);
     if (refused.code === 'DatabaseAccessDenied') return;
     throw refused;

@@ -76,6 +76,7 @@ export function clientError(stderr: string): { number: number | undefined; messa
 }
 
 function codeOf(error: unknown): ErrorCode {
+  if (isKedgeError(error)) return error.code;
   const driver = driverError(error);
   if (!driver) return 'DatabaseRefused';
   if (driver.code !== undefined && UNREACHABLE_CODES.has(driver.code)) return 'DatabaseUnreachable';

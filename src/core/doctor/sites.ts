@@ -124,7 +124,7 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
   const server = await site.databaseServer(target).catch(() => null);
   const answers = await server?.facts().catch(() => null);
   if (!server || !answers) return complaints;
-  const refused = await server.proveLogin(settings).then(
+  const refused = await server.proveLogin(settings, operation).then(
     () => null,
     (error: unknown) => complaintOf(error),
   );

@@ -69,10 +69,10 @@ function refuseForeignDatabase(claim: AdoptionClaim, database: string): void {
 }
 
 async function logIn(claim: AdoptionClaim, settings: SiteSettings): Promise<DatabaseAccount> {
-  const { server, folder } = claim;
+  const { server, folder, operation } = claim;
   const { uri } = folder.site;
   const facts = await server.facts();
-  const proved = await server.proveLogin(settings).catch((error: unknown) => {
+  const proved = await server.proveLogin(settings, operation).catch((error: unknown) => {
     if (isKedgeError(error) && (error.code === 'DatabaseRefused' || error.code === 'DatabaseUnknown')) {
       throw refused(
         claim,

@@ -34,8 +34,10 @@ export interface FlushResult {
   readonly problem: string | null;
 }
 
-/** Visitors wait as long. */
-const TIME_LIMIT_MS = 60_000;
+/** Visitors wait as long, whatever the servers do that settings of the site name. */
+const TIME_LIMIT_MS = 10_000;
+/** PHP's own start and end, beyond what its script takes. */
+const PHP_MS = 1_000;
 
 const answerSchema = z.union([
   z.strictObject({ removed: z.int().nonnegative(), left: z.int().nonnegative() }),
@@ -44,13 +46,15 @@ const answerSchema = z.union([
 
 /**
  * Removes the site's own keys from its object cache, and no other: a server may be shared by sites, and by what is no cache.
- * The site's own PHP does it, with a script of Kedge's; nothing of the site is run.
+ * The site's own PHP does it, with a script of Kedge's; nothing of the site is run. What is not done within `timeLimitMs`
+ * stays, and is told.
  */
 export async function flushObjectCache(
   web: Pick<WebServer, 'runPhpScript'>,
   site: SiteLocation,
   cache: ObjectCache,
   operation: Operation,
+  timeLimitMs = TIME_LIMIT_MS,
 ): Promise<FlushResult> {
   if (cache.store === 'unknown') return { removed: 0, problem: cache.why };
   const { store, servers, multisite, tablePrefix } = cache;
@@ -58,13 +62,19 @@ export async function flushObjectCache(
   const unnamed = 'its settings give its keys no prefix (WP_CACHE_KEY_SALT) to tell them from those of others';
   if (prefixes.length === 0 && multisite) return { removed: 0, problem: unnamed };
   let removed = 0;
-  const deadline = Date.now() + TIME_LIMIT_MS;
+  const deadline = Date.now() + timeLimitMs;
   for (const server of servers) {
-    if (Date.now() > deadline) return { removed, problem: 'its servers take too long' };
-    const request = { store, server, prefixes, tablePrefix };
+    const leftMs = deadline - Date.now();
+    if (leftMs <= 0) return { removed, problem: 'its servers take too long' };
+    const request = { store, server, prefixes, tablePrefix, seconds: leftMs / 1000 };
+    const timeoutMs = leftMs + PHP_MS;
     const where = server.address.replace(/^\w+:\/\//, '');
     try {
-      const answer = await web.runPhpScript(site, { code: SCRIPT, request, answer: answerSchema }, operation);
+      const answer = await web.runPhpScript(
+        site,
+        { code: SCRIPT, request, answer: answerSchema, timeoutMs },
+        operation,
+      );
       if (answer === null) return { removed, problem: `PHP does not run what Kedge asks it to` };
       if ('problem' in answer) return { removed, problem: `${where}: ${printable(answer.problem)}` };
       removed += answer.removed;
@@ -84,25 +94,55 @@ function printable(text: string): string {
 
 const SCRIPT = String.raw`<?php
 ini_set('display_errors', '0');
-set_time_limit(25);
 final class KedgeObjectCache {
-    private $stream;
+    // One reply of Redis is no longer, and holds no more replies.
+    const LONGEST = 16777216;
 
-    function __construct($address) {
+    private $stream;
+    private $until;
+    private $read = '';
+    private $at = 0;
+
+    function __construct($address, $seconds) {
+        $this->until = microtime(true) + $seconds;
         if (!function_exists('stream_socket_client')) throw new RuntimeException('disable_functions keeps PHP from connecting');
-        $this->stream = @stream_socket_client($address, $number, $message, 3);
+        $this->stream = @stream_socket_client($address, $number, $message, min(3, $seconds));
         if (!$this->stream) throw new RuntimeException('cannot be reached: ' . $message);
-        stream_set_timeout($this->stream, 10);
+    }
+
+    // Nothing goes on behind the time limit, however busy the server keeps us; silence ends sooner.
+    private function wait() {
+        $left = $this->until - microtime(true);
+        if ($left <= 0) throw new RuntimeException('takes too long');
+        stream_set_timeout($this->stream, 0, (int) (min(3, $left) * 1000000));
+    }
+
+    // What has come. fgets would wait for the end of a line as long as single bytes come.
+    private function more() {
+        $this->wait();
+        $now = fread($this->stream, 65536);
+        if ($now === false || $now === '') throw new RuntimeException(microtime(true) < $this->until ? 'ended the connection, or does not answer' : 'takes too long');
+        $this->read = substr($this->read, $this->at) . $now;
+        $this->at = 0;
+    }
+
+    private function bytes($count) {
+        while (strlen($this->read) - $this->at < $count) $this->more();
+        $this->at += $count;
+        return substr($this->read, $this->at - $count, $count);
     }
 
     function line() {
-        $line = fgets($this->stream);
-        if ($line === false) throw new RuntimeException('ended the connection, or does not answer');
-        return rtrim($line, "\r\n");
+        while (($end = strpos($this->read, "\n", $this->at)) === false) {
+            if (strlen($this->read) - $this->at > 65536) throw new RuntimeException('sends a line without an end');
+            $this->more();
+        }
+        return rtrim($this->bytes($end + 1 - $this->at), "\r\n");
     }
 
     function send($text) {
         for ($sent = 0; $sent < strlen($text); $sent += $now) {
+            $this->wait();
             $now = fwrite($this->stream, substr($text, $sent, 65536));
             if (!$now) throw new RuntimeException('ended the connection');
         }
@@ -120,7 +160,7 @@ final class KedgeObjectCache {
         return $this->reply();
     }
 
-    private function reply() {
+    private function reply($depth = 0) {
         $line = $this->line();
         $rest = substr($line, 1);
         switch ($line[0] ?? '') {
@@ -129,12 +169,12 @@ final class KedgeObjectCache {
             case '-': throw new RuntimeException('answers ' . self::code($rest));
             case '$':
                 if ($rest < 0) return null;
-                $bytes = stream_get_contents($this->stream, $rest + 2);
-                if (strlen($bytes) !== $rest + 2) throw new RuntimeException('ended the connection');
-                return substr($bytes, 0, -2);
+                if ($rest > self::LONGEST) throw new RuntimeException('sends more than was asked for');
+                return substr($this->bytes($rest + 2), 0, -2);
             case '*':
+                if ($rest > self::LONGEST || $depth > 2) throw new RuntimeException('sends more than was asked for');
                 $replies = [];
-                for ($left = (int) $rest; $left > 0; $left--) $replies[] = $this->reply();
+                for ($left = (int) $rest; $left > 0; $left--) $replies[] = $this->reply($depth + 1);
                 return $replies;
         }
         throw new RuntimeException('is no Redis');
@@ -158,10 +198,10 @@ function kedge_redis($cache, $server, $begins) {
 }
 
 function kedge_memcached($cache, $pattern) {
-    for ($tries = 0; ; $tries++) {
+    while (true) {
         $cache->send("lru_crawler metadump all\r\n");
         $line = $cache->line();
-        if (strncmp($line, 'BUSY', 4) !== 0 || $tries === 50) break;
+        if (strncmp($line, 'BUSY', 4) !== 0) break;
         usleep(100000);
     }
     $keys = [];
@@ -181,7 +221,7 @@ function kedge_memcached($cache, $pattern) {
 
 try {
     $request = json_decode($_SERVER['KEDGE_REQUEST'], true);
-    $cache = new KedgeObjectCache($request['server']['address']);
+    $cache = new KedgeObjectCache($request['server']['address'], $request['seconds']);
     $prefixes = $request['prefixes'];
     if ($request['store'] === 'redis') {
         $answer = kedge_redis($cache, $request['server'], $prefixes ?: ["{$request['tablePrefix']}:"]);

@@ -28,7 +28,7 @@ export interface ExaminationParts {
   kindOf(target: Target): SiteKind;
   webHost(target: Target): Host;
   webServer(address: WebServerAddress): WebServer;
-  databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer>;
+  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
 }
 
 /** The target of a site that somebody else's vhost serves, with its addresses: nobody reads that vhost again in mid-task. */
@@ -64,7 +64,7 @@ export async function examineSite(
 ): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[] }> {
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
-  const database = await parts.databaseServer(target.database);
+  const database = await parts.databaseServer(target.database, operation.signal);
   const [content, facts, , , others] = await sideBySide([
     checkSiteFolder(folder, operation),
     database.describe(current.database),
@@ -154,7 +154,7 @@ export async function examineBackup(
   await assertTrustedFile(parts.master, path);
   const { owner } = target.site;
   const inspection = await parts.archives.inspect(path, { from: 'catalogue', owner }, operation);
-  const database = await parts.databaseServer(target.database);
+  const database = await parts.databaseServer(target.database, operation.signal);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
   return examinedSource(target, record, path, inspection, facts, operation);
@@ -178,7 +178,7 @@ export async function examineArchive(
       hint: 'Deploy it under the URI it was made of.',
     });
   }
-  const facts = await (await parts.databaseServer(target.database)).facts();
+  const facts = await (await parts.databaseServer(target.database, operation.signal)).facts();
   checkImportable(record, inspection, facts, target.site);
   return examinedSource(target, record, path, inspection, facts, operation);
 }
@@ -247,7 +247,7 @@ export async function examineNewSite(parts: ExaminationParts, target: Target, op
     }
   }
   const state = await parts.states.find(uri);
-  const server = await parts.databaseServer(target.database);
+  const server = await parts.databaseServer(target.database, operation.signal);
   if (state && (await server.databaseExists(state.current.database)))
     throw exists(`its database ${state.current.database}`);
   if (vhost !== 'none') await parts.webServer(target.web).test(operation);

@@ -17,7 +17,7 @@ export interface SiteParts {
   kindOf(target: Target): SiteKind;
   webHost(target: Target): Host;
   webServer(address: WebServerAddress): WebServer;
-  databaseServer(address: DatabaseServerAddress): Promise<DatabaseServer>;
+  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
 }
 
 /** A task by its journal, and the work that is done for it. */
@@ -48,9 +48,9 @@ export async function putVhostBack(parts: SiteParts, { journal, target, operatio
 }
 
 /** The site's account can write again. */
-export async function liftFence(parts: SiteParts, { journal, target }: TaskAtHand): Promise<void> {
+export async function liftFence(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
   if (!journal.fence || journal.fence.lowered) return;
-  await (await parts.databaseServer(target.database)).lowerFence(journal.fence);
+  await (await parts.databaseServer(target.database, operation.signal)).lowerFence(journal.fence);
 }
 
 /** The site is out of maintenance, unless it was found in it. */

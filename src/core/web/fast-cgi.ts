@@ -110,9 +110,12 @@ function recordSize(pending: Buffer): number | null {
   return pending.length < size ? null : size;
 }
 
+/** One whose queue is full lets nobody in. */
+const LISTENING_LIMIT_MS = 5_000;
+
 /** True when somebody takes connections at a Unix socket; a server that died leaves its socket behind. @throws the signal's reason */
 export async function isListening(path: string, signal: AbortSignal): Promise<boolean> {
-  const socket = connect({ path, signal });
+  const socket = connect({ path, signal: AbortSignal.any([signal, AbortSignal.timeout(LISTENING_LIMIT_MS)]) });
   try {
     await once(socket, 'connect');
     return true;

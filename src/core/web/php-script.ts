@@ -7,7 +7,8 @@ import type { Operation } from '../operation';
 import { askFastCgi } from './fast-cgi';
 import { withProbeFile } from './probe-file';
 
-const TIME_LIMIT_MS = 30_000;
+/** Visitors of a site in maintenance wait as long. */
+const TIME_LIMIT_MS = 10_000;
 const MAXIMUM_ANSWER_BYTES = 64 * 1024;
 
 /** A script of Kedge's that PHP of a site runs for one request. */
@@ -19,6 +20,8 @@ export interface PhpScript<T> {
   readonly code: string;
   readonly request: object;
   readonly answer: z.ZodType<T>;
+  /** Default: 10 s. */
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -29,7 +32,7 @@ export interface PhpScript<T> {
 export async function runPhpScript<T>(
   place: { readonly host: Host; readonly flags: string },
   site: SiteLocation,
-  { code, request, answer }: PhpScript<T>,
+  { code, request, answer, timeoutMs = TIME_LIMIT_MS }: PhpScript<T>,
   operation: Operation,
 ): Promise<T | null> {
   // What the site itself prints, by auto_prepend_file say, is told from the answer by this.
@@ -52,7 +55,7 @@ export async function runPhpScript<T>(
           KEDGE_REQUEST: JSON.stringify(request),
           KEDGE_ANSWER: mark,
         },
-        timeoutMs: TIME_LIMIT_MS,
+        timeoutMs,
         maximumBytes: MAXIMUM_ANSWER_BYTES,
         signal: operation.signal,
       }),

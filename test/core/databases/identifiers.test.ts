@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Connection, createConnection } from 'mysql2/promise';
+import { createConnection } from 'mysql2/promise';
 import { generatedName, generatedPassword } from '../../../src/core/databases/generated-name';
 import {
   grantPatternMatches,
@@ -9,6 +9,7 @@ import {
   quoteLiteral,
   splitAccount,
 } from '../../../src/core/databases/identifiers';
+import type { LimitedConnection } from '../../../src/core/databases/limited-connection';
 import { optionFile } from '../../../src/core/databases/option-file';
 import { endpointOfSite } from '../../../src/core/databases/site-login';
 import { clientError, databaseError } from '../../../src/core/databases/sql-errors';
@@ -16,11 +17,16 @@ import { connect } from '../../../src/core/databases/admin-connection';
 import { type DatabaseLab, openLab } from './lab';
 
 let lab: DatabaseLab;
-let connection: Connection;
+let connection: LimitedConnection;
 beforeAll(async () => {
   // A server whose own sql_mode would make the quoting wrong, were it not set anew.
   lab = await openLab(['--sql-mode=NO_BACKSLASH_ESCAPES,ANSI_QUOTES']);
-  connection = await connect({ socketPath: lab.mariadb.socket, user: lab.mariadb.address.admin.user });
+  connection = await connect({
+    endpoint: { socketPath: lab.mariadb.socket },
+    server: 'lab',
+    user: lab.mariadb.address.admin.user,
+    limits: { handshakeMs: 10_000, statementMs: 10_000, answerBytes: 64 * 1024 ** 2 },
+  });
 });
 afterAll(async () => {
   connection?.destroy();
@@ -35,7 +41,7 @@ const nasty = fc.string({
 test('a literal means just its text to a server', async () => {
   await fc.assert(
     fc.asyncProperty(nasty, async (text) => {
-      const [rows] = await connection.query(`SELECT ${quoteLiteral(text)} AS text`);
+      const rows = await connection.query(`SELECT ${quoteLiteral(text)} AS text`);
       expect(rows).toEqual([{ text }]);
     }),
     { numRuns: 200 },
@@ -47,7 +53,7 @@ test('an identifier means just its text to a server', async () => {
     fc.asyncProperty(
       nasty.filter((text) => text !== '' && !/[\0😀]/u.test(text)),
       async (text) => {
-        const [rows] = await connection.query(
+        const rows = await connection.query(
           `WITH named (${quoteIdentifier(text)}) AS (SELECT 1) SELECT ${quoteIdentifier(text)} AS one FROM named`,
         );
         expect(rows).toEqual([{ one: 1 }]);

@@ -113,7 +113,10 @@ describe('a hostile dump', () => {
     expect(outcome).not.toBeInstanceOf(Error);
     await lab.server.createAccount({ user: database, hosts: ['localhost'] }, 'final', database);
     await expect(
-      lab.server.proveLogin({ user: database, database, password: 'known to the attacker', address: 'localhost' }),
+      lab.server.proveLogin(
+        { user: database, database, password: 'known to the attacker', address: 'localhost' },
+        testOperation(),
+      ),
     ).rejects.toMatchObject({ code: 'DatabaseAccessDenied' });
   });
 

@@ -2,7 +2,7 @@ import { type Server, createServer } from 'node:net';
 import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DatabaseLab, openLab } from './lab';
+import { type DatabaseLab, openLab, testOperation } from './lab';
 
 let lab: DatabaseLab;
 let foreign: PrivateMariadb;
@@ -27,17 +27,17 @@ const login = { database: 'shop', user: 'shop', password: 'pass-canary', address
 test('the account the server took is returned, for each form of address', async () => {
   const { identity } = await lab.server.facts();
   for (const address of ['localhost', '', `localhost:${lab.mariadb.socket}`, `:${lab.mariadb.socket}`]) {
-    expect(await lab.server.proveLogin({ ...login, address })).toEqual({
+    expect(await lab.server.proveLogin({ ...login, address }, testOperation())).toEqual({
       user: 'shop',
       host: 'localhost',
       database: 'shop',
       identity,
     });
   }
-  const overTcp = await lab.server.proveLogin({ ...login, address: `127.0.0.1:${lab.mariadb.port}` });
+  const overTcp = await lab.server.proveLogin({ ...login, address: `127.0.0.1:${lab.mariadb.port}` }, testOperation());
   // The server may know 127.0.0.1 by name.
   expect(['127.0.0.%', 'localhost']).toContain(overTcp.host);
-  expect(await lab.server.proveLogin({ ...login, user: 'odd@user', password: '' })).toMatchObject({
+  expect(await lab.server.proveLogin({ ...login, user: 'odd@user', password: '' }, testOperation())).toMatchObject({
     user: 'odd@user',
     host: 'localhost',
   });
@@ -51,7 +51,9 @@ test.each([
   ['a server that is not there', { address: '127.0.0.1:1' }, 'DatabaseUnreachable'],
   ['a socket that is not there', { address: 'localhost:/nonexistent.sock' }, 'DatabaseUnreachable'],
 ])('%s is refused, and says of whom', async (_what, change, code) => {
-  const error = await lab.server.proveLogin({ ...login, ...change }).catch((caught: unknown) => caught);
+  const error = await lab.server
+    .proveLogin({ ...login, ...change }, testOperation())
+    .catch((caught: unknown) => caught);
   expect(error).toMatchObject({
     code,
     server: 'lab',
@@ -63,7 +65,9 @@ test.each([
 test('the admin account proves nothing, though the worker is let in as it', async () => {
   const { user } = lab.mariadb.address.admin;
   for (const address of ['localhost', `localhost:${lab.mariadb.socket}`]) {
-    await expect(lab.server.proveLogin({ ...login, user, password: 'made up', address })).rejects.toMatchObject({
+    await expect(
+      lab.server.proveLogin({ ...login, user, password: 'made up', address }, testOperation()),
+    ).rejects.toMatchObject({
       code: 'AdoptionRefused',
       message: expect.stringContaining('any password'),
     });
@@ -72,7 +76,7 @@ test('the admin account proves nothing, though the worker is let in as it', asyn
 
 test('another server that knows the same account is not this one', async () => {
   for (const address of [`localhost:${foreign.socket}`, `127.0.0.1:${foreign.port}`]) {
-    await expect(lab.server.proveLogin({ ...login, address })).rejects.toMatchObject({
+    await expect(lab.server.proveLogin({ ...login, address }, testOperation())).rejects.toMatchObject({
       code: 'AdoptionRefused',
       message: expect.stringContaining('another server than lab'),
     });
@@ -90,7 +94,9 @@ test('an answer that is no database server is an error in time', async () => {
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   try {
-    await expect(lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` })).rejects.toMatchObject({
+    await expect(
+      lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` }, testOperation()),
+    ).rejects.toMatchObject({
       name: 'KedgeError',
     });
   } finally {

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { type Socket, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { SiteLocation } from '../../../src/contract/target';
 import { type ObjectCache, flushObjectCache } from '../../../src/core/sites/object-cache';
@@ -203,5 +204,100 @@ describe('memcached', () => {
   test('one that does not list its keys', async () => {
     const { problem } = await flush(`$memcached_servers = ['127.0.0.1:${blind.port}'];`, 'Memcached');
     expect(problem).toMatch(/^127\.0\.0\.1:\d+: cannot list its keys: /);
+  });
+});
+
+describe('a server that keeps Kedge busy', () => {
+  const servers: { stop(): Promise<void> }[] = [];
+  afterEach(async () => {
+    for (const server of servers.splice(0)) await server.stop();
+  });
+  const serve = async (behave: (socket: Socket) => void): Promise<number> => {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      behave(socket);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    servers.push({
+      stop: async () => {
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => server.close(resolve));
+      },
+    });
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  };
+  /** What it says to each word; for ever the same. */
+  const answering =
+    (answer: string) =>
+    (socket: Socket): void => {
+      socket.on('data', () => socket.write(answer));
+    };
+  const emptyPage = '*2\r\n$1\r\n7\r\n*0\r\n';
+  const flushAt = (store: 'redis' | 'memcached', port: number, timeLimitMs: number) =>
+    flushObjectCache(
+      lab.web,
+      site,
+      {
+        store,
+        servers: [{ ...tcp, address: `tcp://127.0.0.1:${port}` }],
+        prefixes: ['shop:'],
+        tablePrefix: 'wp_',
+        multisite: false,
+      },
+      testOperation(),
+      timeLimitMs,
+    );
+
+  test.each<['redis' | 'memcached', string, (socket: Socket) => void, RegExp]>([
+    ['redis', 'never ends SCAN', answering(emptyPage), /takes too long/],
+    ['redis', 'says nothing', () => undefined, /takes too long|does not answer/],
+    [
+      'redis',
+      'sends a byte now and then',
+      (socket) => {
+        const timer = setInterval(() => socket.write('+'), 20);
+        socket.once('close', () => clearInterval(timer));
+      },
+      /takes too long/,
+    ],
+    ['redis', 'announces more than there is', answering('$99999999999\r\n'), /more than was asked for/],
+    ['redis', 'announces lists in lists', answering('*1\r\n'.repeat(1000)), /more than was asked for/],
+    ['redis', 'sends a line without an end', answering('x'.repeat(200_000)), /a line without an end/],
+    [
+      'memcached',
+      'never ends its list',
+      (socket) => {
+        const on = (): void => {
+          while (!socket.destroyed && socket.write('key=other exp=-1\r\n'.repeat(1000)));
+        };
+        socket.on('drain', on);
+        socket.once('data', on);
+      },
+      /takes too long/,
+    ],
+    ['memcached', 'is always busy', answering('BUSY\r\n'), /takes too long/],
+  ])('a %s that %s is given up in time, by name', async (store, _what, behave, problem) => {
+    const port = await serve(behave);
+    const flushed = await flushAt(store, port, 1_000);
+    expect(flushed.removed).toBe(0);
+    expect(flushed.problem).toMatch(problem);
+    expect(flushed.problem).toContain(`127.0.0.1:${port}`);
+  });
+
+  test('cancellation ends the wait', async () => {
+    const stop = new AbortController();
+    const port = await serve((socket) => socket.once('data', () => stop.abort(new Error('the test cancelled'))));
+    const cache: ObjectCache = {
+      store: 'redis',
+      servers: [{ ...tcp, address: `tcp://127.0.0.1:${port}` }],
+      prefixes: ['shop:'],
+      tablePrefix: 'wp_',
+      multisite: false,
+    };
+    const operation = { ...testOperation(), signal: stop.signal };
+    await expect(flushObjectCache(lab.web, site, cache, operation)).rejects.toThrow('the test cancelled');
   });
 });
