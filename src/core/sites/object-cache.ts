@@ -121,7 +121,7 @@ final class KedgeObjectCache {
     private function more() {
         $this->wait();
         $now = fread($this->stream, 65536);
-        if ($now === false || $now === '') throw new RuntimeException(microtime(true) < $this->until ? 'ended the connection, or does not answer' : 'takes too long');
+        if ($now === false || $now === '') throw new RuntimeException(microtime(true) + 0.05 < $this->until ? 'ended the connection, or does not answer' : 'takes too long');
         $this->read = substr($this->read, $this->at) . $now;
         $this->at = 0;
     }
