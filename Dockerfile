@@ -28,6 +28,7 @@ COPY packaging/container/php-fpm.conf packaging/container/wp-config.php /usr/loc
 COPY packaging/container/entrypoint /usr/local/bin/kedge-container
 COPY packaging/container/health /usr/local/bin/kedge-container-health
 RUN ln -s /usr/local/lib/kedge/dist/src/cli/main.js /usr/local/bin/kedge \
+  && chmod 0644 /etc/kedge/kedge.yaml \
   && kedge --version \
   && kedge config check \
   && nginx -t \

@@ -3,6 +3,7 @@ import type { Master } from '../composition';
 import { assertKnownSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
+import { isRoot } from '../trust/trusted-path';
 import type { GlobalOptions, Io } from './io';
 import { Printer } from './render/printer';
 
@@ -31,6 +32,7 @@ export class CommandContext {
       ...(this.options.config === undefined ? {} : { path: this.options.config }),
       environment: this.io.environment,
       workingFolder: this.io.workingFolder,
+      isRoot: isRoot(),
     });
   }
 

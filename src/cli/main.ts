@@ -44,7 +44,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   const program = new Command('kedge')
     .description('Backs up and restores web sites as durable Temporal workflows.')
     .version(version)
-    .option('--config <path>', 'configuration file (default $KEDGE_CONFIG, ./kedge.yaml, /etc/kedge/kedge.yaml)')
+    .option(
+      '--config <path>',
+      'configuration file (default $KEDGE_CONFIG, ./kedge.yaml unless you are root, /etc/kedge/kedge.yaml)',
+    )
     .option('--json', 'one JSON document on standard output, all else on standard error')
     .option('-q, --quiet', 'say less')
     .option('-v, --verbose', 'say more')

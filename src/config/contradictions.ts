@@ -112,6 +112,8 @@ function vhostContradictions(
   if (site.redirects?.https && !site.tls) say(['redirects', 'https'], `${uri} has no tls: https would lead nowhere`);
   if (site.vhostTemplate !== undefined && !exists(site.vhostTemplate))
     say(['vhostTemplate'], `there is no template ${site.vhostTemplate}`);
+  if (site.vhostInclude !== undefined && /[*?[].*\//.test(site.vhostInclude))
+    say(['vhostInclude'], `${site.vhostInclude} has wildcards in the name of a folder, which may be anybody's`);
   for (const key of ['vhostInclude', 'vhostTemplate'] as const) {
     const path = site[key];
     if (path !== undefined && rootsOf(site).some((root) => contains(root.path, path)))

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Document, LineCounter, isNode, isPair, isScalar, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { KedgeError } from '../contract/errors';
+import { KedgeError, isKedgeError } from '../contract/errors';
+import { readTrustedFile } from '../trust/trusted-path';
 import { findContradictions } from './contradictions';
 import { nearest } from './nearest';
 import { type Configuration, configurationSchema } from './schema';
@@ -18,32 +18,48 @@ const LATER: Record<string, string> = {
   platform: 'platforms are not supported yet',
 };
 
-/** Where the configuration is: --config, $KEDGE_CONFIG, ./kedge.yaml, /etc/kedge/kedge.yaml. @throws KedgeError ConfigurationInvalid */
+/**
+ * Where the configuration is: --config, $KEDGE_CONFIG, ./kedge.yaml, /etc/kedge/kedge.yaml. It names commands, so root takes none
+ * from whatever folder he stands in. @throws KedgeError ConfigurationInvalid
+ */
 export function findConfiguration(options: {
   path?: string;
   environment: Record<string, string | undefined>;
   workingFolder: string;
+  isRoot: boolean;
 }): string {
   const named = options.path ?? options.environment['KEDGE_CONFIG'];
   if (named !== undefined) return resolve(options.workingFolder, named);
-  const candidates = [join(options.workingFolder, 'kedge.yaml'), '/etc/kedge/kedge.yaml'];
+  const here = join(options.workingFolder, 'kedge.yaml');
+  const candidates = [...(options.isRoot ? [] : [here]), '/etc/kedge/kedge.yaml'];
   const found = candidates.find((path) => existsSync(path));
   if (found !== undefined) return found;
-  throw new KedgeError('ConfigurationInvalid', `there is no configuration: neither ${candidates.join(' nor ')}`, {
-    hint: 'Write one after kedge.example.yaml, or name it by --config or $KEDGE_CONFIG.',
+  throw new KedgeError('ConfigurationInvalid', `there is no ${candidates.join(' and no ')}`, {
+    hint:
+      options.isRoot && existsSync(here)
+        ? `Root takes no configuration from the folder he stands in. If you trust ${here}, name it by --config or $KEDGE_CONFIG.`
+        : 'Write one after kedge.example.yaml, or name it by --config or $KEDGE_CONFIG.',
   });
 }
 
 /**
  * Reads and checks the configuration.
- * @throws KedgeError ConfigurationInvalid, every line of it `file:line:column: path: what was expected`
+ * @throws KedgeError ConfigurationInvalid, every line of it `file:line:column: path: what was expected`; OwnerRefused where
+ *   others can change it
  */
 export async function loadConfiguration(path: string): Promise<Configuration> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const why = cause.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${cause.message}`;
+  return parseConfiguration(readConfiguration(path), path);
+}
+
+function readConfiguration(path: string): string {
+  try {
+    return readTrustedFile(path).toString('utf8');
+  } catch (cause) {
+    if (isKedgeError(cause)) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' || code === 'ENOTDIR' ? 'does not exist' : `cannot be read: ${message}`;
     throw new KedgeError('ConfigurationInvalid', `${path} ${why}`, { cause });
-  });
-  return parseConfiguration(text, path);
+  }
 }
 
 /** As {@link loadConfiguration}, from text; `path` is what errors name. */

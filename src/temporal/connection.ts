@@ -1,6 +1,13 @@
+import { isAbsolute, join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { KedgeError } from '../contract/errors';
+import {
+  type ClientConnectConfig,
+  loadClientConfigProfile,
+  loadClientConnectConfig,
+  toClientOptions,
+} from '@temporalio/envconfig';
+import { KedgeError, isKedgeError } from '../contract/errors';
+import { assertTrusted, readTrustedFile } from '../trust/trusted-path';
 
 /**
  * A client by Temporal's own conventions: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TLS, API key, profiles in
@@ -34,18 +41,49 @@ export function temporalPlace(environment: Record<string, string | undefined>): 
   };
 }
 
-/** How Temporal is reached. @throws KedgeError ConfigurationInvalid */
-export function connectionOf(environment: Record<string, string | undefined>) {
+/**
+ * How Temporal is reached. Its file and those it names are read by whoever asks: each is one that others cannot change.
+ * @throws KedgeError ConfigurationInvalid; OwnerRefused
+ */
+export function connectionOf(environment: Record<string, string | undefined>): ClientConnectConfig {
   const overrideEnvVars: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) if (value !== undefined) overrideEnvVars[name] = value;
   try {
-    return loadClientConnectConfig({ overrideEnvVars });
+    // A worker runs on Linux; a client, which may run elsewhere, reads as the SDK does.
+    if (process.platform !== 'linux') return loadClientConnectConfig({ overrideEnvVars });
+    const data = configurationFile(overrideEnvVars) ?? NO_PROFILES;
+    const profile = loadClientConfigProfile({ overrideEnvVars, configSource: { data } });
+    for (const source of [profile.tls?.clientCert, profile.tls?.clientKey, profile.tls?.serverCACert])
+      if (source && 'path' in source) assertTrusted(resolve(source.path));
+    return toClientOptions(profile);
   } catch (cause) {
+    if (isKedgeError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new KedgeError('ConfigurationInvalid', `the Temporal connection is not configured right: ${reason}`, {
       cause,
     });
   }
+}
+
+/** What envconfig would read by itself; undefined where there is none. */
+function configurationFile(environment: Record<string, string>): Buffer | undefined {
+  const path = environment['TEMPORAL_CONFIG_FILE'] ?? defaultFile(environment);
+  if (path === undefined) return undefined;
+  try {
+    return readTrustedFile(resolve(path));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+const NO_PROFILES = '[profile]';
+
+/** As envconfig finds it on Linux. */
+function defaultFile({ XDG_CONFIG_HOME: folder, HOME: home }: Record<string, string>): string | undefined {
+  if (folder) return isAbsolute(folder) ? join(folder, 'temporalio', 'temporal.toml') : undefined;
+  return home ? join(home, '.config', 'temporalio', 'temporal.toml') : undefined;
 }
 
 /** Said by whoever cannot reach Temporal. */

@@ -2,12 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import Long from 'long';
 import { KedgeError } from '../contract/errors';
 import { SEARCH_ATTRIBUTES } from '../contract/names';
+import { assertTrusted } from '../trust/trusted-path';
 import { isListening } from './listeners';
 
 export interface DevServerOptions {
@@ -55,8 +56,8 @@ export function temporalCliCache(environment: Record<string, string | undefined>
 }
 
 /**
- * The Temporal CLI: KEDGE_TEMPORAL_CLI, `temporal` on the PATH, or the user's cache.
- * @throws KedgeError ProgramMissing
+ * The Temporal CLI: KEDGE_TEMPORAL_CLI, `temporal` on the PATH, or the user's cache. One that others can change is not run.
+ * @throws KedgeError ProgramMissing, OwnerRefused
  */
 export async function findTemporalCli(environment: Record<string, string | undefined> = process.env): Promise<string> {
   const named = environment['KEDGE_TEMPORAL_CLI'];
@@ -67,7 +68,9 @@ export async function findTemporalCli(environment: Record<string, string | undef
       () => true,
       () => false,
     );
-    if (usable) return path;
+    if (!usable) continue;
+    assertTrusted(resolve(path));
+    return path;
   }
   throw new KedgeError(
     'ProgramMissing',

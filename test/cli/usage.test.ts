@@ -49,7 +49,7 @@ async function run(...argv: string[]): Promise<{ exitCode: number; stdout: strin
     stdin: Readable.from([]),
     stdout: into('stdout'),
     stderr: into('stderr'),
-    environment: { TEMPORAL_ADDRESS: '127.0.0.1:1' },
+    environment: { TEMPORAL_ADDRESS: '127.0.0.1:1', KEDGE_CONFIG: join(folder, 'kedge.yaml') },
     workingFolder: folder,
     isTerminal: false,
   });

@@ -316,15 +316,23 @@ describe('the configuration', () => {
     expect(messageOf(wrong('90s', '0s'))).toMatch(/maintenanceLimit: /);
   });
 
-  test('where it is found: named, in the environment, here', () => {
+  test('where it is found: named, in the environment, here by ordinary users alone', () => {
     const folder = mkdtempSync(join(tmpdir(), 'kedge-config-'));
     try {
-      const find = (path?: string, environment: Record<string, string> = {}) =>
-        findConfiguration({ ...(path === undefined ? {} : { path }), environment, workingFolder: folder });
+      const find = (path?: string, environment: Record<string, string> = {}, isRoot = false) =>
+        findConfiguration({ ...(path === undefined ? {} : { path }), environment, workingFolder: folder, isRoot });
       expect(find('a.yaml', { KEDGE_CONFIG: '/b.yaml' })).toBe(join(folder, 'a.yaml'));
       expect(find(undefined, { KEDGE_CONFIG: '/b.yaml' })).toBe('/b.yaml');
       writeFileSync(join(folder, 'kedge.yaml'), '');
       expect(find()).toBe(join(folder, 'kedge.yaml'));
+      for (const path of ['a.yaml', 'kedge.yaml']) expect(find(path, {}, true)).toBe(join(folder, path));
+      expect(() => find(undefined, {}, true)).toThrow(
+        expect.objectContaining({
+          code: 'ConfigurationInvalid',
+          message: 'there is no /etc/kedge/kedge.yaml',
+          hint: expect.stringContaining(`If you trust ${folder}/kedge.yaml, name it by --config`),
+        }) as Error,
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }

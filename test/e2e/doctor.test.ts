@@ -122,6 +122,15 @@ it('what a closed task could not clear is a warning, gone after --sweep, and aft
   await cliJson(lab, 'backups', 'delete', backup.id, '--yes');
 });
 
+it('a configuration that others can change is not taken, and doctor says what mends it', async () => {
+  await chmod(lab.configuration, 0o666);
+  const { exitCode, findings } = await doctor();
+  expect(exitCode).toBe(2);
+  follow(findings, 'configuration');
+  expect(findings[0]).toMatchObject({ level: 'error', message: expect.stringContaining('it has mode 0666') });
+  expect((await doctor()).exitCode).toBe(0);
+});
+
 it('files and accounts in disorder, each told apart, until each is mended', async () => {
   const vhost = join(lab.nginx.address.vhosts, `${site.uri}.conf`);
   const catalogue = join(lab.backups, site.uri);
@@ -129,7 +138,6 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
   const rendered = await readFile(vhost, 'utf8');
   await chmod(lab.state, 0o755);
   await chmod(lab.nginx.address.flags, 0o750);
-  await chmod(lab.configuration, 0o666);
   await chmod(join(site.root, 'wp-config.php'), 0o644);
   await appendFile(vhost, '# by hand\n');
   await mkdir(catalogue, { recursive: true, mode: 0o700 });
@@ -138,7 +146,6 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
   await lab.mariadb.query(`ALTER USER '${site.user}'@'localhost' ACCOUNT LOCK; GRANT ALL ON test.* TO PUBLIC`);
 
   const { exitCode, findings } = await doctor();
-  await chmod(lab.configuration, 0o644);
   await writeFile(vhost, rendered);
   await rm(catalogue, { recursive: true });
   await lab.mariadb.query(`ALTER USER '${site.user}'@'localhost' ACCOUNT UNLOCK; REVOKE ALL ON test.* FROM PUBLIC`);
@@ -146,7 +153,6 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
   const mended = await doctor();
 
   expect(findings).toEqual([
-    finding('configuration-file', 'warning', /kedge\.yaml, which names commands/, 'chmod go-w'),
     finding(
       'folders',
       'error',
@@ -187,7 +193,7 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
     finding('catalogue', 'warning', `${join(catalogue, `${id}_1.tar.zst`)}: archive without record`, 'delete it'),
   ]);
   expect(findings.map(({ server, site }) => server ?? site)).toEqual([
-    ...['lab', 'lab', 'master', 'master'],
+    ...['lab', 'master', 'master'],
     ...Array.from({ length: 5 }, () => site.uri),
   ]);
   expect(exitCode).toBe(1);

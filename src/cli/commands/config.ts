@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { configurationJsonSchema } from '../../config/schema';
+import { createLocalHost } from '../../core/hosts/local-host';
 import { DEFAULT_TEMPLATE } from '../../core/web/default-template';
+import { configuredFiles } from '../configured-files';
 import type { Registration } from '../registration';
 
 /** `kedge config check`, `config schema`, `config template` */
@@ -17,6 +19,8 @@ export function registerConfig(program: Command, run: Registration): void {
       run<object>(async (context) => {
         const path = context.configurationPath();
         const configuration = await context.configuration();
+        const host = createLocalHost({ name: configuration.master });
+        for (const file of await configuredFiles(configuration, host)) await host.assertTrusted(file);
         const sites = Object.keys(configuration.sites).length;
         context.printer.result({ path, sites }, [`${path} is right: ${sites} ${sites === 1 ? 'site' : 'sites'}`]);
       }),

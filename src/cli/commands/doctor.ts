@@ -12,6 +12,7 @@ import { complaintOf, runChecks } from '../../core/doctor/run-checks';
 import { createLocalHost } from '../../core/hosts/local-host';
 import type { Operation } from '../../core/operation';
 import type { ConnectedTemporal } from '../../temporal/checks';
+import { configuredFiles } from '../configured-files';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -86,7 +87,9 @@ export async function examineAll(context: CommandContext, operation: Operation):
 
 /** Every line of the loader's is a finding of its own. */
 function configurationFindings(error: unknown): Finding[] {
-  if (!isKedgeError(error) || error.code !== 'ConfigurationInvalid') throw error;
+  if (!isKedgeError(error)) throw error;
+  if (error.code === 'OwnerRefused') return [{ check: CONFIGURATION_CHECK, ...complaintOf(error) }];
+  if (error.code !== 'ConfigurationInvalid') throw error;
   return error.message
     .split('\n')
     .map((message) => ({ level: 'error', check: CONFIGURATION_CHECK, message, hint: error.hint }));
@@ -129,6 +132,7 @@ function installationOf(
   return {
     master: master.master,
     configurationPath: context.configurationPath(),
+    configuredFiles: () => configuredFiles(configuration, master.master),
     folders: [
       { name: 'backups', path: backups },
       { name: 'state', path: state },

@@ -9,6 +9,7 @@ import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
 import { type DiscoveredSite, type Discovery, besideFolder, discover } from '../../core/discovery/discover';
 import { fpmConfigurations } from '../../core/discovery/fpm-pools';
 import { createLocalHost } from '../../core/hosts/local-host';
+import { assertTrusted, isRoot } from '../../trust/trusted-path';
 import { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -99,10 +100,12 @@ export function registerInit(program: Command, run: Registration): void {
 function outputOf(context: CommandContext, { output }: InitOptions): string {
   const { environment, workingFolder } = context.io;
   const named = output ?? context.options.config ?? environment['KEDGE_CONFIG'] ?? '/etc/kedge/kedge.yaml';
-  return findConfiguration({ path: named, environment, workingFolder });
+  return findConfiguration({ path: named, environment, workingFolder, isRoot: isRoot() });
 }
 
 async function assertMayWrite(context: CommandContext, path: string, exists: boolean, asks: boolean): Promise<void> {
+  // What others can change is not read later either.
+  assertTrusted(exists ? path : dirname(path));
   if (!exists) return;
   if (!asks) throw usage(`${path} is there already`, 'Move it away, or name another by --output.');
   context.printer.idle();

@@ -46,6 +46,7 @@ export function registerWorker(program: Command, run: Registration): void {
 }
 
 async function work(context: CommandContext, environment: Record<string, string | undefined>): Promise<void> {
+  const configuration = await context.configuration();
   const stop = new AbortController();
   const onSignal = (): void => {
     context.printer.note('stopping: running steps are handed over');
@@ -53,7 +54,6 @@ async function work(context: CommandContext, environment: Record<string, string 
   };
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
-  const configuration = await context.configuration();
   // Loaded by this command alone: it takes as long as all the rest.
   const { runWorker } = await import('../../worker.js');
   await runWorker({

@@ -4,11 +4,12 @@ import type { Host } from '../hosts/host';
 import { isTrustedFolder } from '../hosts/trusted-path';
 import type { Folder, Installation } from './installation';
 import { checkLeftovers } from './leftovers';
-import type { Check } from './run-checks';
+import { type Check, complaintOf } from './run-checks';
 
 /** Checks of the master's own files. */
 export const MASTER_CHECKS: readonly Check<Installation>[] = [
   { check: 'configuration-file', run: checkConfigurationFile },
+  { check: 'configured-files', run: checkConfiguredFiles },
   { check: 'folders', run: ofEach(checkFolder) },
   { check: 'leftovers', after: ['folders'], limitMs: 300_000, run: checkLeftovers },
   { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },
@@ -40,6 +41,22 @@ async function checkConfigurationFile({
       hint: `Run \`chown ${workerName()} ${path}\` and \`chmod go-w ${path}\`, and see that its folders are the same way.`,
     },
   ];
+}
+
+/** Templates, included files, certificates, programs: who may change them acts with the rights of whoever reads them. */
+export async function checkConfiguredFiles({
+  master,
+  configuredFiles,
+}: Pick<Installation, 'master' | 'configuredFiles'>): Promise<readonly Complaint[]> {
+  const complaints: Complaint[] = [];
+  for (const path of new Set(await configuredFiles())) {
+    try {
+      await master.assertTrusted(path);
+    } catch (error) {
+      complaints.push(complaintOf(error));
+    }
+  }
+  return complaints;
 }
 
 /** 0700, the worker's own, out of everybody's reach; a missing one is made when it is first needed. */

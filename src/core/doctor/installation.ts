@@ -12,6 +12,8 @@ import type { WebServer } from '../web/web-server';
 export interface Installation {
   readonly master: Host;
   readonly configurationPath: string;
+  /** Files that the configuration names and that are read or run with rights that sites do not have. */
+  readonly configuredFiles: () => Promise<readonly string[]>;
   readonly folders: readonly Folder[];
   readonly sweeper: Pick<Sweeper, 'search'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];

@@ -138,6 +138,14 @@ export interface Host {
 
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
   readFile(path: string, maximumBytes?: number): Promise<Buffer>;
+  /** A file that nobody but root and the worker can have written or laid there. @throws KedgeError OwnerRefused; as `readFile` */
+  readTrustedFile(path: string, maximumBytes?: number): Promise<Buffer>;
+  /**
+   * Sees to it that nobody but root and the worker can have written a file, or laid what is in a folder, that another program
+   * reads or runs with rights that sites do not have. Nothing happens when it is missing.
+   * @throws KedgeError OwnerRefused
+   */
+  assertTrusted(path: string): Promise<void>;
   /** Durable and atomic: temporary name in the same folder, fsync, rename, fsync of the folder. */
   writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void>;
   /** Undefined when nothing is there. Describes a link itself. */

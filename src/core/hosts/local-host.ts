@@ -1,5 +1,6 @@
 import { KedgeError } from '../../contract/errors';
 import type { Owner } from '../../contract/target';
+import { assertTrusted, readTrustedFile } from '../../trust/trusted-path';
 import type { Operation } from '../operation';
 import { lookUpAccount } from './accounts';
 import { diskFullOr } from './disk-full';
@@ -13,7 +14,7 @@ import {
   renameWithoutReplacing,
   splitPath,
 } from './files';
-import { statusOf } from './file-status';
+import { isMissing, statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host } from './host';
 import { readMountPointsBelow } from './mounts';
 import { endMarkedProcesses, listMarks } from './processes';
@@ -44,6 +45,19 @@ class LocalHost implements Host {
 
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {
     return readSmallFile(path, this.name, maximumBytes);
+  }
+
+  async readTrustedFile(path: string, maximumBytes?: number): Promise<Buffer> {
+    try {
+      return readTrustedFile(path, maximumBytes);
+    } catch (error) {
+      if (!isMissing(error as NodeJS.ErrnoException)) throw error;
+      throw new KedgeError('FileRefused', `${path} on ${this.name} does not exist`, { server: this.name });
+    }
+  }
+
+  async assertTrusted(path: string): Promise<void> {
+    assertTrusted(path);
   }
 
   async writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void> {

@@ -1,7 +1,7 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { KedgeError } from '../../contract/errors';
+import { type Stats, closeSync, fstatSync, readSync } from 'node:fs';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { SecretReference } from '../../contract/target';
+import { isOurs, openInTrustedFolders, ownUid } from '../../trust/trusted-path';
 
 /** Where secrets that are no files come from; handed in, since core reads no environment. */
 export interface SecretSource {
@@ -14,7 +14,7 @@ const GROUP_WRITE = 0o020;
 
 /**
  * Reads a referenced secret at the moment of use. One newline at the end is no part of it. A file may be a link, as
- * secret stores lay them; what it leads to is judged.
+ * secret stores lay them; what it leads to is judged, and that nobody else can change the folders and links on the way.
  * @throws KedgeError SecretUnavailable when there is none; OwnerRefused when somebody else may read or change the file
  */
 export async function readSecret(reference: SecretReference, source: SecretSource): Promise<string> {
@@ -28,29 +28,35 @@ function readVariable(name: string, { environment }: SecretSource): string {
   return secretOf(value, `the environment variable ${name}`);
 }
 
-async function readSecretFile(path: string): Promise<string> {
+function readSecretFile(path: string): string {
   const what = `the secret file ${path}`;
-  // Without O_NONBLOCK a named pipe would hold the worker for ever.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
-    throw unavailable(what, cause.code === 'ENOENT' ? 'does not exist' : `cannot be opened: ${cause.code}`, cause);
-  });
+  const descriptor = openSecretFile(path, what);
   try {
-    await judge(file, path);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAXIMUM_BYTES + 1), 0, MAXIMUM_BYTES + 1, 0);
+    judge(fstatSync(descriptor), path);
+    const buffer = Buffer.alloc(MAXIMUM_BYTES + 1);
+    const bytesRead = readSync(descriptor, buffer, 0, buffer.length, 0);
     if (bytesRead > MAXIMUM_BYTES) throw unavailable(what, `is larger than ${MAXIMUM_BYTES} bytes`);
     return secretOf(decode(buffer.subarray(0, bytesRead), what), what);
   } finally {
-    await file.close();
+    closeSync(descriptor);
   }
 }
 
-async function judge(file: FileHandle, path: string): Promise<void> {
-  const status = await file.stat();
+function openSecretFile(path: string, what: string): number {
+  try {
+    return openInTrustedFolders(path);
+  } catch (cause) {
+    if (isKedgeError(cause)) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    throw unavailable(what, code === 'ENOENT' ? 'does not exist' : `cannot be opened: ${code}`, cause);
+  }
+}
+
+function judge(status: Stats, path: string): void {
   if (!status.isFile()) throw unavailable(`the secret file ${path}`, 'is no regular file');
-  const worker = process.getuid?.() ?? 0;
-  if (status.uid !== 0 && status.uid !== worker) {
+  if (!isOurs(status)) {
     throw new KedgeError('OwnerRefused', `the secret file ${path} belongs to uid ${status.uid}`, {
-      hint: `Run \`chown ${worker} ${path}\`: only root or the worker's user may own it.`,
+      hint: `Run \`chown ${ownUid()} ${path}\`: only root or the worker's user may own it.`,
     });
   }
   if ((status.mode & (OTHERS | GROUP_WRITE)) !== 0) {

@@ -1,6 +1,7 @@
 import { isKedgeError } from '../../contract/errors';
 import type { Target, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
+import { trustedCommand } from '../hosts/trusted-command';
 import type { Operation } from '../operation';
 import { flushObjectCache } from '../sites/object-cache';
 import { liveFolder } from '../sites/site-folder';
@@ -24,15 +25,15 @@ export async function refreshCode(parts: CacheParts, target: Target, operation: 
   if (cache.state === 'off') operation.log.info(`PHP of ${uri} keeps no code: opcache is off`);
   if (cache.state === 'no answer') operation.log.info(cache.why);
   if (cache.state !== 'kept') return;
-  const [program, ...rest] = phpReload ?? [];
-  if (program === undefined) {
+  if (phpReload === undefined) {
     operation.log.warn(
       `PHP of ${uri} may go on running code from before: ${cache.why}. Reload PHP-FPM, or let Kedge do so by \`php.reload\` of the site`,
     );
     return;
   }
   try {
-    await parts.webHost(target).run({ argv: [program, ...rest], limits: { timeoutMs: RELOAD_LIMIT_MS }, operation });
+    const host = parts.webHost(target);
+    await host.run({ argv: await trustedCommand(host, phpReload), limits: { timeoutMs: RELOAD_LIMIT_MS }, operation });
     operation.log.info(`PHP-FPM of ${uri} was reloaded: ${cache.why}`);
   } catch (error) {
     operation.signal.throwIfAborted();

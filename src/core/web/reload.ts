@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
+import { trustedCommand } from '../hosts/trusted-command';
 import type { Operation } from '../operation';
 import { serverNames } from './vhost';
 
@@ -18,7 +19,7 @@ const ANSWERS_IN_A_ROW = 3;
 export async function testConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<string> {
   try {
     const { stderr } = await host.run({
-      argv: commandOf(address.test),
+      argv: await trustedCommand(host, address.test),
       limits: { timeoutMs: PROGRAM_LIMIT_MS },
       operation,
     });
@@ -51,7 +52,7 @@ export async function dumpConfiguration(host: Host, address: WebServerAddress, o
   const argv = address.test.map((argument) => (argument === '-t' ? '-T' : argument));
   try {
     const limits = { timeoutMs: PROGRAM_LIMIT_MS, captureBytes: MAXIMUM_DUMP_BYTES };
-    return (await host.run({ argv: commandOf(argv), limits, operation })).stdout;
+    return (await host.run({ argv: await trustedCommand(host, argv), limits, operation })).stdout;
   } catch (error) {
     throw refusal(address, error);
   }
@@ -59,7 +60,8 @@ export async function dumpConfiguration(host: Host, address: WebServerAddress, o
 
 /** Asks the server to load its configuration; it does so on its own time. @throws KedgeError as Host.run */
 export async function reloadConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<void> {
-  await host.run({ argv: commandOf(address.reload), limits: { timeoutMs: PROGRAM_LIMIT_MS }, operation });
+  const argv = await trustedCommand(host, address.reload);
+  await host.run({ argv, limits: { timeoutMs: PROGRAM_LIMIT_MS }, operation });
 }
 
 /** Names of the site that another server block has too, as the configuration test told: nginx ignores one of the two. */
@@ -85,9 +87,4 @@ export async function waitUntilLoaded(
     if (Date.now() > deadline) return false;
     await delay(POLL_MS, undefined, { signal });
   }
-}
-
-function commandOf(argv: readonly string[]): [string, ...string[]] {
-  const [program = '', ...rest] = argv;
-  return [program, ...rest];
 }

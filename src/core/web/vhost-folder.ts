@@ -11,6 +11,7 @@ import { assertOwnFolder } from './own-folder';
 import { conflictsIn, reloadConfiguration, testConfiguration, waitUntilLoaded } from './reload';
 import { renderSnippet, snippetPath } from './snippet';
 import { renderVhost, stampOf, wasManaged } from './vhost';
+import { filesOfVhost } from './vhost-files';
 import type { VhostChange, VhostFiles } from './web-server';
 
 const MAXIMUM_BYTES = 256 * 1024;
@@ -58,6 +59,8 @@ export class VhostFolder {
       const before = await this.read(site);
       if (site.vhost === 'none' && before.vhost === null && before.snippet === null) return { changed: false, before };
       await assertOwnFolder(this.host, this.address.vhosts);
+      if (wanted.vhost !== null)
+        for (const path of await filesOfVhost(this.host, site)) await this.host.assertTrusted(path);
       const after = {
         vhost: wanted.vhost === null ? await this.leftVhost(site, before, operation) : wanted.vhost,
         snippet: wanted.snippet === null ? await this.leftSnippet(site, before, operation) : wanted.snippet,

@@ -2,7 +2,6 @@ import mustache from 'mustache';
 import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
-import { assertTrustedFile } from '../hosts/trusted-path';
 import { DEFAULT_TEMPLATE, TEMPLATE_NAMES, TEMPLATE_PARTIALS } from './default-template';
 
 const MAXIMUM_BYTES = 64 * 1024;
@@ -25,8 +24,7 @@ export function renderTemplate(site: SiteLocation, values: object): string {
  * @throws KedgeError FileRefused, OwnerRefused; ConfigurationInvalid, with file and line
  */
 export async function readTemplate(host: Host, path: string): Promise<string> {
-  await assertTrustedFile(host, path);
-  const text = (await host.readFile(path, MAXIMUM_BYTES)).toString('utf8');
+  const text = (await host.readTrustedFile(path, MAXIMUM_BYTES)).toString('utf8');
   checkTemplate({ path, text });
   return text;
 }

@@ -1,0 +1,23 @@
+import type { Configuration } from '../config/schema';
+import type { Host } from '../core/hosts/host';
+import { filesOfCommand } from '../core/hosts/trusted-command';
+import { filesOfVhost } from '../core/web/vhost-files';
+
+/**
+ * Files that the configuration names and that the worker or the web server reads or runs with rights that sites do not have.
+ * Hooks run as the owner of their site, and may be his.
+ */
+export async function configuredFiles({ servers, sites }: Configuration, host: Host): Promise<string[]> {
+  const files: string[] = [];
+  for (const { web, db } of Object.values(servers)) {
+    if (web) files.push(...filesOfCommand(web.test), ...filesOfCommand(web.reload));
+    if (web?.vhostTemplate !== undefined) files.push(web.vhostTemplate);
+    const password = db?.admin.password;
+    if (password && 'file' in password) files.push(password.file);
+  }
+  for (const site of Object.values(sites)) {
+    files.push(...filesOfCommand(site.php.reload ?? []), ...(await filesOfVhost(host, site)));
+    if (site.vhostTemplate !== undefined) files.push(site.vhostTemplate);
+  }
+  return files;
+}
