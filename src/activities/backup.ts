@@ -108,8 +108,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
           },
           operation,
         );
-        for (const warning of packed.warnings) operation.log.warn(warning);
-        const warnings = [...journal.notHeld, ...packed.warnings];
+        // What preflight found is said already, in the same words.
+        const found = packed.warnings.filter((warning) => !journal.notHeld.includes(warning));
+        for (const warning of found) operation.log.warn(warning);
+        const warnings = [...journal.notHeld, ...found];
         await record({ backup: { ...backup, packed: { ...packed, warnings, codeVersion } } });
         return { bytes: packed.bytes };
       });

@@ -31,6 +31,22 @@ export const EXTRACT_TRANSFORM = [
   `s,^${SITE_FOLDER}/\\.kedge/site/,${SITE_FOLDER}/,`,
 ].join('');
 
+/** The longest path Linux takes, PATH_MAX without its NUL (man 3 realpath, limits.h). */
+const MAXIMUM_PATH_BYTES = 4095;
+
+/**
+ * How long a path in a folder of the site may be, in bytes, to be packed: GNU tar reads and packs longer ones, and cannot
+ * unpack what is longer than the kernel takes, together with what stands before it in the archive.
+ */
+export function longestPath(root: string): number {
+  return MAXIMUM_PATH_BYTES - Buffer.byteLength(root === SITE_FOLDER ? ESCAPED : `./${ROOTS}/${root}/`);
+}
+
+/** A pattern, of tar and of find, for what is longer than that. In the C locale, where each character is a byte. */
+export function tooLongPattern(root: string): string {
+  return `${'?'.repeat(longestPath(root) + 1)}*`;
+}
+
 /** The folder of the site that a member belongs to, and its path there. Null below `roots` for what belongs to none. */
 export function rootOfMember(parts: readonly string[]): { root: string; parts: readonly string[] } | null {
   const [first, second, name] = parts;

@@ -1,6 +1,7 @@
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
-import type { SiteRoot } from '../../contract/target';
+import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
 import { followPosition } from '../hosts/file-position';
 import { openForWriting } from '../hosts/files';
 import { writeBehind } from '../hosts/write-behind';
@@ -8,70 +9,31 @@ import type { Host } from '../hosts/host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { PackRequest, PackResult } from './archive';
+import { Complaints } from './complaints';
 import { COMPRESSORS } from './compression';
-import { PACK_TRANSFORM, ROOTS } from './layout';
-
-/** tar's words for files that moved under its hands: the backup is whole but for them. */
-const PASSING =
-  /: (?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes; padding with zeros|socket ignored)$/;
+import { PACK_TRANSFORM, ROOTS, tooLongPattern } from './layout';
+import { lookForLeftOut } from './left-out';
 
 /** `Archives.pack`; its contract is there. */
 export async function pack(master: Host, request: PackRequest, operation: Operation): Promise<PackResult> {
   await master.makeFolder(request.scratch, { mode: 0o700 });
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, `${JSON.stringify(request.record, null, 2)}\n`, { mode: 0o600 });
-  const [site, ...declared] = request.roots;
-  const siteFolder = site?.path ?? '';
   const file = await openForWriting(request.destination, master.name);
   const unfollow = followPosition(file, operation);
   const onDisk = writeBehind(file);
+  const complaints = new Complaints(operation.log, request.record.site, placeOf);
   try {
-    const { exitCode, stderr } = await request.host.run({
-      argv: [
-        'tar',
-        ...[
-          '--create',
-          '--file=-',
-          '--format=posix',
-          '--pax-option=delete=atime,delete=ctime',
-          '--numeric-owner',
-          '--acls',
-        ],
-        // What fits into a pipe: tar's own ten kilobytes at a time cost an eighth of the time.
-        '--blocking-factor=128',
-        ...['--sort=name', '--one-file-system', `--use-compress-program=${COMPRESSORS[request.compression]}`],
-        ...[
-          '--anchored',
-          '--wildcards',
-          '--no-wildcards-match-slash',
-          ...request.exclude.map((pattern) => `--exclude=${memberPattern(pattern, declared)}`),
-        ],
-        `--transform=${PACK_TRANSFORM}`,
-        ...['--directory=/pack', 'database.sql', '.kedge/backup.json'],
-        ...[...declared.map(({ name }) => `${ROOTS}/${name}`), '--directory=/site', '.'],
-      ],
-      sandbox: {
-        readOnly: [
-          { from: siteFolder, to: '/site' },
-          ...declared.map(({ name, path: from }) => ({ from, to: `/pack/${ROOTS}/${name}` })),
-          { from: request.dump, to: '/pack/database.sql' },
-          { from: record, to: '/pack/.kedge/backup.json' },
-        ],
-        capabilities: ['DAC_READ_SEARCH'],
-      },
-      outputFile: file,
-      acceptExitCodes: [0, 1, 2],
-      operation,
-    });
-    const complaints = stderr.split('\n').filter((line) => line.startsWith('tar: '));
-    const grave = complaints.filter((line) => !PASSING.test(line) && !line.includes('Exiting with failure status'));
-    if (exitCode === 2 || (exitCode !== 0 && grave.length > 0))
-      throw packingFailure(request, siteFolder, stderr, grave, master.name);
+    const leftOut = await lookForLeftOut(request, operation);
+    const archive = { request, record, leftOut: leftOut.list, file, complaints };
+    // In one run tar would pack a file of two folders once, and each folder is restored by itself.
+    const runs = leftOut.joined ? request.roots.slice(1).map((root) => [root]) : [request.roots.slice(1)];
+    if (leftOut.joined) runs.push([]);
+    for (const [at, declared] of runs.entries())
+      await runTar(master, archive, { declared, first: at === 0, last: at === runs.length - 1 }, operation);
+    const warnings = [...leftOut.warnings, ...complaints.conclude()];
     await onDisk();
-    return {
-      bytes: (await file.stat()).size,
-      warnings: complaints.filter((line) => PASSING.test(line)).map((line) => line.slice('tar: '.length)),
-    };
+    return { bytes: (await file.stat()).size, warnings };
   } catch (error) {
     throw diskFullOr(error, master.name);
   } finally {
@@ -81,10 +43,90 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   }
 }
 
+interface OpenArchive {
+  readonly request: PackRequest;
+  readonly record: string;
+  readonly leftOut: string;
+  readonly file: FileHandle;
+  readonly complaints: Complaints;
+}
+
+/** What one run of tar adds: the first what is ours, the last the site folder, which stands behind all others. */
+interface Part {
+  readonly declared: readonly SiteRoot[];
+  readonly first: boolean;
+  readonly last: boolean;
+}
+
+/** Packs a part of an archive into the open file. @throws KedgeError */
+async function runTar(
+  master: Host,
+  { request, record, leftOut, file, complaints }: OpenArchive,
+  { declared, first, last }: Part,
+  operation: Operation,
+): Promise<void> {
+  const siteFolder = request.roots[0]?.path ?? '';
+  const compressor = COMPRESSORS[request.compression];
+  const { exitCode, stderr } = await request.host.run({
+    argv: [
+      'tar',
+      ...['--create', '--file=-', '--format=posix', '--pax-option=delete=atime,delete=ctime'],
+      // What an owner may set, and no more: capabilities and what the kernel trusts are no part of a site.
+      ...['--numeric-owner', '--acls', '--xattrs', '--xattrs-include=user.*'],
+      ...['--sort=name', '--one-file-system', '--quoting-style=escape'],
+      ...(last
+        ? // What fits into a pipe: tar's own ten kilobytes at a time cost an eighth of the time.
+          ['--blocking-factor=128', `--use-compress-program=${compressor}`]
+        : // The end of an archive is two blocks then, and is no end here: frames one behind the other are one stream.
+          ['--blocking-factor=1', `--use-compress-program=sh -c 'head -c -1024 | ${compressor}'`]),
+      ...['--anchored', '--no-wildcards', '--exclude-from=/pack/left-out', '--wildcards', '--wildcards-match-slash'],
+      ...request.roots.map(({ name }) => `--exclude=${prefixOf(name)}${tooLongPattern(name)}`),
+      '--no-wildcards-match-slash',
+      ...request.exclude.map((pattern) => `--exclude=${memberPattern(pattern, request.roots.slice(1))}`),
+      `--transform=${PACK_TRANSFORM}`,
+      ...(first ? ['--directory=/pack', 'database.sql', '.kedge/backup.json'] : []),
+      ...(declared.length > 0 ? ['--directory=/pack', ...declared.map(({ name }) => `${ROOTS}/${name}`)] : []),
+      ...(last ? ['--directory=/site', '.'] : []),
+    ],
+    sandbox: {
+      readOnly: [
+        { from: siteFolder, to: '/site' },
+        ...declared.map(({ name, path: from }) => ({ from, to: `/pack/${ROOTS}/${name}` })),
+        { from: request.dump, to: '/pack/database.sql' },
+        { from: record, to: '/pack/.kedge/backup.json' },
+        { from: leftOut, to: '/pack/left-out' },
+      ],
+      capabilities: ['DAC_READ_SEARCH'],
+    },
+    // Names are bytes: elsewhere a pattern matches characters, and not at all what is none.
+    environment: { LC_ALL: 'C' },
+    outputFile: file,
+    onErrorOutput: (chunk) => complaints.take(chunk),
+    acceptExitCodes: [0, 1, 2],
+    operation,
+  });
+  complaints.end();
+  if (complaints.grave.length > 0 || (exitCode === 2 && !complaints.any))
+    throw packingFailure(request, siteFolder, stderr, complaints.grave, master.name);
+}
+
+/** What stands before the names of a folder's files, as tar has them. */
+function prefixOf(root: string): string {
+  return root === SITE_FOLDER ? './' : `${ROOTS}/${root}/`;
+}
+
+/** Where a name of a complaint belongs. */
+function placeOf(name: string): 'folder' | 'inside' | 'ours' {
+  if (name === '.' || name === './') return 'folder';
+  if (name.startsWith('./')) return 'inside';
+  const [, path] = /^\.kedge\/roots\/[^/]+\/?(.*)$/s.exec(name) ?? [];
+  return path === undefined ? 'ours' : path === '' ? 'folder' : 'inside';
+}
+
 /** A pattern of the configuration, for names as tar has them before they are changed. */
 function memberPattern(pattern: string, declared: readonly SiteRoot[]): string {
   const root = declared.find(({ path }) => pattern.startsWith(`${path}/`));
-  return root === undefined ? `./${pattern}` : `${ROOTS}/${root.name}${pattern.slice(root.path.length)}`;
+  return root === undefined ? `./${pattern}` : `${prefixOf(root.name)}${pattern.slice(root.path.length + 1)}`;
 }
 
 function packingFailure(

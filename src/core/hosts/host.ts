@@ -63,6 +63,8 @@ export interface Command {
   readonly output?: Writable;
   /** Standard output instead of `output`: the program writes to the open file itself. */
   readonly outputFile?: FileHandle;
+  /** Is shown all of standard error as it comes, of which the last 8 KiB alone are kept. Does not throw. */
+  readonly onErrorOutput?: (chunk: Buffer) => void;
   /** Text the program reads at {@link SECRET_PATH}: never in argv, environment or a named file. */
   readonly secret?: string;
   /** Capture what the program writes to {@link RESULT_DESCRIPTOR}, apart from its standard output. */

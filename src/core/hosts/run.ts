@@ -120,7 +120,7 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
     const streams = Promise.all([
       feed(child.stdin, command.input, end),
       command.output ? deliver(child.stdout, command.output, end) : collect(child.stdout, capture, tooMuch),
-      collectTail(child.stderr, MESSAGE_BYTES),
+      collectTail(child.stderr, MESSAGE_BYTES, command.onErrorOutput),
       command.wantsResult ? collect(readableOf(child.stdio[4]), capture, tooMuch) : Promise.resolve(Buffer.alloc(0)),
     ]);
     // Both are awaited, whichever fails first: nothing of the program lives on when this returns.
@@ -305,9 +305,12 @@ async function collect(stream: Readable | null, limit: number, onTooMuch: () => 
 }
 
 /** The end of what a program says tells why it failed. */
-async function collectTail(stream: Readable | null, bytes: number): Promise<Buffer> {
+async function collectTail(stream: Readable | null, bytes: number, onChunk?: (chunk: Buffer) => void): Promise<Buffer> {
   let tail = Buffer.alloc(0);
-  for await (const chunk of chunksOf(stream)) tail = Buffer.concat([tail, chunk]).subarray(-bytes);
+  for await (const chunk of chunksOf(stream)) {
+    onChunk?.(chunk);
+    tail = Buffer.concat([tail, chunk]).subarray(-bytes);
+  }
   return tail;
 }
 

@@ -4,12 +4,19 @@ import { KedgeError } from '../../contract/errors';
 import type { ErrorCode } from '../../contract/error-codes';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Operation } from '../operation';
+import { specialFiles, tooLongPaths } from '../archive/left-out';
+import { tooLongPattern } from '../archive/layout';
+import { Findings } from '../findings';
+import { nullRecords } from '../null-records';
 import { sideBySide } from '../side-by-side';
+import { excludedTest } from './exclusion';
 import { type ShownFolder, type SiteFolder, isBelow, shownFolders } from './site-folder';
 
 /** What the folders of a site hold. */
 export interface FolderContent {
-  readonly warnings: string[];
+  readonly warnings: readonly string[];
+  /** Those of the warnings that say what no backup holds. */
+  readonly notHeld: readonly string[];
   /** Of all regular files; hard links count once. */
   readonly bytes: number;
   /** Everything below the folders but folders. */
@@ -20,38 +27,40 @@ export interface FolderContent {
   readonly foreignOwners: boolean;
 }
 
-/** How many paths a message names. */
+/** How many paths an error names. */
 const NAMED = 5;
 
 /**
- * Looks through the folders of a site, confined to each, for what a backup or restore would stumble over.
+ * Looks through the folders of a site, confined to each, for what a backup or restore would stumble over. What their owner
+ * can do is a warning, a sentence each kind: what no backup holds, what a restore brings back otherwise. Errors are what
+ * root alone can do and undo.
  * @throws KedgeError SiteFolderRefused when one is missing, a link or no folder, when something is mounted at or
- *   below it, a file is immutable, folders are nested too deep, or a hard link joins two of them; OwnerRefused when files
- *   belong to others or to other groups and the worker is not root; FileRefused when a folder cannot be read
+ *   below it, or a file is immutable; OwnerRefused when files belong to others or to other groups and the worker is not
+ *   root; FileRefused when a whole folder cannot be read
  */
 export async function checkSiteFolder(folder: SiteFolder, operation: Operation): Promise<FolderContent> {
   await requireFolder(folder);
-  const hardLinks = new Map<string, ShownFolder>();
+  const hardLinks: HardLinks = new Map();
   const folders: { path: string; bytes: number }[] = [];
-  const content = { warnings: [] as string[], bytes: 0, files: 0, foreignOwners: false, folders };
+  const notHeld: string[] = [];
+  const others: string[] = [];
+  const content = { bytes: 0, files: 0, foreignOwners: false, folders };
   for (const shown of shownFolders(folder)) {
     const survey = await checkOne(folder, shown, hardLinks, operation);
-    if (survey.leavingLinks.length > 0)
-      content.warnings.push(
-        `links lead out of ${nameOf(shown)}; what they lead to is in no backup: ${some(survey.leavingLinks)}`,
-      );
+    notHeld.push(...survey.notHeld.flatMap((findings) => findings.conclude() ?? []));
+    others.push(...survey.others.flatMap((findings) => findings.conclude() ?? []));
     content.bytes += survey.bytes;
     content.files += survey.files;
     content.foreignOwners ||= survey.foreign.length > 0;
     folders.push({ path: shown.from, bytes: survey.bytes });
   }
-  return content;
+  return { ...content, warnings: [...notHeld, ...others], notHeld };
 }
 
 async function checkOne(
   folder: SiteFolder,
   shown: ShownFolder,
-  hardLinks: Map<string, ShownFolder>,
+  hardLinks: HardLinks,
   operation: Operation,
 ): Promise<Survey> {
   const { host } = folder;
@@ -69,22 +78,6 @@ async function checkOne(
     lookThrough(folder, shown, hardLinks, operation),
     findImmutable(folder, shown, operation),
   ]);
-  if (survey.otherDevices.length > 0) {
-    throw refused(
-      folder,
-      'SiteFolderRefused',
-      `another file system is mounted in ${name}: ${some(survey.otherDevices)}`,
-      'A restore replaces the folder by a rename, which a mount does not follow: mount it outside and leave a link.',
-    );
-  }
-  if (survey.sharedLinks.length > 0) {
-    throw refused(
-      folder,
-      'SiteFolderRefused',
-      `hard links join ${name} to another folder of the site: ${some(survey.sharedLinks)}`,
-      'Put a copy in the place of one of the two: each folder is replaced by itself.',
-    );
-  }
   if (survey.foreign.length > 0 && !host.privileged) {
     throw refused(
       folder,
@@ -139,110 +132,137 @@ function nameOf({ name, from }: ShownFolder): string {
   return name === SITE_FOLDER ? `the site folder ${from}` : `the declared path ${from}`;
 }
 
+/** The folder in which each file of several names was first seen, by device and inode. */
+type HardLinks = Map<string, ShownFolder>;
+/** So many are remembered. Of more, each name counts as a file of its own. */
+const MAXIMUM_HARD_LINKS = 200_000;
+
 interface Survey {
   bytes: number;
   files: number;
   foreign: string[];
   foreignGroup: string[];
-  leavingLinks: string[];
-  /** Files that another folder of the site holds too. */
-  sharedLinks: string[];
-  otherDevices: string[];
+  /** What no backup holds. */
+  notHeld: Findings[];
+  /** What is worth knowing, or comes back otherwise. */
+  others: Findings[];
 }
 
-/** One record an entry, fields and records ended by NUL, which no name holds. */
-const FIELDS = ['%y', '%s', '%U', '%G', '%n', '%i', '%D', '%Y', '%P', '%l'];
+const SETUID = 0o4000;
+const SETGID = 0o2000;
+
+/**
+ * One record an entry, fields and records ended by NUL, which no name holds. Before them stands what the entry is to a
+ * backup: left out, too long a path, or held.
+ */
+const FIELDS = ['%y', '%s', '%U', '%G', '%m', '%n', '%i', '%D', '%Y', '%P', '%l'];
+const [LEFT_OUT, TOO_LONG, HELD] = ['x', 'l', 'h'];
 
 async function lookThrough(
   folder: SiteFolder,
   shown: ShownFolder,
-  hardLinks: Map<string, ShownFolder>,
+  hardLinks: HardLinks,
   operation: Operation,
 ): Promise<Survey> {
   const { host, site } = folder;
+  const { owner } = site;
+  const { log } = operation;
   const all = shownFolders(folder);
+  const root = { name: shown.name, path: shown.from };
+  const name = nameOf(shown);
+  const finding = (what: string): Findings => new Findings(log, what);
+  const special = specialFiles(log, root);
+  const tooLong = tooLongPaths(log, root);
+  const unreadable = finding(
+    `folders in ${shown.from} that cannot be looked through, of which no backup holds more than tar can read`,
+  );
+  const elsewhere = finding(`folders in ${shown.from} on another file system, what is in them is in no backup`);
+  const leavingLinks = finding(`links that lead out of ${name}; what they lead to is in no backup`);
+  const joining = finding(
+    `hard links that join ${name} to another folder of the site; a restore makes a file of its own of each`,
+  );
+  const setuid = finding(
+    `files in ${shown.from} with a setuid or setgid bit that are not the site's own; a restore takes the bits away`,
+  );
   const survey: Survey = {
     bytes: 0,
     files: 0,
     foreign: [],
     foreignGroup: [],
-    leavingLinks: [],
-    sharedLinks: [],
-    otherDevices: [],
+    notHeld: [special, tooLong, unreadable, elsewhere],
+    others: [leavingLinks, joining, setuid],
   };
   let device: string | undefined;
   let examined = 0;
-  const see = (fields: string[]): void => {
-    const [type = '', size = '0', owner = '', group = '', links = '', inode = '', on = '', target = ''] = fields;
-    const [name = '', link = ''] = fields.slice(8);
+  const see = (record: readonly Buffer[]): void => {
+    const fields = record.map((field) => field.toString());
+    const [held = '', type = '', size = '0', uid = '', gid = '', mode = '0', links = '', inode = '', on = ''] = fields;
+    const [target = '', path = '', link = ''] = fields.slice(9);
     examined += 1;
     if (examined % 10_000 === 0) operation.progress({ bytes: survey.bytes, note: `${examined} files` });
     device ??= on;
-    if (on !== device) keep(survey.otherDevices, name);
-    if (Number(owner) !== site.owner.uid) keep(survey.foreign, name);
-    if (Number(group) !== site.owner.gid) keep(survey.foreignGroup, name);
+    const own = Number(uid) === owner.uid && Number(gid) === owner.gid;
+    if (Number(uid) !== owner.uid) keep(survey.foreign, path);
+    if (Number(gid) !== owner.gid) keep(survey.foreignGroup, path);
+    if (held === TOO_LONG) return tooLong.add(path);
+    if (held === HELD && on !== device) elsewhere.add(path);
     if (type === 'd') return;
     survey.files += 1;
     const linked = links === '1' ? undefined : hardLinks.get(`${on}:${inode}`);
-    if (linked !== undefined && linked !== shown) keep(survey.sharedLinks, name);
-    if (links !== '1') hardLinks.set(`${on}:${inode}`, linked ?? shown);
+    if (linked !== undefined && linked !== shown && held === HELD) joining.add(path);
+    if (links !== '1' && hardLinks.size < MAXIMUM_HARD_LINKS) hardLinks.set(`${on}:${inode}`, linked ?? shown);
     if (type === 'f' && linked === undefined) survey.bytes += Number(size);
-    // Of what lies outside nothing is known in there but the system's own folders: all else may be a folder.
-    if (type === 'l' && target !== 'f' && leaves(all, shown, name, link))
-      keep(survey.leavingLinks, `${name} -> ${link}`);
+    if (held !== HELD) return;
+    if (type === 'l') {
+      // Of what lies outside nothing is known in there but the system's own folders: all else may be a folder.
+      if (target !== 'f' && leaves(all, shown, path, link)) leavingLinks.add(`${path} -> ${link}`);
+    } else if (type !== 'f') special.add(path);
+    else if ((Number.parseInt(mode, 8) & (SETUID | SETGID)) !== 0 && !own) setuid.add(path);
   };
+  const print = (what: string): string[] => ['-printf', `${[what, ...FIELDS].join('\\0')}\\0`];
+  const deep = ['-path', `./${tooLongPattern(shown.name)}`, '-prune'];
   const completed = await host.run({
-    argv: ['sh', '-c', 'find "$1" -printf "$2" || exit 20', 'sh', shown.to, `${FIELDS.join('\\0')}\\0`],
-    sandbox: { readOnly: [shown], capabilities: ['DAC_READ_SEARCH'] },
-    output: records(FIELDS.length, see, (start) =>
-      refused(
-        folder,
-        'SiteFolderRefused',
-        `folders of ${nameOf(shown)} are nested too deep: ${start.slice(0, 200)}`,
-        'Remove them: no archive holds such paths.',
-      ),
-    ),
+    argv: [
+      'find',
+      '.',
+      '-xdev',
+      ...['(', ...excludedTest({ name: shown.name, path: shown.to }, site.exclude), ...print(LEFT_OUT)],
+      // Paths of any length would be printed whole, of each file below once more.
+      ...['(', ...deep, '-o', '-true', ')', ')'],
+      ...['-o', '(', ...deep, ...print(TOO_LONG), ')'],
+      ...['-o', ...print(HELD)],
+    ],
+    sandbox: { readOnly: [shown], capabilities: ['DAC_READ_SEARCH'], workingFolder: shown.to },
+    environment: { LC_ALL: 'C' },
+    output: nullRecords(FIELDS.length + 1, see),
     // find is not content when files vanish meanwhile.
-    acceptExitCodes: [0, 20],
+    acceptExitCodes: [0, 1],
+    onErrorOutput: lines((line) => {
+      if (!line.startsWith('find: ') || line.endsWith(': No such file or directory')) return;
+      unreadable.add(line.slice('find: '.length));
+    }),
     operation,
   });
-  const problems = completed.stderr
-    .split('\n')
-    .filter((line) => line !== '' && !line.endsWith(': No such file or directory'));
-  if (problems.length > 0) {
+  const whole = /^find: '\.': (?!No such file).*$/m.exec(completed.stderr);
+  if (whole) {
     throw refused(
       folder,
       'FileRefused',
-      `${nameOf(shown)} cannot be looked through: ${some(problems)}`,
-      'Make every folder of the site readable for the worker.',
+      `${name} cannot be looked through: ${whole[0]}`,
+      'Make the folder readable for the worker.',
     );
   }
   return survey;
 }
 
-/** No path is longer by far. The owner could have folders nested until their names fill the memory. */
-const MAXIMUM_FIELD_BYTES = 64 * 1024;
-
-/** Takes NUL-separated fields apart, `count` a record. Names are bytes: what is no UTF-8 is shown as such. */
-function records(count: number, see: (fields: string[]) => void, tooLong: (start: string) => Error): Writable {
-  let rest: Buffer = Buffer.alloc(0);
-  let fields: string[] = [];
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      let start = 0;
-      for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
-        fields.push(bytes.toString('utf8', start, end));
-        start = end + 1;
-        if (fields.length === count) {
-          see(fields);
-          fields = [];
-        }
-      }
-      rest = bytes.subarray(start);
-      done(rest.length > MAXIMUM_FIELD_BYTES ? tooLong(rest.toString('utf8', 0, MAXIMUM_FIELD_BYTES)) : null);
-    },
-  });
+/** Takes what a program prints apart into lines, of which the first kilobytes are kept. */
+function lines(see: (line: string) => void): (chunk: Buffer) => void {
+  let rest = '';
+  return (chunk) => {
+    const all = (rest + chunk.toString('utf8')).split('\n');
+    rest = (all.pop() ?? '').slice(0, 16 * 1024);
+    for (const line of all) see(line);
+  };
 }
 
 /** True when a link, as it stands, leads out of the folders of the site. */
@@ -254,22 +274,27 @@ function leaves(all: readonly ShownFolder[], { to }: ShownFolder, name: string, 
 /** Immutable and append-only files, which can neither be replaced nor removed, not even by root. */
 async function findImmutable(folder: SiteFolder, shown: ShownFolder, operation: Operation): Promise<string[]> {
   const marked: string[] = [];
-  let rest = '';
+  const see = lines((line) => {
+    const path = /^\S*[ia]\S* \.(?:\/(.*))?$/.exec(line);
+    if (path) keep(marked, path[1] ?? '');
+  });
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      const lines = (rest + chunk.toString('utf8')).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines)
-        if (/^\S*[ia]\S* \//.test(line) && !line.startsWith('/')) keep(marked, line.slice(line.indexOf('/')));
+      see(chunk);
       done();
     },
   });
   await folder.host.run({
-    argv: ['sh', '-c', 'lsattr -R -a "$1" || exit 20', 'sh', shown.to],
-    sandbox: { readOnly: [shown], capabilities: ['DAC_READ_SEARCH'] },
+    argv: [
+      ...(['find', '.', '-xdev', '-path', `./${tooLongPattern(shown.name)}`, '-prune'] as const),
+      // lsattr prints names as they are: with a newline in one its owner could have any file look immutable.
+      ...['-o', '-path', '*\n*', '-prune', '-o', '-type', 'f,d', '-exec', 'lsattr', '-d', '{}', '+'],
+    ],
+    sandbox: { readOnly: [shown], capabilities: ['DAC_READ_SEARCH'], workingFolder: shown.to },
+    environment: { LC_ALL: 'C' },
     output,
     // Not every file system knows such flags, not every system the program.
-    acceptExitCodes: [0, 20],
+    acceptExitCodes: [0, 1],
     operation,
   });
   return marked;

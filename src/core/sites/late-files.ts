@@ -1,9 +1,8 @@
-import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { excludedTest } from './exclusion';
 
 const MAXIMUM_BYTES = 16 * 1024 * 1024;
-const WILDCARD = /[*?[\]\\]/;
 
 /** One folder of a site that was replaced. */
 export interface ReplacedFolder {
@@ -26,22 +25,13 @@ export async function filesChangedSince(
   since: Date,
   operation: Operation,
 ): Promise<string[]> {
-  // Patterns about a declared path begin with it; all others are about the site folder.
-  const patterns = exclude.flatMap((pattern) => {
-    if (name === SITE_FOLDER) return [pattern];
-    return pattern.startsWith(`${live}/`) ? [pattern.slice(live.length + 1)] : [];
-  });
-  // tar and find read patterns alike but for the slash, which find lets a `*` match: more is left out, below that folder.
-  const leftOut = patterns.flatMap((pattern) => {
-    const below = WILDCARD.test(pattern) ? [] : ['-o', '-path', `./${pattern}/*`];
-    return ['-not', '(', '-path', `./${pattern}`, ...below, ')'];
-  });
   const { stdout } = await host.run({
     argv: [
       'find',
       '.',
       ...['-not', '-type', 'd', '-newerct', `@${since.getTime() / 1000}`],
-      ...leftOut,
+      '-not',
+      ...excludedTest({ name, path: live }, exclude),
       ...['-printf', '%P\\0'],
     ],
     sandbox: {

@@ -79,7 +79,7 @@ export async function examineSite(
     { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
     { place: 'spool', path: target.spool, bytes: facts.bytes },
   ];
-  return { needs, databaseBytes: facts.bytes, notHeld: several === null ? [] : [several] };
+  return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...(several === null ? [] : [several])] };
 }
 
 /** What a visitor sees now; null when the site is broken or behind its maintenance page. */

@@ -104,7 +104,7 @@ it('an owner the worker cannot act as', async () => {
 it('a link that leads out of the site', async () => {
   await symlink('/srv', join(root, 'elsewhere'));
   expect(await findings()).toEqual([
-    ['site-folder', 'warning', expect.stringMatching(/^links lead out of the site folder .*elsewhere -> \/srv$/)],
+    ['site-folder', 'warning', expect.stringMatching(/^links that lead out of the site folder .*elsewhere -> \/srv$/)],
   ]);
 });
 

@@ -1,0 +1,69 @@
+import { Complaints } from '../../../src/core/archive/complaints';
+import { testOperation } from '../../helpers/operation';
+
+const { log } = testOperation();
+
+function of(lines: readonly string[], chunk = 7): Complaints {
+  const complaints = new Complaints(log, 'a.example', (name) =>
+    name === './' ? 'folder' : name.startsWith('./') ? 'inside' : 'ours',
+  );
+  const bytes = Buffer.from(`${lines.join('\n')}\n`);
+  for (let at = 0; at < bytes.length; at += chunk) complaints.take(bytes.subarray(at, at + chunk));
+  complaints.end();
+  return complaints;
+}
+
+it.each([
+  ['./a: file changed as we read it', /that changed while they were read \(1\): a$/],
+  ['./a: File shrank by 1 byte; padding with zeros', /end in zeros in the backup \(1\): a$/],
+  ['./a: File shrank by 123456 bytes; padding with zeros', /end in zeros/],
+  ['./a: File removed before we read it', /vanished or were replaced/],
+  ['./a: Cannot stat: No such file or directory', /vanished or were replaced/],
+  ['./a/b: Cannot open: Not a directory', /vanished or were replaced/],
+  ['./a/b: Cannot open: Too many levels of symbolic links', /vanished or were replaced/],
+  ['./a: Cannot open: Permission denied', /cannot be read and are in no backup/],
+  ['./a: Cannot open: Required key not available', /cannot be read and are in no backup/],
+  ['./a: Warning: Cannot llistxattrat: Operation not permitted', /extended attributes cannot be read/],
+  ['./a: socket ignored', /pipes, sockets or devices/],
+  ['./a: file is on a different filesystem; not dumped', /another file system/],
+  [
+    './caf\\303\\251\\\\ \\: Cannot open\\: x\\ny: Cannot open: No such file or directory',
+    /: café\\ : Cannot open: x\?y$/,
+  ],
+  ['./\\351: file changed as we read it', /: \ufffd$/],
+])('%s: the backup goes on, and says so', (line, sentence) => {
+  const complaints = of([`tar: ${line}`, 'tar: Exiting with failure status due to previous errors']);
+  expect({ grave: complaints.grave, any: complaints.any }).toEqual({ grave: [], any: true });
+  expect(complaints.conclude()).toEqual([expect.stringMatching(sentence)]);
+});
+
+it.each([
+  './a: Cannot open: Input/output error',
+  './a: Read error at byte 0, while reading 512 bytes: Input/output error',
+  './a: Cannot open: Structure needs cleaning',
+  './a: Cannot open: Cannot allocate memory',
+  './a: Cannot open: Too many open files',
+  './: Cannot open: Permission denied',
+  './: Cannot stat: No such file or directory',
+  'database.sql: file changed as we read it',
+  'database.sql: Cannot open: No such file or directory',
+  '-: Cannot write: No space left on device',
+  'Child returned status 1',
+  'Error is not recoverable: exiting now',
+  'memory exhausted',
+])('%s: no backup comes of it', (line) => {
+  expect(of([`tar: ${line}`]).grave).toEqual([line]);
+});
+
+it('names what it sees of many, and keeps no more of them', () => {
+  const many = Array.from({ length: 30_000 }, (_, n) => `tar: ./f${n}: file changed as we read it`);
+  const complaints = of(many, 65_536);
+  expect(complaints.conclude()).toEqual([expect.stringMatching(/\(30000\): f0, (f\d+, ){18}f19 and 29980 more$/)]);
+});
+
+it('a line without an end fills no memory', () => {
+  const complaints = of(['tar: ./a: Cannot open: Input/output error']);
+  for (let n = 0; n < 2000; n += 1) complaints.take(Buffer.alloc(65_536, 'x'));
+  complaints.end();
+  expect(complaints.grave).toHaveLength(1);
+});
