@@ -1,80 +1,46 @@
+import type { FileHandle } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
+import { diskFullOr } from '../hosts/disk-full';
 import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
-import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { ExtractRequest } from './archive';
-import { DUMP_MEMBER, EXTRACT_TRANSFORM, OWN_MEMBERS } from './layout';
+import { ArchiveReader, type ArchiveTaker } from './archive-reader';
+import { refused } from './fault';
+import type { Unpacked } from './judge';
 import { reading } from './reading';
+import { END_OF_ARCHIVE, encodeHeaders, fillingFor } from './tar-writer';
+import { type UnpackedFolder, checkUnpacked } from './unpacked-folders';
 
 const UNCHANGED = { state: 'the site is unchanged' };
+/** Pieces smaller than this are copied together: a write of its own costs more. */
+const SMALL_BYTES = 16 * 1024;
 
 /** `Archives.extract`; its contract is there. */
 export async function extract(
   master: Host,
-  { path, judged, host, folders, dump }: ExtractRequest,
+  { path, origin, judged, host, folders, dump }: ExtractRequest,
   operation: Operation,
 ): Promise<{ bytes: number }> {
-  const { bytes, sha256 } = await reading(
-    path,
-    operation,
-    (file, decompressor) =>
-      host.run({
-        argv: [
-          'tar',
-          ...['--extract', '--file=-', decompressing(decompressor)],
-          ...['--directory=/unpack', '--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
-          ...(host.privileged ? ['--same-owner'] : ['--no-same-owner']),
-          ...[
-            '--anchored',
-            '--no-wildcards',
-            ...OWN_MEMBERS.map((member) => `--exclude=${member}`),
-            `--transform=${EXTRACT_TRANSFORM}`,
-          ],
-        ],
-        sandbox: {
-          writable: folders.map(({ name, path: from }) => ({ from, to: `/unpack/${name}` })),
-          capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
-        },
-        inputFile: file,
-        operation,
-      }),
-    UNCHANGED,
-  );
-  if (sha256 !== judged.sha256)
-    throw new KedgeError('ArchiveInvalid', `${path} changed while it was unpacked`, UNCHANGED);
-  // Read from the same archive: counted once.
-  await extractDump(master, path, dump, { ...operation, progress: () => undefined });
-  return { bytes };
-}
-
-async function extractDump(
-  master: Host,
-  path: string,
-  destination: string,
-  operation: Operation,
-): Promise<{ bytes: number }> {
-  const file = await openForWriting(destination, master.name);
+  const file = await openForWriting(dump, master.name);
   try {
-    await reading(
+    const shown = folders.map(({ name, path: from }, at) => ({ name, from, to: `/unpack/${at}` }));
+    const rewriter = new Rewriter(shown, file, () => reader.judge.impliedRoots(folders.map(({ name }) => name)));
+    const reader: ArchiveReader = new ArchiveReader(path, origin, rewriter);
+    const { bytes, sha256 } = await reading(
       path,
       operation,
-      (archive, decompressor) =>
-        master.run({
-          argv: [
-            'tar',
-            ...['--extract', '--to-stdout', '--file=-', decompressing(decompressor)],
-            ...['--no-wildcards', '--occurrence=1', DUMP_MEMBER],
-          ],
-          sandbox: {},
-          inputFile: archive,
-          outputFile: file,
-          operation,
-        }),
+      (decompress) => together(reader, decompress(master, reader), unpack(host, shown, reader, operation)),
       UNCHANGED,
     );
+    const now = { sha256, members: reader.judge.members, contentBytes: reader.contentBytes };
+    for (const key of ['sha256', 'members', 'contentBytes'] as const) {
+      if (judged[key] !== null && judged[key] !== now[key])
+        throw new KedgeError('ArchiveInvalid', `${path} changed while it was unpacked`, UNCHANGED);
+    }
     await file.sync();
-    return { bytes: (await file.stat()).size };
+    await checkUnpacked(host, shown, reader.judge.tally, operation);
+    return { bytes };
   } catch (error) {
     throw diskFullOr(error, master.name);
   } finally {
@@ -82,7 +48,134 @@ async function extractDump(
   }
 }
 
-/** tar runs the program by itself, with options of its own choice. */
-function decompressing(decompressor: readonly string[]): string {
-  return `--use-compress-program=${decompressor.filter((part) => part !== '-c').join(' ')}`;
+/**
+ * Two programs with a stream between them. When one fails the stream is ended, and the other with it; told is what came
+ * first: the fault found in the stream, that of who was fed, then that of who feeds.
+ */
+async function together(reader: ArchiveReader, feeding: Promise<unknown>, fed: Promise<unknown>): Promise<void> {
+  const endWith = async (program: Promise<unknown>): Promise<void> => {
+    try {
+      await program;
+    } catch (error) {
+      reader.destroy(error as Error);
+      throw error;
+    }
+  };
+  const [source, sink] = await Promise.allSettled([endWith(feeding), endWith(fed)]);
+  if (reader.fault !== null) throw reader.fault;
+  if (sink.status === 'rejected' && !isPrematureClose(sink.reason)) throw sink.reason;
+  if (source.status === 'rejected') throw source.reason;
+  if (sink.status === 'rejected') throw sink.reason;
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
+
+/** GNU tar unpacks what was written anew; all names in it are ours. */
+async function unpack(
+  host: Host,
+  folders: readonly UnpackedFolder[],
+  archive: ArchiveReader,
+  operation: Operation,
+): Promise<void> {
+  await host.run({
+    argv: [
+      'tar',
+      ...['--extract', '--file=-', '--blocking-factor=128', '--directory=/unpack'],
+      ...['--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
+      ...['--xattrs', '--xattrs-include=user.*'],
+      // Links are made at once, as they are; nothing passes through one.
+      '--absolute-names',
+      host.privileged ? '--same-owner' : '--no-same-owner',
+    ],
+    sandbox: { writable: folders, capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'] },
+    input: archive,
+    operation,
+  });
+}
+
+/** Writes each accepted member anew, in headers of our own and under the short name of its folder; the dump to its file. */
+class Rewriter implements ArchiveTaker {
+  private readonly numbers: ReadonlyMap<string, number>;
+  private pieces: Buffer[] = [];
+  private dumpParts: Buffer[] = [];
+
+  constructor(
+    folders: readonly UnpackedFolder[],
+    private readonly dumpFile: FileHandle,
+    private readonly impliedRoots: () => readonly Unpacked[],
+  ) {
+    this.numbers = new Map(folders.map(({ name }, at) => [name, at]));
+  }
+
+  dump(): void {}
+
+  dumpPart(part: Buffer): void {
+    this.dumpParts.push(part);
+  }
+
+  record(): void {}
+
+  recordPart(): void {}
+
+  recordEnd(): void {}
+
+  site(member: Unpacked): void {
+    const linkTarget = member.type === 'hard link' ? this.nameOf(member.root, member.linkTarget) : member.linkTarget;
+    this.pieces.push(encodeHeaders({ ...member, path: this.nameOf(member.root, member.path), linkTarget }));
+  }
+
+  sitePart(part: Buffer): void {
+    this.pieces.push(part);
+  }
+
+  siteEnd({ size }: Unpacked): void {
+    if (size > 0) this.pieces.push(fillingFor(size));
+  }
+
+  end(): void {
+    for (const folder of this.impliedRoots()) this.site(folder);
+    this.pieces.push(END_OF_ARCHIVE);
+  }
+
+  handOn(): readonly Buffer[] {
+    const whole: Buffer[] = [];
+    let small: Buffer[] = [];
+    const flush = (): void => {
+      if (small.length > 0) whole.push(Buffer.concat(small));
+      small = [];
+    };
+    for (const piece of this.pieces) {
+      if (piece.length < SMALL_BYTES) {
+        small.push(piece);
+      } else {
+        flush();
+        whole.push(piece);
+      }
+    }
+    flush();
+    this.pieces = [];
+    return whole;
+  }
+
+  written(): Promise<void> | null {
+    if (this.dumpParts.length === 0) return null;
+    const parts = this.dumpParts;
+    this.dumpParts = [];
+    return writeAll(this.dumpFile, parts);
+  }
+
+  private nameOf(root: string, path: string): string {
+    const number = this.numbers.get(root);
+    if (number === undefined) throw refused(`it holds "${root}", which is no folder of this site`);
+    return path === '' ? String(number) : `${number}/${path}`;
+  }
+}
+
+async function writeAll(file: FileHandle, parts: readonly Buffer[]): Promise<void> {
+  for (const part of parts) {
+    let at = 0;
+    while (at < part.length) at += (await file.write(part, at)).bytesWritten;
+  }
 }

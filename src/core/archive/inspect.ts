@@ -1,125 +1,96 @@
-import { Writable } from 'node:stream';
-import { Parser, type ReadEntry } from 'tar';
 import { packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
-import { KedgeError, isKedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Inspection, Origin } from './archive';
+import { ArchiveReader, type ArchiveTaker } from './archive-reader';
 import { DumpInspector } from './dump-inspection';
-import { Judge } from './judge';
-import { DUMP_MEMBER, RECORD_MEMBER } from './layout';
+import type { Unpacked } from './judge';
 import { reading } from './reading';
 
 const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
 
 /** `Archives.inspect`; its contract is there. */
-export async function inspect(master: Host, path: string, _origin: Origin, operation: Operation): Promise<Inspection> {
-  const reader = new ArchiveReader(path);
-  const digest = await reading(path, operation, (file, [program, ...args]) =>
-    master.run({ argv: [program, ...args], sandbox: {}, inputFile: file, output: reader, operation }),
-  );
-  return { ...reader.result(), ...digest };
+export async function inspect(master: Host, path: string, origin: Origin, operation: Operation): Promise<Inspection> {
+  const looker = new Looker((record) => (reader.judge.roots = record.roots));
+  const reader: ArchiveReader = new ArchiveReader(path, origin, looker);
+  reader.resume();
+  const digest = await reading(path, operation, (decompress) => decompress(master, reader));
+  const { judge, contentBytes } = reader;
+  return {
+    ...digest,
+    members: judge.members,
+    contentBytes,
+    roots: looker.counted(),
+    dump: looker.dumpFound?.result() ?? null,
+    record: looker.recordFound,
+    leavingLinks: judge.leavingLinks,
+    warnings: judge.warnings(),
+  };
 }
 
-/** A tar that is read member by member: judged, counted, its dump looked through, its record kept. */
-class ArchiveReader extends Writable {
-  private readonly judge: Judge;
-  private readonly parser: Parser;
-  private dump: DumpInspector | null = null;
-  private record: PackedRecord | null = null;
+/** Counts what an archive holds, looks its dump through, keeps its record, and hands nothing on. */
+class Looker implements ArchiveTaker {
+  dumpFound: DumpInspector | null = null;
+  recordFound: PackedRecord | null = null;
+  private recordParts: Buffer[] | null = null;
   private readonly roots = new Map([[SITE_FOLDER, { bytes: 0, members: 0 }]]);
-  private failure: Error | null = null;
-  private finished = false;
 
-  constructor(private readonly path: string) {
-    super({ highWaterMark: 256 * 1024 });
-    this.judge = new Judge(path);
-    this.parser = new Parser({ strict: true, maxMetaEntrySize: 1024 * 1024 });
-    this.parser.on('entry', (entry: ReadEntry) => this.guarded(() => this.take(entry)));
-    this.parser.on('ignoredEntry', (entry: ReadEntry) =>
-      this.guarded(() => this.judge.refuseIgnored(entry.path, entry.type)),
-    );
-    this.parser.on('meta', (text: string) => this.guarded(() => this.judge.meta(text)));
-    this.parser.on('eof', () => this.judge.end());
-    this.parser.on('error', (error: unknown) => this.fail(this.invalid(error)));
+  constructor(private readonly tellRecord: (record: PackedRecord) => void) {}
+
+  counted(): { name: string; bytes: number; members: number }[] {
+    return [...this.roots].map(([name, counts]) => ({ name, ...counts }));
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.guarded(() => {
-      const ready = this.parser.write(chunk);
-      if (this.failure) return done(this.failure);
-      if (ready) return done();
-      this.parser.once('drain', () => done(this.failure));
-    }, done);
+  dump(size: number): void {
+    this.count(SITE_FOLDER, size);
+    this.dumpFound = new DumpInspector();
   }
 
-  override _final(done: (error?: Error | null) => void): void {
-    this.parser.once('end', () => {
-      this.finished = true;
-      done(this.failure ?? (this.judge.members === 0 ? this.invalid(new Error('it holds no members')) : null));
-    });
-    this.guarded(() => this.parser.end(), done);
-    if (this.failure && !this.finished) done(this.failure);
+  dumpPart(part: Buffer): void {
+    this.dumpFound?.write(part);
   }
 
-  result(): Omit<Inspection, 'bytes' | 'sha256'> {
-    return {
-      members: this.judge.members,
-      roots: [...this.roots].map(([name, counted]) => ({ name, ...counted })),
-      dump: this.dump?.result() ?? null,
-      record: this.record,
-      leavingLinks: this.judge.leavingLinks,
-      contentBytes: [...this.roots.values()].reduce((sum, { bytes }) => sum + bytes, 0),
-      warnings: [],
-    };
+  record(size: number): void {
+    this.count(SITE_FOLDER, size);
+    this.recordParts = size <= MAXIMUM_RECORD_BYTES ? [] : null;
   }
 
-  private take(entry: ReadEntry): void {
-    const root = this.judge.judge({
-      path: entry.path,
-      type: entry.type,
-      linkpath: entry.linkpath,
-      mode: entry.mode ?? 0,
-    });
+  recordPart(part: Buffer): void {
+    // A chunk is kept as a whole by its part.
+    this.recordParts?.push(Buffer.from(part));
+  }
+
+  recordEnd(): void {
+    if (this.recordParts === null) return;
+    this.recordFound = decodeRecord(Buffer.concat(this.recordParts).toString('utf8'));
+    this.recordParts = null;
+    if (this.recordFound) this.tellRecord(this.recordFound);
+  }
+
+  site({ root, size }: Unpacked): void {
+    this.count(root, size);
+  }
+
+  sitePart(): void {}
+
+  siteEnd(): void {}
+
+  end(): void {
+    this.dumpFound?.end();
+  }
+
+  handOn(): readonly Buffer[] {
+    return [];
+  }
+
+  written(): Promise<void> | null {
+    return null;
+  }
+
+  private count(root: string, size: number): void {
     const { bytes, members } = this.roots.get(root) ?? { bytes: 0, members: 0 };
-    this.roots.set(root, { bytes: bytes + entry.size, members: members + 1 });
-    if (entry.path === DUMP_MEMBER) {
-      if (this.dump) throw new KedgeError('ArchiveRefused', `${this.path}: ${DUMP_MEMBER} stands in it twice`);
-      const dump = new DumpInspector();
-      this.dump = dump;
-      entry.on('data', (chunk: Buffer) => void dump.write(chunk));
-      entry.on('end', () => dump.end());
-    } else if (entry.path === RECORD_MEMBER && entry.size <= MAXIMUM_RECORD_BYTES) {
-      const chunks: Buffer[] = [];
-      entry.on('data', (chunk: Buffer) => void chunks.push(chunk));
-      entry.on('end', () => {
-        this.record = decodeRecord(Buffer.concat(chunks).toString('utf8'));
-        this.judge.roots = this.record?.roots ?? [];
-      });
-    } else {
-      entry.resume();
-    }
-  }
-
-  private guarded(work: () => void, done?: (error: Error) => void): void {
-    try {
-      work();
-    } catch (error) {
-      const failure = isKedgeError(error) ? error : this.invalid(error);
-      if (done) done(failure);
-      else this.fail(failure);
-    }
-  }
-
-  private fail(error: Error): void {
-    this.failure ??= error;
-    this.destroy(this.failure);
-  }
-
-  private invalid(cause: unknown): KedgeError {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    return new KedgeError('ArchiveInvalid', `${this.path} is cut short or corrupt: ${why}`, { cause });
+    this.roots.set(root, { bytes: bytes + size, members: members + 1 });
   }
 }
 

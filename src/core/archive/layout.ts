@@ -21,15 +21,13 @@ export const PACK_TRANSFORM = [
   `s,^\\.kedge/,./.kedge/,`,
 ].join('');
 
-/** Names on the way out: each folder of the site is unpacked into one of its name. */
-export const EXTRACT_TRANSFORM = [
-  FLAGS,
-  `s,^\\(\\./\\)*,${SITE_FOLDER}/,;`,
-  // Without its dot: tar keeps the time of a folder by comparing names.
-  `s,^${SITE_FOLDER}/\\.\\?$,${SITE_FOLDER},;`,
-  `s,^${SITE_FOLDER}/\\.kedge/roots/,,;`,
-  `s,^${SITE_FOLDER}/\\.kedge/site/,${SITE_FOLDER}/,`,
-].join('');
+/** What a member of an archive is, by its place. */
+export type Place =
+  | { readonly as: 'dump' | 'record' }
+  /** A folder that only holds others: it is no folder of the site. */
+  | { readonly as: 'structure' }
+  /** Name of the folder of the site, and the path there. */
+  | { readonly as: 'site'; readonly root: string; readonly path: string };
 
 /** The longest path Linux takes, PATH_MAX without its NUL (man 3 realpath, limits.h). */
 const MAXIMUM_PATH_BYTES = 4095;
@@ -47,14 +45,18 @@ export function tooLongPattern(root: string): string {
   return `${'?'.repeat(longestPath(root) + 1)}*`;
 }
 
-/** The folder of the site that a member belongs to, and its path there. Null below `roots` for what belongs to none. */
-export function rootOfMember(parts: readonly string[]): { root: string; parts: readonly string[] } | null {
-  const [first, second, name] = parts;
-  if (first !== '.kedge') return { root: SITE_FOLDER, parts };
-  if (second === 'site') return { root: SITE_FOLDER, parts: parts.slice(2) };
-  if (second !== 'roots') return { root: SITE_FOLDER, parts };
-  return name !== undefined && PATH_NAME.test(name) ? { root: name, parts: parts.slice(3) } : null;
+/** Null for what belongs to no folder of the site. @param parts of a path that stays inside */
+export function placeOf(parts: readonly string[]): Place | null {
+  const [first, second, third] = parts;
+  const path = parts.join('/');
+  if (`./${path}` === DUMP_MEMBER) return { as: 'dump' };
+  if (`./${path}` === RECORD_MEMBER) return { as: 'record' };
+  if (first !== '.kedge') return { as: 'site', root: SITE_FOLDER, path };
+  if (second === undefined) return { as: 'structure' };
+  if (second !== 'site' && second !== 'roots') return null;
+  if (third === undefined) return { as: 'structure' };
+  if (second === 'roots')
+    return PATH_NAME.test(third) ? { as: 'site', root: third, path: parts.slice(3).join('/') } : null;
+  const isEscaped = (third === 'database.sql' && parts.length === 3) || third === '.kedge';
+  return isEscaped ? { as: 'site', root: SITE_FOLDER, path: parts.slice(2).join('/') } : null;
 }
-
-/** Members that are no part of the site. */
-export const OWN_MEMBERS = [DUMP_MEMBER, RECORD_MEMBER];
