@@ -9,6 +9,7 @@ import { FailureInterceptor } from './activities/failures';
 import { type CompositionOptions, type Master, createMaster } from './composition';
 import type { Configuration } from './config/schema';
 import { taskQueueOf } from './contract/names';
+import { printable } from './contract/printable';
 import type { Log, Operation } from './core/operation';
 import { type Retention, forgetOldTasks } from './core/tasks/retention';
 import { endOverdueMaintenance } from './core/tasks/watchdog';
@@ -154,7 +155,7 @@ function sweepHourly(dependencies: ReturnType<typeof createDependencies>, retent
     const { problems } = await sweeper.sweep((task) =>
       backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
     );
-    for (const problem of problems) process.emitWarning(dependencies.redact(problem), 'KedgeSweeper');
+    for (const problem of problems) process.emitWarning(printable(dependencies.redact(problem)), 'KedgeSweeper');
     const isSettled = (task: string): boolean => sweeper.isSettled(task);
     await forgetOldTasks({ journals, logs, isSettled }, retention, new Date());
   });
@@ -179,7 +180,7 @@ function repeat(
     for (let isFirst = true; !stop.signal.aborted; isFirst = false) {
       if (!isFirst || !atOnce) await delay(everyMs, undefined, { signal: stop.signal, ref: false });
       await work(stop.signal).catch((error: unknown) => {
-        if (!stop.signal.aborted) process.emitWarning(`${what} failed: ${String(error)}`, 'KedgeWorker');
+        if (!stop.signal.aborted) process.emitWarning(printable(`${what} failed: ${String(error)}`), 'KedgeWorker');
       });
     }
   })().catch(() => undefined);

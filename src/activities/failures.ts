@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
 import { isKedgeError } from '../contract/errors';
+import { printableLines } from '../contract/printable';
 import type { TaskFailureDetails } from '../contract/tasks';
 
 /**
@@ -41,12 +42,17 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       };
       return ApplicationFailure.create({
         type: error.code,
-        message: this.redact(error.message),
+        message: this.shown(error.message),
         details: [this.redact(details)],
       });
     }
     if (error instanceof Error && error.name === 'ApplicationFailure') return error;
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return ApplicationFailure.create({ type: 'Internal', message: this.redact(message) });
+    return ApplicationFailure.create({ type: 'Internal', message: this.shown(message) });
+  }
+
+  /** Failures are shown by browsers and terminals that are not ours. */
+  private shown(message: string): string {
+    return printableLines(this.redact(message)).join('\n');
   }
 }

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningStep, TaskHandle } from '../client';
 import { z } from 'zod';
-import { taskLogLineSchema } from '../core/tasks/task-log';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
 import { bytesText, durationText, progressText } from './render/units';
@@ -12,10 +11,11 @@ export type Followed<Result> =
 
 const POLL_INTERVAL_MS = 300;
 
-const stepLineSchema = taskLogLineSchema.extend({
-  event: z.string().optional(),
-  durationMs: z.number().optional(),
-  bytes: z.number().optional(),
+/** What else a line may say; what it says otherwise is passed over. */
+const stepLineSchema = z.object({
+  event: z.string().optional().catch(undefined),
+  durationMs: z.number().optional().catch(undefined),
+  bytes: z.number().optional().catch(undefined),
 });
 
 /**
@@ -136,7 +136,7 @@ class StepView {
         const size = bytes === undefined ? '' : `  ${bytesText(bytes)}`;
         printer.done(`${line.step.padEnd(24)} ${durationText(durationMs ?? 0)}${size}`);
       } else if (line.level === 'error') {
-        printer.note(`✗ ${line.step.padEnd(24)} ${line.message}`);
+        printer.failed(`${line.step.padEnd(24)} ${line.message}`);
       } else if (event === undefined) {
         printer.detail(`  ${line.message}`);
       }

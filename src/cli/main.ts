@@ -3,6 +3,7 @@
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { KedgeError } from '../contract/errors';
+import { printableLines } from '../contract/printable';
 import { closeInheritedDescriptors } from '../core/hosts/inherited-descriptors';
 import { version } from '../../package.json';
 import { registerBackup } from './commands/backup';
@@ -56,7 +57,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       '\nExamples:\n  kedge doctor\n  kedge backup example.com -m "before the update"\n  kedge restore example.com' +
         '\n\n`kedge <command> --help` says more, with examples.',
     )
-    .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(printableLines(text).join('\n')),
+    })
     .exitOverride();
 
   const run: Registration =
@@ -124,7 +128,8 @@ if (require.main === module) {
       process.exitCode = exitCode;
     },
     (error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      process.stderr.write(`${printableLines(text).join('\n')}\n`);
       process.exitCode = EXIT.failed;
     },
   );

@@ -27,6 +27,7 @@ import {
   taskIdOf,
   turnsWorkflowId,
 } from '../contract/names';
+import { markdownText } from '../contract/printable';
 import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
 import { reading } from './options';
 import { acceptRequest, acceptSite } from './steps/input';
@@ -198,7 +199,7 @@ async function startTask(site: string, turn: Turn) {
     cancellationType: ChildWorkflowCancellationType.ABANDON,
     memo: { task: turn.task, who: input.who ?? 'unknown' },
     staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
-    staticDetails: detailsOf(type, input),
+    staticDetails: markdownText(detailsOf(type, input)),
   });
 }
 

@@ -37,7 +37,7 @@ export function registerBackupsCheck(backups: Command, run: Registration): void 
           const { printer } = context;
           const size = `${bytesText(result.bytes)}  ${durationText(result.durationMs)}`;
           if (result.problem === null) printer.done(`${result.backup}  ${size}`);
-          else printer.note(`${printer.colors.red('✗')} ${result.backup}  ${result.problem.message}`);
+          else printer.failed(`${result.backup}  ${result.problem.message}`);
           checked.push(result);
         }
         const damaged = checked.filter(({ problem }) => problem !== null);

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander';
+import { printable } from '../../contract/printable';
 import type { CommandContext } from '../context';
 import { type Names, complete } from '../completion/candidates';
 import { COMPLETION_SCRIPTS, type Shell } from '../completion/scripts';
@@ -31,14 +32,20 @@ export function registerCompletion(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge complete -- restore exa')
     .action(
       run<object>(async (context, words) => {
-        const { candidates, files } = await complete(program, words, namesOf(context, configNamed(words)));
+        const found = await complete(program, words, namesOf(context, configNamed(words)));
+        const { files } = found;
+        // The shell puts them on its line, where `$(…)` would be run.
+        const candidates = found.candidates.filter(({ value }) => PLAIN_WORD.test(value));
         const lines = candidates.map(
-          ({ value, description }) => `${value}\t${description.replace(/[\s\p{Cc}]+/gu, ' ')}`,
+          ({ value, description }) => `${value}\t${printable(description.replace(/[\s\p{Cc}]+/gu, ' '))}`,
         );
-        context.printer.result({ candidates, files }, files ? [...lines, ':files'] : lines);
+        context.printer.colouredResult({ candidates, files }, files ? [...lines, ':files'] : lines);
       }),
     );
 }
+
+/** Means nothing but itself to any shell. */
+const PLAIN_WORD = /^[\w@%+=:,./-]+$/;
 
 function isShell(name: string): name is Shell {
   return Object.hasOwn(COMPLETION_SCRIPTS, name);

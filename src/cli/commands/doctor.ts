@@ -43,7 +43,7 @@ export function registerDoctor(program: Command, run: Registration): void {
           findings,
         };
         const grouped = context.io.isTerminal && 'isTTY' in context.io.stdout && context.io.stdout.isTTY === true;
-        context.printer.result(report, findingLines(findings, { grouped, colors: context.printer.colors }));
+        context.printer.colouredResult(report, findingLines(findings, { grouped, colors: context.printer.colors }));
       }),
     );
 }

@@ -5,6 +5,7 @@ import { findConfiguration, parseConfiguration } from '../../config/load';
 import { doctorReportSchema } from '../../contract/findings';
 import type { InitReport } from '../../contract/documents';
 import { KedgeError } from '../../contract/errors';
+import { printable } from '../../contract/printable';
 import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
 import { type DiscoveredSite, type Discovery, besideFolder, discover } from '../../core/discovery/discover';
 import { fpmConfigurations } from '../../core/discovery/fpm-pools';
@@ -110,7 +111,7 @@ async function assertMayWrite(context: CommandContext, path: string, exists: boo
   if (!asks) throw usage(`${path} is there already`, 'Move it away, or name another by --output.');
   context.printer.idle();
   const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: `${path} is there already. Write over it?`, default: false })))
+  if (!(await confirm({ message: printable(`${path} is there already. Write over it?`), default: false })))
     throw new KedgeError('Cancelled', 'nothing was written', { state: `${path} is unchanged` });
 }
 
@@ -161,7 +162,7 @@ async function choose(defaults: FirstChoices, discovery: Discovery, asks: boolea
       : await checkbox({
           message: 'Sites to take up',
           choices: found.map(({ uri, kind, root }) => ({
-            name: `${uri}  ${kind}, ${root}`,
+            name: printable(`${uri}  ${kind}, ${root}`),
             value: uri,
             checked: true,
           })),
@@ -195,7 +196,7 @@ async function report(
     };
     if (findings.length > 0) context.exitCode = EXIT.warnings;
     const { colors } = context.printer;
-    context.printer.result(document, [
+    context.printer.colouredResult(document, [
       ...findingLines(findings, { grouped: context.io.isTerminal, colors }),
       ...(sites.length === 0 ? [] : [`Next: ${sites.map((uri) => `kedge sites adopt ${uri}`).join('; ')}`]),
     ]);

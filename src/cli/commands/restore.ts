@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
+import { printable } from '../../contract/printable';
 import type { CommandContext } from '../context';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
@@ -74,14 +75,16 @@ async function chooseBackup(context: CommandContext, site: string, wanted: strin
   const { select } = await import('@inquirer/prompts');
   return select({
     message: `Restore ${site} to`,
-    choices: backups.map((record) => ({ name: backupLabel(record), value: record })),
+    choices: backups.map((record) => ({ name: printable(backupLabel(record)), value: record })),
   });
 }
 
 async function confirmRestore(context: CommandContext, record: BackupRecord, yes: boolean): Promise<void> {
   if (yes) return;
   if (!context.io.isTerminal) throw usage(`restoring ${record.site} replaces what it holds now`, 'Say --yes.');
-  const message = `Replace ${record.site} by its state of ${backupLabel(record)}? A new backup is made first.`;
+  const message = printable(
+    `Replace ${record.site} by its state of ${backupLabel(record)}? A new backup is made first.`,
+  );
   const { confirm } = await import('@inquirer/prompts');
   if (!(await confirm({ message, default: false })))
     throw new KedgeError('Cancelled', 'nothing was done', { state: 'the site is unchanged' });

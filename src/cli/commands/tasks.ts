@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { KedgeError } from '../../contract/errors';
+import { printable } from '../../contract/printable';
 import { WORKFLOW_TYPES, isTaskIdOf } from '../../contract/names';
 import { abandonTask } from '../../core/tasks/abandon';
 import type { Journal } from '../../core/tasks/journal';
@@ -142,7 +143,7 @@ async function confirmAbandon(context: CommandContext, task: string, yes: boolea
   if (yes) return;
   if (!context.io.isTerminal) throw usage(`nobody will undo the rest of ${task}`, 'Say --yes.');
   const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: `Give ${task} up? Nobody will undo the rest of it.`, default: false })))
+  if (!(await confirm({ message: printable(`Give ${task} up? Nobody will undo the rest of it.`), default: false })))
     throw new KedgeError('Cancelled', 'nothing was done');
 }
 

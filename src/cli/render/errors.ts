@@ -1,5 +1,6 @@
 import type { createColors } from 'picocolors';
 import { isKedgeError } from '../../contract/errors';
+import { printable, printableLines } from '../../contract/printable';
 
 /** The JSON document of a failed command. */
 export function errorDocument(error: unknown): { error: Record<string, string> } {
@@ -19,16 +20,20 @@ export function errorDocument(error: unknown): { error: Record<string, string> }
   };
 }
 
-/** What failed, where, what state things are in now, and what to do. */
+/**
+ * What failed, where, what state things are in now, and what to do. A message of several lines is indented from the second on, so
+ * that none of them looks like a line of ours.
+ */
 export function errorLines(error: unknown, colors: ReturnType<typeof createColors>): string[] {
   const label = colors.red('error:');
-  if (!isKedgeError(error)) return [`${label} ${messageOf(error)}`];
+  const message = printableLines(messageOf(error)).join('\n  ');
+  if (!isKedgeError(error)) return `${label} ${message}`.split('\n');
   const safetyBackup = safetyBackupOf(error);
   return [
-    `${label} ${error.message} (${error.code})`,
-    ...(error.state === undefined ? [] : [`  state: ${error.state}`]),
-    ...(safetyBackup === undefined ? [] : [`  safety backup: ${safetyBackup}`]),
-    `  ${colors.bold('hint:')} ${error.hint}`,
+    ...`${label} ${message} (${error.code})`.split('\n'),
+    ...(error.state === undefined ? [] : [`  state: ${printable(error.state)}`]),
+    ...(safetyBackup === undefined ? [] : [`  safety backup: ${printable(safetyBackup)}`]),
+    `  ${colors.bold('hint:')} ${printable(error.hint)}`,
   ];
 }
 

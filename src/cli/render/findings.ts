@@ -1,5 +1,6 @@
 import type { createColors } from 'picocolors';
 import type { Finding } from '../../contract/findings';
+import { printable, printableLines } from '../../contract/printable';
 
 /** Findings for people: under their places on a terminal, a line each elsewhere. Ends with how many there are. */
 export function findingLines(
@@ -8,7 +9,9 @@ export function findingLines(
 ): string[] {
   const lines = grouped
     ? groupedLines(findings, colors)
-    : findings.map((found) => `${found.level}: ${placeOf(found)}: ${oneLine(found.message)} - ${found.hint}`);
+    : findings.map(
+        (found) => `${found.level}: ${printable(placeOf(found))}: ${oneLine(found.message)} - ${printable(found.hint)}`,
+      );
   return [...lines, summaryOf(findings)];
 }
 
@@ -16,11 +19,11 @@ function groupedLines(findings: readonly Finding[], colors: ReturnType<typeof cr
   const label = { error: colors.red('error  '), warning: colors.yellow('warning') };
   const lines: string[] = [];
   for (const [place, found] of byPlace(findings)) {
-    lines.push(colors.bold(place));
+    lines.push(colors.bold(printable(place)));
     for (const { level, message, hint } of found) {
-      const [first = '', ...rest] = message.split('\n');
+      const [first = '', ...rest] = printableLines(message);
       lines.push(`  ${label[level]}  ${first}`, ...rest.map((line) => `           ${line}`));
-      lines.push(`           ${colors.bold('hint:')} ${hint}`);
+      lines.push(`           ${colors.bold('hint:')} ${printable(hint)}`);
     }
     lines.push('');
   }
@@ -52,5 +55,5 @@ function summaryOf(findings: readonly Finding[]): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, '; ');
+  return printable(text.replaceAll(/\s*\n\s*/g, '; '));
 }

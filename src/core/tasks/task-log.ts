@@ -2,6 +2,7 @@ import { appendFile, mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
+import { printable, printableJson } from '../../contract/printable';
 import type { Log } from '../operation';
 
 export const taskLogLineSchema = z.looseObject({
@@ -35,7 +36,7 @@ export class TaskLogs {
       warnings,
       info: (message, fields) => write('info', message, fields),
       warn: (message, fields) => {
-        warnings.push(this.redact(message));
+        warnings.push(printable(this.redact(message)));
         write('warning', message, fields);
       },
       error: (message) => write('error', message),
@@ -43,7 +44,10 @@ export class TaskLogs {
     };
   }
 
-  /** Lines of a log from a byte offset on, and the offset after them. A line not yet whole is left for the next call. */
+  /**
+   * Lines of a log from a byte offset on, and the offset after them. A line not yet whole is left for the next call; one that
+   * cannot be read is there as it stands, as a warning.
+   */
   async read(task: string, offset = 0): Promise<{ lines: TaskLogLine[]; next: number }> {
     const file = await open(this.pathOf(task), 'r').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
@@ -54,9 +58,11 @@ export class TaskLogs {
       const size = (await file.stat()).size;
       const length = Math.max(0, Math.min(size - offset, MAXIMUM_READ_BYTES));
       const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-      const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+      const whole = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+      // Kedge writes none that long: waiting for its end would hide what comes behind it.
+      const end = whole === 0 && bytesRead === MAXIMUM_READ_BYTES ? bytesRead : whole;
       const texts = buffer.subarray(0, end).toString('utf8').split('\n').filter(Boolean);
-      return { lines: texts.flatMap(parseLine), next: offset + end };
+      return { lines: texts.map(parseLine), next: offset + end };
     } finally {
       await file.close();
     }
@@ -69,7 +75,7 @@ export class TaskLogs {
 
   private async append(task: string, line: object): Promise<void> {
     const path = this.pathOf(task);
-    const text = `${JSON.stringify(line)}\n`;
+    const text = `${printableJson(line)}\n`;
     try {
       await appendFile(path, text, { mode: 0o600 });
     } catch (error) {
@@ -87,19 +93,22 @@ export class TaskLogs {
 }
 
 const MAXIMUM_READ_BYTES = 1024 * 1024;
+/** Of a line that cannot be read. */
+const SHOWN_CHARACTERS = 500;
 
 /** A log that cannot be written (disk full) does not fail the task, whose undo may be what makes room. */
 function reportUnwritable(path: string, error: unknown): void {
   process.emitWarning(
-    `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    printable(`cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`),
     'KedgeTaskLog',
   );
 }
 
-function parseLine(text: string): TaskLogLine[] {
+function parseLine(text: string): TaskLogLine {
   try {
-    return [taskLogLineSchema.parse(JSON.parse(text))];
+    return taskLogLineSchema.parse(JSON.parse(text));
   } catch {
-    return [];
+    const message = `a line of the log cannot be read: ${text.slice(0, SHOWN_CHARACTERS)}`;
+    return { time: '', level: 'warning', step: 'log', message };
   }
 }

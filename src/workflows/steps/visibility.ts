@@ -1,6 +1,7 @@
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../../contract/names';
+import { markdownText } from '../../contract/printable';
 
 const site = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
 const backup = defineSearchAttributeKey(SEARCH_ATTRIBUTES.backup, 'KEYWORD');
@@ -37,7 +38,7 @@ export class Runbook {
     site: string,
     private readonly plan: readonly string[],
   ) {
-    this.title = `**${workflowInfo().workflowType} ${site}**`;
+    this.title = `**${workflowInfo().workflowType} ${markdownText(site)}**`;
   }
 
   began(step: string): void {

@@ -1,8 +1,10 @@
-import { appendFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { Redactor } from '../../../src/core/secrets/redaction';
 import { TaskLogs } from '../../../src/core/tasks/task-log';
+import { hostileText, obeyed } from '../../helpers/hostile-text';
 
 let folder: string;
 let logs: TaskLogs;
@@ -46,7 +48,7 @@ describe('task log', () => {
     expect(log.warnings).toEqual(['password [redacted] refused']);
   });
 
-  it('leaves a line that is not yet whole for the next read, and passes over a torn one', async () => {
+  it('leaves a line that is not yet whole for the next read, and shows a torn one as such', async () => {
     const log = logs.of(task, 'deploy', 1);
     log.info('one');
     await log.settled();
@@ -55,7 +57,46 @@ describe('task log', () => {
     const first = await logs.read(task);
     expect(first.lines).toHaveLength(1);
     await appendFile(path, '\n{"time":"t","level":"info","step":"deploy","message":"two"}\n');
-    expect((await logs.read(task, first.next)).lines.map((line) => line.message)).toEqual(['two']);
+    expect((await logs.read(task, first.next)).lines.map((line) => line.message)).toEqual([
+      'a line of the log cannot be read: {"time":"t","level":"info","step":"deploy","mess',
+      'two',
+    ]);
+  });
+
+  it('shows what it does not know, and is held by no line however long', async () => {
+    await logs.of(task, 'deploy', 1).settled();
+    const path = join(folder, 'tasks', `${task}.ndjson`);
+    const odd = ['no JSON', '7', '{"level":"debug"}', '{"time":1,"level":"info","step":"a","message":"b"}'];
+    await mkdir(join(folder, 'tasks'), { recursive: true });
+    await writeFile(
+      path,
+      `${odd.join('\n')}\n${'x'.repeat(3 * 1024 * 1024)}\n{"time":"t","level":"info","step":"s","message":"end"}\n`,
+    );
+    const messages: string[] = [];
+    for (let offset = 0, next = -1; next !== offset;) {
+      if (next > 0) offset = next;
+      const read = await logs.read(task, offset);
+      messages.push(...read.lines.map(({ level, message }) => `${level}: ${message}`));
+      next = read.next;
+    }
+    for (const line of odd) expect(messages).toContain(`warning: a line of the log cannot be read: ${line}`);
+    expect(messages.at(-1)).toBe('info: end');
+  });
+
+  it('an event is one line, whatever it says', () => {
+    return fc.assert(
+      fc.asyncProperty(hostileText(), hostileText(), async (text, key) => {
+        const log = logs.of(task, 'verify', 1);
+        log.warn(text, { [key]: text });
+        await log.settled();
+        const written = await readFile(join(folder, 'tasks', `${task}.ndjson`), 'utf8');
+        expect(written.match(/\n/g)).toHaveLength(1);
+        expect(obeyed(written.slice(0, -1))).toBeNull();
+        expect(obeyed(log.warnings.join(''))).toBeNull();
+        expect((await logs.read(task)).lines.map(({ message }) => message)).toEqual([text.toWellFormed()]);
+        await logs.remove(task);
+      }),
+    );
   });
 
   it('a task without a log has no lines', async () => {
