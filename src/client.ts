@@ -21,6 +21,8 @@ import {
   restoreResultSchema,
   verifyResultSchema,
 } from './contract/tasks';
+import { signRequest } from './temporal/sign-request';
+import { type SigningKey, signingKeyOf } from './temporal/signing-key';
 import { connectClient } from './temporal/connection';
 import { kedgeErrorOf } from './temporal/failures';
 import { submit } from './temporal/submit';
@@ -35,11 +37,14 @@ export type {
   DeployInput,
   DeployResult,
   ListBackupsResult,
+  RequestSignature,
   RestoreInput,
   RestoreResult,
   VerifyInput,
   VerifyResult,
 } from './contract/tasks';
+export { signRequest, type SigningOptions } from './temporal/sign-request';
+export type { SigningKey } from './temporal/signing-key';
 export { TaskFailedError } from './temporal/failures';
 export { TaskHandle, type RunningStep, type TaskStatus } from './temporal/task-handle';
 
@@ -53,6 +58,14 @@ export interface SubmitOptions {
   keepWithoutWorker?: boolean;
 }
 
+export interface ClientOptions {
+  /**
+   * The request key of the master: tasks are signed with it. Masters whose configuration has one demand that for what destroys,
+   * a restore and a deploy.
+   */
+  signingKey?: SigningKey;
+}
+
 /** Kedge for services: starts tasks, awaits, cancels and lists, from anywhere that reaches Temporal. */
 export class KedgeClient {
   private readonly taskQueue: string;
@@ -60,17 +73,23 @@ export class KedgeClient {
   /** `master`: the name of the master in its configuration. */
   constructor(
     readonly temporal: Client,
-    master: string,
+    private readonly master: string,
+    private readonly options: ClientOptions = {},
   ) {
     this.taskQueue = taskQueueOf(master);
   }
 
-  /** Connects by Temporal's own environment variables and profiles. @throws KedgeError TemporalUnreachable */
+  /**
+   * Connects by Temporal's own environment variables and profiles. Without a `signingKey` it is read from the file that
+   * KEDGE_REQUEST_KEY_FILE names, where it does. @throws KedgeError TemporalUnreachable, SecretUnavailable
+   */
   static async connect(
     master: string,
     environment: Record<string, string | undefined> = process.env,
+    options: ClientOptions = {},
   ): Promise<KedgeClient> {
-    return new KedgeClient(await connectClient(environment), master);
+    const signingKey = options.signingKey ?? (await signingKeyOf(environment));
+    return new KedgeClient(await connectClient(environment), master, signingKey === null ? {} : { signingKey });
   }
 
   /** Backs a site up. */
@@ -118,7 +137,7 @@ export class KedgeClient {
     await this.temporal.connection.close();
   }
 
-  /** @throws KedgeError InputInvalid, SiteBusy, NoWorker, TemporalUnreachable */
+  /** @throws KedgeError InputInvalid, SiteBusy, NoWorker, TemporalUnreachable; what vouching for it throws */
   private async start<Result>(
     type: SubmitRequest['type'],
     input: SubmitRequest['input'],
@@ -135,7 +154,7 @@ export class KedgeClient {
     const ticket = await submit(
       this.temporal,
       this.taskQueue,
-      { type, input, waitTurn: options.waitTurn ?? false },
+      { type, input: await this.signed(type, input, options), waitTurn: options.waitTurn ?? false },
       { timeoutMs: options.timeoutMs ?? 20_000, keep: options.keepWithoutWorker ?? false },
     );
     if (isTaskIdOf(ticket.task, input.site, type))
@@ -145,4 +164,20 @@ export class KedgeClient {
       hint: 'Use another request key.',
     });
   }
+
+  /** The input with a signature, unless it has one already, or there is no key. */
+  private async signed(
+    type: SubmitRequest['type'],
+    input: SubmitRequest['input'],
+    { waitTurn = false, keepWithoutWorker = false }: SubmitOptions,
+  ): Promise<SubmitRequest['input']> {
+    const { signingKey } = this.options;
+    const key = typeof signingKey === 'function' ? await signingKey(type) : signingKey;
+    if (key === undefined || key === null || input.signature !== undefined) return input;
+    const validity = keepWithoutWorker ? { validForMs: A_DAY_MS } : {};
+    return signRequest(type, input, { master: this.master, key, waitTurn, ...validity });
+  }
 }
+
+/** For requests that are left to whichever worker comes. */
+const A_DAY_MS = 24 * 3_600_000;

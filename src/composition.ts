@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { targetOf } from './config/inventory';
 import { loadConfiguration } from './config/load';
+import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
 import type { DatabaseServerAddress, Target, WebServerAddress } from './contract/target';
 import { createArchives } from './core/archive/archives';
@@ -9,6 +10,9 @@ import { ClientPrograms } from './core/databases/client-program';
 import { openDatabaseServer } from './core/databases/mariadb-server';
 import { OpenServers } from './core/databases/open-servers';
 import { createLocalHost } from './core/hosts/local-host';
+import { RequestAuthority } from './core/requests/request-authority';
+import { readRequestKey } from './core/requests/request-key';
+import { RequestRecords } from './core/requests/request-records';
 import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
 import { siteKindOf } from './core/sites/site-kinds';
@@ -41,6 +45,8 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
+  const requestRecords = new RequestRecords(join(state, 'requests'), master);
+
   const databaseServers = new OpenServers(async (address, signal) => {
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
@@ -63,6 +69,17 @@ export function createMaster({ configuration, configurationPath, environment }: 
       ),
       folders: { state, backups: configuration.backups },
       flags: servers.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
+    }),
+    requestRecords,
+    requests: new RequestAuthority({
+      master: configuration.master,
+      records: requestRecords,
+      rules: async () => requestRulesOf(await loadConfiguration(configurationPath)),
+      async readKey(reference) {
+        const key = await readRequestKey(reference, { environment });
+        onSecret(key);
+        return key;
+      },
     }),
     epochs: new Epochs(join(state, 'epochs'), master),
     locks: new SiteLocks(join(state, 'locks'), master),

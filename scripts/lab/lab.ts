@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -112,12 +113,15 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         vhost: 'managed',
       },
     ]);
+    const requestKey = join(folder, 'request.key');
+    await writeFile(requestKey, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
     await writeFile(
       configuration,
       stringify({
         master: 'lab',
         backups,
         state,
+        requests: { key: { file: requestKey } },
         servers: { master: { web, db } },
         sites: Object.fromEntries(entries) as object,
       }),
@@ -133,7 +137,11 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       configuration,
       backups,
       state,
-      environment: { KEDGE_CONFIG: configuration, TEMPORAL_ADDRESS: temporal.address },
+      environment: {
+        KEDGE_CONFIG: configuration,
+        KEDGE_REQUEST_KEY_FILE: requestKey,
+        TEMPORAL_ADDRESS: temporal.address,
+      },
       stop,
     };
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Busy } from '../contract/tasks';
 import type { Archives } from '../core/archive/archive';
 import type { Catalog } from '../core/catalog/catalog';
 import type { DatabaseServer } from '../core/databases/database-server';
+import type { RequestAuthority } from '../core/requests/request-authority';
 import type { Host } from '../core/hosts/host';
 import type { SiteKind } from '../core/sites/site-kind';
 import type { Journals } from '../core/tasks/journals';
@@ -20,6 +21,7 @@ export interface ActivityDependencies {
   readonly states: SiteStates;
   readonly epochs: Epochs;
   readonly locks: SiteLocks;
+  readonly requests: RequestAuthority;
   readonly logs: TaskLogs;
   /** Those of this worker. */
   readonly attempts: Attempts;

@@ -14,6 +14,7 @@ import {
   withAddresses,
 } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
+import { assertRun } from '../core/tasks/journals';
 import { sideBySide } from '../core/side-by-side';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import type { ActivityDependencies } from './dependencies';
@@ -78,10 +79,18 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           { site: input.site },
         );
       }
+      // A run that another one came before has nothing to do but to take back.
+      const known = await deps.journals.find(request.task);
+      if (known) assertRun(known, execution.runId);
+      const by = { task: request.task, runId: execution.runId };
+      const asked = { type: request.type, input };
+      const signature = await deps.requests.examine(asked, by);
+      const archive = await archiveOf(deps, request);
       // Before the journal: an unknown site gets none.
       const resolved = await deps.resolveTarget(input.site);
       const description =
         'description' in input && typeof input.description === 'string' ? input.description : undefined;
+      await deps.requests.use(asked, signature, by);
       const begun = await deps.journals.begin({
         task: request.task,
         site: input.site,
@@ -89,10 +98,12 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         who: input.who ?? 'unknown',
         description: description ?? null,
         requestKey: input.requestKey ?? null,
+        nonce: signature?.nonce ?? null,
         workflowId: execution.workflowId,
         runId: execution.runId,
         epoch: await deps.epochs.current(input.site),
       });
+      assertSameRequest(begun, request.type, signature?.nonce ?? null);
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
@@ -100,8 +111,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           deps.journals.record(request.task, execution.runId, change);
         const target = await withAddresses(deps, resolved, operation);
         const needs: SpaceNeed[] = [];
-        if (request.type === 'deploy') {
-          const { archive } = decodeInput(deployInputSchema, request.input);
+        if (archive !== null) {
           await record({ target });
           await examineNewSite(deps, target, operation);
           const checked = await examineArchive(deps, target, archive, operation);
@@ -135,6 +145,22 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** The archive that a deploy may unpack; null for other tasks. @throws KedgeError FileRefused */
+async function archiveOf(deps: ActivityDependencies, { type, input }: PreflightRequest): Promise<string | null> {
+  if (type !== 'deploy') return null;
+  const { site, archive } = decodeInput(deployInputSchema, input);
+  return deps.requests.archivePath(site, archive);
+}
+
+/** A run does what it began with, and nothing else under the same name. @throws KedgeError RequestReplayed */
+function assertSameRequest(journal: Journal, type: TaskType, nonce: string | null): void {
+  if (journal.type === type && journal.nonce === nonce) return;
+  throw new KedgeError('RequestReplayed', `${journal.task} began with another request`, {
+    site: journal.site,
+    state: 'this one changed nothing',
+  });
 }
 
 /** Decodes what a workflow was given. @throws KedgeError InputInvalid */

@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
-import { siteWorkflowId } from '../contract/names';
-import { type Busy, type ListBackupsResult, listBackupsInputSchema } from '../contract/tasks';
+import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
+import { type Busy, type ListBackupsResult, TASK_INPUT_SCHEMAS, listBackupsInputSchema } from '../contract/tasks';
+import type { Request } from '../core/requests/request-authority';
 import type { Journal } from '../core/tasks/journal';
 import type { SiteState } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
@@ -23,6 +25,18 @@ export interface JournalSummary {
   committed: boolean;
   /** The safety backup of a restore, once it is published. */
   safetyBackup: string | null;
+}
+
+/** A task that is asked for, as it came. */
+export interface AskedRequest {
+  type: TaskType;
+  input: unknown;
+}
+
+/** @throws KedgeError InputInvalid */
+function decodeRequest(asked: AskedRequest): Request {
+  const type = decodeInput(z.enum(WORKFLOW_TYPES), asked.type);
+  return { type, input: decodeInput(TASK_INPUT_SCHEMAS[type], asked.input) };
 }
 
 /** Activities about tasks themselves. */
@@ -97,6 +111,21 @@ export function createTaskActivities(deps: ActivityDependencies) {
         const journal = await deps.journals.find(task);
         if (journal?.requestKey === request.requestKey && journal.site === request.site) return task;
       }
+      return null;
+    },
+
+    /**
+     * Keeps that a request which waits for its turn was submitted in time.
+     * @throws KedgeError RequestUnsigned, SignatureInvalid, RequestExpired, RequestReplayed
+     */
+    async acceptTurn(request: AskedRequest): Promise<null> {
+      await deps.requests.accept(decodeRequest(request));
+      return null;
+    },
+
+    /** Uses up a signed request that comes to nothing. */
+    async withdrawRequest(request: AskedRequest): Promise<null> {
+      await deps.requests.withdraw(decodeRequest(request));
       return null;
     },
 

@@ -4,6 +4,7 @@ import { assertKnownSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
 import { isRoot } from '../trust/trusted-path';
+import type { TaskType } from '../contract/names';
 import type { GlobalOptions, Io } from './io';
 import { Printer } from './render/printer';
 
@@ -57,11 +58,20 @@ export class CommandContext {
     return this.openMaster;
   }
 
+  /** Says at once that somebody may not read the key his task has to be signed with. @throws KedgeError SecretUnavailable, OwnerRefused */
+  async assertMayAsk(type: TaskType): Promise<void> {
+    const { configuredSigningKey } = await import('./signing-key.js');
+    await configuredSigningKey(await this.configuration(), this.io.environment)(type);
+  }
+
   async client(): Promise<KedgeClient> {
     if (this.openClient) return this.openClient;
-    const { master } = await this.configuration();
+    const configuration = await this.configuration();
     const { KedgeClient } = await import('../client.js');
-    this.openClient = await KedgeClient.connect(master, this.io.environment);
+    const { configuredSigningKey } = await import('./signing-key.js');
+    this.openClient = await KedgeClient.connect(configuration.master, this.io.environment, {
+      signingKey: configuredSigningKey(configuration, this.io.environment),
+    });
     return this.openClient;
   }
 

@@ -150,6 +150,7 @@ const KNOWN_KEYS = [
     'aliases',
     'vhost',
   ],
+  ...['requests', 'previousKey', 'sign', 'deployFrom'],
   ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
   ...[
     'healthPath',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WORKFLOW_TYPES } from '../contract/names';
 import {
   PATH_NAME,
   hooksSchema,
@@ -53,6 +54,25 @@ const tasksSchema = z.strictObject({
   keep: days.default(365 * DAY_MS),
   newest: z.int().min(1).default(100),
 });
+
+const requestsSchema = z
+  .strictObject({
+    key: secretReferenceSchema.optional(),
+    /** Is good beside `key`, while services change from one to the other. */
+    previousKey: secretReferenceSchema.optional(),
+    /** Types of task that have to be signed besides restore and deploy. */
+    sign: z.array(z.enum(WORKFLOW_TYPES)).default([]),
+    /** Folders of archives that services may deploy; that of the backups is one. */
+    deployFrom: z.array(absolutePath).default([]),
+  })
+  .refine((requests) => requests.key !== undefined || requests.previousKey === undefined, {
+    message: 'there is a previousKey, and no key',
+    path: ['previousKey'],
+  })
+  .refine((requests) => requests.key !== undefined || requests.sign.length === 0, {
+    message: 'without a key nothing can be signed',
+    path: ['sign'],
+  });
 
 const webSchema = z.strictObject({
   kind: z.enum(['nginx']),
@@ -142,6 +162,8 @@ export const configurationSchema = z.strictObject({
   spool: absolutePath.optional(),
   /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
   tasks: tasksSchema.prefault({}),
+  /** Who may ask for what destroys: whoever holds the key. Without a key, whoever reaches Temporal. */
+  requests: requestsSchema.prefault({}),
   servers: z.record(name, serverSchema),
   sites: z.record(siteUriSchema, siteSchema),
 });

@@ -50,6 +50,23 @@ export const ERROR_CODES = {
     12,
   ),
   NoWorker: passing('no worker took the task', 'Start one with `kedge worker` on the master.', 13),
+  // who may ask
+  RequestUnsigned: permanent(
+    'a request that has to be signed is not',
+    "Ask by `kedge` as the worker's user, or sign it: docs/signed-requests.md.",
+  ),
+  SignatureInvalid: permanent(
+    'the signature of a request does not belong to it: another key, or something was changed since',
+    'Sign it with the key of this master, and send it as it was signed.',
+  ),
+  RequestExpired: permanent(
+    'a signed request was submitted too late, or is valid for too long',
+    'Ask again; look whether the clocks of both machines are right.',
+  ),
+  RequestReplayed: permanent(
+    'a signed request was used before, or given up',
+    'Sign it anew when it is to be done once more. If nobody asked twice, look who reaches Temporal.',
+  ),
   // the task itself
   Cancelled: permanent('the task was cancelled', 'Nothing to do: the site is as it was before.', 130),
   WorkflowIdRefused: permanent(

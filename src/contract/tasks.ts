@@ -10,6 +10,21 @@ const description = z
   .max(1000)
   .refine((text) => !/[\0-\x08\x0b-\x1f\x7f]/.test(text), 'text without control characters');
 
+/**
+ * What vouches for a request. `docs/signed-requests.md` says what is signed and how; `signRequest` makes one.
+ */
+export const requestSignatureSchema = z.strictObject({
+  /** A number used once: it makes each signed request one task, or none. */
+  nonce: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, '16 to 64 letters, digits, dashes and underscores'),
+  /** Submitted later than this it is refused. */
+  expires: z.iso.datetime(),
+  /** Whether a turn that was accepted in time may begin later. */
+  waitTurn: z.boolean(),
+  /** HMAC-SHA256, in hexadecimal digits. */
+  hmac: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+});
+export type RequestSignature = z.infer<typeof requestSignatureSchema>;
+
 /** Fields that every task input has. */
 const taskInput = {
   site: siteUriSchema,
@@ -19,6 +34,8 @@ const taskInput = {
   who: z.string().max(200).optional(),
   /** Makes a repeated submit the same task. */
   requestKey: z.string().min(1).max(200).optional(),
+  /** Who may ask. */
+  signature: requestSignatureSchema.optional(),
 };
 
 export const compressionSchema = z.enum(['zstd', 'gzip']);

@@ -38,6 +38,8 @@ const SUMMARIES: Record<keyof Activities, string> = {
   readJournal: 'Read the journal',
   listOpenTasks: 'List tasks left open',
   findTaskOfRequest: 'Look for the same request',
+  acceptTurn: 'Keep that the request came in time',
+  withdrawRequest: 'Use up a request that comes to nothing',
   whoHoldsSite: 'See who holds the site',
   listBackups: 'List backups',
   readTaskLog: 'Read the task log',

@@ -1,4 +1,5 @@
 import {
+  ActivityFailure,
   ApplicationFailure,
   ChildWorkflowCancellationType,
   ChildWorkflowFailure,
@@ -11,6 +12,7 @@ import {
   defineSignal,
   defineUpdate,
   executeChild,
+  patched,
   setHandler,
   sleep,
   startChild,
@@ -96,21 +98,29 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     async (request): Promise<Ticket> => {
       asked = true;
       const { requestKey } = request.input;
+      const asTicket = async (task: string): Promise<Ticket> => {
+        await withdrawRequest(request);
+        return { task, workflowId: siteWorkflowId(site), waiting: waiting.some((turn) => turn.task === task) };
+      };
       if (requestKey) {
         const known =
           byKey.get(requestKey)?.task ??
           (await reading.findTaskOfRequest({ site, requestKey })) ??
           byKey.get(requestKey)?.task;
-        if (known) {
-          const isWaiting = waiting.some(({ task }) => task === known);
-          return { task: known, workflowId: siteWorkflowId(site), waiting: isWaiting };
-        }
+        if (known) return asTicket(known);
       }
+      await acceptTurn(request);
+      // Another submit of the same may have been accepted meanwhile.
+      const meanwhile = requestKey && byKey.get(requestKey)?.task;
+      if (meanwhile) return asTicket(meanwhile);
       let held = holder();
       while (held && !request.waitTurn) {
         // Whoever waited for a task knows sooner than this queue that it has ended, and may ask for the next one at once.
         const last = running;
-        if (!last || (await reading.whoHoldsSite({ site }))) throw siteBusy(site, held);
+        if (!last || (await reading.whoHoldsSite({ site }))) {
+          await withdrawRequest(request);
+          throw siteBusy(site, held);
+        }
         await condition(() => running !== last);
         held = holder();
       }
@@ -121,7 +131,10 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
       // Not asked to wait: whether somebody else holds the site is known as soon as the start was tried.
       await condition(() => running === turn || ended.has(turn.task) || refused.has(turn.task));
       const busy = refused.get(turn.task);
-      if (busy) throw siteBusy(site, busy);
+      if (busy) {
+        await withdrawRequest(request);
+        throw siteBusy(site, busy);
+      }
       return { task: turn.task, workflowId: siteWorkflowId(site), waiting: false };
     },
     {
@@ -135,11 +148,12 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
     },
   );
 
-  setHandler(giveUp, (task) => {
+  setHandler(giveUp, async (task) => {
     const place = waiting.findIndex((turn) => turn.task === task);
     if (place === -1) return false;
     const [turn] = waiting.splice(place, 1);
     if (turn?.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
+    if (turn) await withdrawRequest(turn.request);
     return true;
   });
 
@@ -189,6 +203,30 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
 
 const FIRST_REQUEST_MS = 60_000;
 const BUSY_RETRY_MS = 2_000;
+
+/**
+ * A request that may wait is told to the master while it is in time: preflight believes nobody else that it was.
+ * @throws ApplicationFailure when it has to be signed, and is not, or not in time
+ */
+async function acceptTurn(request: SubmitRequest): Promise<void> {
+  const { type, input, waitTurn } = request;
+  const mayNeedIt = input.signature !== undefined || type === 'restore' || type === 'deploy';
+  if (!waitTurn || !mayNeedIt || !patched(SIGNED_REQUESTS)) return;
+  await reading.acceptTurn({ type, input }).catch((error: unknown) => {
+    throw error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause : error;
+  });
+}
+
+/** A signed request that comes to nothing is used up, so that nobody who has seen it brings it forward later. */
+async function withdrawRequest({ type, input }: SubmitRequest): Promise<void> {
+  if (input.signature === undefined || !patched(SIGNED_REQUESTS)) return;
+  await reading.withdrawRequest({ type, input }).catch((error: unknown) => {
+    // What cannot be used up is no request that would be done.
+    if (!(error instanceof ActivityFailure)) throw error;
+  });
+}
+
+const SIGNED_REQUESTS = 'signed-requests';
 
 async function startTask(site: string, turn: Turn) {
   const { type, input } = turn.request;

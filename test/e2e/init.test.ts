@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -82,6 +82,8 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
   const report = initReportSchema.parse(JSON.parse(written.stdout));
   const text = await readFile(output, 'utf8');
   const configuration = parseConfiguration(text, output);
+  const requestKey = join(lab.folder, 'etc/request.key');
+  const key = await readFile(requestKey, 'utf8');
   const again = await cliFailure(lab, 'init', ...places, '--yes');
 
   expect(written.exitCode).toBe(3);
@@ -144,6 +146,11 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
 
   expect(again).toMatchObject({ code: 'UsageInvalid', exitCode: 2, message: `${output} is there already` });
   expect(await readFile(output, 'utf8')).toBe(text);
+  expect(configuration.requests.key).toEqual({ file: requestKey });
+  expect(key).toMatch(/^[\w-]{43}\n$/);
+  expect((await stat(requestKey)).mode & 0o777).toBe(0o600);
+  expect(await readFile(requestKey, 'utf8')).toBe(key);
+  expect(report.doctor.findings.map(({ check }) => check)).not.toContain('request-key');
 });
 
 it('what was left undecided is valid when its marks are taken away', async () => {

@@ -117,6 +117,37 @@ describe('turns', () => {
     await untilIdle(site);
   });
 
+  it.concurrent('tells the master of a signed request that waits, and of each that comes to nothing', async () => {
+    const fake = new FakeActivities().set('tarball', { blocks: true });
+    const site = lab.siteWith(fake);
+    const signing = new KedgeClient(lab.environment.client, MASTER, { signingKey: 'k'.repeat(43) });
+    const running = await signing.backup({ site });
+    await fake.began('tarball');
+    const requestsOf = (name: string): number => fake.calls.filter((call) => call === `${name}.`).length;
+    const told = () => ({ accepted: requestsOf('acceptTurn'), withdrawn: requestsOf('withdrawRequest') });
+    expect(told()).toEqual({ accepted: 0, withdrawn: 0 });
+
+    expect(await errorOf(signing.restore({ site, backup }))).toMatchObject({ code: 'SiteBusy' });
+    expect(told()).toEqual({ accepted: 0, withdrawn: 1 });
+    const keyed = { site, backup, requestKey: 'once' };
+    const waiting = await Promise.all([1, 2].map(() => signing.restore(keyed, { waitTurn: true })));
+    expect(waiting[0]?.task).toBe(waiting[1]?.task);
+    expect(told().withdrawn).toBe(2);
+    await waiting[0]?.cancel();
+    expect(told().withdrawn).toBe(3);
+    // What was asked for and is in the arguments says by what it was vouched for.
+    expect(fake.arguments.get('withdrawRequest')).toMatchObject([
+      { type: 'restore', input: { site, signature: { waitTurn: true } } },
+    ]);
+
+    fake.set('acceptTurn', { fails: 'RequestExpired' });
+    const refusal = await errorOf(signing.restore({ site, backup }, { waitTurn: true }));
+    expect(refusal).toMatchObject({ code: 'RequestExpired', message: 'acceptTurn failed' });
+    await running.cancel();
+    await untilIdle(site);
+    expect(fake.calls).not.toContain('switchSite');
+  });
+
   it.concurrent('finds a task started directly: refuses, or waits for it', async () => {
     const fake = new FakeActivities().set('tarball', { blocks: true });
     const site = lab.siteWith(fake);

@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { KedgeError } from '../../contract/errors';
+import type { CommandContext } from '../context';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
 import { durationText } from '../render/units';
@@ -16,15 +18,32 @@ export function registerDeploy(program: Command, run: Registration): void {
     .action(
       run<TaskOptions>(async (context, [archive = '', site = ''], options) => {
         await context.assertSite(site);
+        await context.assertMayAsk('deploy');
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
-        const handle = await client.deploy(
-          { site, archive: resolve(context.io.workingFolder, archive), who: context.who(), ...key },
-          submitOptions(options),
-        );
+        const path = resolve(context.io.workingFolder, archive);
+        await vouchFor(context, site, path);
+        const handle = await client.deploy({ site, archive: path, who: context.who(), ...key }, submitOptions(options));
         await reportTask(context, handle, options.detach ?? false, ({ deployed, durationMs }) => [
           `Deployed ${site} from ${deployed} in ${durationText(durationMs)}`,
         ]);
       }),
     );
+}
+
+/**
+ * The worker takes archives from the configured folders alone, unless somebody who can write to its state says that this one
+ * may be deployed, wherever it lies.
+ */
+async function vouchFor(context: CommandContext, site: string, path: string): Promise<void> {
+  const { requests } = await context.master();
+  await requests.admitArchive(site, path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EACCES' && cause.code !== 'EPERM') throw cause;
+    throw new KedgeError('FileRefused', `${path} lies in none of the folders that sites are deployed from`, {
+      site,
+      cause,
+      state: 'nothing was changed',
+      hint: "Run it as the worker's user, or put the archive into a folder that requests.deployFrom names.",
+    });
+  });
 }

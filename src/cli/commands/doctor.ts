@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Master } from '../../composition';
+import { requestRulesOf } from '../../config/request-rules';
 import type { Configuration } from '../../config/schema';
 import { isKedgeError } from '../../contract/errors';
 import type { DoctorReport, Finding } from '../../contract/findings';
@@ -9,6 +10,7 @@ import { examine } from '../../core/doctor/examine';
 import type { Installation } from '../../core/doctor/installation';
 import { MACHINE_CHECKS } from '../../core/doctor/programs';
 import { complaintOf, runChecks } from '../../core/doctor/run-checks';
+import { readRequestKey } from '../../core/requests/request-key';
 import { createLocalHost } from '../../core/hosts/local-host';
 import type { Operation } from '../../core/operation';
 import type { ConnectedTemporal } from '../../temporal/checks';
@@ -138,6 +140,10 @@ function installationOf(
       { name: 'state', path: state },
       { name: 'spool', path: spool },
     ],
+    requestKeys: {
+      references: requestRulesOf(configuration).keys,
+      read: (reference) => readRequestKey(reference, { environment: context.io.environment }),
+    },
     sweeper: master.sweeper,
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,

@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { findConfiguration, parseConfiguration } from '../../config/load';
@@ -9,6 +9,7 @@ import { printable } from '../../contract/printable';
 import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
 import { type DiscoveredSite, type Discovery, besideFolder, discover } from '../../core/discovery/discover';
 import { fpmConfigurations } from '../../core/discovery/fpm-pools';
+import { makeRequestKey } from '../../core/requests/request-key';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { assertTrusted, isRoot } from '../../trust/trusted-path';
 import { CommandContext } from '../context';
@@ -49,7 +50,7 @@ export function registerInit(program: Command, run: Registration): void {
     .option('--database-socket <path>', 'socket of the database server, where it is not a usual one')
     .addHelpText(
       'after',
-      '\nWrites nothing but the one file, and never over another without asking. Then says what `kedge doctor` says.\n' +
+      '\nWrites nothing but the one file and, beside it, the key that requests are signed with; never over another without asking. Then says what `kedge doctor` says.\n' +
         '\nExit codes: 0 written and all is well, 2 not written, 3 written and something is left to do.\n' +
         '\nExamples:\n  kedge init\n  kedge init --yes --output /etc/kedge/kedge.yaml',
     )
@@ -80,6 +81,7 @@ export function registerInit(program: Command, run: Registration): void {
           {
             master: options.master ?? machineName(),
             data: resolve(context.io.workingFolder, options.data),
+            requestKey: join(dirname(path), 'request.key'),
             sites: usable(discovery).map(({ uri }) => uri),
             databaseAccount: account,
             databaseSocket: options.databaseSocket ?? databaseSocket,
@@ -91,6 +93,8 @@ export function registerInit(program: Command, run: Registration): void {
         const text = firstConfiguration(settled, choices);
         parseConfiguration(text, path);
         await host.makeFolder(dirname(path), { mode: 0o755 });
+        if (await makeRequestKey(host, choices.requestKey))
+          context.printer.note(`${choices.requestKey} is made: requests are signed with it`);
         await host.writeFile(path, text, { mode: 0o644 });
         context.printer.note(`${path} is written: look through it`);
         await report(context, path, settled, choices);

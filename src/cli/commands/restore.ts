@@ -36,6 +36,7 @@ export function registerRestore(program: Command, run: Registration): void {
     .action(
       run<RestoreOptions>(async (context, [site = '', wanted], options) => {
         await context.assertSite(site);
+        if (!options.dryRun) await context.assertMayAsk('restore');
         const record = await chooseBackup(context, site, wanted);
         if (options.dryRun) return tellRestore(context, record, options);
         await confirmRestore(context, record, options.yes ?? false);

@@ -27,6 +27,7 @@ export function registerWorker(program: Command, run: Registration): void {
         const configuration = await context.configuration();
         const { master } = await context.master();
         await master.makeFolder(configuration.state, { mode: 0o700 });
+        await makeMissingKey(context);
         const { findTemporalCli, startDevServer } = await import('../../temporal/dev-server.js');
         const server = await startDevServer({
           executable: await findTemporalCli(context.io.environment),
@@ -43,6 +44,16 @@ export function registerWorker(program: Command, run: Registration): void {
         }
       }),
     );
+}
+
+/** A configured request key that is not there yet is made; what is there is never changed. */
+async function makeMissingKey(context: CommandContext): Promise<void> {
+  const { requests } = await context.configuration();
+  if (requests.key === undefined || !('file' in requests.key)) return;
+  const { file } = requests.key;
+  const { makeRequestKey } = await import('../../core/requests/request-key.js');
+  const { master } = await context.master();
+  if (await makeRequestKey(master, file)) context.printer.note(`${file} is made: requests are signed with it`);
 }
 
 async function work(context: CommandContext, environment: Record<string, string | undefined>): Promise<void> {

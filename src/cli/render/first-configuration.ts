@@ -7,6 +7,8 @@ export interface FirstChoices {
   readonly master: string;
   /** Folder of backups and state. */
   readonly data: string;
+  /** File of the key that requests are signed with. */
+  readonly requestKey: string;
   /** URIs that are taken up; other sites stand there commented out. */
   readonly sites: readonly string[];
   /** Account of the database server the worker logs in as. */
@@ -32,6 +34,10 @@ export function firstConfiguration(discovery: Discovery, choices: FirstChoices):
     entry('backups', join(choices.data, 'backups')),
     '# Journals, logs, and the databases and accounts of the sites. On durable storage.',
     entry('state', join(choices.data, 'state')),
+    '',
+    '# A restore or deploy is done only when it is signed with this key: commands of root sign by themselves, others may not. It was',
+    '# made with this file. Services that are to restore need it: docs/signed-requests.md.',
+    `requests: ${flow({ key: { file: choices.requestKey } })}`,
     '',
     'servers:',
     '  # This machine.',

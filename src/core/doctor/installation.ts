@@ -1,4 +1,4 @@
-import type { Target, WebServerAddress } from '../../contract/target';
+import type { SecretReference, Target, WebServerAddress } from '../../contract/target';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer } from '../databases/database-server';
 import type { Host } from '../hosts/host';
@@ -15,10 +15,19 @@ export interface Installation {
   /** Files that the configuration names and that are read or run with rights that sites do not have. */
   readonly configuredFiles: () => Promise<readonly string[]>;
   readonly folders: readonly Folder[];
+  readonly requestKeys: RequestKeys;
   readonly sweeper: Pick<Sweeper, 'search'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];
   readonly sites: readonly ConfiguredSite[];
+}
+
+/** The keys that requests are signed with. */
+export interface RequestKeys {
+  /** The present one first; empty where requests are done unsigned. */
+  readonly references: readonly SecretReference[];
+  /** @throws KedgeError SecretUnavailable, OwnerRefused */
+  readonly read: (reference: SecretReference) => Promise<string>;
 }
 
 /** A folder of the master's own. */

@@ -19,6 +19,8 @@ export const journalSchema = z.strictObject({
   who: z.string(),
   description: z.string().nullable(),
   requestKey: z.string().nullable(),
+  /** Of the signed request that the task is; null when none was needed. */
+  nonce: z.string().nullable().default(null),
   /** Stands in the name of everything the task makes. */
   token: z.string().regex(/^[a-z0-9]{10}$/),
   workflowId: z.string(),
@@ -135,10 +137,12 @@ export function newJournal(
     | 'runId'
     | 'epoch'
     | 'started'
-  >,
+  > &
+    Partial<Pick<Journal, 'nonce'>>,
 ): Journal {
   return {
     version: 1,
+    nonce: null,
     ...begin,
     target: null,
     contentMark: null,

@@ -10,7 +10,8 @@ import { decode } from './state-file';
 export type NewTask = Pick<
   Journal,
   'task' | 'site' | 'type' | 'who' | 'description' | 'requestKey' | 'workflowId' | 'runId' | 'epoch'
->;
+> &
+  Partial<Pick<Journal, 'nonce'>>;
 
 /**
  * The journals in `<state>/tasks/`. Every change is read, made and written as one, in turn within this process, durably.

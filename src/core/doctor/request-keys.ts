@@ -1,0 +1,58 @@
+import { dirname } from 'node:path';
+import type { Complaint } from '../../contract/findings';
+import type { SecretReference } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import { isTrustedFolder } from '../hosts/trusted-path';
+import type { Installation } from './installation';
+import { complaintOf } from './run-checks';
+
+const GROUP = 0o070;
+
+/** Who holds a key may have every site restored; without one, whoever reaches Temporal may. */
+export async function checkRequestKeys({
+  master,
+  configurationPath,
+  requestKeys: { references, read },
+}: Pick<Installation, 'master' | 'configurationPath' | 'requestKeys'>): Promise<readonly Complaint[]> {
+  if (references.length === 0) return [withoutKey(configurationPath)];
+  const complaints: Complaint[] = [];
+  for (const reference of references) {
+    const unreadable = await read(reference).then(() => null, complaintOf);
+    if (unreadable) complaints.push(unreadable);
+    else if ('file' in reference) complaints.push(...(await checkPlace(master, reference)));
+  }
+  return complaints;
+}
+
+function withoutKey(configurationPath: string): Complaint {
+  return {
+    level: 'warning',
+    message:
+      'there is no request key: whoever reaches Temporal, PHP of each site where it listens on this machine, can restore and deploy every site',
+    hint: `Add \`requests: { key: { file: /etc/kedge/request.key } }\` to ${configurationPath}; \`kedge up\` makes the file, or \`(umask 077; head -c 32 /dev/urandom | base64 >/etc/kedge/request.key)\`.`,
+  };
+}
+
+/** Reading it has judged what the path leads to. */
+async function checkPlace(
+  master: Host,
+  { file }: Extract<SecretReference, { file: string }>,
+): Promise<readonly Complaint[]> {
+  if (!(await isTrustedFolder(master, dirname(file))))
+    return [
+      {
+        level: 'error',
+        message: `the request key ${file} lies below a link, or a folder that others than root and the worker can change`,
+        hint: 'Move it to a folder that only root can change, and name that in requests.key.',
+      },
+    ];
+  const status = await master.status(file);
+  if (status?.type !== 'file' || (status.mode & GROUP) === 0) return [];
+  return [
+    {
+      level: 'warning',
+      message: `the group of the request key ${file} may read it, and so have every site restored`,
+      hint: `Run \`chmod 600 ${file}\`.`,
+    },
+  ];
+}
