@@ -16,7 +16,7 @@ const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...['docs/format.md', 'docs/errors.md', 'docs/operations.md', 'docs/security.md'],
+  ...['docs/format.md', 'docs/errors.md', 'docs/operations.md', 'docs/security.md', 'docs/signed-requests.md'],
   ...readdirSync(join(TOP, 'docs/decisions')).map((name) => join('docs/decisions', name)),
 ];
 const read = (path: string): string => readFileSync(join(TOP, path), 'utf8');
@@ -134,6 +134,7 @@ describe('kedge.example.yaml', () => {
   it('loads with what is commented out, each in its place', () => {
     const other = text
       .replace('# spool:', 'spool:')
+      .replace('# previousKey:', 'previousKey:')
       .replace(/^( *)socket: \/run\/mysqld/m, '$1# socket: /run/mysqld')
       .replace(/# (host: 127|port: 3306|password: \{ file)/g, '$1');
     const { spool, servers } = parseConfiguration(other, 'kedge.example.yaml');
