@@ -1,8 +1,6 @@
-import { dirname } from 'node:path';
 import type { Complaint } from '../../contract/findings';
 import type { SecretReference } from '../../contract/target';
 import type { Host } from '../hosts/host';
-import { isTrustedFolder } from '../hosts/trusted-path';
 import type { Installation } from './installation';
 import { complaintOf } from './run-checks';
 
@@ -19,7 +17,7 @@ export async function checkRequestKeys({
   for (const reference of references) {
     const unreadable = await read(reference).then(() => null, complaintOf);
     if (unreadable) complaints.push(unreadable);
-    else if ('file' in reference) complaints.push(...(await checkPlace(master, reference)));
+    else if ('file' in reference) complaints.push(...(await checkGroup(master, reference)));
   }
   return complaints;
 }
@@ -33,19 +31,11 @@ function withoutKey(configurationPath: string): Complaint {
   };
 }
 
-/** Reading it has judged what the path leads to. */
-async function checkPlace(
+/** Reading it has judged who can change it, or put another in its place. */
+async function checkGroup(
   master: Host,
   { file }: Extract<SecretReference, { file: string }>,
 ): Promise<readonly Complaint[]> {
-  if (!(await isTrustedFolder(master, dirname(file))))
-    return [
-      {
-        level: 'error',
-        message: `the request key ${file} lies below a link, or a folder that others than root and the worker can change`,
-        hint: 'Move it to a folder that only root can change, and name that in requests.key.',
-      },
-    ];
   const status = await master.status(file);
   if (status?.type !== 'file' || (status.mode & GROUP) === 0) return [];
   return [

@@ -23,11 +23,12 @@ export async function readRequestKey(reference: SecretReference, source: SecretS
 }
 
 /**
- * Makes a key of 32 random bytes, 0600 and the worker's own, where there is none; appears whole, and never replaces a file. Returns
- * whether it was made.
+ * Makes a key of 32 random bytes, 0600 and the worker's own, where there is none; it appears whole, and never replaces a file. Returns
+ * whether it was made. @throws KedgeError OwnerRefused in a folder that others can change
  */
 export async function makeRequestKey(host: Host, path: string): Promise<boolean> {
   if ((await host.status(path)) !== undefined) return false;
   await host.makeFolder(dirname(path), { mode: 0o755 });
+  await host.assertTrusted(dirname(path));
   return createFile(host, path, `${randomBytes(32).toString('base64url')}\n`);
 }
