@@ -83,9 +83,12 @@ export async function renameWithoutReplacing(from: string, to: string, server: s
       const status = await lstat(source);
       const existing = await lstat(target).catch(ignoreMissing);
       const halfDone = existing?.isFile() && existing.dev === status.dev && existing.ino === status.ino && from !== to;
-      if (existing && !halfDone) throw new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
+      const taken = new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
+      if (existing && !halfDone) throw taken;
       if (status.isFile()) {
-        if (!halfDone) await link(source, target);
+        const linked = halfDone || (await link(source, target).then(() => true, ignoreExisting));
+        // Somebody else was quicker.
+        if (!linked) throw taken;
         await unlink(source);
       } else {
         await rename(source, target);
@@ -94,6 +97,11 @@ export async function renameWithoutReplacing(from: string, to: string, server: s
       if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));
     }),
   );
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): false {
+  if (error.code !== 'EEXIST') throw error;
+  return false;
 }
 
 /** Opens a file of the worker's own for writing, made anew, for nobody else. @throws KedgeError DiskFull */

@@ -44,7 +44,7 @@ it.each<[string, () => Promise<unknown>, string, RegExp]>([
   ['open to all', () => chmod(file, 0o644), 'error', /mode 0644, which lets others in/],
   ['open to its group', () => chmod(file, 0o640), 'warning', /the group of the request key/],
   ['short', () => writeFile(file, 'password\n'), 'error', /shorter than 32 characters/],
-  ['in a folder of everybody', () => chmod(join(folder, 'etc'), 0o777), 'error', /can change/],
+  ['in a folder of everybody', () => chmod(join(folder, 'etc'), 0o777), 'error', /can be changed by others/],
 ])('one that is %s', async (_what, spoil, level, message) => {
   await spoil();
   expect(await check({ file })).toEqual([
