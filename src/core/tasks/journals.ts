@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { KedgeError } from '../../contract/errors';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 import { siteOfTask, taskTime } from '../../contract/names';
 import type { Host } from '../hosts/host';
 import { type Journal, journalSchema, newJournal } from './journal';
@@ -103,12 +103,21 @@ export class Journals {
     await this.host.removeFile(join(this.openFolder, task));
   }
 
-  /** Tasks that were begun and not closed, oldest name first; of one site or of all. */
+  /**
+   * Tasks that were begun and not closed, oldest name first; of one site or of all. Of all, those whose journal cannot be
+   * read are passed over, so that one stops nothing on other sites; the sweeper and doctor
+   * name them.
+   * @throws KedgeError StateInvalid for a journal of the one site that cannot be read
+   */
   async open(site?: string): Promise<Journal[]> {
     const journals: Journal[] = [];
-    for (const task of await this.host.list(this.openFolder)) {
-      if (site !== undefined && !task.startsWith(`${site}-`)) continue;
-      const journal = await this.find(task);
+    for (const task of (await this.host.list(this.openFolder)).filter(isTaskName)) {
+      if (site !== undefined && !mayBeOf(task, site)) continue;
+      const journal = await this.find(task).catch((error: unknown) => {
+        if (site !== undefined || !isUnreadable(error)) throw error;
+        return null;
+      });
+      if (journal === null) continue;
       if (!journal) await this.removeLeftMarker(task);
       // A crash between the outcome and the removal of the marker.
       else if (journal.outcome !== null) await this.host.removeFile(join(this.openFolder, task));
@@ -130,19 +139,25 @@ export class Journals {
   /** Ids of every task of this master, oldest first. */
   async all(): Promise<string[]> {
     const names = await this.host.list(this.tasksFolder);
-    return names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
+    return names
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => name.slice(0, -'.json'.length))
+      .filter(isTaskName);
   }
 
   /**
-   * Journals of the tasks submitted last, newest first; of one site or of all. Reads no more than these.
-   * @throws KedgeError StateInvalid
+   * Journals of the tasks submitted last, newest first; of one site or of all. Reads no more than these; those that cannot
+   * be read are passed over.
    */
   async newest(limit: number, site?: string): Promise<Journal[]> {
     const ids = (await this.all()).filter((task) => site === undefined || siteOfTask(task) === site);
     const journals: Journal[] = [];
     for (const task of ids.sort(byTime).reverse()) {
       if (journals.length === limit) break;
-      const journal = await this.find(task);
+      const journal = await this.find(task).catch((error: unknown) => {
+        if (!isUnreadable(error)) throw error;
+        return null;
+      });
       if (journal && (site === undefined || journal.site === site)) journals.push(journal);
     }
     return journals;
@@ -189,10 +204,24 @@ export class Journals {
   }
 
   private pathOf(task: string): string {
-    if (!/^[a-z0-9][a-z0-9._-]*$/.test(task))
-      throw new KedgeError('TaskUnknown', `${JSON.stringify(task)} is no task id`);
+    if (!isTaskName(task)) throw new KedgeError('TaskUnknown', `${JSON.stringify(task)} is no task id`);
     return join(this.tasksFolder, `${task}.json`);
   }
+}
+
+/** Beside journals and markers lie unfinished files of a crash. */
+function isTaskName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9._-]*$/.test(name);
+}
+
+/** By its name: what it says itself is known once it was read. */
+function mayBeOf(task: string, site: string): boolean {
+  return task.startsWith(`${site}-`) && (siteOfTask(task) ?? site) === site;
+}
+
+/** A file that is no journal of this version, or was cut by a disk that failed. */
+function isUnreadable(error: unknown): error is KedgeError {
+  return isKedgeError(error) && (error.code === 'StateInvalid' || error.code === 'FileRefused');
 }
 
 /** Ids carry the time of their submission. */

@@ -20,7 +20,7 @@ export interface RetentionParts {
 /**
  * Forgets journal and log of closed tasks that are older than they are kept. Never an open one, one that left something
  * behind, or one of the newest of its site. Returns their ids.
- * @throws KedgeError StateInvalid for a journal that cannot be read
+ * A journal that cannot be read is kept.
  */
 export async function forgetOldTasks(
   { journals, logs, isSettled }: RetentionParts,
@@ -42,7 +42,7 @@ export async function forgetOldTasks(
     for (const task of tasks.slice(newest)) {
       // The id tells whether a look into the journal is worth it.
       if ((taskTime(task) ?? '') >= timeStamp(limit) || !isSettled(task)) continue;
-      const outcome = (await journals.find(task))?.outcome;
+      const outcome = (await journals.find(task).catch(() => undefined))?.outcome;
       if (!outcome || new Date(outcome.ended) >= limit) continue;
       // The log first: a crash in between leaves a journal, which is found again.
       await logs.remove(task);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { KedgeError } from '../../contract/errors';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import { decode } from './state-file';
 
@@ -60,11 +60,31 @@ export class SiteStates {
     await this.host.writeFile(this.pathOf(state.site), `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
   }
 
-  /** Every site adopted so far. */
+  /** Every site adopted so far. @throws KedgeError StateInvalid */
   async all(): Promise<SiteState[]> {
-    const names = (await this.host.list(this.folder)).filter((name) => name.endsWith('.json'));
-    const states = await Promise.all(names.map((name) => this.find(name.slice(0, -'.json'.length))));
+    const states = await Promise.all((await this.sites()).map((site) => this.find(site)));
     return states.filter((state) => state !== undefined);
+  }
+
+  /** The states that can be read, and for each of the others its site and what is wrong with it. */
+  async readable(): Promise<{ states: SiteState[]; unreadable: Map<string, string> }> {
+    const states: SiteState[] = [];
+    const unreadable = new Map<string, string>();
+    for (const site of await this.sites()) {
+      try {
+        const state = await this.find(site);
+        if (state) states.push(state);
+      } catch (error) {
+        if (!isKedgeError(error)) throw error;
+        unreadable.set(site, error.message);
+      }
+    }
+    return { states, unreadable };
+  }
+
+  private async sites(): Promise<string[]> {
+    const names = (await this.host.list(this.folder)).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+    return names.map((name) => name.slice(0, -'.json'.length));
   }
 
   private pathOf(site: string): string {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { siteOfTask } from '../../contract/names';
 import type { DatabaseServer } from '../databases/database-server';
 import { UNFINISHED_FILE } from '../hosts/durable-file';
 import type { Host } from '../hosts/host';
@@ -54,7 +55,8 @@ const STATE_FOLDERS = ['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'request
 
 /**
  * Finds and removes what closed tasks own and crashes left. Goes by journals: what none says Kedge made is not touched,
- * nor what an open task or a site's state names. While a journal or a state cannot be read nothing at all is touched.
+ * nor what an open task or a site's state names. While a journal or a state cannot be read its site is passed over, and while a
+ * state cannot be read no database is dropped: nobody knows which of them that site uses.
  */
 export class Sweeper {
   /** Closed tasks of which nothing is left, with their tokens: not looked at again. */
@@ -67,15 +69,22 @@ export class Sweeper {
     return this.settled.has(task);
   }
 
-  /** Looks, and changes nothing. @throws KedgeError StateInvalid when a journal or a state cannot be read */
+  /** Looks, and changes nothing. What belongs to a site whose journal or state cannot be read is a problem, and left alone. */
   async search(signal: AbortSignal): Promise<Search> {
+    const problems: string[] = [];
+    /** Sites of which not all is known: what they use may be among what closed tasks made. */
+    const unreadable = new Set<string>();
     const open: Journal[] = [];
     const closed: { remains: Remains; journal: Pick<Journal, 'switched' | 'committed'> & { abandoned: boolean } }[] =
       [];
     for (const task of await this.parts.journals.all()) {
       signal.throwIfAborted();
       if (this.settled.has(task)) continue;
-      const journal = await this.parts.journals.find(task);
+      const journal = await this.parts.journals.find(task).catch((error: unknown) => {
+        problems.push(`${siteOfTask(task) ?? task} is passed over: ${textOf(error)}`);
+        unreadable.add(siteOfTask(task) ?? task);
+        return undefined;
+      });
       if (journal?.outcome === null) open.push(journal);
       else if (journal)
         closed.push({
@@ -87,12 +96,17 @@ export class Sweeper {
           },
         });
     }
-    const claims = new Claims(await this.parts.states.all(), open);
+    const known = await this.parts.states.readable();
+    for (const [site, problem] of known.unreadable) {
+      problems.push(`${site} is passed over: ${problem}`);
+      unreadable.add(site);
+    }
+    const claims = new Claims(known.states, open);
     const leftovers: Leftover[] = [];
-    const problems: string[] = [];
     const servers = new DatabaseServers(this.parts.databaseServers);
     for (const { remains, journal } of closed) {
       signal.throwIfAborted();
+      if (unreadable.has(remains.site)) continue;
       const host = this.webHostOf(remains);
       const reason = host ? await reasonToKeep(remains, journal, host) : null;
       if (reason !== null) {
@@ -102,7 +116,7 @@ export class Sweeper {
       const needsServer = remains.databases.length + remains.accounts.length > 0;
       const server = needsServer ? await servers.at(remains.databaseServer ?? '') : null;
       const found = await this.files(remains, host);
-      if (server) found.push(...(await this.databaseThings(remains, server, claims)));
+      if (server && known.unreadable.size === 0) found.push(...(await this.databaseThings(remains, server, claims)));
       if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
         // Nobody but who abandoned it knows which folder and which database the site lives on now.
         const left = found.map(({ what }) => what).join(', ');
@@ -175,7 +189,8 @@ export class Sweeper {
         what: `the account ${account.user} of ${server.name}`,
         task,
         async remove() {
-          if (new Claims(await states.all(), []).hasAccount(account)) return;
+          const now = await states.readable();
+          if (now.unreadable.size > 0 || new Claims(now.states, []).hasAccount(account)) return;
           await server.lockAccount(account);
           await server.dropAccount(account);
         },
@@ -187,7 +202,9 @@ export class Sweeper {
         what: `the database ${database} of ${server.name}`,
         task,
         async remove() {
-          if (!new Claims(await states.all(), []).hasDatabase(database)) await server.dropDatabase(database);
+          const now = await states.readable();
+          if (now.unreadable.size > 0 || new Claims(now.states, []).hasDatabase(database)) return;
+          await server.dropDatabase(database);
         },
       });
     }

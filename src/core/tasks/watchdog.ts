@@ -14,14 +14,25 @@ export async function endOverdueMaintenance(
   const now = new Date();
   const overdue: Journal[] = [];
   for (const journal of await parts.journals.open()) {
-    if (isOverdue(journal, now) && (await parts.epochs.current(journal.site)) <= journal.epoch) overdue.push(journal);
+    if (!isOverdue(journal, now)) continue;
+    // An epoch that cannot be read says nothing against ending maintenance.
+    const epoch = await parts.epochs.current(journal.site).catch(() => 0);
+    if (epoch <= journal.epoch) overdue.push(journal);
   }
   if (overdue.length === 0 || (await temporalAnswers())) return;
   const takeOver = { by: 'the worker', why: 'its maintenance limit passed while Temporal was away' };
   for (const { site, task } of overdue) {
     const operation = operationFor(task);
-    for (const { problems } of await bringOnline(parts, site, takeOver, operation))
-      for (const problem of problems) operation.log.warn(problem);
+    try {
+      for (const { problems } of await bringOnline(parts, site, takeOver, operation))
+        for (const problem of problems) operation.log.warn(problem);
+    } catch (error) {
+      operation.signal.throwIfAborted();
+      // One site must not keep the others shut.
+      operation.log.warn(
+        `${site} could not be brought online: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
   }
 }
 

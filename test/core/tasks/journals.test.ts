@@ -125,6 +125,19 @@ describe('journals', () => {
     expect(await journals.all()).toEqual([id]);
   });
 
+  it('an unfinished marker or journal, and a journal that cannot be read, stop nothing on other sites', async () => {
+    await journals.begin(task());
+    const other = 'other.example-20261124.000000-backup';
+    await writeFile(join(folder, 'open', `.${other}.0123456789ab.tmp`), '');
+    await writeFile(join(folder, 'open', other), '');
+    await writeFile(join(folder, 'tasks', `${other}.json`), '{"version":');
+    expect((await journals.open()).map((journal) => journal.task)).toEqual([id]);
+    expect((await journals.open('example.com')).map((journal) => journal.task)).toEqual([id]);
+    expect((await journals.newest(10)).map((journal) => journal.task)).toEqual([id]);
+    // Whether its own site may be touched nobody knows.
+    await expect(journals.open('other.example')).rejects.toMatchObject({ code: 'StateInvalid' });
+  });
+
   it.each(['', '{', '{}', '[]', '{"version":2}'])(
     'a journal that holds %j is an error that names the file',
     async (content) => {

@@ -204,19 +204,43 @@ describe('sweeper', () => {
     expect(await remaining(closed)).toHaveLength(5);
   });
 
-  it.each(['tasks/broken.example-20261124.031502-restore.json', 'sites/other.example.json'])(
-    'touches nothing while %s cannot be read',
-    async (name) => {
-      const closed = await begin();
-      await close(closed);
-      await mkdir(join(folder, 'state/sites'), { recursive: true });
-      await writeFile(join(folder, 'state', name), '{');
-      await expect(sweep()).rejects.toMatchObject({ code: 'StateInvalid' });
-      expect(await remaining(closed)).toHaveLength(5);
-      await rm(join(folder, 'state', name));
-      expect((await sweep()).removed).toHaveLength(5);
-    },
-  );
+  it('a journal that cannot be read stops nothing on other sites, and is named', async () => {
+    const closed = await begin();
+    await close(closed);
+    const broken = join(folder, 'state/tasks/broken.example-20261124.031502-restore.json');
+    await writeFile(broken, '{');
+    expect(await sweep()).toMatchObject({
+      removed: expect.arrayContaining([expect.stringContaining('staging folder')]) as string[],
+      problems: [expect.stringMatching(/^broken\.example is passed over: .*broken\.example-20261124/)],
+    });
+    expect(await remaining(closed)).toEqual([]);
+    await rm(broken);
+  });
+
+  it('passes over what tasks left on a site with a journal that cannot be read', async () => {
+    const closed = await begin();
+    await close(closed);
+    const broken = join(folder, `state/tasks/${SITE}-20200101.000000-restore.json`);
+    await writeFile(broken, '{');
+    expect((await sweep()).removed).toEqual([]);
+    expect(await remaining(closed)).toHaveLength(5);
+    await rm(broken);
+    expect((await sweep()).removed).toHaveLength(5);
+  });
+
+  it('drops no database while the state of a site cannot be read, which may use it', async () => {
+    const closed = await begin();
+    await close(closed);
+    await mkdir(join(folder, 'state/sites'), { recursive: true });
+    const broken = join(folder, 'state/sites/other.example.json');
+    await writeFile(broken, '{');
+    const { removed, problems } = await sweep();
+    expect(removed).toHaveLength(3);
+    expect(problems).toEqual([expect.stringMatching(/^other\.example is passed over: /)]);
+    await rm(broken);
+    expect((await sweep()).removed).toHaveLength(2);
+    expect(await remaining(closed)).toEqual([]);
+  });
 
   it('keeps what no journal says Kedge made, however it is called', async () => {
     const foreign = nameIt('0123456789a');
