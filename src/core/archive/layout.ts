@@ -16,7 +16,7 @@ export const ROOTS = '.kedge/roots';
 export const PACK_TRANSFORM = [
   FLAGS,
   `s,^\\./\\.kedge\\(/.*\\)\\?$,${ESCAPED}.kedge\\1,;`,
-  `s,^\\./database\\.sql$,${ESCAPED}database.sql,;`,
+  `s,^\\./database\\.sql\\(/.*\\)\\?$,${ESCAPED}database.sql\\1,;`,
   `s,^database\\.sql$,${DUMP_MEMBER},;`,
   `s,^\\.kedge/,./.kedge/,`,
 ].join('');

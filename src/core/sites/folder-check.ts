@@ -201,7 +201,8 @@ async function lookThrough(
     examined += 1;
     if (examined % 10_000 === 0) operation.progress({ bytes: survey.bytes, note: `${examined} files` });
     device ??= on;
-    const own = Number(uid) === owner.uid && Number(gid) === owner.gid;
+    // As a restore has it: nothing acts as root because a site says so.
+    const own = Number(uid) === owner.uid && Number(gid) === owner.gid && uid !== '0' && gid !== '0';
     if (Number(uid) !== owner.uid) keep(survey.foreign, path);
     if (Number(gid) !== owner.gid) keep(survey.foreignGroup, path);
     if (held === TOO_LONG) return tooLong.add(path);

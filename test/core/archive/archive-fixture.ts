@@ -12,7 +12,10 @@ export const archives = createArchives(host);
 /** A backup of a site that is the worker's own. */
 export const ORIGIN = {
   from: 'catalogue',
-  owner: { user: 'owner', uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+  owner:
+    process.getuid?.() === 0
+      ? { user: 'www-data', uid: 33, gid: 33 }
+      : { user: 'worker', uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
 } as const;
 
 const DUMP = 'CREATE TABLE `t` (`a` int) DEFAULT CHARSET=utf8mb4;\n-- Dump completed on 2026-11-24\n';

@@ -7,6 +7,12 @@ import { PackedSite, everythingOf } from './archive-fixture';
 
 const isRoot = process.getuid?.() === 0;
 
+/** For messages that can be read; `everythingOf` knows more. */
+function listOf(path: string): string {
+  const list = ['-tvf', '-', '--numeric-owner', '--full-time', '--quoting-style=escape'];
+  return execFileSync('tar', list, { input: everythingOf(path), encoding: 'utf8' });
+}
+
 describe('what the owner of a site can do in his folder', () => {
   let site: PackedSite;
   beforeEach(async () => {
@@ -146,6 +152,24 @@ if os.geteuid() == 0:
       owner.kill('SIGKILL');
       await once(owner, 'exit');
     }
+  });
+
+  it.each([
+    ['folders', 'mkdir database.sql .kedge; echo x > database.sql/database.sql; mkdir database.sql/.kedge .kedge/site'],
+    ['links', 'ln -s /etc database.sql; ln -s .. .kedge'],
+    ['files', 'echo x > database.sql; ln database.sql .kedge; mkdir sub; ln database.sql sub/database.sql'],
+    [
+      'deep',
+      'mkdir -p .kedge/site/.kedge/roots/files .kedge/roots; echo x > .kedge/site/database.sql; ln -s . .kedge/roots/x',
+    ],
+    ['pipes', 'mkfifo database.sql .kedge'],
+  ])('names of ours as %s of the site come back', async (_what, make) => {
+    site.sh(make);
+    await site.pack();
+    const out = await site.unpack();
+    site.sh('find . -type p -delete');
+    execFileSync('touch', ['-r', site.path, out]);
+    expect(listOf(out)).toEqual(listOf(site.path));
   });
 
   it('what is unpacked by hand is what was there', async () => {
