@@ -57,6 +57,6 @@ export function placeOf(parts: readonly string[]): Place | null {
   if (third === undefined) return { as: 'structure' };
   if (second === 'roots')
     return PATH_NAME.test(third) ? { as: 'site', root: third, path: parts.slice(3).join('/') } : null;
-  const isEscaped = (third === 'database.sql' && parts.length === 3) || third === '.kedge';
+  const isEscaped = third === 'database.sql' || third === '.kedge';
   return isEscaped ? { as: 'site', root: SITE_FOLDER, path: parts.slice(2).join('/') } : null;
 }

@@ -49,7 +49,7 @@ const odd = [
     'trailing ',
     ' ',
     '\n',
-    'tar: ./x: socket ignored',
+    'tar: .',
     'x'.repeat(255),
     'ü',
     'e\u0301',
@@ -183,7 +183,7 @@ it('what is packed is never refused, and comes back', async () => {
         await site.remove();
       }
     }),
-    { numRuns: Number(process.env['KEDGE_RANDOM_TREES'] ?? 20) },
+    { numRuns: Number(process.env['KEDGE_RANDOM_TREES'] ?? 8) },
   );
 }, 120_000);
 
