@@ -28,7 +28,7 @@ const MAXIMUM_PATH_BYTES = 4095 - 2;
 const MAXIMUM_NAME_BYTES = 255;
 const MAXIMUM_TARGET_BYTES = 4095;
 /** How many names a warning holds. */
-const NAMED = 5;
+const NAMED = 20;
 const NAMED_LINKS = 100;
 const SETUID_AND_SETGID = 0o6000;
 const IMPLIED_MODE = 0o755;
@@ -60,6 +60,7 @@ export class Judge {
   private readonly names = new NameTable();
   private readonly seen = new Set<'dump' | 'record'>();
   private readonly leftOut = new Noted();
+  private readonly joining = new Noted();
   private readonly bitsTaken = new Noted();
   private readonly givenAway = new Noted();
   private unpacked = 0;
@@ -118,9 +119,10 @@ export class Judge {
 
   /** What will not come back as it stands in the archive: a sentence each. */
   warnings(): string[] {
-    const { leftOut, bitsTaken, givenAway } = this;
+    const { leftOut, joining, bitsTaken, givenAway } = this;
     const warnings: string[] = [];
     if (leftOut.count > 0) warnings.push(`named pipes and devices of the archive are left out: ${leftOut.some}`);
+    if (joining.count > 0) warnings.push(`hard links into another folder of the site are left out: ${joining.some}`);
     if (bitsTaken.count > 0)
       warnings.push(`setuid and setgid bits of files that are not the site owner's are taken off: ${bitsTaken.some}`);
     if (givenAway.count > 0) {
@@ -153,8 +155,12 @@ export class Judge {
     refuseMisspelt(member.linkTarget, parts);
     const target = placeOf(parts);
     if (target?.as === 'dump' || target?.as === 'record') throw refusal(member.path, `${is}, which is not unpacked`);
-    if (target?.as !== 'site' || target.root !== root)
+    if (target?.as !== 'site' || target.root !== root) {
+      // Packing keeps them apart; whoever owns the site can lay one while it goes on.
+      if (target?.as === 'site' && this.origin.from === 'catalogue')
+        return this.leaveOut(member, root, path, this.joining);
       throw refusal(member.path, `${is}, in another folder of the site`);
+    }
     const kind = this.names.get(keyOf(root, target.path));
     if (kind === LEFT_OUT) return this.leaveOut(member, root, path);
     if (kind === undefined) throw refusal(member.path, `${is}, which does not come before it`);
@@ -173,7 +179,7 @@ export class Judge {
     return this.placed(member, { ...link, uid: attributes.uid, gid: attributes.gid, mode: 0o600 }, kind);
   }
 
-  private leaveOut(member: Member, root: string, path: ByteString): Verdict {
+  private leaveOut(member: Member, root: string, path: ByteString, noted = this.leftOut): Verdict {
     // Whoever may write to a site can have such a thing in the middle of its backup.
     if (this.origin.from === 'foreign') throw refusal(member.path, `is a ${member.type}, which no site backup holds`);
     const key = keyOf(root, path);
@@ -181,7 +187,7 @@ export class Judge {
       throw refusal(member.path, 'comes again as another kind of file');
     this.names.set(key, LEFT_OUT);
     this.countUnpacked(member.path);
-    this.leftOut.add(member.path);
+    noted.add(member.path);
     return { as: 'left out' };
   }
 

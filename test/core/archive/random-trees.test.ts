@@ -43,19 +43,7 @@ const odd = [
   '#',
   '!x',
 ]
-  .concat([
-    '.tmp',
-    'a\nb',
-    'trailing ',
-    ' ',
-    '\n',
-    'tar: .',
-    'x'.repeat(255),
-    'ü',
-    'e\u0301',
-    '%s',
-    '$(id)',
-  ])
+  .concat(['.tmp', 'a\nb', 'trailing ', ' ', '\n', 'tar: .', 'x'.repeat(255), 'ü', 'e\u0301', '%s', '$(id)'])
   .map((name) => Buffer.from(name));
 
 const byteName = fc
