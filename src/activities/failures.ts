@@ -1,20 +1,29 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
+import type { ErrorCode } from '../contract/error-codes';
 import { isKedgeError } from '../contract/errors';
 import { printableLines } from '../contract/printable';
 import type { TaskFailureDetails } from '../contract/tasks';
+
+/** How often in all a step is tried whose program was ended from outside. */
+const KILLED_ATTEMPTS = 3;
 
 /**
  * Maps what an activity throws to the failure Temporal stores: the code as its type, so that the workflow's options say
  * what is retried, and no secret in it. Nothing sets `nonRetryable`: it would end an undo after one attempt.
  */
 export class FailureInterceptor implements ActivityInboundCallsInterceptor {
-  constructor(private readonly redact: <T>(value: T) => T) {}
+  constructor(
+    private readonly redact: <T>(value: T) => T,
+    private readonly kills: Kills = OF_THIS_WORKER,
+  ) {}
 
   async execute(input: ActivityExecuteInput, next: Next<ActivityInboundCallsInterceptor, 'execute'>): Promise<unknown> {
     try {
-      return await next(input);
+      const result = await next(input);
+      this.kills.forget();
+      return result;
     } catch (error) {
       throw this.failureOf(error);
     }
@@ -33,6 +42,8 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       });
     }
     if (isKedgeError(error)) {
+      const type =
+        error.code === 'ProgramKilled' && this.kills.another() >= KILLED_ATTEMPTS ? KILLED_AGAIN : error.code;
       const { hint, site, server, state } = error;
       const details: TaskFailureDetails = {
         hint,
@@ -41,7 +52,7 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
         ...(state === undefined ? {} : { state }),
       };
       return ApplicationFailure.create({
-        type: error.code,
+        type,
         message: this.shown(error.message),
         details: [this.redact(details)],
       });
@@ -56,3 +67,33 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
     return printableLines(this.redact(message)).join('\n');
   }
 }
+
+const KILLED_AGAIN: ErrorCode = 'ProgramKilledAgain';
+
+/**
+ * How often a step of a run had a program ended from outside, as far as this worker saw: with that code the last attempt of
+ * a step that goes forward tells Temporal's options, which count attempts of whatever cause, that it was the last.
+ */
+export class Kills {
+  private readonly counts = new Map<string, number>();
+
+  /** Counts one more of the running activity. Returns how many it is. */
+  another(): number {
+    const count = (this.counts.get(activity()) ?? 0) + 1;
+    if (count >= KILLED_ATTEMPTS) this.forget();
+    else this.counts.set(activity(), count);
+    return count;
+  }
+
+  forget(): void {
+    this.counts.delete(activity());
+  }
+}
+
+function activity(): string {
+  const { workflowExecution, activityId } = Context.current().info;
+  return `${workflowExecution?.runId}/${activityId}`;
+}
+
+/** Activities have an interceptor each. */
+const OF_THIS_WORKER = new Kills();

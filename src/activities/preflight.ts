@@ -13,7 +13,7 @@ import {
   examineSite,
   withAddresses,
 } from '../core/tasks/examination';
-import type { Journal } from '../core/tasks/journal';
+import { type Journal, markOf } from '../core/tasks/journal';
 import { assertRun } from '../core/tasks/journals';
 import { sideBySide } from '../core/side-by-side';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
@@ -105,7 +105,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       });
       assertSameRequest(begun, request.type, signature?.nonce ?? null);
       const ref = { task: request.task };
-      const attempt = { name: 'preflight', mark: `${begun.token}/preflight`, revokes: 'step' } as const;
+      const attempt = { name: 'preflight', mark: `${markOf(begun)}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
         const record = (change: Partial<Journal>): Promise<Journal> =>
           deps.journals.record(request.task, execution.runId, change);

@@ -3,7 +3,7 @@ import { KedgeError } from '../contract/errors';
 import type { Progress } from '../contract/tasks';
 import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
-import type { Journal } from '../core/tasks/journal';
+import { type Journal, markOf } from '../core/tasks/journal';
 import { assertForward, assertRun } from '../core/tasks/journals';
 import type { ActivityDependencies } from './dependencies';
 import { assertInTime, inTime } from './time-limit';
@@ -57,7 +57,7 @@ export async function forwardStep<T>(
   const journal = await deps.journals.record(ref.task, runId, { step: name });
   assertInTime(journal, name);
   const target = targetOf(journal);
-  return reported(deps, ref, { name, mark: `${journal.token}/${name}`, revokes: 'step' }, signal, async (whole) => {
+  return reported(deps, ref, { name, mark: `${markOf(journal)}/${name}`, revokes: 'step' }, signal, async (whole) => {
     await deps.webHost(target).endProcesses(whole.mark);
     return inTime(journal, name, whole, (operation) =>
       body({
@@ -103,11 +103,11 @@ export async function undoStep(
   return reported(
     deps,
     ref,
-    { name: info.activityType, mark: `undo-${journal.token}/${info.activityType}`, revokes: 'task' },
+    { name: info.activityType, mark: `undo-${markOf(journal)}/${info.activityType}`, revokes: 'task' },
     signal,
     async (operation) => {
       const target = targetOf(journal);
-      await deps.webHost(target).endProcesses(journal.token);
+      await deps.webHost(target).endProcesses(markOf(journal));
       await deps.webHost(target).endProcesses(operation.mark);
       await body({ journal, target, operation, record: (change) => deps.journals.recordUndo(ref.task, change) });
       return null;
@@ -126,7 +126,7 @@ export async function finishingStep<T>(
   return reported(
     deps,
     ref,
-    { name: info.activityType, mark: `finish-${journal.token}/${info.activityType}`, revokes: 'task' },
+    { name: info.activityType, mark: `finish-${markOf(journal)}/${info.activityType}`, revokes: 'task' },
     signal,
     async (operation) => {
       const target = targetOf(journal);

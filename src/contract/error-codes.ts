@@ -92,6 +92,18 @@ export const ERROR_CODES = {
   ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),
   ProgramFailed: permanent('a program ended with an error', 'Read its message above.'),
   ProgramTimedOut: passing('a program did not end in its time', 'Look at the load of the server.'),
+  ProgramLimitReached: permanent(
+    'a program reached a limit on its memory, processes, time, output or temporary files',
+    'Look at what it worked on: the named site, or the named file.',
+  ),
+  ProgramKilled: passing(
+    'a program was ended from outside, by a kernel short of memory or by somebody',
+    'Look at the memory of the server (`journalctl -k`). Three attempts are made.',
+  ),
+  ProgramKilledAgain: permanent(
+    'a program was ended from outside at each of three attempts',
+    'Give the server more memory, or find out who ends the program; then try again.',
+  ),
   SandboxUnavailable: permanent(
     'programs cannot be confined on this server',
     'Install bubblewrap; in a container allow user namespaces.',

@@ -11,7 +11,7 @@ export interface Log {
 export interface Operation {
   /** Aborts when the activity is cancelled. Every process, stream and statement ends with it. */
   readonly signal: AbortSignal;
-  /** `<token>/<step>`: stands in the environment of every process, so that a successor can find and end it. */
+  /** `<mark of the task>/<step>`: stands in the environment of every process, so that a successor can find and end it. */
   readonly mark: string;
   progress(progress: Progress): void;
   readonly log: Log;

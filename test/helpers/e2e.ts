@@ -183,6 +183,7 @@ export function recordsOf(lab: Lab, uri: string): BackupRecord[] {
 export interface JournalView {
   readonly task: string;
   readonly token: string;
+  readonly mark: string;
   readonly step: string | null;
   readonly undoing: boolean;
   readonly created: { readonly importBegan: boolean; readonly databases: readonly string[] } | null;
@@ -201,10 +202,10 @@ export function journalsOf(lab: Lab, type = ''): JournalView[] {
 
 /** Processes that carry the mark of a task of this lab; those of other labs, of tests that run beside, are not ours. */
 export function markedProcesses(lab: Lab): string[] {
-  const tokens = journalsOf(lab).map(({ token }) => token);
+  const marks = journalsOf(lab).map(({ mark }) => mark);
   const isOurs = (environment: string): boolean => {
     const mark = /(?:^|\0)KEDGE_MARK=(?:undo-|finish-)?(\w+)\//.exec(environment)?.[1];
-    return mark !== undefined && tokens.includes(mark);
+    return mark !== undefined && marks.includes(mark);
   };
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)

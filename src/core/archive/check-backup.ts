@@ -71,5 +71,5 @@ export async function checkBackup(
 }
 
 const ABOUT_THE_BACKUP: ReadonlySet<string> = new Set([
-  ...['ArchiveInvalid', 'ArchiveRefused', 'BackupDamaged', 'BackupUnknown', 'DumpInvalid', 'FileRefused'],
+  ...['ArchiveInvalid', 'ArchiveRefused', 'BackupDamaged', 'BackupUnknown', 'DumpInvalid', 'FileRefused', 'ProgramLimitReached'],
 ]);

@@ -79,11 +79,33 @@ export async function checkProgram(
 /** A program runs confined: what bubblewrap needs of the kernel is there too. */
 async function checkSandbox(host: Host, operation: Operation): Promise<readonly Complaint[]> {
   const failure = await sandboxFailure(host, operation);
-  if (failure === null) return [];
+  if (failure === null) return checkLimits(host, operation);
   const hint = host.privileged
     ? 'Install bubblewrap; in a container allow it to make namespaces (CAP_SYS_ADMIN).'
     : 'Install bubblewrap; allow user namespaces (`sysctl kernel.unprivileged_userns_clone user.max_user_namespaces`).';
   return [{ level: 'error', message: failure.message, hint }];
+}
+
+/** What holds confined programs to their limits; see {@link LimitMeans}. */
+async function checkLimits(host: Host, operation: Operation): Promise<readonly Complaint[]> {
+  const means = await host.limitMeans();
+  if (means === 'control-group') return [];
+  const hint =
+    'Let the worker make control groups that count memory and processes: as a service of systemd with ' +
+    '`Delegate=memory pids`, as packaging/systemd has it.';
+  if (means === 'user-namespace') {
+    operation.log.info(
+      `on ${host.name} the memory of confined programs is limited one by one, not as a whole: no control group can be made. ${hint}`,
+    );
+    return [];
+  }
+  return [
+    {
+      level: 'warning',
+      message: `on ${host.name} the processes of a site's owner count against the limit of what Kedge runs as him, and memory is limited one by one: neither a control group nor a user namespace can be made`,
+      hint,
+    },
+  ];
 }
 
 async function sandboxFailure(host: Host, operation: Operation): Promise<KedgeError | null> {

@@ -33,19 +33,34 @@ export interface Sandbox {
   readonly workingFolder?: string;
 }
 
+/** A confined program is held to all of them, whether they are given or not; an unconfined one to the first two. */
 export interface Limits {
-  /** The program is ended after this many ms: ProgramTimedOut. */
+  /** The program is ended after this many ms: ProgramTimedOut, or ProgramLimitReached when it runs as an owner. */
   readonly timeoutMs?: number;
   /**
-   * Bytes of captured standard output and of the result, each. More ends the program: ProgramFailed. Default 1 MiB.
+   * Bytes of captured standard output and of the result, each. More ends the program: ProgramLimitReached. Default 1 MiB.
    * Of standard error the last 8 KiB are kept, whatever the limit.
    */
   readonly captureBytes?: number;
+  /**
+   * Memory of all its processes, /tmp and /dev/shm included; where the host has no control groups of each process alone,
+   * see {@link LimitMeans}. Default 4 GiB, or half of what the machine has.
+   */
   readonly memoryBytes?: number;
+  /** Processes and threads at one time. Default 512. */
   readonly processes?: number;
-  /** Largest file it may write. */
+  /** Largest file it may write. Default: none. */
   readonly fileBytes?: number;
+  /** What fits into the /tmp of the sandbox. Default 256 MiB; /dev/shm takes 16 MiB. */
+  readonly temporaryBytes?: number;
 }
+
+/**
+ * What holds a sandbox to its limits on memory and processes, best first:
+ * `control-group` counts all of it as one; `user-namespace` limits the memory of each process alone, and counts the
+ * processes of the sandbox; `account` counts the processes of the owner wherever they run, so that he can use them up.
+ */
+export type LimitMeans = 'control-group' | 'user-namespace' | 'account';
 
 export interface Command {
   /** Program and arguments. Never a shell line, never a secret. */
@@ -130,12 +145,19 @@ export interface Host {
    * Runs a program and waits for it. When it returns or throws, no process of it lives on; only an unconfined one that
    * ends by itself may leave a daemon in a session of its own, as the restart of a server does.
    * @throws KedgeError ProgramMissing, ProgramFailed (message holds the end of standard error), ProgramTimedOut,
-   *   SandboxUnavailable, FileRefused (see {@link Bind.from}); the signal's reason when cancelled.
+   *   ProgramLimitReached, ProgramKilled when something else than Kedge and its limits ended it (nobody may take that for
+   *   a fault of what the program worked on), SandboxUnavailable, FileRefused (see {@link Bind.from}); the signal's reason
+   *   when cancelled.
    */
   run(command: Command): Promise<Completed>;
-  /** Ends every process whose mark is `mark` or starts with `mark` + `/`, and waits until they are gone. Returns how many. */
+  /** What limits programs here; found out once. */
+  limitMeans(): Promise<LimitMeans>;
+  /**
+   * Ends every process whose mark is `mark` or starts with `mark` + `/`, and waits until they are gone. Returns how many.
+   * Processes of other accounts than the worker's are none of Kedge's, whatever mark they carry.
+   */
   endProcesses(mark: string): Promise<number>;
-  /** Marks of every process that carries one, each once. */
+  /** Marks of every process of the worker's account that carries one, each once. */
   listMarks(): Promise<string[]>;
 
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */

@@ -15,28 +15,36 @@ import {
   splitPath,
 } from './files';
 import { isMissing, statusOf } from './file-status';
-import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host } from './host';
+import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from './host';
+import { type Limiter, limiterFor } from './limiter';
 import { readMountPointsBelow } from './mounts';
 import { endMarkedProcesses, listMarks } from './processes';
 import { run } from './run';
 
-/** This machine as a {@link Host}. */
-export function createLocalHost(options: { name: string }): Host {
-  return new LocalHost(options.name, process.getuid?.() === 0);
+/** This machine as a {@link Host}. What limits its programs is the best there is, or no better than `atBest`. */
+export function createLocalHost(options: { name: string; atBest?: LimitMeans }): Host {
+  const privileged = process.getuid?.() === 0;
+  return new LocalHost(options.name, privileged, () => limiterFor(privileged, options.atBest));
 }
 
 class LocalHost implements Host {
   constructor(
     readonly name: string,
     readonly privileged: boolean,
+    private readonly limiter: () => Promise<Limiter>,
   ) {}
 
-  run(command: Command): Promise<Completed> {
-    return run(command, { server: this.name, privileged: this.privileged });
+  async run(command: Command): Promise<Completed> {
+    return run(command, { server: this.name, privileged: this.privileged, limiter: await this.limiter() });
   }
 
-  endProcesses(mark: string): Promise<number> {
-    return endMarkedProcesses(mark, this.name);
+  async limitMeans(): Promise<LimitMeans> {
+    return (await this.limiter()).means;
+  }
+
+  async endProcesses(mark: string): Promise<number> {
+    const inGroups = (await (await this.limiter()).groups?.end(mark)) ?? 0;
+    return inGroups + (await endMarkedProcesses(mark, this.name));
   }
 
   listMarks(): Promise<string[]> {

@@ -14,11 +14,21 @@ export interface RunningProcess {
 const POLL_MS = 5;
 const GIVE_UP_MS = 10_000;
 
-/** Ends every process whose mark is `mark` or begins with `mark` + `/`, and waits until it is gone. Returns how many. */
+/**
+ * How often what was forked meanwhile is looked for. A sandbox that is being built forks twice; what goes on under a mark
+ * after this many rounds is somebody's who has stolen it, and nobody waits for that.
+ */
+const ROUNDS = 5;
+
+/**
+ * Ends every process of the worker's account whose mark is `mark` or begins with `mark` + `/`, and waits until it is gone.
+ * Returns how many.
+ */
 export async function endMarkedProcesses(mark: string, server: string): Promise<number> {
   let ended = 0;
-  // Again, for what was forked meanwhile.
-  for (let found = await findMarked(mark); found.length > 0; found = await findMarked(mark)) {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const found = await findMarked(mark);
+    if (found.length === 0) break;
     for (const { pid } of found) kill(pid);
     await Promise.all(found.map((process) => waitUntilGone(process, server)));
     ended += found.length;
@@ -71,7 +81,7 @@ async function otherPids(): Promise<number[]> {
   return (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
 }
 
-/** Marks of the processes that carry one, each once. */
+/** Marks of the worker's account's processes that carry one, each once. */
 export async function listMarks(): Promise<string[]> {
   const marks = await Promise.all((await otherPids()).map(markOf));
   return [...new Set(marks.filter((mark) => mark !== undefined))].sort();
@@ -88,10 +98,22 @@ async function findMarked(mark: string): Promise<RunningProcess[]> {
   return found.filter((process) => process !== null);
 }
 
+/**
+ * Undefined for a process of another account: whoever runs it can have put a mark there that he saw. The outermost program of
+ * a sandbox, which alone is given one, is the worker's own also when the program within runs as an owner.
+ */
 async function markOf(pid: number): Promise<string | undefined> {
+  if ((await realUserOf(pid)) !== process.getuid?.()) return undefined;
   const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
   const carried = environment.split('\0').find((entry) => entry.startsWith(`${MARK_VARIABLE}=`));
   return carried?.slice(MARK_VARIABLE.length + 1);
+}
+
+/** Real, not effective: a program with the setuid bit keeps the environment of who started it. */
+async function realUserOf(pid: number): Promise<number | null> {
+  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
+  const uid = /^Uid:\t(\d+)/m.exec(status)?.[1];
+  return uid === undefined ? null : Number(uid);
 }
 
 /** Null when there is no such process, or only its remains wait for their parent. */

@@ -3,40 +3,58 @@ import { constants } from 'node:fs';
 import { type FileHandle, access } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { delimiter, join } from 'node:path';
-import { Readable, type Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { type Duplex, Readable, type Writable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
 import { KedgeError } from '../../contract/errors';
+import { type ControlGroup, DEFAULT_GROUP_LIMITS } from './control-groups';
 import { diskFullOr } from './disk-full';
 import type { Command, Completed, Sandbox } from './host';
+import type { Limiter } from './limiter';
 import { openPath } from './open-path';
 import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
+import { exitCodeOf, limitReached, programFailure, signalFailure } from './program-failure';
 import { INFO_DESCRIPTOR, bindsOf, confine } from './sandbox';
 import { secretFile } from './secret-file';
 
 export interface RunContext {
   readonly server: string;
   readonly privileged: boolean;
+  readonly limiter: Limiter;
 }
 
 const DEFAULT_CAPTURE_BYTES = 1024 * 1024;
 const MESSAGE_BYTES = 8 * 1024;
-const MESSAGE_LINES = 8;
 const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** A program under way. */
+interface Running {
+  readonly child: ChildProcess;
+  readonly command: Command;
+  /** Of its own, so that what is left of this program is found, and not that of others of the operation. */
+  readonly mark: string;
+  readonly server: string;
+  /** What counts its memory and processes; null where the host has no such thing, and for unconfined programs. */
+  readonly group: ControlGroup | null;
+}
+
 /** `Host.run` on this machine; its contract is there. */
-export async function run(command: Command, { server, privileged }: RunContext): Promise<Completed> {
-  const { signal, mark } = command.operation;
+export async function run(command: Command, { server, privileged, limiter }: RunContext): Promise<Completed> {
+  const { signal } = command.operation;
   signal.throwIfAborted();
   assertOwner(command, privileged, server);
   await assertInstalled(command, server);
-  const [program, ...args] = command.sandbox ? confine(command, command.sandbox, privileged) : [...command.argv];
-  // Of its own, so that what is left of this program is found, and not that of others of the operation.
-  const ownMark = `${mark}/${randomBytes(8).toString('hex')}`;
+  const mark = `${command.operation.mark}/${randomBytes(8).toString('hex')}`;
   const opened: FileHandle[] = [];
+  let group: ControlGroup | null = null;
   try {
     const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
     if (secret) opened.push(secret);
     const sources = command.sandbox ? await openSources(command.sandbox, server, opened) : [];
+    group = command.sandbox ? await groupFor(command, mark, limiter, server) : null;
+    const waits = group !== null;
+    const [program, ...args] = command.sandbox
+      ? confine(command, command.sandbox, { privileged, means: limiter.means, waits })
+      : [...command.argv];
     // Between this look and the listener that supervises, nothing is awaited.
     signal.throwIfAborted();
     const child = spawn(program ?? '', args, {
@@ -48,20 +66,38 @@ export async function run(command: Command, { server, privileged }: RunContext):
         command.wantsResult ? 'pipe' : 'ignore',
         ...(command.sandbox ? (['pipe'] as const) : []),
         ...sources,
+        ...(waits ? (['pipe'] as const) : []),
       ],
       env: {
         PATH: PROGRAM_PATH,
         LC_ALL: 'C.UTF-8',
         ...(command.sandbox ? {} : command.environment),
-        [MARK_VARIABLE]: ownMark,
+        [MARK_VARIABLE]: mark,
       },
       // An unconfined program is ended with its group; a confined one with its namespace.
       detached: command.sandbox === undefined,
     });
-    return await supervise(child, command, ownMark, server);
+    return await supervise({ child, command, mark, server, group });
   } finally {
-    await Promise.all(opened.map((handle) => handle.close()));
+    await Promise.all([...opened.map((handle) => handle.close()), group?.remove()]);
   }
+}
+
+async function groupFor(command: Command, mark: string, { groups }: Limiter, server: string) {
+  if (!groups) return null;
+  const { memoryBytes, processes } = { ...DEFAULT_GROUP_LIMITS, ...command.limits };
+  // Bubblewrap's own first process is counted too.
+  return groups.make(mark, { memoryBytes, processes: processes + 1 }).catch((error: unknown) => {
+    throw cannotLimit(command, server, error);
+  });
+}
+
+function cannotLimit(command: Command, server: string, cause: unknown): KedgeError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new KedgeError('SandboxUnavailable', `${command.argv[0]} cannot be limited on ${server}: ${why}`, {
+    server,
+    cause,
+  });
 }
 
 /** Descriptors of what the sandbox shows. Each handle is added to `opened` at once. */
@@ -75,7 +111,8 @@ async function openSources(sandbox: Sandbox, server: string, opened: FileHandle[
   return sources;
 }
 
-async function supervise(child: ChildProcess, command: Command, ownMark: string, server: string): Promise<Completed> {
+async function supervise(running: Running): Promise<Completed> {
+  const { child, command, mark, server, group } = running;
   const { signal } = command.operation;
   const name = command.argv[0];
   const capture = command.limits?.captureBytes ?? DEFAULT_CAPTURE_BYTES;
@@ -83,54 +120,60 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
   let swept: Promise<unknown> = Promise.resolve();
   let unswept: unknown = null;
   let first: RunningProcess | null = null;
-  const firstProcess = firstOfNamespace(child).then((process) => (first = process));
   const end = (reason: Error): void => {
     if (ended) return;
     ended = reason;
-    swept = endAll(child, first, command, ownMark, server).catch((error: unknown) => void (unswept ??= error));
+    swept = endAll(running, first).catch((error: unknown) => void (unswept ??= error));
   };
+  const firstProcess = firstOfNamespace(child).then(async (process) => {
+    first = process;
+    if (group) await start(running, first).catch((error: unknown) => end(cannotLimit(command, server, error)));
+    return first;
+  });
   const onAbort = (): void => end(new Error('cancelled'));
   signal.addEventListener('abort', onAbort, { once: true });
   const timeoutMs = command.limits?.timeoutMs;
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(
-          () =>
-            end(
-              new KedgeError('ProgramTimedOut', `${name} did not end within ${timeoutMs} ms on ${server}`, { server }),
-            ),
-          timeoutMs,
-        );
-  const tooMuch = (): void =>
-    end(new KedgeError('ProgramFailed', `${name} on ${server} wrote more than ${capture} bytes`, { server }));
+  const tooLong = (): void =>
+    end(
+      command.owner
+        ? limitReached(command, server, `did not end within ${timeoutMs} ms`)
+        : new KedgeError('ProgramTimedOut', `${name} did not end within ${timeoutMs} ms on ${server}`, { server }),
+    );
+  const timer = timeoutMs === undefined ? undefined : setTimeout(tooLong, timeoutMs);
+  const tooMuch = (): void => end(limitReached(command, server, `wrote more than ${capture} bytes`));
 
   try {
     const exit = new Promise<number>((resolve, reject) => {
       child.once('error', reject);
-      // What it left in its group would keep the pipes open. A daemon has a group of its own.
-      if (!command.sandbox) {
-        child.once('exit', () => {
-          const group = endGroup(child.pid ?? 0, server).catch((error: unknown) => void (unswept ??= error));
-          swept = Promise.all([swept, group]);
-        });
-      }
-      child.once('close', (code, killedBy) => resolve(code ?? (killedBy === null ? 1 : 128)));
+      // What it left in its group would keep the pipes open. A daemon has a group of its own. So would a sandbox that was
+      // not complete when somebody ended bubblewrap.
+      child.once('exit', (_, killedBy) => {
+        const sweep = command.sandbox ? killedBy && endMarkedProcesses(mark, server) : endGroup(child.pid ?? 0, server);
+        swept = Promise.all([swept, sweep || null]).catch((error: unknown) => void (unswept ??= error));
+      });
+      child.once('close', (code, killedBy) => resolve(exitCodeOf(code, killedBy)));
     });
+    // Why it was ended, where it did not end by itself nor by us.
+    const cutShort = exit.then(
+      async (code) => (ended ? null : signalFailure(command, code, (await reached(group, code)) ?? null, server)),
+      () => null,
+    );
     const streams = Promise.all([
       feed(child.stdin, command.input, end),
-      command.output ? deliver(child.stdout, command.output, end) : collect(child.stdout, capture, tooMuch),
+      command.output ? deliver(child.stdout, command.output, cutShort, end) : collect(child.stdout, capture, tooMuch),
       collectTail(child.stderr, MESSAGE_BYTES, command.onErrorOutput),
       command.wantsResult ? collect(readableOf(child.stdio[4]), capture, tooMuch) : Promise.resolve(Buffer.alloc(0)),
     ]);
     // Both are awaited, whichever fails first: nothing of the program lives on when this returns.
     const [exited, streamed] = await Promise.allSettled([exit, streams]);
+    const cut = await cutShort;
     await swept;
     if (unswept !== null) throw unswept;
     // Bubblewrap tells the exit code before the namespace is empty.
     const last = await firstProcess;
     if (last) await waitUntilGone(last, server);
     if (signal.aborted) throw signal.reason;
+    if (cut) throw cut;
     if (ended) throw diskFullOr(ended, server);
     if (exited.status === 'rejected') throw spawnFailure(exited.reason, command, server);
     if (streamed.status === 'rejected') throw diskFullOr(streamed.reason, server);
@@ -141,10 +184,8 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
       stderr: stderr.toString('utf8'),
       result,
     };
-    // Where the sandbox could not be built the exit code is bubblewrap's, and the program said nothing before it.
-    const unconfined = command.sandbox && completed.exitCode !== 0 && completed.stderr.startsWith('bwrap: ');
-    if (unconfined || !(command.acceptExitCodes ?? [0]).includes(completed.exitCode))
-      throw programFailure(command, completed, server);
+    const failure = programFailure(command, completed, await reached(group, completed.exitCode), server);
+    if (failure) throw failure;
     return completed;
   } finally {
     clearTimeout(timer);
@@ -152,61 +193,35 @@ async function supervise(child: ChildProcess, command: Command, ownMark: string,
   }
 }
 
+async function reached(group: ControlGroup | null, exitCode: number) {
+  return group && exitCode !== 0 ? group.reachedLimit() : null;
+}
+
+/** Lets the program begin once all that it will be is counted. */
+async function start({ child, group }: Running, first: RunningProcess | null): Promise<void> {
+  const waiting = child.stdio.at(-1) as Duplex;
+  waiting.on('error', () => undefined).resume();
+  try {
+    if (first) await group?.add(first.pid);
+    waiting.end('1');
+  } catch (error) {
+    waiting.destroy();
+    throw error;
+  }
+}
+
 /**
  * Ends a program and all that came of it. The end of bubblewrap closes standard input, which who reads it would take for
  * the end of the input: so the namespace ends first, by its first process, as soon as that is known.
  */
-async function endAll(
-  child: ChildProcess,
-  first: RunningProcess | null,
-  command: Command,
-  ownMark: string,
-  server: string,
-): Promise<void> {
+async function endAll({ child, command, mark, server }: Running, first: RunningProcess | null): Promise<void> {
   try {
     kill(first?.pid ?? child.pid, command.sandbox === undefined);
     if (first) await waitUntilGone(first, server);
   } finally {
     // A group does not hold who left it, and a sandbox still being built outlives bubblewrap: both keep the pipes open.
-    await endMarkedProcesses(ownMark, server);
+    await endMarkedProcesses(mark, server);
   }
-}
-
-function programFailure(command: Command, { exitCode, stderr }: Completed, server: string): KedgeError {
-  const name = command.argv[0];
-  const message = lastLines(stderr.trim());
-  if (command.sandbox && /^bwrap: Race condition/m.test(message)) {
-    const shown = bindsOf(command.sandbox).map(({ from }) => from);
-    return new KedgeError(
-      'FileRefused',
-      `something else was put in the place of ${shown.join(' or ')} on ${server} while ${name} was started`,
-      { server, hint: 'Look who renames there: the owner of the site, or of a folder above it.' },
-    );
-  }
-  if (command.sandbox && /^bwrap: Unknown option --(ro-)?bind-fd/m.test(message)) {
-    return new KedgeError('SandboxUnavailable', `bubblewrap on ${server} is too old to be given folders safely`, {
-      server,
-      hint: 'Install bubblewrap 0.10, or an older one with the mend of CVE-2024-42472, as distributions have it.',
-    });
-  }
-  if (command.sandbox && /^bwrap: /m.test(message)) {
-    return new KedgeError('SandboxUnavailable', `${name} cannot be confined on ${server}: ${message}`, { server });
-  }
-  // GNU tar's words for a disk that took a part.
-  if (/no space left on device|disk quota exceeded|Wrote only \d+ of \d+ bytes/i.test(message)) {
-    return new KedgeError('DiskFull', `${name} on ${server}: ${message}`, { server });
-  }
-  return new KedgeError(
-    'ProgramFailed',
-    `${name} ended with ${exitCode} on ${server}${message === '' ? '' : `: ${message}`}`,
-    { server },
-  );
-}
-
-/** A program that fails at every file says so of every file; an operator needs the last few. */
-function lastLines(text: string): string {
-  const lines = text.split('\n');
-  return lines.length <= MESSAGE_LINES ? text : `…\n${lines.slice(-MESSAGE_LINES).join('\n')}`;
 }
 
 function spawnFailure(error: unknown, command: Command, server: string): unknown {
@@ -283,10 +298,27 @@ async function feed(stdin: Writable | null, input: Command['input'], end: (reaso
   }
 }
 
-async function deliver(stdout: Readable | null, output: Writable, end: (reason: Error) => void): Promise<Buffer> {
+/**
+ * The output ends when the program has: what was cut short by somebody is never given for the whole, but destroyed with the
+ * reason.
+ */
+async function deliver(
+  stdout: Readable | null,
+  output: Writable,
+  cutShort: Promise<KedgeError | null>,
+  end: (reason: Error) => void,
+): Promise<Buffer> {
   if (!stdout) return Buffer.alloc(0);
   try {
-    await pipeline(stdout, output);
+    await pipeline(stdout, output, { end: false });
+    const cut = await cutShort;
+    if (cut) {
+      output.destroy(cut);
+      await finished(output).catch(() => undefined);
+      return Buffer.alloc(0);
+    }
+    output.end();
+    await finished(output, { readable: false });
   } catch (error) {
     end(error as Error);
   }
@@ -321,12 +353,24 @@ async function* chunksOf(stream: Readable | null): AsyncGenerator<Buffer> {
   }
 }
 
-/** The first process of the sandbox's namespace; when it is gone, all of them are. */
+/**
+ * The first process of the sandbox's namespace; when it is gone, all of them are. Null when none came to be. Known before
+ * all is told: a sandbox that waits to begin goes on holding the descriptor, and bubblewrap must find it open to the end.
+ */
 async function firstOfNamespace(child: ChildProcess): Promise<RunningProcess | null> {
   const told = readableOf(child.stdio.at(INFO_DESCRIPTOR));
   if (!told) return null;
-  const pid = /"child-pid": *(\d+)/.exec((await collect(told, MESSAGE_BYTES, () => undefined)).toString('latin1'))?.[1];
-  return pid === undefined ? null : identify(Number(pid));
+  const pid = await new Promise<string | null>((resolve) => {
+    let text = '';
+    told.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      const found = /"child-pid": *(\d+)\D/.exec(text)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    told.once('close', () => resolve(null));
+    told.once('error', () => resolve(null));
+  });
+  return pid === null ? null : identify(Number(pid));
 }
 
 function readableOf(stream: unknown): Readable | null {

@@ -1,12 +1,17 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Bind, Command, Limits, Sandbox } from './host';
+import type { Bind, Command, LimitMeans, Sandbox } from './host';
+import { limited } from './limiter';
 import type { Owner } from '../../contract/target';
 
 /** Where bubblewrap tells the first process of the namespace; closed before the program starts. */
 export const INFO_DESCRIPTOR = 5;
 /** From here on the sources of the binds, in the order of {@link bindsOf}. Bubblewrap closes them before the program starts. */
 export const FIRST_SOURCE_DESCRIPTOR = 6;
+
+/** What fits into /tmp of a sandbox, and into /dev/shm: nothing that programs of Kedge's do needs either. */
+const TEMPORARY_BYTES = 256 * 1024 ** 2;
+const SHARED_MEMORY_BYTES = 16 * 1024 ** 2;
 
 /** The parts of /etc that programs need; all else of it does not exist in a sandbox. */
 const SYSTEM_CONFIGURATION = [
@@ -38,8 +43,16 @@ const SYSTEM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/l
  * The bubblewrap command line that confines a command. As root without a user namespace, so that owners of files stay
  * what they are; as anybody else within one. Sources are handed over opened: a path would be followed once more, wherever
  * the owner of a folder on the way has let it lead meanwhile. Bubblewrap compares what it mounted with the descriptor.
+ *
+ * What the sandbox itself is made of (its root, /dev) is a file system in memory without a limit: it becomes read-only, and
+ * what can be written besides the folders that are shown has a size. With `waits` bubblewrap
+ * starts the program when something was written to the descriptor behind those of the binds.
  */
-export function confine(command: Command, sandbox: Sandbox, privileged: boolean): string[] {
+export function confine(
+  command: Command,
+  sandbox: Sandbox,
+  { privileged, means, waits }: { privileged: boolean; means: LimitMeans; waits: boolean },
+): string[] {
   const argv = [
     'bwrap',
     '--info-fd',
@@ -54,11 +67,14 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   if (!sandbox.network) argv.push('--unshare-net');
   if (!privileged) argv.push('--unshare-user');
   argv.push(...systemFolders(), '--proc', '/proc', ...readOnlyKernelSettings());
-  argv.push('--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp');
+  argv.push('--dev', '/dev', ...temporary('/dev/shm', SHARED_MEMORY_BYTES), '--remount-ro', '/dev');
+  argv.push(...temporary('/tmp', command.limits?.temporaryBytes ?? TEMPORARY_BYTES));
   const binds = bindsOf(sandbox);
+  if (waits) argv.push('--block-fd', String(FIRST_SOURCE_DESCRIPTOR + binds.length));
   argv.push(...passableFolders(binds.map(({ from, to }) => to ?? from)));
   for (const [at, { from, to, writable }] of binds.entries())
     argv.push(writable ? '--bind-fd' : '--ro-bind-fd', String(FIRST_SOURCE_DESCRIPTOR + at), to ?? from);
+  argv.push('--remount-ro', '/');
   if (sandbox.workingFolder !== undefined) argv.push('--chdir', sandbox.workingFolder);
   argv.push('--clearenv', ...environmentOf(command));
   argv.push('--cap-drop', 'ALL');
@@ -70,7 +86,7 @@ export function confine(command: Command, sandbox: Sandbox, privileged: boolean)
   argv.push(
     '--',
     ...(switches && command.owner ? asOwner(command.owner) : []),
-    ...limited(command.limits),
+    ...limited(command, means, privileged),
     ...command.argv,
   );
   return argv;
@@ -112,6 +128,10 @@ function readOnlyKernelSettings(): string[] {
   return ['/proc/sys', '/proc/sysrq-trigger'].flatMap((path) => ['--ro-bind-try', path, path]);
 }
 
+function temporary(path: string, bytes: number): string[] {
+  return ['--size', String(bytes), '--perms', '1777', '--tmpfs', path];
+}
+
 function environmentOf(command: Command): string[] {
   const variables = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', HOME: '/tmp', ...command.environment };
   return Object.entries(variables).flatMap(([name, value]) => ['--setenv', name, value]);
@@ -120,13 +140,4 @@ function environmentOf(command: Command): string[] {
 /** Leaving root takes every capability away; none comes back. */
 function asOwner({ uid, gid }: Owner): string[] {
   return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=-all', '--no-new-privs', '--'];
-}
-
-/** Set as the owner: a limit on processes set before would count root's. */
-function limited(limits: Limits | undefined): string[] {
-  const options: string[] = [];
-  if (limits?.memoryBytes !== undefined) options.push(`--as=${limits.memoryBytes}`);
-  if (limits?.processes !== undefined) options.push(`--nproc=${limits.processes}`);
-  if (limits?.fileBytes !== undefined) options.push(`--fsize=${limits.fileBytes}`);
-  return options.length === 0 ? [] : ['prlimit', ...options, '--'];
 }

@@ -34,8 +34,7 @@ export async function runHook(
   } catch (error) {
     operation.signal.throwIfAborted();
     if (isKedgeError(error) && error.code === 'ProgramFailed') throw failed(`failed: ${error.message}`);
-    if (isKedgeError(error) && error.code === 'ProgramTimedOut')
-      throw failed(`did not end within ${TIME_LIMIT_MS / 60_000} minutes`);
+    if (isKedgeError(error) && error.code === 'ProgramLimitReached') throw failed(`asked too much: ${error.message}`);
     throw error;
   }
 }

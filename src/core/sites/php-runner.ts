@@ -68,7 +68,7 @@ export async function runPhp<T>(
     .catch((error: unknown) => {
       if (!isKedgeError(error)) throw error;
       // Neither message nor cause is kept: they hold what the site printed.
-      if (error.code === 'ProgramTimedOut') throw settingsInvalid(file, `did not end within ${timeoutMs / 1000} s`);
+      if (error.code === 'ProgramLimitReached') throw settingsInvalid(file, `asked too much: ${error.message}`);
       if (error.code === 'ProgramFailed') throw settingsInvalid(file, 'made PHP end without a result');
       throw error;
     });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { backupIdSchema, contentMarkSchema } from '../../contract/backup-record';
 import { WORKFLOW_TYPES } from '../../contract/names';
@@ -21,8 +22,14 @@ export const journalSchema = z.strictObject({
   requestKey: z.string().nullable(),
   /** Of the signed request that the task is; null when none was needed. */
   nonce: z.string().nullable().default(null),
-  /** Stands in the name of everything the task makes. */
+  /** Stands in the name of everything the task makes, which others can see. */
   token: z.string().regex(/^[a-z0-9]{10}$/),
+  /** Known to nobody else: its processes are found by it. Null in journals of before, whose processes carry the token. */
+  mark: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .nullable()
+    .default(null),
   workflowId: z.string(),
   /** The run that may act. A reset gives a workflow a new run id: then only undo remains. */
   runId: z.string(),
@@ -144,6 +151,7 @@ export function newJournal(
     version: 1,
     nonce: null,
     ...begin,
+    mark: randomBytes(16).toString('hex'),
     target: null,
     contentMark: null,
     notHeld: [],
@@ -162,4 +170,9 @@ export function newJournal(
     committed: false,
     outcome: null,
   };
+}
+
+/** What the marks of a task's processes begin with; undo and what follows the commit have their own, see `Operation.mark`. */
+export function markOf({ mark, token }: Pick<Journal, 'mark' | 'token'>): string {
+  return mark ?? token;
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { DatabaseAccount } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import { type StagedFolder, previousFolder } from '../sites/switch-folders';
-import type { Journal } from './journal';
+import { type Journal, markOf } from './journal';
 import type { SiteState } from './site-state';
 
 /** What a closed task may have left behind, by its journal alone: whether it is there is another question. */
@@ -10,6 +10,8 @@ export interface Remains {
   readonly task: string;
   readonly site: string;
   readonly token: string;
+  /** What the marks of its processes begin with. */
+  readonly mark: string;
   /** Name of the web server of the site. */
   readonly webServer: string | null;
   readonly staged: readonly StagedFolder[];
@@ -32,6 +34,7 @@ export function remainsOf(journal: Journal): Remains {
     task: journal.task,
     site: journal.site,
     token,
+    mark: markOf(journal),
     webServer: target && target.web.name,
     staged: journal.staged,
     spool: target && join(target.spool, token),

@@ -59,7 +59,7 @@ const STATE_FOLDERS = ['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'request
  * state cannot be read no database is dropped: nobody knows which of them that site uses.
  */
 export class Sweeper {
-  /** Closed tasks of which nothing is left, with their tokens: not looked at again. */
+  /** Closed tasks of which nothing is left, with their marks: not looked at again but for processes. */
   private readonly settled = new Map<string, string>();
 
   constructor(private readonly parts: SweepParts) {}
@@ -125,12 +125,12 @@ export class Sweeper {
       }
       leftovers.push(...found);
       const nothingThere = found.length === 0 && (server ? !hasAny(server, remains) : !needsServer);
-      if (host && nothingThere) this.settled.set(remains.task, remains.token);
+      if (host && nothingThere) this.settled.set(remains.task, remains.mark);
     }
     problems.push(...servers.problems);
-    const tokens = new Map([...this.settled].map(([task, token]) => [token, task]));
-    for (const { remains } of closed) tokens.set(remains.token, remains.task);
-    leftovers.push(...(await this.processes(tokens)));
+    const marks = new Map([...this.settled].map(([task, mark]) => [mark, task]));
+    for (const { remains } of closed) marks.set(remains.mark, remains.task);
+    leftovers.push(...(await this.processes(marks)));
     leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
     return { leftovers, problems };
   }
@@ -211,13 +211,15 @@ export class Sweeper {
     return found;
   }
 
-  private async processes(tokens: ReadonlyMap<string, string>): Promise<Leftover[]> {
+  private async processes(tasks: ReadonlyMap<string, string>): Promise<Leftover[]> {
     const found: Leftover[] = [];
     for (const host of new Set([this.parts.master, ...this.parts.webHosts.values()])) {
       for (const mark of await host.listMarks()) {
-        const task = tokens.get(/^(?:undo-|finish-)?([a-z0-9]{10})\//.exec(mark)?.[1] ?? '');
+        const [, ofTask = '', step = ''] = /^(?:undo-|finish-)?([a-z0-9]+)\/(\w+)/.exec(mark) ?? [];
+        const task = tasks.get(ofTask);
         if (task === undefined) continue;
-        const what = `a process with the mark ${mark} on ${host.name}`;
+        // Its mark is a secret.
+        const what = `a process of the step ${step} on ${host.name}`;
         found.push({ what, task, remove: async () => void (await host.endProcesses(mark)) });
       }
     }

@@ -5,9 +5,17 @@ import { join } from 'node:path';
 import { mountPointsBelow } from '../../../src/core/hosts/mounts';
 import { describeHost } from './host-contract';
 import { localMachine } from './local-machine';
+import { describeSandbox } from './sandbox-contract';
 import { type Machine, operation, works } from './machine';
 
-describeHost('local', localMachine);
+describeHost('local', () => localMachine());
+
+// What a machine without control groups has in their place.
+for (const atBest of ['user-namespace', 'account'] as const) {
+  describe(`limited by ${atBest}`, () => {
+    describeSandbox(() => localMachine(atBest));
+  });
+}
 
 describe('this machine', () => {
   let machine: Machine;

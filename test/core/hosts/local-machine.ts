@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync } from 'node:fs';
+import type { LimitMeans } from '../../../src/core/hosts/host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { removePrivateFolder } from '../../../scripts/lab/private-folder';
 import { type Machine, works } from './machine';
@@ -8,7 +9,7 @@ const privileged = process.getuid?.() === 0;
 const mounts = privileged && works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'kedge-test', '/mnt');
 
 /** This machine, with a fresh folder in /var/tmp. */
-export function localMachine(): Machine {
+export function localMachine(atBest?: LimitMeans): Machine {
   const folder = mkdtempSync('/var/tmp/kedge-hosts-');
   chmodSync(folder, 0o755);
   const id = (option: string, ...user: string[]): number =>
@@ -18,7 +19,7 @@ export function localMachine(): Machine {
     ? { user: 'games', uid: id('-u', 'games'), gid: id('-g', 'games') }
     : { user: String(id('-u')), uid: id('-u'), gid: id('-g') };
   return {
-    host: createLocalHost({ name: 'here' }),
+    host: createLocalHost({ name: 'here', ...(atBest === undefined ? {} : { atBest }) }),
     folder,
     owner,
     canMount: mounts,

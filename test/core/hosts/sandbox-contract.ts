@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Capability, Command, Sandbox } from '../../../src/core/hosts/host';
-import { type Machine, type MachineFactory, operation } from './machine';
+import { type Machine, type MachineFactory, operation, processesWith, uniqueSleep, until } from './machine';
 
 /** Bit of each capability in /proc/self/status (linux/capability.h). */
 const BITS: Record<Capability, number> = {
@@ -232,13 +232,85 @@ export function describeSandbox(makeMachine: MachineFactory): void {
     });
   });
 
-  describe('limits', () => {
-    test('memory', async () => {
-      const script = `perl -e '$x = "x" x (100 * 1024 * 1024); print length $x'`;
-      expect(await says(script, {}, { owner: machine.owner })).toBe(String(100 * 1024 * 1024));
-      expect(await says(script, {}, { owner: machine.owner, limits: { memoryBytes: 90 * 1024 * 1024 } })).not.toMatch(
-        /\d{6}/,
+  describe('what can be written', () => {
+    /** Every folder in which a file can be made. */
+    const places = `for m in $(cut -d' ' -f5 /proc/self/mountinfo); do
+      find "$m" -xdev -type d 2>/dev/null; done | sort -u | grep -v '^/proc' | while read -r d; do
+      if ( : > "$d/.probe" ) 2>/dev/null; then rm -f "$d/.probe"; echo "$d"; fi; done`;
+    const all = Object.keys(BITS) as Capability[];
+
+    test('besides the folders shown there is /tmp and /dev/shm, whoever runs it', async () => {
+      const sandbox = { readOnly: [{ from: hidden }], writable: [{ from: shown, to: '/srv/site' }] };
+      const writable = ['/dev/shm', '/srv/site', '/tmp'];
+      expect((await says(places, { ...sandbox, capabilities: all })).trim().split('\n')).toEqual(writable);
+      expect((await says(places, sandbox)).trim().split('\n')).toEqual(writable);
+      expect((await says(places, sandbox, { owner: machine.owner })).trim().split('\n')).toEqual(writable);
+      // Files that are there already, like devices, take what is written to them.
+      expect(await says('echo x > /dev/null && echo taken; [ -w /proc/sys/vm ] || echo shut', {})).toMatch(/^taken/);
+    });
+
+    test('both are bounded', async () => {
+      const script = `head -c 5000000 /dev/zero > /tmp/big; stat -c %s /tmp/big
+        head -c 50000000 /dev/zero > /dev/shm/big; stat -c %s /dev/shm/big`;
+      const said = await says(script, {}, { limits: { temporaryBytes: 1024 * 1024 }, owner: machine.owner });
+      expect(said.match(/No space left on device/g)).toHaveLength(2);
+      expect(said.match(/^\d+$/gm)).toEqual([String(1024 * 1024), String(16 * 1024 * 1024)]);
+    });
+
+    test('what fills them is told its limit, and no disk is called full', async () => {
+      const full = confined(
+        '',
+        {},
+        {
+          argv: ['sh', '-c', 'head -c 5000000 /dev/zero > /tmp/big'],
+          limits: { temporaryBytes: 1024 * 1024 },
+          acceptExitCodes: [0],
+        },
       );
+      await expect(full).rejects.toMatchObject({
+        code: 'ProgramLimitReached',
+        message: expect.stringContaining('wrote more into /tmp than fits'),
+      });
+    });
+  });
+
+  describe('limits', () => {
+    const megabytes = (count: number): string => `perl -e '$x = "x" x (${count} * 1024 * 1024); print length $x'`;
+
+    test('memory', async () => {
+      expect(await says(megabytes(100), {}, { owner: machine.owner })).toBe(String(100 * 1024 * 1024));
+      const limits = { memoryBytes: 90 * 1024 * 1024 };
+      for (const more of [{ limits }, { limits, owner: machine.owner }]) {
+        await expect(
+          confined('', {}, { ...more, argv: ['sh', '-c', megabytes(300)], acceptExitCodes: [0] }),
+        ).rejects.toMatchObject({
+          code: 'ProgramLimitReached',
+          message: expect.stringMatching(/^sh on .* needed more than 90 MiB of memory$/),
+        });
+      }
+    });
+
+    test('memory as a whole, files of /tmp included, where there are control groups', async () => {
+      if ((await machine.host.limitMeans()) !== 'control-group') return;
+      const limits = { memoryBytes: 64 * 1024 * 1024 };
+      const scripts = [
+        `for n in 1 2 3 4; do perl -e '$x = "x" x (30 * 1024 * 1024); sleep 3' & done; wait; exit 1`,
+        'head -c 150000000 /dev/zero > /tmp/big; perl -e \'$x = "x" x (30 * 1024 * 1024)\'; exit 1',
+      ];
+      for (const script of scripts) {
+        await expect(
+          confined(
+            '',
+            {},
+            {
+              argv: ['sh', '-c', script],
+              limits: { ...limits, timeoutMs: 60_000 },
+              owner: machine.owner,
+              acceptExitCodes: [],
+            },
+          ),
+        ).rejects.toMatchObject({ code: 'ProgramLimitReached', message: expect.stringContaining('64 MiB of memory') });
+      }
     });
 
     test('size of a file', async () => {
@@ -247,13 +319,46 @@ export function describeSandbox(makeMachine: MachineFactory): void {
       expect(await says(script, sandbox, { owner: machine.owner, limits: { fileBytes: 4096 } })).toMatch(/^4096$/m);
     });
 
+    const forks = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 30 & done; echo all';
+    const limits = { processes: 10 };
+
     test('processes', async () => {
-      const script = 'n=0; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 30 & done; echo all';
-      const limits = { processes: 10 };
-      if (machine.host.privileged) {
-        expect(await says(script, {}, { owner: machine.owner })).toBe('all\n');
-        expect(await says(script, {}, { owner: machine.owner, limits })).not.toMatch(/^all$/m);
+      expect(await says(forks, {}, { owner: machine.owner })).toBe('all\n');
+      await expect(
+        confined('', {}, { argv: ['sh', '-c', forks], owner: machine.owner, limits, acceptExitCodes: [0] }),
+      ).rejects.toMatchObject({
+        code: 'ProgramLimitReached',
+        message: expect.stringMatching(/^sh on .* needed more than 10 processes$/),
+      });
+    });
+
+    test('processes of the owner that run elsewhere do not count', async () => {
+      if ((await machine.host.limitMeans()) === 'account') return;
+      const sleep = uniqueSleep();
+      const elsewhere = operation();
+      const many = machine.host
+        .run({
+          argv: ['sh', '-c', 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep "$1" & done; wait', 'sh', sleep],
+          sandbox: {},
+          owner: machine.owner,
+          operation: elsewhere,
+        })
+        .catch((error: unknown) => error);
+      try {
+        await until('they run', () => processesWith(machine, sleep) >= 12);
+        expect(await says('sleep 0 & wait; echo all', {}, { owner: machine.owner, limits })).toBe('all\n');
+      } finally {
+        elsewhere.cancel();
+        await many;
       }
+    });
+
+    test('time and output of an owner', async () => {
+      const ran = (script: string, more: object) =>
+        confined('', {}, { argv: ['sh', '-c', script], owner: machine.owner, limits: more });
+      const code = 'ProgramLimitReached';
+      await expect(ran('sleep 60', { timeoutMs: 300 })).rejects.toMatchObject({ code });
+      await expect(ran('yes', { captureBytes: 1000 })).rejects.toMatchObject({ code });
     });
   });
 }

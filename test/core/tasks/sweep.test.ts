@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import type { Target } from '../../../src/contract/target';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import type { Journal } from '../../../src/core/tasks/journal';
+import { type Journal, markOf } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
 import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-state';
 import { stagingFolders } from '../../../src/core/sites/switch-folders';
@@ -455,20 +455,25 @@ describe('sweeper', () => {
     const start = (mark: string): ChildProcess =>
       spawn('sleep', ['600'], { env: { ...process.env, KEDGE_MARK: mark }, stdio: 'ignore' });
     const [ofClosed, undoing, ofOpen] = [
-      start(`${closed.token}/deploy/1`),
-      start(`undo-${closed.token}/discardStaged/1`),
-      start(`${open.token}/deploy/1`),
+      start(`${markOf(closed)}/deploy/1`),
+      start(`undo-${markOf(closed)}/discardStaged/1`),
+      start(`${markOf(open)}/deploy/1`),
     ];
     try {
       await until('all of them carry their mark', async () => {
         const marks = await host.listMarks();
-        return [closed.token, `undo-${closed.token}`, open.token].every((mark) =>
+        return [markOf(closed), `undo-${markOf(closed)}`, markOf(open)].every((mark) =>
           marks.some((other) => other.startsWith(`${mark}/`)),
         );
       });
-      await sweep();
-      const left = (await host.listMarks()).filter((mark) => mark.includes(closed.token) || mark.includes(open.token));
-      expect(left).toEqual([`${open.token}/deploy/1`]);
+      const { removed } = await sweep();
+      expect(removed.filter((what) => what.startsWith('a process')).sort()).toEqual([
+        `a process of the step deploy on ${host.name}`,
+        `a process of the step discardStaged on ${host.name}`,
+      ]);
+      const marks = [markOf(closed), markOf(open)];
+      const left = (await host.listMarks()).filter((mark) => marks.some((known) => mark.includes(known)));
+      expect(left).toEqual([`${markOf(open)}/deploy/1`]);
     } finally {
       for (const child of [ofClosed, undoing, ofOpen]) child.kill('SIGKILL');
     }
