@@ -71,5 +71,13 @@ export async function checkBackup(
 }
 
 const ABOUT_THE_BACKUP: ReadonlySet<string> = new Set([
-  ...['ArchiveInvalid', 'ArchiveRefused', 'BackupDamaged', 'BackupUnknown', 'DumpInvalid', 'FileRefused', 'ProgramLimitReached'],
+  ...[
+    'ArchiveInvalid',
+    'ArchiveRefused',
+    'BackupDamaged',
+    'BackupUnknown',
+    'DumpInvalid',
+    'FileRefused',
+    'ProgramLimitReached',
+  ],
 ]);

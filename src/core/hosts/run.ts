@@ -136,7 +136,7 @@ async function supervise(running: Running): Promise<Completed> {
   const tooLong = (): void =>
     end(
       command.owner
-        ? limitReached(command, server, `did not end within ${timeoutMs} ms`)
+        ? limitReached(command, server, `did not end within ${(timeoutMs ?? 0) / 1000} s`)
         : new KedgeError('ProgramTimedOut', `${name} did not end within ${timeoutMs} ms on ${server}`, { server }),
     );
   const timer = timeoutMs === undefined ? undefined : setTimeout(tooLong, timeoutMs);

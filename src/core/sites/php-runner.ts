@@ -22,6 +22,9 @@ export interface PhpProgram {
 /** What sites may expect of any PHP; loaded where it is not compiled in, and passed over where it is missing. */
 const EXTENSIONS = ['json', 'tokenizer', 'ctype', 'mbstring', 'iconv', 'mysqlnd', 'mysqli', 'pdo', 'pdo_mysql'];
 
+/** Settings have nothing to write. */
+const TEMPORARY_BYTES = 16 * 1024 ** 2;
+
 const SETTINGS = [
   ...EXTENSIONS.map((extension) => `extension=${extension}`),
   'display_errors=0',
@@ -60,7 +63,14 @@ export async function runPhp<T>(
       owner: site.owner,
       ...(program.input === undefined ? {} : { input: program.input }),
       wantsResult: true,
-      limits: { timeoutMs, captureBytes, memoryBytes: 1024 ** 3, processes: 32, fileBytes: 1024 ** 2 },
+      limits: {
+        timeoutMs,
+        captureBytes,
+        memoryBytes: 1024 ** 3,
+        processes: 32,
+        fileBytes: 1024 ** 2,
+        temporaryBytes: TEMPORARY_BYTES,
+      },
       // 255 after a fatal error of the site's code: the result says more.
       acceptExitCodes: [0, 255],
       operation,

@@ -352,6 +352,45 @@ export function describeRun(makeMachine: MachineFactory): void {
     });
   });
 
+  test('who starts processes under a mark without end is not waited for', async () => {
+    const mark = `test-${process.pid}-${uniqueSleep()}`;
+    const stop = join(machine.folder, 'stop');
+    machine.sh(`(until [ -e "$1" ]; do KEDGE_MARK="$2/x" sleep 600; done) </dev/null >/dev/null 2>&1 &`, stop, mark);
+    const isThere = async (): Promise<boolean> => (await machine.host.listMarks()).includes(`${mark}/x`);
+    try {
+      await until('one runs', isThere);
+      expect(await machine.host.endProcesses(mark)).toBeGreaterThan(0);
+      await until('the next one runs', isThere);
+    } finally {
+      machine.sh('touch "$1"', stop);
+      await machine.host.endProcesses(mark);
+    }
+    expect(await isThere()).toBe(false);
+  });
+
+  test('processes of other accounts are none of a task, whatever mark they carry', async () => {
+    if (!machine.host.privileged) return; // They cannot be started then.
+    const mark = `test-${process.pid}-${uniqueSleep()}`;
+    const sleep = uniqueSleep();
+    machine.sh(
+      `KEDGE_MARK="$1/x" setpriv --reuid="$2" --regid="$2" --clear-groups sleep "$3" </dev/null >/dev/null 2>&1 &`,
+      mark,
+      String(machine.owner.uid),
+      sleep,
+    );
+    try {
+      await until(
+        'it runs',
+        () => machine.sh('pgrep -fxu "$1" "sleep $2" || true', String(machine.owner.uid), sleep) !== '',
+      );
+      expect(await machine.host.listMarks()).not.toContain(`${mark}/x`);
+      expect(await machine.host.endProcesses(mark)).toBe(0);
+      expect(processesWith(machine, sleep)).toBe(1);
+    } finally {
+      machine.sh('pkill -9 -fxu "$1" "sleep $2"', String(machine.owner.uid), sleep);
+    }
+  });
+
   test('to run as an account needs a sandbox, and root or that account', async () => {
     await expect(run(['true'], { owner: machine.owner })).rejects.toMatchObject({ code: 'Internal' });
     if (machine.host.privileged) return;

@@ -31,11 +31,11 @@ const HOSTILE: Record<string, { source: string | Buffer; message: RegExp }> = {
   },
   'output without end': {
     source: `<?php while (true) echo str_repeat('canary-password', 1000);`,
-    message: /without a result/,
+    message: /wrote more than 262144 bytes/,
   },
   'a result without end': {
     source: `<?php $r = fopen('php://fd/4', 'w'); while (true) fwrite($r, str_repeat('x', 65536));`,
-    message: /without a result/,
+    message: /wrote more than 262144 bytes/,
   },
   'a result of its own that is no result': {
     source: `<?php file_put_contents('php://fd/4', '{"state":"through","values":[["text","zz"]]}'); posix_kill(getmypid(), 9);`,
@@ -123,6 +123,41 @@ describe('settings of a hostile site', () => {
       await expect(evaluatePhp(file, ['DB_NAME'], { timeoutMs: 700 }, testOperation())).rejects.toMatchObject({
         code: 'SettingsInvalid',
         message: expect.stringContaining('did not end within 0.7 s'),
+      });
+    }),
+  );
+
+  test.concurrent('what it fills is small', () =>
+    withSite({}, async (site) => {
+      await site.write(
+        'wp-config.php',
+        `<?php
+        $written = 0;
+        foreach (['/tmp', '/dev/shm', '/dev', '/', '/etc', '/proc', __DIR__] as $folder)
+          for ($i = 0; $i < 300 && @file_put_contents("$folder/$i", str_repeat('x', 1000000)) === 1000000; $i++) $written++;
+        ${GOOD.replace("'db'", `$written > 8 && $written < 33 ? 'small' : "much$written"`)}`,
+      );
+      expect(await kind.readSettings(site.folder, testOperation())).toMatchObject({ database: 'small' });
+    }),
+  );
+
+  test.concurrent('memory that it takes is the fault of the settings, as processes are', () =>
+    withSite({}, async (site) => {
+      const file = { folder: site.folder, path: 'wp-config.php' };
+      const read = () => evaluatePhp(file, ['DB_NAME'], { timeoutMs: 20_000 }, testOperation());
+      await site.write('wp-config.php', `<?php ini_set('memory_limit', -1); $x = str_repeat('x', 2000000000);`);
+      await expect(read()).rejects.toMatchObject({ code: 'SettingsInvalid' });
+      await site.write('wp-config.php', `<?php exec('for i in $(seq 100); do sleep 20 & done 2>/dev/null; exit 1');`);
+      await expect(read()).rejects.toMatchObject({ code: 'SettingsInvalid' });
+    }),
+  );
+
+  test.concurrent('PHP that somebody kills is no fault of the settings', () =>
+    withSite({}, async (site) => {
+      const file = { folder: site.folder, path: 'wp-config.php' };
+      await site.write('wp-config.php', `<?php exec('kill -9 ' . getmypid()); sleep(20);`);
+      await expect(evaluatePhp(file, ['DB_NAME'], { timeoutMs: 20_000 }, testOperation())).rejects.toMatchObject({
+        code: 'ProgramKilled',
       });
     }),
   );
