@@ -1,4 +1,4 @@
-import { packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
+import { MAXIMUM_RECORD_BYTES, packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
@@ -7,8 +7,6 @@ import { ArchiveReader, type ArchiveTaker } from './archive-reader';
 import { DumpInspector } from './dump-inspection';
 import type { Unpacked } from './judge';
 import { reading } from './reading';
-
-const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
 
 /** `Archives.inspect`; its contract is there. */
 export async function inspect(master: Host, path: string, origin: Origin, operation: Operation): Promise<Inspection> {

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recordText } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
 import { followPosition } from '../hosts/file-position';
@@ -18,7 +19,7 @@ import { lookForLeftOut } from './left-out';
 export async function pack(master: Host, request: PackRequest, operation: Operation): Promise<PackResult> {
   await master.makeFolder(request.scratch, { mode: 0o700 });
   const record = join(request.scratch, 'backup.json');
-  await master.writeFile(record, `${JSON.stringify(request.record, null, 2)}\n`, { mode: 0o600 });
+  await master.writeFile(record, recordText(request.record), { mode: 0o600 });
   const file = await openForWriting(request.destination, master.name);
   const unfollow = followPosition(file, operation);
   const onDisk = writeBehind(file);

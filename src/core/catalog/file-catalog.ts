@@ -1,6 +1,12 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type BackupRecord, backupIdSchema, backupRecordSchema } from '../../contract/backup-record';
+import {
+  type BackupRecord,
+  MAXIMUM_RECORD_BYTES,
+  backupIdSchema,
+  backupRecordSchema,
+  recordText,
+} from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { timeStamp } from '../../contract/names';
 import { siteUriSchema } from '../../contract/target';
@@ -10,7 +16,8 @@ import type { Catalog, Listing, Stray } from './catalog';
 const ARCHIVE = /\.tar(\.(zst|gz|bz2))?$/;
 /** Archives that a running task writes; undo removes them. */
 const TEMPORARY = /^\./;
-const MAXIMUM_RECORD_BYTES = 16 * 1024 * 1024;
+/** A record of many wrong keys names them all. */
+const COMPLAINT_CHARACTERS = 1000;
 
 /** A catalogue in `<backups>/<site>/`. */
 export function createCatalog(backupsFolder: string, master: Host): Catalog {
@@ -41,7 +48,7 @@ class FileCatalog implements Catalog {
   async publish(record: BackupRecord, temporaryArchive: string): Promise<void> {
     const archive = this.pathOf(record);
     if (await this.master.status(temporaryArchive)) await this.master.rename(temporaryArchive, archive);
-    await this.master.writeFile(this.recordPath(record.site, record.id), `${JSON.stringify(record, null, 2)}\n`, {
+    await this.master.writeFile(this.recordPath(record.site, record.id), recordText(record), {
       mode: 0o600,
     });
   }
@@ -110,7 +117,8 @@ class FileCatalog implements Catalog {
       throw invalid('it is not JSON');
     }
     const decoded = backupRecordSchema.safeParse(document);
-    if (!decoded.success) throw invalid(z.prettifyError(decoded.error).replaceAll('\n', '; '));
+    if (!decoded.success)
+      throw invalid(z.prettifyError(decoded.error).slice(0, COMPLAINT_CHARACTERS).replaceAll('\n', '; '));
     const record = decoded.data;
     if (record.id !== id || record.site !== site) throw invalid(`it is the record of ${record.id}`);
     if (record.archive.replace(ARCHIVE, '') !== id) throw invalid(`it names the archive ${record.archive}`);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { link, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BackupRecord } from '../../../src/contract/backup-record';
+import { type BackupRecord, backupRecordSchema } from '../../../src/contract/backup-record';
 import type { Catalog } from '../../../src/core/catalog/catalog';
 import { createCatalog } from '../../../src/core/catalog/file-catalog';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
@@ -110,6 +110,25 @@ describe('the catalogue', () => {
     const later = record(`${SITE}-20261125.000000`, { created: '2026-11-25T00:00:00.000Z' });
     for (const one of [record(ID), later, record(`${ID}_1`)]) await publish(one);
     expect((await catalog.list(SITE)).backups.map(({ id }) => id)).toEqual([later.id, `${ID}_1`, ID]);
+  });
+
+  test('a site of 300,000 tables has a record that can be read again', async () => {
+    const tables = Array.from({ length: 300_000 }, (_, at) => ({ name: `${'x'.repeat(50)}_${at}`, rows: at }));
+    const many = record(ID, { database: { ...record(ID).database, tables } });
+    await publish(many);
+    expect((await catalog.get(SITE, ID)).database.tables).toEqual(tables);
+    expect((await catalog.list(SITE)).strays).toEqual([]);
+  });
+
+  test.each([
+    ['tables', (wrong: unknown[]) => ({ database: { ...record(ID).database, tables: wrong } })],
+    ['views', (wrong: unknown[]) => ({ database: { ...record(ID).database, views: wrong } })],
+    ['warnings', (wrong: unknown[]) => ({ warnings: wrong })],
+    ['roots', (wrong: unknown[]) => ({ roots: wrong })],
+  ])('a record with ever so many wrong %s has one complaint', (name, change) => {
+    const wrong = Array.from({ length: 300_000 }, () => ({ name: 1, rows: 'x', more: [] }));
+    const { error } = backupRecordSchema.safeParse({ ...record(ID), ...change(wrong) });
+    expect(error?.issues.map(({ path }) => path.at(-1))).toEqual([name]);
   });
 
   test('what is no sound backup is shown as what it is', async () => {
