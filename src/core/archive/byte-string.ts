@@ -1,9 +1,9 @@
+import { printable } from '../../contract/printable';
+
 /** Bytes as a string of one character each (latin1): names are compared and kept so, and never decoded. */
 export type ByteString = string;
 
 const SHOWN_CHARACTERS = 200;
-/** Letters, marks of writing, digits, punctuation, symbols and the plain space. Nothing that moves, hides or turns text. */
-const PLAIN = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 
 export function bytesOf(text: ByteString): Buffer {
   return Buffer.from(text, 'latin1');
@@ -15,8 +15,7 @@ export function byteString(text: string): ByteString {
 }
 
 /**
- * A name for people to read: UTF-8 where it is that, all else escaped as JSON and C do, so that no byte of it acts on a
- * terminal. At most 200 characters.
+ * A name for people to read: UTF-8 where it is that, all else escaped, so that no byte of it acts on a terminal. At most 200 characters.
  */
 export function shown(name: ByteString): string {
   let text = '';
@@ -28,20 +27,12 @@ export function shown(name: ByteString): string {
     const character = bytesOf(bytes).toString('utf8');
     // What is no UTF-8 does not come back.
     const isCharacter = byteString(character) === bytes;
-    text += isCharacter ? escaped(character) : `\\x${hexadecimal(first)}`;
+    text += isCharacter ? escaped(character) : `\\x${first.toString(16).padStart(2, '0')}`;
     at += isCharacter ? length : 1;
   }
   return text;
 }
 
 function escaped(character: string): string {
-  if (character === '\n') return '\\n';
-  if (character === '\\' || character === '"') return `\\${character}`;
-  if (PLAIN.test(character)) return character;
-  const code = character.codePointAt(0) ?? 0;
-  return code < 0x80 ? `\\x${hexadecimal(code)}` : `\\u{${code.toString(16)}}`;
-}
-
-function hexadecimal(byte: number): string {
-  return byte.toString(16).padStart(2, '0');
+  return character === '\\' || character === '"' ? `\\${character}` : printable(character);
 }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import fc from 'fast-check';
+import { printable } from '../../../src/contract/printable';
 import { KedgeError } from '../../../src/contract/errors';
 import type { Origin } from '../../../src/core/archive/archive';
 import { ArchiveReader, type ArchiveTaker } from '../../../src/core/archive/archive-reader';
@@ -482,12 +483,12 @@ describe('names in messages', () => {
   it.each([
     ['plain', 'plain'],
     [bytes('grün 日本 😀'), 'grün 日本 😀'],
-    ['\x1b[2J', String.raw`\x1b[2J`],
+    ['\x1b[2J', String.raw`\u001b[2J`],
     ['a\nb"c\\', String.raw`a\nb\"c\\`],
     ['\xff\xc3', String.raw`\xff\xc3`],
-    [bytes('\u009b31m'), String.raw`\u{9b}31m`],
-    [bytes('\u202egnp.exe'), String.raw`\u{202e}gnp.exe`],
-    [bytes('\u2028'), String.raw`\u{2028}`],
+    [bytes('\u009b31m'), String.raw`\u009b31m`],
+    [bytes('\u202egnp.exe'), String.raw`\u202egnp.exe`],
+    [bytes('\u2028'), String.raw`\u2028`],
     ['\xed\xa0\x80', String.raw`\xed\xa0\x80`],
     [bytes('\ufffd'), '\ufffd'],
     ['x'.repeat(1000), `${'x'.repeat(200)}…`],
@@ -498,14 +499,15 @@ describe('names in messages', () => {
   it('hold nothing that acts on a terminal', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (name) => {
-        expect(shown(Buffer.from(name).toString('latin1'))).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+        const text = shown(Buffer.from(name).toString('latin1'));
+        expect(printable(text)).toBe(text);
       }),
     );
   });
 
   it('are escaped in a refusal', async () => {
     expect((await refusal(archive(raw({ name: '/\x1b]0;x\x07' })))).message).toBe(
-      String.raw`archive: "/\x1b]0;x\x07" is an absolute path`,
+      String.raw`archive: "/\u001b]0;x\u0007" is an absolute path`,
     );
   });
 });
