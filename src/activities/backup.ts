@@ -1,23 +1,28 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { type BackupRecord, type DatabaseSummary, databaseSummarySchema } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
-import type { BackupSummary, Compression } from '../contract/tasks';
+import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION } from '../contract/names';
+import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { type Target, rootsOf } from '../contract/target';
 import { checkRoots } from '../core/archive/restorable';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
 import { liveFolder } from '../core/sites/site-folder';
+import { assertFinishingTask } from '../core/tasks/authority';
 import type { Journal } from '../core/tasks/journal';
+import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
-export interface TarballOptions {
-  description: string;
+const tarballOptionsSchema = z.strictObject({
+  description: z.string(),
   /** `request`, or `restore` for a safety backup. */
-  trigger: 'request' | 'restore';
-  compression: Compression;
-}
+  trigger: z.enum(['request', 'restore']),
+  compression: compressionSchema,
+});
+export type TarballOptions = z.infer<typeof tarballOptionsSchema>;
 
 /** A dump program waits whenever the file is behind; what Node sets aside by itself is a few rows. */
 const WRITE_BUFFER_BYTES = 1024 * 1024;
@@ -62,9 +67,11 @@ export function createBackupActivities(deps: ActivityDependencies) {
     },
 
     /** Packs the folders of the site and the dump into one archive, under a temporary name. */
-    async tarball(ref: TaskRef, options: TarballOptions) {
+    async tarball(ref: TaskRef, given: TarballOptions) {
+      const asked = decodeInput(tarballOptionsSchema, given);
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const { site } = target;
+        const options = tarballOptionsOf(journal) ?? asked;
         const folder = await deps.catalog.folderOf(site.uri);
         const created = journal.backup?.created ?? new Date().toISOString();
         const id = journal.backup?.id ?? (await deps.catalog.nextId(site.uri, new Date(created)));
@@ -138,7 +145,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Clears what a finished task no longer needs. */
     async discardSpool(ref: TaskRef) {
-      return finishingStep(deps, ref, async (step) => {
+      return finishingStep(deps, ref, { assert: assertFinishingTask, closed: null }, async (step) => {
         await clear(step);
         return null;
       });
@@ -181,6 +188,13 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
   };
   await deps.catalog.publish(record, backup.temporaryArchive);
   return record;
+}
+
+/** What the accepted request says; null for a task that a Kedge has begun which did not note it. */
+function tarballOptionsOf({ type, accepted, description }: Journal): TarballOptions | null {
+  if (!accepted) return null;
+  if (type === 'restore') return { description: SAFETY_DESCRIPTION, trigger: 'restore', compression: 'zstd' };
+  return { description: description ?? DEFAULT_DESCRIPTION, trigger: 'request', compression: accepted.compression };
 }
 
 function summaryOfRecord(deps: ActivityDependencies, record: BackupRecord): BackupSummary {

@@ -3,6 +3,11 @@ import type { Target } from '../contract/target';
 import type { DatabaseServer } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
 import { generatedName, generatedPassword } from '../core/databases/generated-name';
+import { assertFinishing, refused } from '../core/tasks/authority';
+import { assertSwitchedBack } from '../core/tasks/give-back';
+import type { Journal } from '../core/tasks/journal';
+import { Claims } from '../core/tasks/remains';
+import type { SiteDatabase } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
 import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
@@ -96,10 +101,13 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Undo of createDatabase, importDatabase and createDbUser. */
     async discardDatabase(ref: TaskRef) {
-      return undoStep(deps, ref, async ({ journal, target, operation }) => {
+      return undoStep(deps, ref, async (step) => {
+        const { journal, target, operation } = step;
         if (!journal.created) return;
-        const server = await serverOf(target, operation);
+        // The live settings name it until then.
+        await assertSwitchedBack(deps, step);
         const { account, databases } = journal.created;
+        const server = await serverOf(target, operation);
         await server.lockAccount(account);
         for (const database of databases) await server.dropDatabase(database);
         await server.dropAccount(account);
@@ -108,11 +116,12 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** After the commit point: what Kedge made is dropped, what it adopted is kept, locked, and reported. */
     async discardReplacedDatabase(ref: TaskRef) {
-      return finishingStep(deps, ref, async ({ journal, target, operation }) => {
+      return finishingStep(deps, ref, BEHIND_COMMIT, async ({ journal, target, operation }) => {
         const { before } = journal;
         if (!before) return null;
         const server = await serverOf(target, operation);
         if (before.madeByKedge) {
+          await assertReplaced(deps, journal, before);
           await server.lockAccount(before.account);
           await server.dropDatabase(before.database);
           await server.dropAccount(before.account);
@@ -135,4 +144,19 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+const BEHIND_COMMIT = { assert: assertFinishing, closed: null };
+
+/**
+ * Sees to it that the site lives on the new database and does not keep the old one: its state says so, not the caller.
+ * @throws KedgeError StepRefused
+ */
+async function assertReplaced(deps: ActivityDependencies, journal: Journal, before: SiteDatabase): Promise<void> {
+  const state = await deps.states.get(journal.site);
+  if (state.current.database !== createdDatabase(createdOf(journal)))
+    throw refused(journal, `${journal.site} does not live on the database of this task`);
+  const claims = new Claims([state], []);
+  if (claims.hasDatabase(before.database) || claims.hasAccount(before.account))
+    throw refused(journal, `${journal.site} uses or keeps the database ${before.database} or its account`);
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Target, rootsOf } from '../contract/target';
+import type { Host } from '../core/hosts/host';
 import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
 import { filesChangedSince } from '../core/sites/late-files';
@@ -12,10 +13,19 @@ import {
 } from '../core/sites/switch-folders';
 import type { Journal } from '../core/tasks/journal';
 import { refreshCode, refreshObjectCache } from '../core/tasks/refresh-caches';
-import { putVhostBack, switchBack } from '../core/tasks/give-back';
+import { assertFinishing, refused } from '../core/tasks/authority';
+import { assertSwitchedBack, putVhostBack, switchBack } from '../core/tasks/give-back';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
+
+/** Nothing that may be the only copy of a site's folder is removed. @throws KedgeError StepRefused */
+async function assertSiteLives(host: Host, journal: Journal): Promise<void> {
+  for (const { live, staging } of journal.staged) {
+    if ((await host.status(live)) === undefined)
+      throw refused(journal, `the folder ${live} of the site does not exist, ${staging} may hold its only copy`);
+  }
+}
 
 /** How many files a warning names. */
 const NAMED = 10;
@@ -89,7 +99,9 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of deploy. */
     async discardStaged(ref: TaskRef) {
-      return undoStep(deps, ref, async ({ journal, target, operation }) => {
+      return undoStep(deps, ref, async (step) => {
+        const { journal, target, operation } = step;
+        await assertSwitchedBack(deps, step);
         const host = deps.webHost(target);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         await deps.master.removeTree(join(target.spool, journal.token), operation);
@@ -121,9 +133,11 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** After the commit point: the folders the site was in before. */
     async discardPrevious(ref: TaskRef) {
-      return finishingStep(deps, ref, async ({ journal, target, operation }) => {
+      const behindCommit = { assert: assertFinishing, closed: null };
+      return finishingStep(deps, ref, behindCommit, async ({ journal, target, operation }) => {
         await tellLateFiles(journal, target, operation);
         const host = deps.webHost(target);
+        await assertSiteLives(host, journal);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         return null;
       });

@@ -1,9 +1,14 @@
+import { z } from 'zod';
 import type { HookName } from '../contract/target';
 import { runHook } from '../core/sites/hooks';
 import { liveFolder } from '../core/sites/site-folder';
+import { assertFinishingTask } from '../core/tasks/authority';
 import type { TaskAtHand } from '../core/tasks/give-back';
+import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, finishingStep, forwardStep } from './step';
+
+const hookOnTheWay = z.enum(['before', 'fenced', 'afterSwitch']);
 
 /** Activities that run the programs a site declares. */
 export function createHookActivities(deps: ActivityDependencies) {
@@ -18,13 +23,15 @@ export function createHookActivities(deps: ActivityDependencies) {
 
   return {
     /** Runs a hook on the way; its failure is the task's. */
-    async runHook(ref: TaskRef, name: HookName) {
-      return forwardStep(deps, ref, (step) => run(name, step));
+    async runHook(ref: TaskRef, given: HookName) {
+      const name = decodeInput(hookOnTheWay, given);
+      return forwardStep(deps, ref, (step) => run(name, step), `runHook ${name}`);
     },
 
     /** Runs the hook at the end; its failure is a warning. */
     async runLastHook(ref: TaskRef) {
-      return finishingStep(deps, ref, (step) => run('after', step));
+      const whenPublished = { assert: assertFinishingTask, closed: null };
+      return finishingStep(deps, ref, whenPublished, (step) => run('after', step));
     },
   };
 }

@@ -1,10 +1,15 @@
+import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
 import { liveFolder } from '../core/sites/site-folder';
 import { examineFence } from '../core/tasks/examination';
-import { endMaintenance, liftFence } from '../core/tasks/give-back';
+import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
+import { assertSwitchedBack, endMaintenance, liftFence } from '../core/tasks/give-back';
+import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
+
+const fenceOptionsSchema = z.strictObject({ allowShared: z.boolean() });
 
 /** Activities around the maintenance page and the write fence. */
 export function createMaintenanceActivities(deps: ActivityDependencies) {
@@ -82,12 +87,17 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
 
     /** Undo of enterMaintenance: puts back what was found. */
     async leaveMaintenance(ref: TaskRef) {
-      return undoStep(deps, ref, lower);
+      return undoStep(deps, ref, async (step) => {
+        // Visitors are to find the site of before, and whole.
+        await assertSwitchedBack(deps, step);
+        assertFenceLifted(step.journal);
+        await lower(step);
+      });
     },
 
     /** After the commit point: the restored site is shown. Returns how long it was not, ms. */
     async endMaintenance(ref: TaskRef) {
-      return finishingStep(deps, ref, async (step) => {
+      return finishingStep(deps, ref, { assert: assertFinishing, closed: 0 }, async (step) => {
         await lower(step);
         const { maintenance } = await deps.journals.get(ref.task);
         if (!maintenance?.seen || !maintenance.ended) return 0;
@@ -97,11 +107,13 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
 
     /** Locks the site's account, stops its events, ends its connections: no write falls between dump and switch. */
     async fenceWrites(ref: TaskRef, options: { allowShared: boolean }) {
+      const asked = decodeInput(fenceOptionsSchema, options);
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
-        const { before } = journal;
+        const { before, accepted } = journal;
+        const allowShared = accepted ? accepted.noFence : asked.allowShared;
         if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${target.site.uri} is not known`);
         const server = await deps.databaseServer(target.database, operation.signal);
-        if (!(await examineFence(server, target, before, options, operation))) return null;
+        if (!(await examineFence(server, target, before, { allowShared }, operation))) return null;
         const fence = journal.fence ?? {
           ...mutable(await server.planFence(before.account, before.database)),
           lowered: false,

@@ -1,8 +1,16 @@
 import { Context } from '@temporalio/activity';
 import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
-import { DEFAULT_DESCRIPTION, type TaskType, siteWorkflowId } from '../contract/names';
-import { TASK_INPUT_SCHEMAS, deployInputSchema, restoreInputSchema } from '../contract/tasks';
+import { DEFAULT_DESCRIPTION, type TaskType, WORKFLOW_TYPES, isTaskIdOf, siteWorkflowId } from '../contract/names';
+import {
+  type BackupInput,
+  type DeployInput,
+  type RestoreInput,
+  TASK_INPUT_SCHEMAS,
+  type VerifyInput,
+  deployInputSchema,
+  restoreInputSchema,
+} from '../contract/tasks';
 import { type HookName, hooksSchema, siteUriSchema } from '../contract/target';
 import {
   contentMarkOf,
@@ -13,12 +21,13 @@ import {
   examineSite,
   withAddresses,
 } from '../core/tasks/examination';
+import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
-import { assertRun } from '../core/tasks/journals';
 import { sideBySide } from '../core/side-by-side';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
+import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
-import { type Reported, reported } from './step';
+import { type Reported, callerOf, reported } from './step';
 
 export interface PreflightRequest {
   type: TaskType;
@@ -27,6 +36,12 @@ export interface PreflightRequest {
   /** The workflow's input as it came; decoded here. */
   input: unknown;
 }
+
+const preflightRequestSchema = z.strictObject({
+  type: z.enum(WORKFLOW_TYPES),
+  task: z.string().max(300),
+  input: z.unknown(),
+});
 
 /** What later decisions of the workflow rest on. */
 export interface PreflightResult {
@@ -47,8 +62,8 @@ export function createPreflightActivities(deps: ActivityDependencies) {
      * @throws KedgeError SiteBusy when the run still lives
      */
     async findAbandonedTasks(request: { site: unknown }): Promise<string[]> {
-      const site = decodeInput(siteUriSchema, request.site);
-      const mine = Context.current().info.workflowExecution?.runId;
+      const { site } = decodeInput(z.object({ site: siteUriSchema }), request);
+      const mine = callerOf().runId;
       const abandoned: string[] = [];
       for (const journal of await deps.journals.open(site)) {
         if (journal.runId === mine) continue;
@@ -68,21 +83,27 @@ export function createPreflightActivities(deps: ActivityDependencies) {
      * Decodes the input, begins the journal, resolves the target, and looks at everything that can be known to go wrong
      * before anything is changed. The target is kept in the journal.
      */
-    async preflight(request: PreflightRequest): Promise<Reported<PreflightResult>> {
-      const { info, cancellationSignal } = Context.current();
-      const execution = info.workflowExecution;
+    async preflight(given: PreflightRequest): Promise<Reported<PreflightResult>> {
+      const { cancellationSignal } = Context.current();
+      const caller = callerOf();
+      const request = decodeInput(preflightRequestSchema, given);
       const input = decodeInput(TASK_INPUT_SCHEMAS[request.type], request.input);
-      if (execution?.workflowId !== siteWorkflowId(input.site)) {
+      if (caller.workflowId !== siteWorkflowId(input.site)) {
         throw new KedgeError(
           'WorkflowIdRefused',
-          `a ${request.type} of ${input.site} was started as ${execution?.workflowId}, not as ${siteWorkflowId(input.site)}`,
+          `a ${request.type} of ${input.site} was started as ${caller.workflowId}, not as ${siteWorkflowId(input.site)}`,
           { site: input.site },
         );
       }
+      // Journals are found by it.
+      if (!isTaskIdOf(request.task, input.site, request.type)) {
+        const message = `${JSON.stringify(request.task)} is no id of a ${request.type} of ${input.site}`;
+        throw new KedgeError('InputInvalid', message, { site: input.site });
+      }
       // A run that another one came before has nothing to do but to take back.
       const known = await deps.journals.find(request.task);
-      if (known) assertRun(known, execution.runId);
-      const by = { task: request.task, runId: execution.runId };
+      if (known) assertOwn(known, caller);
+      const by = { task: request.task, runId: caller.runId };
       const asked = { type: request.type, input };
       const signature = await deps.requests.examine(asked, by);
       const archive = await archiveOf(deps, request);
@@ -99,16 +120,16 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         description: description ?? null,
         requestKey: input.requestKey ?? null,
         nonce: signature?.nonce ?? null,
-        workflowId: execution.workflowId,
-        runId: execution.runId,
+        ...caller,
         epoch: await deps.epochs.current(input.site),
+        accepted: acceptedOf(input),
       });
       assertSameRequest(begun, request.type, signature?.nonce ?? null);
+      const step = await deps.journals.beginStep(request.task, caller, 'preflight');
       const ref = { task: request.task };
-      const attempt = { name: 'preflight', mark: `${markOf(begun)}/preflight`, revokes: 'step' } as const;
+      const attempt = { name: 'preflight', mark: `${markOf(step.journal)}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
-        const record = (change: Partial<Journal>): Promise<Journal> =>
-          deps.journals.record(request.task, execution.runId, change);
+        const record = (change: Partial<Journal>): Promise<Journal> => step.record(change);
         const target = await withAddresses(deps, resolved, operation);
         const needs: SpaceNeed[] = [];
         if (archive !== null) {
@@ -135,6 +156,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           await record({ source: checked.source });
         }
         await checkSpace(deps.master, needs, target.site.uri);
+        await step.end();
         return {
           site: input.site,
           description: description ?? DEFAULT_DESCRIPTION,
@@ -163,12 +185,8 @@ function assertSameRequest(journal: Journal, type: TaskType, nonce: string | nul
   });
 }
 
-/** Decodes what a workflow was given. @throws KedgeError InputInvalid */
-export function decodeInput<T>(schema: z.ZodType<T>, input: unknown): T {
-  const decoded = schema.safeParse(input);
-  if (decoded.success) return decoded.data;
-  throw new KedgeError(
-    'InputInvalid',
-    `the input is not valid: ${z.prettifyError(decoded.error).replaceAll('\n', '; ')}`,
-  );
+/** What later steps ask the journal about the request, not their caller. */
+function acceptedOf(input: BackupInput | RestoreInput | DeployInput | VerifyInput): Journal['accepted'] {
+  const { quiesce, noFence, compression } = input as Partial<BackupInput & RestoreInput>;
+  return { quiesce: quiesce ?? false, noFence: noFence ?? false, compression: compression ?? 'zstd' };
 }

@@ -1,16 +1,23 @@
 import { Context } from '@temporalio/activity';
+import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
+import type { StepName } from '../contract/steps';
 import type { Progress } from '../contract/tasks';
 import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
+import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
-import { assertForward, assertRun } from '../core/tasks/journals';
+import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { assertInTime, inTime } from './time-limit';
 
+const taskRefSchema = z.strictObject({ task: z.string().max(300) });
 /** What every step of a task is given. Everything else is in the task's journal. */
-export interface TaskRef {
-  task: string;
+export type TaskRef = z.infer<typeof taskRefSchema>;
+
+/** @throws KedgeError InputInvalid */
+export function decodeTaskRef(ref: unknown): TaskRef {
+  return decodeInput(taskRefSchema, ref);
 }
 
 /** What every step returns: its value, and what it warned about. */
@@ -19,13 +26,15 @@ export interface Reported<T> {
   warnings: string[];
 }
 
+type Change = Partial<Journal> | ((journal: Journal) => Partial<Journal>);
+
 /** What the body of a forward step works with. */
 export interface Step {
   readonly journal: Journal;
   readonly target: Target;
   readonly operation: Operation;
-  /** Writes to the journal, unless another run or undo has taken over. */
-  readonly record: (change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)) => Promise<Journal>;
+  /** Writes to the journal, unless a later attempt, another run or undo has taken over. */
+  readonly record: (change: Change) => Promise<Journal>;
   /**
    * Does what visitors notice under the site's lock, when the task may still go forward: nobody takes the site over
    * between the look and the act. @throws KedgeError TaskWasReset, TaskSuperseded
@@ -33,63 +42,91 @@ export interface Step {
   readonly whileMine: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** What the body of an undo works with. `target` is null when preflight never came to resolve it: nothing was done then. */
+/** What the body of an undo, or of a step behind the commit point, works with. */
 export interface UndoStep {
   readonly journal: Journal;
   readonly target: Target;
   readonly operation: Operation;
-  readonly record: (change: Partial<Journal> | ((journal: Journal) => Partial<Journal>)) => Promise<Journal>;
+  readonly record: (change: Change) => Promise<Journal>;
 }
 
 /**
- * Runs a forward step of a task: refuses when the task was reset, taken over, is being undone or is out of its time in
+ * Runs a forward step of a task, under its name in the table of steps: the activity's, unless another is given. Refuses when
+ * it is not the next one by the journal, when the task was reset, taken over, is being undone or is out of its time in
  * maintenance; ends what an earlier attempt of the step left running; heartbeats; logs.
  */
 export async function forwardStep<T>(
   deps: ActivityDependencies,
   ref: TaskRef,
   body: (step: Step) => Promise<T>,
+  givenName?: StepName,
 ): Promise<Reported<T>> {
   const { info, cancellationSignal: signal } = Context.current();
-  const runId = info.workflowExecution?.runId ?? '';
-  const name = info.activityType;
-  await assertMine(deps, ref);
-  const journal = await deps.journals.record(ref.task, runId, { step: name });
-  assertInTime(journal, name);
+  const { task } = decodeTaskRef(ref);
+  const caller = callerOf();
+  const known = await deps.journals.get(task);
+  const activity = info.activityType;
+  const name = givenName ?? stepNamed(known, activity);
+  assertOwn(known, caller);
+  assertForward(known);
+  await deps.epochs.assertCurrent(known);
+  assertInTime(known, name);
+  const step = await deps.journals.beginStep(task, caller, name);
+  const { journal } = step;
   const target = targetOf(journal);
-  return reported(deps, ref, { name, mark: `${markOf(journal)}/${name}`, revokes: 'step' }, signal, async (whole) => {
+  const attempt = { name: activity, mark: `${markOf(journal)}/${activity}`, revokes: 'step' } as const;
+  return reported(deps, { task }, attempt, signal, async (whole) => {
     await deps.webHost(target).endProcesses(whole.mark);
-    return inTime(journal, name, whole, (operation) =>
+    const value = await inTime(journal, name, whole, (operation) =>
       body({
         journal,
         target,
         operation,
-        record: (change) => deps.journals.record(ref.task, runId, change),
+        record: (change) => step.record(change),
         whileMine: (work) =>
           deps.locks.hold(journal.site, operation, async () => {
             operation.signal.throwIfAborted();
-            await assertMine(deps, ref);
+            await step.check();
+            await deps.epochs.assertCurrent(journal);
             return work();
           }),
       }),
     );
+    await step.end();
+    return value;
   });
 }
 
 /**
- * Sees to it that the run this activity belongs to may still go forward.
- * @throws KedgeError TaskWasReset for another run, TaskSuperseded once undo has begun or the site was taken over
+ * Who calls, as the server says.
+ * @throws KedgeError WorkflowIdRefused for an activity that belongs to no workflow
  */
-export async function assertMine(deps: ActivityDependencies, ref: TaskRef): Promise<void> {
-  const journal = await deps.journals.get(ref.task);
-  assertRun(journal, Context.current().info.workflowExecution?.runId ?? '');
-  assertForward(journal);
-  await deps.epochs.assertCurrent(journal);
+export function callerOf(): Caller {
+  const { workflowExecution } = Context.current().info;
+  if (workflowExecution) return { workflowId: workflowExecution.workflowId, runId: workflowExecution.runId };
+  throw new KedgeError('WorkflowIdRefused', 'a step of a task was called outside of a workflow');
+}
+
+/**
+ * Sees to it that the caller may undo, finish and close a task: its own run, or one that holds the site now that the run is
+ * no more. Temporal has one open run of a workflow id at a time.
+ * @throws KedgeError WorkflowIdRefused, StepRefused while the task's own run lives
+ */
+export async function assertMayEnd(deps: ActivityDependencies, journal: Journal): Promise<void> {
+  const caller = callerOf();
+  assertHoldsSite(journal, caller);
+  if (caller.runId === journal.runId || !(await deps.isRunning(journal.workflowId, journal.runId))) return;
+  throw new KedgeError(
+    'StepRefused',
+    `a call of ${journal.task} was refused: it belongs to run ${journal.runId}, which goes on`,
+    { site: journal.site, state: 'the call changed nothing' },
+  );
 }
 
 /**
  * Runs an undo of a task. Before the first one acts, the forward steps are revoked: their processes are ended, and the
- * journal refuses them from then on. Nothing happens when the task never came to have a journal or a target.
+ * journal refuses them from then on. Nothing happens when the task never came to have a journal or a target, is committed,
+ * or closed.
  */
 export async function undoStep(
   deps: ActivityDependencies,
@@ -97,41 +134,59 @@ export async function undoStep(
   body: (step: UndoStep) => Promise<void>,
 ): Promise<Reported<null>> {
   const { info, cancellationSignal: signal } = Context.current();
-  const before = await deps.journals.find(ref.task);
-  if (!before?.target || before.outcome !== null || before.committed) return { value: null, warnings: [] };
-  const journal = before.undoing ? before : await deps.journals.recordUndo(ref.task, { undoing: true });
+  const { task } = decodeTaskRef(ref);
+  const name = info.activityType;
+  const known = await deps.journals.find(task);
+  if (known) await assertMayEnd(deps, known);
+  const journal = await deps.journals.beginUndo(task);
+  if (!journal) return { value: null, warnings: [] };
   return reported(
     deps,
-    ref,
-    { name: info.activityType, mark: `undo-${markOf(journal)}/${info.activityType}`, revokes: 'task' },
+    { task },
+    { name, mark: `undo-${markOf(journal)}/${name}`, revokes: 'task' },
     signal,
     async (operation) => {
       const target = targetOf(journal);
       await deps.webHost(target).endProcesses(markOf(journal));
       await deps.webHost(target).endProcesses(operation.mark);
-      await body({ journal, target, operation, record: (change) => deps.journals.recordUndo(ref.task, change) });
+      await body({ journal, target, operation, record: (change) => deps.journals.recordUndo(task, change) });
+      await deps.journals.recordUndo(task, ({ undone }) => ({ undone: undone && [...new Set([...undone, name])] }));
       return null;
     },
   );
 }
 
-/** Runs a step after the commit point: only forward from here, nothing revokes it. */
+/** When a step that only goes forward may run, and what it returns when the task is closed: then nothing is left to do. */
+export interface Finishing<T> {
+  /** @throws KedgeError StepRefused */
+  readonly assert: (journal: Journal, name: string) => void;
+  readonly closed: T;
+}
+
+/** Runs a step at or behind the commit point: only forward from here, nothing revokes it. */
 export async function finishingStep<T>(
   deps: ActivityDependencies,
   ref: TaskRef,
+  { assert, closed }: Finishing<T>,
   body: (step: UndoStep) => Promise<T>,
 ): Promise<Reported<T>> {
   const { info, cancellationSignal: signal } = Context.current();
-  const journal = await deps.journals.get(ref.task);
+  const { task } = decodeTaskRef(ref);
+  const name = info.activityType;
+  const journal = await deps.journals.get(task);
+  await assertMayEnd(deps, journal);
+  // The site has gone on since.
+  if (journal.outcome !== null) return { value: closed, warnings: [] };
+  assert(journal, name);
   return reported(
     deps,
-    ref,
-    { name: info.activityType, mark: `finish-${markOf(journal)}/${info.activityType}`, revokes: 'task' },
+    { task },
+    { name, mark: `finish-${markOf(journal)}/${name}`, revokes: 'task' },
     signal,
     async (operation) => {
       const target = targetOf(journal);
       await deps.webHost(target).endProcesses(operation.mark);
-      return body({ journal, target, operation, record: (change) => deps.journals.recordUndo(ref.task, change) });
+      return body({ journal, target, operation, record: (change) => deps.journals.recordUndo(task, change) });
     },
   );
 }

@@ -3,19 +3,26 @@ import { KedgeError } from '../contract/errors';
 import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
 import { type Busy, type ListBackupsResult, TASK_INPUT_SCHEMAS, listBackupsInputSchema } from '../contract/tasks';
 import type { Request } from '../core/requests/request-authority';
+import { siteUriSchema } from '../contract/target';
+import { assertClosable, assertCommit } from '../core/tasks/authority';
 import type { Journal } from '../core/tasks/journal';
 import type { SiteState } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
-import { decodeInput } from './preflight';
+import { decodeInput } from './decode-input';
 import { createdDatabase, loginAddressOf } from './journal-parts';
-import { type TaskRef, assertMine, finishingStep } from './step';
+import { type TaskRef, assertMayEnd, callerOf, decodeTaskRef, finishingStep } from './step';
 
-export interface Closing {
-  status: 'done' | 'failed' | 'cancelled' | 'recovered';
-  code: string | null;
-  message: string | null;
-  warnings: string[];
-}
+const closingSchema = z.strictObject({
+  status: z.enum(['done', 'failed', 'cancelled', 'recovered']),
+  code: z.string().nullable(),
+  message: z.string().nullable(),
+  warnings: z.array(z.string()),
+});
+export type Closing = z.infer<typeof closingSchema>;
+
+const ofSite = z.object({ site: siteUriSchema });
+const ofRequest = z.object({ site: siteUriSchema, requestKey: z.string().max(200) });
+const logPageSchema = z.strictObject({ task: z.string().max(300), offset: z.int().nonnegative() });
 
 /** What decides how a task that did not end well is ended. */
 export interface JournalSummary {
@@ -35,8 +42,8 @@ export interface AskedRequest {
 
 /** @throws KedgeError InputInvalid */
 function decodeRequest(asked: AskedRequest): Request {
-  const type = decodeInput(z.enum(WORKFLOW_TYPES), asked.type);
-  return { type, input: decodeInput(TASK_INPUT_SCHEMAS[type], asked.input) };
+  const { type, input } = decodeInput(z.object({ type: z.enum(WORKFLOW_TYPES), input: z.unknown() }), asked);
+  return { type, input: decodeInput(TASK_INPUT_SCHEMAS[type], input) };
 }
 
 /** Activities about tasks themselves. */
@@ -44,24 +51,26 @@ export function createTaskActivities(deps: ActivityDependencies) {
   return {
     /**
      * The commit point of a restore: from here there is only forward. The site's state names the new database.
-     * @throws KedgeError TaskWasReset, TaskSuperseded as long as nothing is committed
+     * @throws KedgeError TaskWasReset, TaskSuperseded, StepRefused as long as nothing is committed
      */
     async commitSwitch(ref: TaskRef) {
-      return finishingStep(deps, ref, async ({ journal, operation, record }) => {
-        const { target, created } = journal;
-        // The site has gone on since the task was closed.
-        if (journal.outcome !== null) return null;
+      const caller = callerOf();
+      const mayCommit = (journal: Journal): void => assertCommit(journal, caller);
+      return finishingStep(deps, ref, { assert: mayCommit, closed: null }, async ({ journal, operation }) => {
+        const { target, created, before } = journal;
         if (!created || !target)
           throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
         if (!journal.committed) {
           await deps.locks.hold(journal.site, operation, async () => {
-            await assertMine(deps, ref);
-            await record({ committed: true });
+            await deps.epochs.assertCurrent(journal);
+            await deps.journals.commit(ref.task, caller);
           });
         }
         const state = await deps.states.find(journal.site);
         const database = createdDatabase(created);
         if (state?.current.database === database) return null;
+        // The attempt that committed died before it saved this; what was adopted by hand since then stays.
+        if (journal.committed && state !== undefined && state.current.database !== before?.database) return null;
         const { account, password } = created;
         await deps.states.save({
           version: 1,
@@ -73,25 +82,29 @@ export function createTaskActivities(deps: ActivityDependencies) {
       });
     },
 
-    /** The last thing of every task: its outcome is written, and it is open no more. */
-    async closeTask(ref: TaskRef, closing: Closing): Promise<null> {
-      const journal = await deps.journals.find(ref.task);
+    /**
+     * The last thing of every task: its outcome is written, and it is open no more.
+     * @throws KedgeError StepRefused as long as something of it is neither done nor undone
+     */
+    async closeTask(given: TaskRef, closing: Closing): Promise<null> {
+      const { task } = decodeTaskRef(given);
+      const { status, code, message, warnings } = decodeInput(closingSchema, closing);
+      const journal = await deps.journals.find(task);
       if (!journal) return null;
-      await deps.journals.close(ref.task, {
-        ...closing,
-        message: deps.redact(closing.message),
-        ended: new Date().toISOString(),
-      });
-      const log = deps.logs.of(ref.task, 'closeTask', 1);
-      if (closing.message === null) log.info(closing.status, { event: 'closed' });
-      else log.error(`${closing.status}: ${closing.message}`);
+      await assertMayEnd(deps, journal);
+      if (journal.outcome !== null) return null;
+      const outcome = { status, code, message: deps.redact(message), warnings, ended: new Date().toISOString() };
+      await deps.journals.close(task, outcome, (current) => assertClosable(current, status));
+      const log = deps.logs.of(task, 'closeTask', 1);
+      if (message === null) log.info(status, { event: 'closed' });
+      else log.error(`${status}: ${message}`);
       await log.settled();
       return null;
     },
 
     /** What the journal of a task says, that its workflow may not know. A task that never came to have one did nothing. */
     async readJournal(ref: TaskRef): Promise<JournalSummary> {
-      const journal = await deps.journals.find(ref.task);
+      const journal = await deps.journals.find(decodeTaskRef(ref).task);
       return {
         open: journal !== undefined && journal.outcome === null,
         committed: journal?.committed ?? false,
@@ -101,15 +114,17 @@ export function createTaskActivities(deps: ActivityDependencies) {
 
     /** Journals left open for a site, for recovery. */
     async listOpenTasks(request: { site: string }): Promise<string[]> {
-      return (await deps.journals.open(request.site)).map((journal) => journal.task);
+      const { site } = decodeInput(ofSite, request);
+      return (await deps.journals.open(site)).map((journal) => journal.task);
     },
 
     /** The task that a request key made before; null for a new key. */
     async findTaskOfRequest(request: { site: string; requestKey: string }): Promise<string | null> {
+      const { site, requestKey } = decodeInput(ofRequest, request);
       for (const task of (await deps.journals.all()).reverse()) {
-        if (!task.startsWith(`${request.site}-`)) continue;
+        if (!task.startsWith(`${site}-`)) continue;
         const journal = await deps.journals.find(task);
-        if (journal?.requestKey === request.requestKey && journal.site === request.site) return task;
+        if (journal?.requestKey === requestKey && journal.site === site) return task;
       }
       return null;
     },
@@ -131,10 +146,11 @@ export function createTaskActivities(deps: ActivityDependencies) {
 
     /** Who holds a site that was found busy. */
     async whoHoldsSite(request: { site: string }): Promise<Busy | null> {
-      const workflowId = siteWorkflowId(request.site);
+      const { site } = decodeInput(ofSite, request);
+      const workflowId = siteWorkflowId(site);
       const running = await deps.whoRuns(workflowId);
       if (!running) return null;
-      const open = (await deps.journals.open(request.site)).at(-1);
+      const open = (await deps.journals.open(site)).at(-1);
       return open ? { task: open.task, type: open.type, who: open.who, since: open.started } : running;
     },
 
@@ -161,8 +177,9 @@ export function createTaskActivities(deps: ActivityDependencies) {
       task: string;
       offset: number;
     }): Promise<{ lines: object[]; next: number; ended: boolean }> {
-      const journal = await deps.journals.get(request.task);
-      const { lines, next } = await deps.logs.read(request.task, request.offset);
+      const { task, offset } = decodeInput(logPageSchema, request);
+      const journal = await deps.journals.get(task);
+      const { lines, next } = await deps.logs.read(task, offset);
       return { lines, next, ended: journal.outcome !== null };
     },
   };

@@ -11,12 +11,13 @@ export function createVerifyActivities(deps: ActivityDependencies) {
     /**
      * Settings are read (live) or rewritten (staged) and evaluated, and their login is tried; the vhost test passes.
      */
-    async verify(ref: TaskRef, options: { folder: 'live' | 'staged' }) {
+    async verify(ref: TaskRef, _options: { folder: 'live' | 'staged' }) {
       return forwardStep(deps, ref, async ({ journal, target, operation }) => {
         const { site } = target;
         const kind = deps.kindOf(target);
         const server = await deps.databaseServer(target.database, operation.signal);
-        if (options.folder === 'staged') {
+        // By the task, not by what the caller says.
+        if (journal.type !== 'verify') {
           const created = createdOf(journal);
           const folder = waitingFolder(deps.webHost(target), site, stagedOf(journal));
           const login = {

@@ -77,6 +77,10 @@ export const ERROR_CODES = {
     'the workflow was reset: its journal belongs to an earlier run',
     'Start the task anew; what the earlier run made was undone.',
   ),
+  StepRefused: permanent(
+    'a step of a task was called that is not its next one by the journal',
+    'Look who else reaches Temporal: Kedge itself never asks for it. Start the task anew.',
+  ),
   TaskSuperseded: permanent('the site was taken over since the task began', 'Start the task anew.'),
   TaskTerminated: permanent('the workflow was terminated', 'Recovery puts the site back; start the task anew.'),
   MaintenanceLimitReached: permanent(

@@ -84,10 +84,13 @@ const ENDLESS: ActivityOptions = {
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 };
 
+/** Nothing was committed then. */
+const COMMIT_REFUSALS = ['TaskWasReset', 'TaskSuperseded', 'StepRefused'] satisfies ErrorCode[];
+
 /** The commit: retried without end, unless it is refused, for then nothing was committed. */
 const COMMITTING: ActivityOptions = {
   ...ENDLESS,
-  retry: { ...ENDLESS.retry, nonRetryableErrorTypes: ['TaskWasReset', 'TaskSuperseded'] satisfies ErrorCode[] },
+  retry: { ...ENDLESS.retry, nonRetryableErrorTypes: COMMIT_REFUSALS },
 };
 
 /** Tidying up after the commit point: what cannot be removed now is a warning, it holds nothing. */

@@ -32,30 +32,20 @@ import {
 import { markdownText } from '../contract/printable';
 import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
 import { reading } from './options';
-import { acceptRequest, acceptSite } from './steps/input';
+import { MAXIMUM_WAITING, acceptRequest, acceptSite, acceptTurnsState } from './steps/input';
+import type { Turn, TurnsState } from './steps/turn';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
 const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
 const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 
-interface Turn {
-  task: string;
-  request: SubmitRequest;
-  submitted: string;
-}
-
-/** What a run hands to the next one when its history grows long. */
-export interface TurnsState {
-  waiting: Turn[];
-}
-
 /**
  * The queue in front of a site. Callers reach it by update-with-start: it gives the turn, answers that the site is busy,
  * or keeps the turn until the site is free. It ends when nobody waits.
  */
-export async function turns(site: string, state: TurnsState = { waiting: [] }): Promise<void> {
+export async function turns(site: string, state?: TurnsState): Promise<void> {
   acceptSite(site, 'queue', turnsWorkflowId);
-  const waiting = state.waiting;
+  const { waiting } = acceptTurnsState(site, state);
   /** Tasks of this run by request key, so that a repeated submit is the same task. */
   const byKey = new Map<string, Turn>();
   for (const turn of waiting) if (turn.request.input.requestKey) byKey.set(turn.request.input.requestKey, turn);
@@ -91,7 +81,9 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
 
   /** Submits that no worker answered in time. Temporal delivers them late, and nobody counts on them any more. */
   const withdrawn = new Set<string>();
-  setHandler(withdraw, (updateId) => void withdrawn.add(updateId));
+  setHandler(withdraw, (updateId: unknown) => {
+    if (typeof updateId === 'string' && updateId.length <= MAXIMUM_UPDATE_ID_LENGTH) withdrawn.add(updateId);
+  });
 
   setHandler(
     submit,
@@ -142,6 +134,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
         if (withdrawn.has(currentUpdateInfo()?.id ?? ''))
           throw ApplicationFailure.nonRetryable('the request was withdrawn, for no worker answered it', 'NoWorker');
         acceptRequest(site, request);
+        if (waiting.length >= MAXIMUM_WAITING) throw queueFull(site);
         const held = holder();
         if (held && !running && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
       },
@@ -201,6 +194,7 @@ export async function turns(site: string, state: TurnsState = { waiting: [] }): 
   }
 }
 
+const MAXIMUM_UPDATE_ID_LENGTH = 300;
 const FIRST_REQUEST_MS = 60_000;
 const BUSY_RETRY_MS = 2_000;
 
@@ -244,7 +238,8 @@ async function startTask(site: string, turn: Turn) {
 function detailsOf(type: TaskType, input: Turn['request']['input']): string {
   if (type === 'backup') return ('description' in input ? input.description : undefined) ?? DEFAULT_DESCRIPTION;
   if ('backup' in input) return `to ${input.backup}`;
-  return 'archive' in input ? `from ${input.archive}` : '';
+  // Temporal takes 20,000 bytes of details, in which some characters have six.
+  return 'archive' in input ? `from ${input.archive}`.slice(0, 1000) : '';
 }
 
 /** A terminated task has undone nothing: recovery runs the same undo, from its journal. */
@@ -258,6 +253,15 @@ async function recoverSite(site: string): Promise<void> {
     // A task started directly in between runs the same recovery before its own preflight.
     if (!(error instanceof WorkflowExecutionAlreadyStartedError) && !(error instanceof ChildWorkflowFailure))
       throw error;
+  });
+}
+
+function queueFull(site: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'SiteBusy',
+    message: `${site} is busy: ${MAXIMUM_WAITING} tasks wait for it already`,
+    details: [{ site }],
+    nonRetryable: true,
   });
 }
 

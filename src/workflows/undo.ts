@@ -1,19 +1,8 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { Reported, TaskRef } from '../activities/step';
+import { UNDOS, type UndoName } from '../contract/steps';
 import { endless } from './options';
 import { withAttention } from './steps/attention';
-
-/** Every undo there is, in the order a whole restore registers them. */
-export const UNDOS = [
-  'leaveMaintenance',
-  'liftFence',
-  'discardUnpublished',
-  'discardStaged',
-  'discardDatabase',
-  'switchBack',
-  'putVhostBack',
-] as const;
-export type UndoName = (typeof UNDOS)[number];
 
 /**
  * The undos of a task. Each is registered before its step starts, for a step that failed may have acted. They run

@@ -66,7 +66,14 @@ function lay(texts: { free: string; path: string; other: string }): void {
   );
   const journal = newJournal({
     ...{ task: TASK, site: SITE, type: 'restore', who: free, description: other, requestKey: null },
-    ...{ token: '0123456789', workflowId: `site/${SITE}`, runId: free, epoch: 0, started: '2026-01-02T03:04:05.000Z' },
+    ...{
+      token: '0123456789',
+      workflowId: `site/${SITE}`,
+      runId: free,
+      epoch: 0,
+      accepted: null,
+      started: '2026-01-02T03:04:05.000Z',
+    },
   });
   const outcome = { status: 'failed', ended: '2026-01-02T03:04:06.000Z', code: other, message: free, warnings: [free] };
   writeFileSync(at(`state/tasks/${TASK}.json`), JSON.stringify({ ...journal, step: free, outcome }));

@@ -233,6 +233,7 @@ it('a task left open, first with database and Temporal away, until the restarted
     workflowId: `site/${site.uri}`,
     runId: randomUUID(),
     epoch: 0,
+    accepted: null,
   });
   await lab.mariadb.stop();
   await lab.temporal.kill();

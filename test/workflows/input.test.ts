@@ -84,6 +84,138 @@ describe('with a worker', () => {
   });
 });
 
+/** What JSON can carry and no workflow takes. */
+const ODD: readonly unknown[] = [
+  null,
+  true,
+  0,
+  -1.5,
+  '',
+  'example.com',
+  [],
+  [[]],
+  {},
+  { site: null },
+  { site, waiting: {} },
+  { task: null, offset: 'x' },
+  { site, task: {}, backup: [], archive: 7, offset: -1, limit: 1e9 },
+  '\u0000\ud800',
+  'x'.repeat(200_000),
+  { constructor: 1, toString: 2, length: 3 },
+];
+
+describe('odd arguments', () => {
+  const queue = taskQueueOf('odd-arguments');
+  const fake = new FakeActivities();
+
+  /** The task of a workflow that fails again and again keeps it running: it never ends. */
+  const ends = async (type: string, workflowId: string, args: unknown[]): Promise<string> => {
+    const handle = await lab.environment.client.workflow.start(type, { workflowId, taskQueue: queue, args });
+    const stuck = new Promise<string>((resolve) => {
+      const timer = setTimeout(() => resolve('stuck'), 15_000);
+      void handle
+        .result()
+        .then(
+          () => 'ended',
+          () => 'ended',
+        )
+        .then((how) => {
+          clearTimeout(timer);
+          resolve(how);
+        });
+    });
+    const how = await stuck;
+    if (how === 'stuck') await handle.terminate();
+    return how;
+  };
+
+  it.each(['backup', 'restore', 'deploy', 'verify', 'recover', 'turns', 'listBackups', 'readTaskLog'])(
+    'no %s stays behind, whatever it is given',
+    async (type) => {
+      await withWorker(
+        lab.environment,
+        fake.implementation(),
+        async () => {
+          const cases = ODD.flatMap((odd, index) => {
+            const site = `odd${index}.example`;
+            const prefix = type === 'turns' ? 'turns' : 'site';
+            // Where the first argument is right, the second one is looked at.
+            return [[odd], [odd, odd], ...(type === 'turns' ? [[site, odd]] : [])].map(
+              (args, nth) => [`${prefix}/${nth === 2 ? site : `odd-${type}-${index}-${nth}`}`, args] as const,
+            );
+          });
+          const outcomes = await Promise.all(
+            cases.map(async ([id, args]) => [JSON.stringify(args).slice(0, 100), await ends(type, id, args)]),
+          );
+          // A queue that is given nothing odd waits a minute for its first request.
+          const waits = (args: string): boolean => type === 'turns' && /^\["odd\d+\.example",null\]$/.test(args);
+          expect(outcomes.filter(([args = '', how]) => how !== 'ended' && !waits(args))).toEqual([]);
+        },
+        queue,
+      );
+    },
+    60_000,
+  );
+
+  const turn = (changes: object = {}, input: object = {}): object => ({
+    task: `${site}-20261124.031502-verify`,
+    request: { type: 'verify', input: { site, ...input }, waitTurn: true },
+    submitted: '2026-11-24T03:15:02.000Z',
+    ...changes,
+  });
+
+  it.each<[string, unknown]>([
+    ['one that is no list', { waiting: 'all' }],
+    ['nobody', { waiting: [null] }],
+    ['a task of another site', { waiting: [turn({ task: 'other.example-20261124.031502-verify' })] }],
+    ['a task of another type', { waiting: [turn({ task: `${site}-20261124.031502-restore` })] }],
+    ['a path for a task', { waiting: [turn({ task: '../../etc/passwd' })] }],
+    ['a request for another site', { waiting: [turn({}, { site: 'other.example' })] }],
+    ['no time', { waiting: [turn({ submitted: 'yesterday' })] }],
+    ['more than may wait', { waiting: Array.from({ length: 101 }, () => turn()) }],
+    ['a huge request', { waiting: [turn({}, { junk: 'x'.repeat(20_000) })] }],
+  ])('a queue whose state has %s fails as InputInvalid', async (_what, state) => {
+    await withWorker(
+      lab.environment,
+      fake.implementation(),
+      async () => {
+        const failure = await lab.environment.client.workflow
+          .execute('turns', { workflowId: `turns/${site}`, taskQueue: queue, args: [site, state] })
+          .then(
+            () => null,
+            (error: unknown) => kedgeErrorOf(error, site),
+          );
+        expect(failure).toMatchObject({ code: 'InputInvalid', site });
+      },
+      queue,
+    );
+  });
+
+  it('a queue lives through odd signals and updates, and an archive whose name is too long for a title', async () => {
+    const mine = lab.siteWith(new FakeActivities());
+    const handle = await lab.environment.client.workflow.start('turns', {
+      workflowId: `turns/${mine}`,
+      taskQueue: TASK_QUEUE,
+      args: [mine],
+    });
+    for (const odd of ODD) {
+      await handle.signal('withdraw', odd);
+      await handle.signal('nobody-listens', odd);
+      expect(await handle.executeUpdate('giveUp', { args: [odd] })).toBe(false);
+      await expect(handle.executeUpdate('submit', { args: [odd] })).rejects.toThrow();
+    }
+    const archive = `/${'\u0001'.repeat(4000)}`;
+    const request = { type: 'deploy', input: { site: mine, archive }, waitTurn: false };
+    await expect(handle.executeUpdate('submit', { args: [request] })).rejects.toMatchObject({
+      cause: { type: 'InputInvalid' },
+    });
+    const named = { ...request, input: { site: mine, archive: `/${'\u00e9'.repeat(2000)}` } };
+    await handle.executeUpdate('submit', { args: [named] });
+    await ended(`site/${mine}`);
+    await ended(`turns/${mine}`);
+  }, 60_000);
+});
+
 describe('the queue', () => {
   const rest = { waitTurn: false };
   it.concurrent.each<[string, (site: string) => unknown]>([

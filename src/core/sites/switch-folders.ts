@@ -26,6 +26,15 @@ export function stagingFolders(folders: readonly StagedFolder[]): string[] {
   return [...new Set(folders.map(({ staging }) => staging))];
 }
 
+/** A folder that was live before and waits; undefined when none does. */
+export async function findPreviousFolder(host: Host, folders: readonly StagedFolder[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    const previous = previousFolder(folder);
+    if ((await host.status(previous)) !== undefined) return previous;
+  }
+  return undefined;
+}
+
 /** Two renames a folder: live → previous, staged → live. Goes on where an earlier attempt stopped. */
 export async function switchFolders(host: Host, folders: readonly StagedFolder[]): Promise<void> {
   for (const folder of folders) {

@@ -5,8 +5,9 @@ import type { Operation } from '../operation';
 import { lowerMaintenanceFile } from '../sites/maintenance-file';
 import { liveFolder } from '../sites/site-folder';
 import type { SiteKind } from '../sites/site-kind';
-import { switchFoldersBack } from '../sites/switch-folders';
+import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
 import type { WebServer } from '../web/web-server';
+import { refused } from './authority';
 import type { Journal } from './journal';
 import { refreshCode, refreshObjectCache } from './refresh-caches';
 import type { SiteLocks } from './site-locks';
@@ -39,6 +40,20 @@ export async function switchBack(parts: SiteParts, { journal, target, operation 
   await parts.locks.hold(journal.site, operation, () => switchFoldersBack(parts.webHost(target), staged));
   await refreshCode(parts, target, operation);
   await refreshObjectCache(parts, target, operation);
+}
+
+/**
+ * Sees to it that the folders of before are live, before anything goes that the switched ones need: the staging folder may
+ * hold the only copy of the site.
+ * @throws KedgeError StepRefused
+ */
+export async function assertSwitchedBack(parts: SiteParts, { journal, target, operation }: TaskAtHand): Promise<void> {
+  const { staged, switched } = journal;
+  if (!switched) return;
+  const host = parts.webHost(target);
+  // Under the lock no switch is half done, and none begins any more: the task is being undone.
+  const waiting = await parts.locks.hold(journal.site, operation, () => findPreviousFolder(host, staged));
+  if (waiting !== undefined) throw refused(journal, `switchBack is not done: the site of before waits in ${waiting}`);
 }
 
 /** The vhost is the one that was found. */

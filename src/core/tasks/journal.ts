@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { backupIdSchema, contentMarkSchema } from '../../contract/backup-record';
 import { WORKFLOW_TYPES } from '../../contract/names';
 import { siteUriSchema, targetSchema } from '../../contract/target';
+import { compressionSchema } from '../../contract/tasks';
 import { siteDatabaseSchema } from './site-state';
 
 const instant = z.iso.datetime();
@@ -45,6 +46,21 @@ export const journalSchema = z.strictObject({
   undoing: z.boolean(),
   /** Newest forward step that began. */
   step: z.string().nullable(),
+  /** What the accepted request asks of its steps; null in journals of a Kedge that did not note it. */
+  accepted: z
+    .strictObject({ quiesce: z.boolean(), noFence: z.boolean(), compression: compressionSchema })
+    .nullable()
+    .default(null),
+  /**
+   * Steps that have begun, by their names in the table of steps: the attempt that may write here on behalf of the step, and
+   * whether it is done. Null in journals of a Kedge that did not note it.
+   */
+  steps: z
+    .record(z.string(), z.strictObject({ attempt: z.string(), done: z.boolean() }))
+    .nullable()
+    .default(null),
+  /** Undos that have ended. Null in journals of a Kedge that did not note it. */
+  undone: z.array(z.string()).nullable().default(null),
   maintenance: z
     .strictObject({
       foundOn: z.boolean(),
@@ -144,6 +160,7 @@ export function newJournal(
     | 'runId'
     | 'epoch'
     | 'started'
+    | 'accepted'
   > &
     Partial<Pick<Journal, 'nonce'>>,
 ): Journal {
@@ -157,6 +174,8 @@ export function newJournal(
     notHeld: [],
     undoing: false,
     step: null,
+    steps: {},
+    undone: [],
     maintenance: null,
     fence: null,
     backup: null,

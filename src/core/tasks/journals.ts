@@ -2,16 +2,32 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import { siteOfTask, taskTime } from '../../contract/names';
+import type { StepName } from '../../contract/steps';
 import type { Host } from '../hosts/host';
+import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
 import { type Journal, journalSchema, newJournal } from './journal';
 import { decode } from './state-file';
 
 /** What begins a task. */
 export type NewTask = Pick<
   Journal,
-  'task' | 'site' | 'type' | 'who' | 'description' | 'requestKey' | 'workflowId' | 'runId' | 'epoch'
+  'task' | 'site' | 'type' | 'who' | 'description' | 'requestKey' | 'workflowId' | 'runId' | 'epoch' | 'accepted'
 > &
   Partial<Pick<Journal, 'nonce'>>;
+
+type Change = Partial<Journal> | ((journal: Journal) => Partial<Journal>);
+
+/** An attempt of a forward step that may write to the journal, until another attempt, another run or undo takes over. */
+export interface BegunStep {
+  /** As it was when the step began. */
+  readonly journal: Journal;
+  /** @throws KedgeError TaskWasReset, TaskSuperseded */
+  record(change: Change): Promise<Journal>;
+  /** Sees to it that nobody took over. @throws KedgeError TaskWasReset, TaskSuperseded */
+  check(): Promise<void>;
+  /** Notes that the step is done: the next one may begin. @throws KedgeError TaskWasReset, TaskSuperseded */
+  end(): Promise<void>;
+}
 
 /**
  * The journals in `<state>/tasks/`. Every change is read, made and written as one, in turn within this process, durably.
@@ -28,15 +44,21 @@ export class Journals {
   ) {}
 
   /**
-   * Begins the journal of a task; a repeated call of the same run finds its own.
-   * @throws KedgeError TaskWasReset when another run has begun it
+   * Begins the journal of a task; a repeated call of the same run finds its own. A site has one open journal at a time.
+   * @throws KedgeError TaskWasReset when another run has begun it, StepRefused for a task of another kind, SiteBusy
    */
   async begin(task: NewTask): Promise<Journal> {
     return this.inTurn(task.task, async () => {
       const existing = await this.find(task.task);
       if (existing) {
-        assertRun(existing, task.runId);
+        assertOwn(existing, task);
+        assertSame(existing, task);
         return existing;
+      }
+      const [other] = await this.open(task.site);
+      if (other) {
+        const { site, who, started } = other;
+        throw new KedgeError('SiteBusy', `${site} is busy: ${other.task} by ${who} since ${started}`, { site });
       }
       await this.host.makeFolder(this.tasksFolder, { mode: 0o700 });
       await this.host.makeFolder(this.openFolder, { mode: 0o700 });
@@ -67,30 +89,79 @@ export class Journals {
   }
 
   /**
-   * Changes a journal on behalf of a forward step.
-   * @throws KedgeError TaskWasReset when another run has taken over, TaskSuperseded when undo has begun
+   * Begins a step of a task, or begins it again: then an attempt before it can write no more.
+   * @throws KedgeError TaskWasReset for another run, TaskSuperseded when undo has begun, StepRefused when it is not next,
+   * WorkflowIdRefused
    */
-  async record(
-    task: string,
-    runId: string,
-    change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
-  ): Promise<Journal> {
-    return this.change(task, change, (journal) => {
-      assertRun(journal, runId);
-      assertForward(journal);
-    });
+  async beginStep(task: string, caller: Caller, step: StepName): Promise<BegunStep> {
+    const attempt = randomBytes(6).toString('hex');
+    const journal = await this.change(
+      task,
+      ({ steps }) => ({ step, steps: steps && { ...steps, [step]: { attempt, done: false } } }),
+      (current) => {
+        assertOwn(current, caller);
+        assertForward(current);
+        assertInTurn(current, step);
+      },
+    );
+    const assertMine = (current: Journal): void => {
+      assertOwn(current, caller);
+      assertForward(current);
+      if (current.steps === null || current.steps[step]?.attempt === attempt) return;
+      throw new KedgeError('TaskSuperseded', `a later attempt of ${step} of ${task} took over`, { site: current.site });
+    };
+    return {
+      journal,
+      record: (change) => this.change(task, change, assertMine),
+      check: async () => assertMine(await this.get(task)),
+      end: async () => {
+        const done = ({ steps }: Journal): Partial<Journal> => ({
+          steps: steps && { ...steps, [step]: { attempt, done: true } },
+        });
+        await this.change(task, done, assertMine);
+      },
+    };
   }
 
-  /** Changes a journal on behalf of an undo or of closing it, which nothing stops. */
-  async recordUndo(
-    task: string,
-    change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
-  ): Promise<Journal> {
+  /**
+   * The commit point. From here no forward step and no undo writes here any more.
+   * @throws KedgeError TaskWasReset, TaskSuperseded, StepRefused, WorkflowIdRefused
+   */
+  async commit(task: string, caller: Caller): Promise<Journal> {
+    return this.change(task, { committed: true }, (journal) => assertCommit(journal, caller));
+  }
+
+  /**
+   * From here no forward step may begin or write any more. Undefined when nothing may be undone: the task is closed, or
+   * committed, or never came to have a target.
+   */
+  async beginUndo(task: string): Promise<Journal | undefined> {
+    const mayUndo = (journal: Journal): boolean =>
+      journal.target !== null && journal.outcome === null && !journal.committed;
+    const known = await this.find(task);
+    if (!known || !mayUndo(known)) return undefined;
+    const journal = await this.change(
+      task,
+      (current) => (mayUndo(current) ? { undoing: true } : {}),
+      () => undefined,
+    );
+    return mayUndo(journal) ? journal : undefined;
+  }
+
+  /** Changes a journal on behalf of an undo or of what follows the commit point, which nothing stops. */
+  async recordUndo(task: string, change: Change): Promise<Journal> {
     return this.change(task, change, () => undefined);
   }
 
-  /** Writes the outcome; the task is no longer open. A closed journal keeps its outcome, and no password. */
-  async close(task: string, outcome: NonNullable<Journal['outcome']>): Promise<void> {
+  /**
+   * Writes the outcome; the task is no longer open. A closed journal keeps its outcome, and no password. `assert` is asked
+   * about an open one.
+   */
+  async close(
+    task: string,
+    outcome: NonNullable<Journal['outcome']>,
+    assert: (journal: Journal) => void = () => undefined,
+  ): Promise<void> {
     await this.change(
       task,
       ({ outcome: known, before, created }) => ({
@@ -98,7 +169,9 @@ export class Journals {
         before: before && { ...before, password: '' },
         created: created && { ...created, password: '' },
       }),
-      () => undefined,
+      (journal) => {
+        if (journal.outcome === null) assert(journal);
+      },
     );
     await this.host.removeFile(join(this.openFolder, task));
   }
@@ -173,11 +246,7 @@ export class Journals {
     });
   }
 
-  private async change(
-    task: string,
-    change: Partial<Journal> | ((journal: Journal) => Partial<Journal>),
-    assert: (journal: Journal) => void,
-  ): Promise<Journal> {
+  private async change(task: string, change: Change, assert: (journal: Journal) => void): Promise<Journal> {
     return this.inTurn(task, async () => {
       const journal = await this.get(task);
       assert(journal);
@@ -191,14 +260,15 @@ export class Journals {
     await this.host.writeFile(this.pathOf(journal.task), `${JSON.stringify(journal, null, 2)}\n`, { mode: 0o600 });
   }
 
-  /** Parallel steps of one task change its journal one after the other. */
+  /** Journals of one site are changed one after the other: parallel steps of a task, and tasks that begin at once. */
   private async inTurn<T>(task: string, work: () => Promise<T>): Promise<T> {
-    const before = this.turns.get(task) ?? Promise.resolve();
+    const site = siteOfTask(task) ?? task;
+    const before = this.turns.get(site) ?? Promise.resolve();
     const mine = before.then(work, work);
     const settled = mine.catch(() => undefined);
-    this.turns.set(task, settled);
+    this.turns.set(site, settled);
     void settled.then(() => {
-      if (this.turns.get(task) === settled) this.turns.delete(task);
+      if (this.turns.get(site) === settled) this.turns.delete(site);
     });
     return mine;
   }
@@ -235,18 +305,10 @@ const LEFT_BEHIND_MS = 10 * 60_000;
 /** Journals hold the outcome's warnings, which may be many; a torn or foreign file is not read into memory. */
 const MAXIMUM_JOURNAL_BYTES = 16 * 1024 * 1024;
 
-/** @throws KedgeError TaskWasReset */
-export function assertRun(journal: Journal, runId: string): void {
-  if (journal.runId === runId && journal.outcome === null) return;
-  throw new KedgeError('TaskWasReset', `task ${journal.task} belongs to run ${journal.runId}, not to ${runId}`, {
-    site: journal.site,
-  });
-}
-
-/** @throws KedgeError TaskSuperseded */
-export function assertForward(journal: Journal): void {
-  if (!journal.undoing) return;
-  throw new KedgeError('TaskSuperseded', `task ${journal.task} is being undone`, { site: journal.site });
+/** A task is begun once, and stays what it is. @throws KedgeError StepRefused */
+function assertSame(existing: Journal, { site, type }: NewTask): void {
+  if (existing.site === site && existing.type === type) return;
+  throw new KedgeError('StepRefused', `${existing.task} is a ${existing.type} of ${existing.site} already`, { site });
 }
 
 function newToken(): string {

@@ -1,6 +1,7 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { BACKUP_ID, SITE_URI, type TaskType, WORKFLOW_TYPES, isTaskIdOf, siteWorkflowId } from '../../contract/names';
 import type { SubmitRequest } from '../../contract/tasks';
+import type { Turn, TurnsState } from './turn';
 
 /**
  * Looks at what a workflow itself reads of its input; preflight decodes all of it. An error here is a failure of the
@@ -39,6 +40,9 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
   const request: unknown = given;
   const input = isRecord(request) ? request['input'] : undefined;
   if (!isRecord(request) || !isRecord(input)) throw invalid('a request has type, input and waitTurn', site);
+  // It is kept, and handed on to the task: what is of no use would make that fail for its size.
+  if (JSON.stringify(request).length > MAXIMUM_REQUEST_LENGTH)
+    throw invalid(`a request has at most ${MAXIMUM_REQUEST_LENGTH} characters`, site);
   if (!WORKFLOW_TYPES.some((type) => type === request['type'])) throw invalid('the type of a request is no task', site);
   if (typeof request['waitTurn'] !== 'boolean') throw invalid('waitTurn is neither true nor false', site);
   if (input['site'] !== site) throw invalid(`the request is not for ${site}`, site);
@@ -56,7 +60,33 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
   }
 }
 
+/** What a run of `turns` hands to the next one, however it came to be. @throws ApplicationFailure InputInvalid */
+export function acceptTurnsState(site: string, given: unknown): TurnsState {
+  // Absent in the first run; other SDKs send null then.
+  if (given === undefined || given === null) return { waiting: [] };
+  const waiting = isRecord(given) ? given['waiting'] : undefined;
+  if (!Array.isArray(waiting) || waiting.length > MAXIMUM_WAITING)
+    throw invalid(`the state of a queue has a list of at most ${MAXIMUM_WAITING} that wait`, site);
+  return { waiting: waiting.map((turn) => acceptTurn(site, turn)) };
+}
+
+function acceptTurn(site: string, turn: unknown): Turn {
+  const { task, request, submitted } = isRecord(turn) ? turn : {};
+  acceptRequest(site, request as SubmitRequest);
+  const { type } = request as SubmitRequest;
+  if (typeof task !== 'string' || !isTaskIdOf(task, site, type))
+    throw invalid(`what waits is no id of a ${type} of ${site}`, site);
+  if (typeof submitted !== 'string' || Number.isNaN(Date.parse(submitted)))
+    throw invalid('what waits has no time at which it was submitted', site);
+  return { task, request: request as SubmitRequest, submitted };
+}
+
+/** How many may wait for one site: all of them fit into one payload, of 2 MB, that one run hands to the next. */
+export const MAXIMUM_WAITING = 100;
+const MAXIMUM_REQUEST_LENGTH = 16_000;
+
 const MAXIMUM_ID_LENGTH = 300;
+/** Paths of Linux have no more bytes. */
 const MAXIMUM_PATH_LENGTH = 4096;
 
 function isBackupId(text: string): boolean {

@@ -1,9 +1,10 @@
 import { ActivityFailure } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Reported, TaskRef } from '../../activities/step';
+import type { UndoName } from '../../contract/steps';
 import type { HookName } from '../../contract/target';
 import { committing, endless, forward, tidying } from '../options';
-import { Undo, type UndoName } from '../undo';
+import { Undo } from '../undo';
 import { withAttention } from './attention';
 import { Runbook } from './visibility';
 

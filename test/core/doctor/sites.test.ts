@@ -135,6 +135,7 @@ it.each<[boolean | null, boolean, unknown[]]>([
     workflowId: `site/${uri}`,
     runId: 'run-1',
     epoch: 0,
+    accepted: null,
   });
   expect(await isBusy(siteOn(host, running))).toBe(busy);
   expect(await findings(siteOn(host, running))).toEqual(expected);

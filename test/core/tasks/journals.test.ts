@@ -31,9 +31,11 @@ const task = (changes: Partial<NewTask> = {}): NewTask => ({
   workflowId: 'site/example.com',
   runId: 'run-1',
   epoch: 0,
+  accepted: null,
   ...changes,
 });
 const id = task().task;
+const mine = { workflowId: task().workflowId, runId: 'run-1' };
 const done = { status: 'done' as const, ended: '2026-11-24T03:20:00.000Z', code: null, message: null, warnings: [] };
 
 describe('journals', () => {
@@ -48,17 +50,42 @@ describe('journals', () => {
   it('another run is told that the task was reset', async () => {
     await journals.begin(task());
     await expect(journals.begin(task({ runId: 'run-2' }))).rejects.toMatchObject({ code: 'TaskWasReset' });
-    await expect(journals.record(id, 'run-2', { step: 'deploy' })).rejects.toMatchObject({ code: 'TaskWasReset' });
+    const other = { workflowId: task().workflowId, runId: 'run-2' };
+    await expect(journals.beginStep(id, other, 'preflight')).rejects.toMatchObject({ code: 'TaskWasReset' });
     expect((await journals.get(id)).step).toBeNull();
   });
 
   it('a forward step can write no more once undo has begun; undo can', async () => {
     await journals.begin(task());
+    const step = await journals.beginStep(id, mine, 'preflight');
     await journals.recordUndo(id, { undoing: true });
-    await expect(journals.record(id, 'run-1', { staged: [] })).rejects.toMatchObject({
-      code: 'TaskSuperseded',
-    });
+    for (const act of [step.record({ staged: [] }), step.check(), step.end()])
+      await expect(act).rejects.toMatchObject({ code: 'TaskSuperseded' });
     expect(await journals.recordUndo(id, { step: 'x' })).toMatchObject({ undoing: true, step: 'x', staged: [] });
+  });
+
+  it('a later attempt of a step takes over: the one before can write no more', async () => {
+    await journals.begin(task());
+    const first = await journals.beginStep(id, mine, 'preflight');
+    const second = await newJournals().beginStep(id, mine, 'preflight');
+    for (const act of [first.record({ notHeld: ['late'] }), first.check(), first.end()])
+      await expect(act).rejects.toMatchObject({ code: 'TaskSuperseded' });
+    await second.end();
+    expect(await journals.get(id)).toMatchObject({ notHeld: [], steps: { preflight: { done: true } } });
+  });
+
+  it('a site has one open journal, however many are begun at once', async () => {
+    const other = task({ task: 'example.com-20261124.031502-backup', type: 'backup' });
+    const [one, two] = await Promise.allSettled([journals.begin(task()), journals.begin(other)]);
+    expect([one?.status, two?.status]).toEqual(['fulfilled', 'rejected']);
+    expect(two).toMatchObject({ reason: { code: 'SiteBusy' } });
+    await journals.close(id, done);
+    await journals.begin(other);
+  });
+
+  it('a task stays what it was begun as', async () => {
+    await journals.begin(task());
+    await expect(journals.begin(task({ type: 'backup' }))).rejects.toMatchObject({ code: 'StepRefused' });
   });
 
   it('a closed task refuses forward steps and keeps its outcome', async () => {
@@ -66,15 +93,15 @@ describe('journals', () => {
     await journals.close(id, done);
     await journals.close(id, { ...done, status: 'failed' });
     expect((await journals.get(id)).outcome?.status).toBe('done');
-    await expect(journals.record(id, 'run-1', {})).rejects.toMatchObject({ code: 'TaskWasReset' });
+    await expect(journals.beginStep(id, mine, 'preflight')).rejects.toMatchObject({ code: 'TaskWasReset' });
   });
 
   it('changes made side by side are all kept', async () => {
     await journals.begin(task());
+    const step = await journals.beginStep(id, mine, 'preflight');
+    await step.record({ step: null });
     await Promise.all(
-      Array.from({ length: 30 }, (_, index) =>
-        journals.record(id, 'run-1', (journal) => ({ step: `${journal.step ?? ''}${index},` })),
-      ),
+      Array.from({ length: 30 }, (_, index) => step.record((journal) => ({ step: `${journal.step ?? ''}${index},` }))),
     );
     const steps = (await journals.get(id)).step?.split(',').filter(Boolean).map(Number);
     expect(steps?.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, index) => index));
@@ -163,7 +190,7 @@ describe('journals', () => {
       address: 'localhost',
       madeByKedge: false,
     };
-    await journals.record(id, 'run-1', { before: database });
+    await journals.recordUndo(id, { before: database });
     secrets.length = 0;
     await newJournals().get(id);
     expect(secrets).toEqual(['old-secret']);

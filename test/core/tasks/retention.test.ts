@@ -48,6 +48,7 @@ async function make(site: string, daysAgo: number, closed = true): Promise<strin
     workflowId: `site/${site}`,
     runId: task,
     epoch: 0,
+    accepted: null,
   });
   const log = logs.of(task, 'preflight', 1);
   log.info('began');
@@ -78,11 +79,11 @@ describe('retention of tasks', () => {
   });
 
   it('never forgets an open task, one that left something behind, or one that ended lately', async () => {
-    const open = await make('shop.example', 500, false);
     const untidy = await make('shop.example', 400);
     const long = await make('shop.example', 300, false);
     await journals.close(long, { status: 'done', ended: now.toISOString(), code: null, message: null, warnings: [] });
     await make('shop.example', 1);
+    const open = await make('shop.example', 500, false);
     expect(await forget(90, 1, (task) => task !== untidy)).toEqual([]);
     for (const task of [open, untidy, long]) expect(existsSync(join(folder, 'tasks', `${task}.json`))).toBe(true);
     await expect(journals.remove(open)).rejects.toMatchObject({ code: 'Internal' });

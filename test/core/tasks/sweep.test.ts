@@ -116,6 +116,7 @@ async function begin(changes: Partial<Journal> = {}): Promise<Journal> {
     workflowId: `site/${SITE}`,
     runId,
     epoch: 0,
+    accepted: null,
   });
   const staging = join(folder, 'srv/.kedge', token);
   const temporaryArchive = join(folder, 'backups', SITE, `.tmp-${token}`);
@@ -125,7 +126,7 @@ async function begin(changes: Partial<Journal> = {}): Promise<Journal> {
   await writeFile(join(spool, 'database.sql'), 'a dump');
   await writeFile(temporaryArchive, 'half an archive');
   await makeDatabase(`${database}a`, database);
-  return journals.record(task, runId, {
+  return journals.recordUndo(task, {
     target: target(),
     staged: [{ name: 'site', live: join(folder, 'srv/shop'), staging }],
     backup: {
@@ -180,8 +181,9 @@ async function makeOld(path: string): Promise<string> {
 
 describe('sweeper', () => {
   it('removes everything a closed task left, and nothing of an open one beside it', async () => {
-    const [closed, open] = [await begin(), await begin()];
+    const closed = await begin();
     await close(closed);
+    const open = await begin();
     expect(await remaining(closed)).toHaveLength(5);
     const { removed, problems } = await sweep();
     expect(problems).toEqual([]);
@@ -371,8 +373,9 @@ describe('sweeper', () => {
       await mkdir(files.live, { recursive: true });
       return journals.recordUndo(begun.task, { staged: [...begun.staged, files] });
     };
-    const [torn, done] = [await withPath({ switched: true }), await withPath({ switched: true, committed: true })];
+    const torn = await withPath({ switched: true });
     await close(torn);
+    const done = await withPath({ switched: true, committed: true });
     await close(done);
     const { removed, problems } = await sweep();
     expect(problems).toEqual([expect.stringContaining(join(media, '.kedge', torn.token, 'files.previous')) as unknown]);
@@ -412,8 +415,9 @@ describe('sweeper', () => {
   });
 
   it('what cannot be removed is a problem, and no reason to stop', async () => {
-    const [first, second] = [await begin({ created: null }), await begin()];
+    const first = await begin({ created: null });
     await close(first);
+    const second = await begin();
     await close(second);
     // No file: it cannot be unlinked.
     await rm(first.backup?.temporaryArchive ?? '');
@@ -450,8 +454,9 @@ describe('sweeper', () => {
   });
 
   it('ends the processes of closed tasks, and no others', async () => {
-    const [closed, open] = [await begin(), await begin()];
+    const closed = await begin();
     await close(closed);
+    const open = await begin();
     const start = (mark: string): ChildProcess =>
       spawn('sleep', ['600'], { env: { ...process.env, KEDGE_MARK: mark }, stdio: 'ignore' });
     const [ofClosed, undoing, ofOpen] = [

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import { KedgeError } from '../contract/errors';
+
+/** Decodes what a workflow, or whoever stands in its place, was given or gives. @throws KedgeError InputInvalid */
+export function decodeInput<T>(schema: z.ZodType<T>, input: unknown): T {
+  const decoded = schema.safeParse(input);
+  if (decoded.success) return decoded.data;
+  throw new KedgeError(
+    'InputInvalid',
+    `the input is not valid: ${z.prettifyError(decoded.error).replaceAll('\n', '; ').slice(0, LONGEST_REASON)}`,
+  );
+}
+
+const LONGEST_REASON = 2000;
