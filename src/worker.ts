@@ -39,50 +39,84 @@ const SHUTDOWN_GRACE = '2 seconds';
 /** A step that does not stop by then is given up: another worker takes it over by its missing heartbeats. */
 const SHUTDOWN_LIMIT = '30 seconds';
 
-/** Runs the worker of a master until it is told to stop. @throws KedgeError TemporalUnreachable, ConfigurationInvalid */
+/**
+ * Runs the worker of a master until it is told to stop. Whatever fails meanwhile ends it: steps are handed over first, then
+ * all that was opened is closed, and the error is that of what failed first.
+ * @throws KedgeError TemporalUnreachable, ConfigurationInvalid
+ */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   installRuntime();
-  const client: Client = await connectClient(options.environment);
-  const { connection, namespace } = await connectWorker(options.environment);
-  await checkSearchAttributes(client.connection, namespace);
-  const dependencies = createDependencies(options, client);
-  const taskQueue = taskQueueOf(options.configuration.master);
-  const worker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue,
-    workflowBundle: { code: await readFile(WORKFLOW_BUNDLE, 'utf8') },
-    activities: createActivities(options.decorate?.(dependencies) ?? dependencies),
-    interceptors: { activity: [() => ({ inbound: new FailureInterceptor((value) => dependencies.redact(value)) })] },
-    // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
-    maxHeartbeatThrottleInterval: '1 second',
-    defaultHeartbeatThrottleInterval: '1 second',
-    shutdownGraceTime: SHUTDOWN_GRACE,
-    shutdownForceTime: SHUTDOWN_LIMIT,
-    maxCachedWorkflows: 50,
-  });
-  options.signal.addEventListener('abort', () => {
-    if (worker.getState() === 'RUNNING') worker.shutdown();
-  });
-  const background = [watch(dependencies, client)];
+  const opened = new Opened();
   try {
+    const client: Client = await connectClient(options.environment);
+    opened.add(() => client.connection.close());
+    const { connection, namespace } = await connectWorker(options.environment);
+    opened.add(() => connection.close());
+    await checkSearchAttributes(client.connection, namespace);
+    const dependencies = createDependencies(options, client);
+    opened.add(() => dependencies.close());
+    const taskQueue = taskQueueOf(options.configuration.master);
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue,
+      workflowBundle: { code: await readFile(WORKFLOW_BUNDLE, 'utf8') },
+      activities: createActivities(options.decorate?.(dependencies) ?? dependencies),
+      interceptors: { activity: [() => ({ inbound: new FailureInterceptor((value) => dependencies.redact(value)) })] },
+      // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
+      maxHeartbeatThrottleInterval: '1 second',
+      defaultHeartbeatThrottleInterval: '1 second',
+      shutdownGraceTime: SHUTDOWN_GRACE,
+      shutdownForceTime: SHUTDOWN_LIMIT,
+      maxCachedWorkflows: 50,
+    });
     const running = worker.run();
-    await recoverOpenTasks(client, taskQueue, dependencies.journals);
-    background.push(
-      sweepHourly(dependencies, {
-        keepMs: options.configuration.tasks.keep,
-        newest: options.configuration.tasks.newest,
-      }),
-    );
-    options.onReady?.();
-    if (options.signal.aborted) worker.shutdown();
+    const shutDown = (): void => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    opened.add(async () => {
+      shutDown();
+      // What it ended with is told by whoever waits for it.
+      await running.catch(() => undefined);
+    });
+    options.signal.addEventListener('abort', shutDown, { once: true });
+    const watching = watch(dependencies, client);
+    opened.add(() => watching.stop());
+    const starting = (async () => {
+      await recoverOpenTasks(client, taskQueue, dependencies.journals);
+      const { keep: keepMs, newest } = options.configuration.tasks;
+      const sweeping = sweepHourly(dependencies, { keepMs, newest });
+      opened.add(() => sweeping.stop());
+      options.onReady?.();
+      if (options.signal.aborted) shutDown();
+    })();
+    // The worker may fail before all of it has begun.
+    await Promise.race([running, starting]);
     await running;
   } finally {
-    await Promise.all(background.map((repeated) => repeated.stop()));
-    await dependencies.close();
-    await client.connection.close();
-    await connection.close();
+    await opened.close();
   }
+}
+
+/** What was opened, closed in the opposite order. What cannot be closed is a warning: it must not hide why everything ends. */
+class Opened {
+  private readonly closers: (() => Promise<void>)[] = [];
+  private closed = false;
+
+  /** What is opened after the end is closed at once. */
+  add(close: () => Promise<void>): void {
+    if (this.closed) void attempt(close);
+    else this.closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    for (let close = this.closers.pop(); close; close = this.closers.pop()) await attempt(close);
+  }
+}
+
+async function attempt(close: () => Promise<void>): Promise<void> {
+  await close().catch((error: unknown) => process.emitWarning(`closing failed: ${String(error)}`, 'KedgeWorker'));
 }
 
 /** What activities act through: the master's parts, and Temporal. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { KEDGE } from '../../scripts/demo/kedge';
@@ -8,6 +8,7 @@ import { get } from '../../scripts/lab/fingerprint';
 import type { BackupResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
 import { type Lab, cliJson, startLab, until } from '../helpers/e2e';
+import { startCommand } from '../helpers/running-process';
 
 jest.setTimeout(240_000);
 
@@ -62,4 +63,22 @@ it('kedge up: Temporal, its Web UI and the worker in one; what was done is there
   await client.connection.close();
   second.kill('SIGINT');
   await until('it has ended', () => second.exitCode !== null);
+});
+
+it('what fails while the worker starts ends it with the error, and Temporal with it', async () => {
+  const [port, uiPort] = [await freePort(), await freePort()];
+  const open = join(lab.state, 'open');
+  await rm(open, { recursive: true, force: true });
+  // A folder that cannot be read, by nobody.
+  await symlink('open', open);
+  try {
+    const up = startCommand(lab, ['up', '--port', String(port), '--ui-port', String(uiPort)]);
+    expect(await up.end()).toBe(1);
+    expect(up.stderr).toContain('ELOOP');
+    expect(up.stderr).not.toMatch(/hold a reference|is ready/);
+    const environment = { ...lab.environment, TEMPORAL_ADDRESS: `127.0.0.1:${port}` };
+    await expect(connectClient(environment, 500)).rejects.toMatchObject({ code: 'TemporalUnreachable' });
+  } finally {
+    await rm(open);
+  }
 });
