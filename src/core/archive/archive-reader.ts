@@ -1,4 +1,5 @@
 import { Transform } from 'node:stream';
+import { KedgeError } from '../../contract/errors';
 import type { Origin } from './archive';
 import { ArchiveFault } from './fault';
 import { type Unpacked, Judge } from './judge';
@@ -39,6 +40,8 @@ export class ArchiveReader extends Transform {
     private readonly path: string,
     origin: Origin,
     private readonly taker: ArchiveTaker,
+    /** Most bytes that its members may declare in all. */
+    private readonly room = Infinity,
   ) {
     super({ readableHighWaterMark: 256 * 1024, writableHighWaterMark: 256 * 1024 });
     this.judge = new Judge(origin);
@@ -83,6 +86,15 @@ export class ArchiveReader extends Transform {
   private member(member: Member): void {
     const verdict = this.judge.judge(member);
     this.contentBytes += member.size;
+    if (this.contentBytes > this.room) {
+      throw new KedgeError(
+        'DiskFull',
+        `${this.path} declares to hold more than there is room for, ${this.room} bytes`,
+        {
+          state: 'the site is unchanged',
+        },
+      );
+    }
     if (verdict.as === 'site') {
       for (const unpacked of verdict.members) {
         this.taker.site(unpacked);

@@ -96,10 +96,12 @@ export interface Archives {
   /** GNU tar packs, confined, straight into the compressor. @throws KedgeError ProgramFailed, FileRefused for unreadable files, DiskFull */
   pack(request: PackRequest, operation: Operation): Promise<PackResult>;
   /**
-   * Reads the whole archive: checksum, every member judged, the dump looked through. Memory stays flat.
-   * @throws KedgeError ArchiveInvalid (empty, cut short, corrupt, no archive), ArchiveRefused (a member no site backup holds)
+   * Reads the whole archive: checksum, every member judged, the dump looked through. Memory stays flat. `room` are the
+   * bytes there are for what it holds: what declares to hold more is not read to its end.
+   * @throws KedgeError ArchiveInvalid (empty, cut short, corrupt, no archive), ArchiveRefused (a member no site backup
+   *   holds), DiskFull
    */
-  inspect(path: string, origin: Origin, operation: Operation): Promise<Inspection>;
+  inspect(path: string, origin: Origin, operation: Operation, room?: number): Promise<Inspection>;
   /**
    * Unpacks an archive that `inspect` accepted in this task, judging it once more, and looks at what lies there then:
    * owners, modes, times, links and ACLs are those of the archive, as far as its origin lets them. Bytes of the archive.

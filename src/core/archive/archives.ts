@@ -8,7 +8,7 @@ import { pack } from './pack';
 export function createArchives(master: Host): Archives {
   return {
     pack: (request, operation) => pack(master, request, operation),
-    inspect: (path, origin, operation) => inspect(master, path, origin, operation),
+    inspect: (path, origin, operation, room) => inspect(master, path, origin, operation, room),
     extract: (request, operation) => extract(master, request, operation),
   };
 }

@@ -9,9 +9,15 @@ import type { Unpacked } from './judge';
 import { reading } from './reading';
 
 /** `Archives.inspect`; its contract is there. */
-export async function inspect(master: Host, path: string, origin: Origin, operation: Operation): Promise<Inspection> {
+export async function inspect(
+  master: Host,
+  path: string,
+  origin: Origin,
+  operation: Operation,
+  room = Infinity,
+): Promise<Inspection> {
   const looker = new Looker((record) => (reader.judge.roots = record.roots));
-  const reader: ArchiveReader = new ArchiveReader(path, origin, looker);
+  const reader: ArchiveReader = new ArchiveReader(path, origin, looker, room);
   reader.resume();
   const digest = await reading(path, operation, (decompress) => decompress(master, reader));
   const { judge, contentBytes } = reader;

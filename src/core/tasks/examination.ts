@@ -17,7 +17,7 @@ import type { SiteKind } from '../sites/site-kind';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
 import type { SiteDatabase, SiteStates } from './site-state';
-import type { SpaceNeed } from './space';
+import { type SpaceNeed, roomAt } from './space';
 
 /** What a task looks at, before it does anything, acts through. */
 export interface ExaminationParts {
@@ -138,6 +138,11 @@ export interface ExaminedSource {
   dumpBytes: number;
 }
 
+/** Bytes there are for what an archive holds, wherever that goes. */
+function room({ master }: ExaminationParts, { site, spool }: Target): Promise<number> {
+  return roomAt(master, [...rootsOf(site).map(({ path }) => path), spool]);
+}
+
 /**
  * Checks the backup a restore goes back to: whole, what its record says, and something this server can import.
  * @throws KedgeError BackupUnknown, BackupDamaged, PathsDiffer, ArchiveInvalid, ArchiveRefused, DumpInvalid,
@@ -153,7 +158,12 @@ export async function examineBackup(
   const path = parts.catalog.pathOf(record);
   await assertTrustedFile(parts.master, path);
   const { owner } = target.site;
-  const inspection = await parts.archives.inspect(path, { from: 'catalogue', owner }, operation);
+  const inspection = await parts.archives.inspect(
+    path,
+    { from: 'catalogue', owner },
+    operation,
+    await room(parts, target),
+  );
   const database = await parts.databaseServer(target.database, operation.signal);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
@@ -169,7 +179,12 @@ export async function examineArchive(
 ): Promise<ExaminedSource> {
   const context = { site: target.site.uri, state: 'nothing was changed' };
   await assertTrustedFile(parts.master, path);
-  const inspection = await parts.archives.inspect(path, { from: 'foreign', owner: target.site.owner }, operation);
+  const inspection = await parts.archives.inspect(
+    path,
+    { from: 'foreign', owner: target.site.owner },
+    operation,
+    await room(parts, target),
+  );
   const { record } = inspection;
   if (!record) throw new KedgeError('ArchiveInvalid', `${path} was not packed by Kedge: it holds no record`, context);
   if (record.site !== target.site.uri) {

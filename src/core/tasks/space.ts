@@ -46,6 +46,17 @@ export async function checkSpace(host: Host, needs: readonly SpaceNeed[], site: 
   }
 }
 
+/** Bytes that are free at all these places together, each file system counted once. */
+export async function roomAt(host: Host, paths: readonly string[]): Promise<number> {
+  const byDevice = new Map<number, number>();
+  for (const path of paths) {
+    const existing = await nearestExisting(host, path);
+    const status = existing === null ? undefined : await host.status(existing);
+    if (existing !== null && status) byDevice.set(status.device, (await host.freeSpace(existing)).bytes);
+  }
+  return [...byDevice.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
 async function nearestExisting(host: Host, path: string): Promise<string | null> {
   for (let candidate = path; ; candidate = dirname(candidate)) {
     if (await host.status(candidate)) return candidate;
