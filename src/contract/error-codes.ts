@@ -152,6 +152,10 @@ export const ERROR_CODES = {
     'the dump could not be imported',
     'Read the message of the database server; the site is unchanged.',
   ),
+  ImportStalled: permanent(
+    'the database server took nothing more of a dump for ten minutes',
+    'Look at the statement that the message names.',
+  ),
   // archives and the catalogue
   ArchiveInvalid: permanent('an archive is empty, cut short or corrupt', 'Choose another backup.'),
   ArchiveRefused: permanent(

@@ -85,7 +85,7 @@ export interface DumpInspection {
   /** Collations and charsets the dump names. */
   readonly collations: readonly string[];
   readonly charsets: readonly string[];
-  /** First statements an ordinary account cannot run (`SET @@GLOBAL.GTID_PURGED`, `SQL_LOG_BIN`). */
+  /** The first statements that no dump may hold, each with its place. */
   readonly refused: readonly string[];
   /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */
   readonly createsFunctions: boolean;

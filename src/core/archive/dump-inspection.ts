@@ -1,14 +1,12 @@
 import { Writable } from 'node:stream';
-import { DumpScanner } from '../databases/dump-scanner';
-import { rewriteHead } from '../databases/statement-head';
+import { DumpScanner, describeRefusal } from '../databases/dump-scanner';
+import { type Created, IMPORT_RULES } from '../databases/statement-head';
 import type { DumpInspection } from './archive';
 
-const TABLE = /^\s*CREATE\s+(?:TEMPORARY\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?`((?:[^`]|``)+)`/i;
 const COLLATION = /\bCOLLATE[\s=]+["'`]?([a-z0-9_]+)/gi;
 const CHARSET = /\b(?:CHARSET|CHARACTER\s+SET)[\s=]+["'`]?([a-z0-9_]+)/gi;
-/** What an account of one database cannot run: it would fail in mid-import. */
-const REFUSED =
-  /\b(?:GTID_PURGED|SQL_LOG_BIN|SET\s+(?:@@)?GLOBAL\b|CHANGE\s+MASTER\s+TO|CHANGE\s+REPLICATION\s+SOURCE)/i;
+/** So many charsets and collations are kept: no server has more. */
+const NAMES_KEPT = 1000;
 const NAMED = 10;
 
 /** Looks through a dump while it streams past; keeps names, no rows. */
@@ -19,14 +17,17 @@ export class DumpInspector extends Writable {
   private readonly charsets = new Set<string>();
   private readonly refused: string[] = [];
   private createsFunctions = false;
-  private readonly scanner = new DumpScanner({
-    statement: (head) => {
-      this.look(head.toString('latin1'));
-      return head;
+  private readonly scanner = new DumpScanner(
+    {
+      statement: (statement, created) => this.look(statement, created),
+      inserted: () => undefined,
+      trailer: () => undefined,
+      refused: (refusal) => {
+        if (this.refused.length < NAMED) this.refused.push(describeRefusal(refusal));
+      },
     },
-    inserted: () => undefined,
-    trailer: () => undefined,
-  });
+    IMPORT_RULES,
+  );
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.bytes += chunk.length;
@@ -52,18 +53,18 @@ export class DumpInspector extends Writable {
     };
   }
 
-  private look(statement: string): void {
-    const table = TABLE.exec(statement)?.[1];
-    if (table !== undefined) this.tables.add(Buffer.from(table.replaceAll('``', '`'), 'latin1').toString('utf8'));
-    const { created } = rewriteHead(statement, { disableEvents: false, database: undefined });
+  private look(statement: string, created: Created | undefined): void {
+    if (created?.kind === 'table') this.tables.add(created.name);
     if (created?.kind === 'function' || created?.kind === 'trigger') this.createsFunctions = true;
     // Strings and bodies may speak of collations; only definitions count.
-    if (/^\s*(?:CREATE|ALTER)\b/i.test(statement)) {
+    if (created || /^\s*ALTER\b/i.test(statement)) {
       const definition = statement.replace(/'(?:[^'\\]|\\.|'')*'/gs, "''");
-      for (const [, name = ''] of definition.matchAll(COLLATION)) this.collations.add(name.toLowerCase());
-      for (const [, name = ''] of definition.matchAll(CHARSET)) this.charsets.add(name.toLowerCase());
+      keepNames(this.collations, definition.matchAll(COLLATION));
+      keepNames(this.charsets, definition.matchAll(CHARSET));
     }
-    if (REFUSED.test(statement.slice(0, 500)) && this.refused.length < NAMED)
-      this.refused.push(statement.trim().slice(0, 80));
   }
+}
+
+function keepNames(names: Set<string>, matches: Iterable<RegExpMatchArray>): void {
+  for (const [, name = ''] of matches) if (names.size < NAMES_KEPT) names.add(name.toLowerCase());
 }

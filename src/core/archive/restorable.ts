@@ -58,10 +58,19 @@ function checkDump(record: PackedRecord, inspection: Inspection): DumpInspection
   if (dump.bytes === 0) throw new KedgeError('DumpInvalid', `the dump in ${name} is empty`, context);
   if (!dump.complete)
     throw new KedgeError('DumpInvalid', `the dump in ${name} is cut short: its last line is missing`, context);
-  const absent = record.database.tables.map((table) => table.name).filter((table) => !dump.tables.includes(table));
+  const held = new Set(dump.tables);
+  const absent = record.database.tables.map((table) => table.name).filter((table) => !held.has(table));
   if (absent.length > 0)
-    throw new KedgeError('DumpInvalid', `the dump in ${name} lacks the tables ${absent.join(', ')}`, context);
+    throw new KedgeError('DumpInvalid', `the dump in ${name} lacks the tables ${firstOf(absent)}`, context);
   return dump;
+}
+
+const NAMED = 20;
+
+/** The first names of a list that may be long. */
+function firstOf(names: readonly string[]): string {
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+  return names.slice(0, NAMED).join(', ') + more;
 }
 
 /**
@@ -96,6 +105,13 @@ export function checkImportable(
   checkRoots(record, inspection);
   checkDeclared(record, site);
   const dump = checkDump(record, inspection);
+  if (dump.refused.length > 0) {
+    throw new KedgeError(
+      'DumpIncompatible',
+      `the dump in ${name} holds statements that no dump of a site may hold: ${dump.refused.join('; ')}`,
+      { ...context, hint: 'Take these statements out of the dump, or write it anew with mariadb-dump or mysqldump.' },
+    );
+  }
   const unknown = [
     ...dump.charsets.filter((charset) => !server.charsets.has(charset)),
     ...dump.collations.filter((collation) => !server.collations.has(collation)),
@@ -103,7 +119,7 @@ export function checkImportable(
   if (unknown.length > 0) {
     throw new KedgeError(
       'DumpIncompatible',
-      `the dump in ${name} uses ${unknown.join(', ')}, unknown to server version ${server.version}`,
+      `the dump in ${name} uses ${firstOf(unknown)}, unknown to server version ${server.version}`,
       context,
     );
   }
@@ -112,13 +128,6 @@ export function checkImportable(
       'DumpIncompatible',
       `the dump in ${name} creates functions or triggers, which the server keeps to accounts with SUPER while it writes a binary log`,
       { ...context, hint: 'Set log_bin_trust_function_creators=1 on the database server.' },
-    );
-  }
-  if (dump.refused.length > 0) {
-    throw new KedgeError(
-      'DumpIncompatible',
-      `the dump in ${name} holds statements no site account may run: ${dump.refused.join('; ')}`,
-      context,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream';
-import { DumpScanner } from './dump-scanner';
-import { type HeadRules, insertedTable, rewriteHead } from './statement-head';
+import { DumpScanner, type Refusal } from './dump-scanner';
+import type { Created, HeadRules } from './statement-head';
 
 /** What passed through a filter. Rows and tables in the order of the dump. */
 export interface DumpContents {
@@ -15,14 +15,20 @@ export interface DumpContents {
   readonly bytes: number;
 }
 
-export interface DumpFilterOptions extends HeadRules {
+export interface DumpFilterOptions {
+  readonly rules: HeadRules;
+  /** Told of what no dump may hold. When it throws the filter fails with that; else it goes on. */
+  readonly onRefused: (refusal: Refusal) => void;
   /** Text put before the trailer. */
   readonly beforeTrailer?: string;
   /** Called for each chunk, with the bytes that came in and out so far. */
   readonly onProgress?: (bytesIn: number, bytesOut: number) => void;
 }
 
-/** Rewrites the heads of a dump's statements while it streams (see statement-head.ts), and takes stock of what it holds. */
+/**
+ * Judges a dump's statements while it streams (dump-statements.ts), rewrites their heads (statement-head.ts), and takes stock
+ * of what it holds.
+ */
 export class DumpFilter extends Transform {
   private readonly scanner: DumpScanner;
   private readonly tables = new Map<string, number>();
@@ -34,14 +40,17 @@ export class DumpFilter extends Transform {
 
   constructor(private readonly options: DumpFilterOptions) {
     super({ readableHighWaterMark: 256 * 1024, writableHighWaterMark: 256 * 1024 });
-    this.scanner = new DumpScanner({
-      statement: (head) => this.statement(head),
-      inserted: (head, rows) => {
-        const table = insertedTable(head.toString('latin1'));
-        if (table !== undefined) this.tables.set(table, (this.tables.get(table) ?? 0) + rows);
+    this.scanner = new DumpScanner(
+      {
+        statement: (_statement, created) => this.note(created),
+        inserted: (table, rows) => {
+          if (table !== undefined) this.tables.set(table, (this.tables.get(table) ?? 0) + rows);
+        },
+        trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
+        refused: options.onRefused,
       },
-      trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
-    });
+      options.rules,
+    );
   }
 
   get contents(): DumpContents {
@@ -78,13 +87,10 @@ export class DumpFilter extends Transform {
     }
   }
 
-  private statement(head: Buffer): Buffer {
-    const before = head.toString('latin1');
-    const { text, created } = rewriteHead(before, this.options);
+  private note(created: Created | undefined): void {
     if (created?.kind === 'table' && !this.tables.has(created.name)) this.tables.set(created.name, 0);
     if (created?.kind === 'view') this.views.add(created.name);
     if (created?.kind === 'sequence') this.sequences.add(created.name);
     if (created?.kind === 'event' && created.enabled) this.enabledEvents.add(created.name);
-    return text === before ? head : Buffer.from(text, 'latin1');
   }
 }

@@ -1,29 +1,46 @@
-/**
- * Reads a dump the way the client that imports it does: strings, quoted names, comments and the DELIMITER in force, so that
- * it knows where statements begin and never takes data or the body of a routine for one. Bytes pass through unchanged
- * but for what the listener puts in the place of a statement's head.
- */
-export interface DumpListener {
-  /**
-   * The first bytes of a statement other than INSERT: all of it, or {@link HEAD_LIMIT} bytes when it is longer.
-   * What it returns stands in their place.
-   */
-  statement(head: Buffer): Buffer;
-  /** An INSERT or REPLACE has ended: its bytes up to the first row, and how many rows it held. */
-  inserted(head: Buffer, rows: number): void;
-  /** The line that dump programs write last. What it returns is put before it. */
-  trailer(): Buffer | undefined;
+import { IN_WORD, PASSED_OVER, endOfLiteralWord } from './insert-rows';
+import { StatementJudge } from './dump-statements';
+import { type Created, type HeadRules, IMPORT_RULES, insertedTable, rewriteHead } from './statement-head';
+import { type Lexis, iterate, readSql } from './sql-tokens';
+
+/** A place of a dump where something stands that no dump may hold. */
+export interface Refusal {
+  /** What it is, in a few words. */
+  readonly what: string;
+  /** The first characters of the statement, in latin1. */
+  readonly statement: string;
+  /** Bytes of the dump before the statement. */
+  readonly offset: number;
 }
 
-/** Definers and the switch of an event stand well before this many bytes. */
+/**
+ * Reads a dump the way the client that imports it does: strings, quoted names, comments and the DELIMITER in force, so that
+ * it knows where statements begin and never takes data or the body of a routine for one. Each statement is judged
+ * (dump-statements.ts); rows are read while they pass. Bytes pass through unchanged but for the heads of statements
+ * (statement-head.ts) and lines with DELIMITER that client and scanner could read differently.
+ */
+export interface DumpListener {
+  /** A statement other than INSERT, as it stands in the dump, in latin1; and what it creates. */
+  statement(statement: string, created: Created | undefined): void;
+  /** An INSERT or REPLACE has ended: its table, and how many rows it held. */
+  inserted(table: string | undefined, rows: number): void;
+  /** The line that dump programs write last. What it returns is put before it. */
+  trailer(): Buffer | undefined;
+  /** Something no dump may hold. Unless this throws, reading goes on. */
+  refused(refusal: Refusal): void;
+}
+
+/** No INSERT has more before its first row. */
 export const HEAD_LIMIT = 64 * 1024;
+/** A statement other than an INSERT is read whole; no definition is longer. */
+export const STATEMENT_LIMIT = 4 * 1024 * 1024;
+const SHOWN = 80;
 
 /** Bytes held back at the end of a chunk, so that no decision needs more than is there. */
-const LOOKAHEAD = 48;
+const LOOKAHEAD = 96;
 
-type Mode = 'text' | 'quote' | 'line comment' | 'block comment';
+type Mode = 'text' | 'rows' | 'quote' | 'line comment' | 'block comment';
 
-const TAB = 9;
 const NEWLINE = 10;
 const SPACE = 32;
 const DOUBLE_QUOTE = 34;
@@ -38,33 +55,58 @@ const BACKSLASH = 92;
 const BACKTICK = 96;
 
 const SHORT_TEXT = 64;
-const DELIMITER_WORD = 'delimiter';
-const TRAILER = '-- Dump completed';
+const DELIMITER_LINE = /^delimiter[ \t]+(\S+)[ \t\r]*$/i;
+/** A delimiter that is no part of a word, a number or a comment. */
+const DELIMITER = /^(?:;{1,8}|\/\/|\$\$?|\|\|?|&&|%%|!!|~~?|\^\^?)$/;
+const TRAILER_BYTES = Buffer.from('-- Dump completed');
+/** What dump programs of MariaDB begin with. The client that knows it runs no more commands; it is passed `--sandbox` anyway. */
+const SANDBOX_MARKS = ['/*!999999\\- enable the sandbox mode */', '/*M!999999\\- enable the sandbox mode */'].map(
+  (text) => Buffer.from(text),
+);
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 export class DumpScanner {
+  private readonly judge = new StatementJudge();
   private mode: Mode = 'text';
+  /** Where a quote or comment leads back to. */
+  private outside: 'text' | 'rows' = 'text';
   private quote = 0;
   /** The next backslash of the chunk, as far as it was looked for: each is looked for once. */
   private backslash = -1;
   private carry: Buffer = Buffer.alloc(0);
+  /** Bytes of the dump before `carry`. */
+  private offset = 0;
   private delimiter: Buffer = Buffer.from(';');
   /** 1 for bytes that mean something in the text of a statement. */
   private special = specialBytes(';');
-  private backslashEscapes = true;
-  private ansiQuotes = false;
+  private lexis: Lexis;
 
   private inStatement = false;
+  private statementOffset = 0;
+  private statementStart = '';
   private isInsert = false;
-  /** The head of the statement is not complete: its bytes are kept back. */
+  /** The statement is kept back. */
   private holding = false;
   private held: Buffer[] = [];
   private heldBytes = 0;
-  private insertHead: Buffer = Buffer.alloc(0);
+  private insertHead = '';
   private depth = 0;
   private rows = 0;
+  /** The last byte of the rows before this chunk. */
+  private before = 0;
+  private refusedHere = false;
   private trailerIsLast = false;
+  /** Nothing but white space stands on the line so far. */
+  private lineStart = true;
+  /** White space or a comment stands before whatever comes next, and the client keeps it with that. */
+  private clientKeeps = false;
 
-  constructor(private readonly listener: DumpListener) {}
+  constructor(
+    private readonly listener: DumpListener,
+    private readonly rules: HeadRules,
+  ) {
+    this.lexis = this.judge.settings.lexis;
+  }
 
   /** True when the last thing in the dump is the trailer. */
   get complete(): boolean {
@@ -99,23 +141,12 @@ export class DumpScanner {
       }
       from = to;
     };
-    const takeHead = (to: number): Buffer => {
+    /** The statement up to here, or an INSERT up to its first row: judged, and sent on. */
+    const decide = (to: number): void => {
       hold(to);
       const head = this.held.length === 1 ? (this.held[0] ?? Buffer.alloc(0)) : Buffer.concat(this.held);
-      this.held = [];
-      this.heldBytes = 0;
-      this.holding = false;
-      return head;
-    };
-    const decide = (to: number): void => {
-      const head = takeHead(to);
-      if (this.isInsert) {
-        this.insertHead = Buffer.from(head);
-        output.push(head);
-      } else {
-        this.followSqlMode(head);
-        output.push(this.listener.statement(head));
-      }
+      this.release();
+      output.push(this.isInsert ? this.decideInsert(head) : this.decideStatement(head));
     };
 
     while (at < end) {
@@ -123,25 +154,29 @@ export class DumpScanner {
         at = this.skipQuote(bytes, at, end);
       } else if (this.mode === 'line comment') {
         const newline = bytes.indexOf(NEWLINE, at);
-        if (newline === -1 || newline >= end) at = end;
-        else {
-          at = newline + 1;
-          this.mode = 'text';
+        const to = newline === -1 || newline >= end ? end : newline;
+        this.lookForNul(bytes, at, to);
+        at = to;
+        if (to < end) {
+          at += 1;
+          this.mode = this.outside;
+          this.lineStart = true;
         }
       } else if (this.mode === 'block comment') {
         at = this.skipBlockComment(bytes, at, end);
+      } else if (this.mode === 'rows') {
+        at = this.readRows(bytes, at, end);
       } else {
         // Text. The bytes that mean nothing here are most of it.
         const { special } = this;
         if (this.inStatement) while (at < end && special[bytes[at] ?? 0] === 0) at += 1;
-        else while (at < end && (bytes[at] ?? 0) <= SPACE) at += 1;
+        else at = this.skipBlanks(bytes, at, end);
         if (at >= end) break;
         const byte = bytes[at] ?? 0;
 
         if (byte === this.delimiter[0] && startsWith(bytes, at, this.delimiter)) {
           if (this.holding) decide(at);
-          if (this.inStatement && this.isInsert) this.listener.inserted(this.insertHead, this.rows);
-          this.inStatement = false;
+          this.endStatement();
           at += this.delimiter.length;
         } else if (startsComment(bytes, at)) {
           if (!this.inStatement && startsWith(bytes, at, TRAILER_BYTES)) {
@@ -151,10 +186,21 @@ export class DumpScanner {
             this.trailerIsLast = true;
           }
           this.mode = byte === SLASH ? 'block comment' : 'line comment';
+          this.outside = 'text';
+          if (byte === SLASH && !this.inStatement) this.clientKeeps = true;
           at += byte === SLASH ? 2 : 1;
         } else if (!this.inStatement && isDelimiterCommand(bytes, at)) {
-          at = this.readDelimiter(bytes, at);
-          this.mode = 'line comment';
+          emit(at);
+          const lineEnd = endOfLine(bytes, at);
+          output.push(this.followDelimiter(bytes, at, lineEnd));
+          from = lineEnd;
+          at = lineEnd;
+        } else if (!this.inStatement && SANDBOX_MARKS.some((mark) => startsWith(bytes, at, mark))) {
+          at += bytes.indexOf(SLASH, at + 1) - at + 1;
+          this.clientKeeps = true;
+          this.lineStart = false;
+        } else if (!this.inStatement && at === 0 && this.offset === 0 && startsWith(bytes, at, BYTE_ORDER_MARK)) {
+          at += BYTE_ORDER_MARK.length;
         } else {
           if (!this.inStatement) {
             emit(at);
@@ -162,49 +208,197 @@ export class DumpScanner {
           }
           if (byte === SINGLE_QUOTE || byte === DOUBLE_QUOTE || byte === BACKTICK) {
             this.mode = 'quote';
+            this.outside = 'text';
             this.quote = byte;
           } else if (this.isInsert && byte === OPEN) {
-            if (this.depth === 0) {
-              if (this.holding && followsValues(this.held, bytes, from, at)) decide(at);
-              if (!this.holding) this.rows += 1;
+            if (this.depth === 0 && this.holding && followsValues(this.held, bytes, from, at)) {
+              decide(at);
+              this.mode = 'rows';
+              this.rows = 1;
             }
             this.depth += 1;
           } else if (this.isInsert && byte === CLOSE) this.depth -= 1;
           at += 1;
         }
       }
-      if (this.holding && this.heldBytes + at - from > HEAD_LIMIT) decide(at);
+      if (this.holding && this.heldBytes + at - from > (this.isInsert ? HEAD_LIMIT : STATEMENT_LIMIT)) {
+        this.refuse('a statement that is too long');
+        hold(at);
+        output.push(...this.held);
+        this.release();
+      }
     }
 
     if (last) {
       if (this.holding) decide(bytes.length);
-      if (this.inStatement && this.isInsert) this.listener.inserted(this.insertHead, this.rows);
-      this.inStatement = false;
+      if (this.inStatement && this.mode !== 'text' && this.mode !== 'rows')
+        this.refuse('a statement that does not end');
+      this.endStatement();
       emit(bytes.length);
       this.carry = Buffer.alloc(0);
       return output;
     }
+    at = Math.max(at, 0);
     if (at > 0) {
       if (this.holding) hold(at);
       else emit(at);
+      this.before = bytes[at - 1] ?? 0;
     }
-    this.carry = bytes.subarray(Math.max(at, 0));
+    this.offset += at;
+    this.carry = bytes.subarray(at);
     return output;
   }
 
   private beginStatement(bytes: Buffer, at: number): void {
     this.inStatement = true;
     this.trailerIsLast = false;
+    this.lineStart = false;
+    this.clientKeeps = false;
+    this.refusedHere = false;
+    this.statementOffset = this.offset + at;
+    this.statementStart = bytes.toString('latin1', at, Math.min(bytes.length, at + SHOWN));
     this.isInsert = startsWithWord(bytes, at, 'insert') || startsWithWord(bytes, at, 'replace');
     this.holding = true;
     this.depth = 0;
     this.rows = 0;
   }
 
+  private endStatement(): void {
+    if (this.inStatement && this.isInsert) {
+      if (this.depth !== 0) this.refuse('rows that do not end');
+      this.listener.inserted(insertedTable(this.insertHead), this.rows);
+    }
+    this.inStatement = false;
+    this.clientKeeps = false;
+    this.lineStart = false;
+    this.mode = 'text';
+    this.depth = 0;
+  }
+
+  private release(): void {
+    this.held = [];
+    this.heldBytes = 0;
+    this.holding = false;
+  }
+
+  private decideInsert(head: Buffer): Buffer {
+    this.insertHead = head.toString('latin1');
+    const refused = this.judge.judgeRows(this.insertHead);
+    if (refused !== undefined) this.refuse(refused);
+    return head;
+  }
+
+  private decideStatement(head: Buffer): Buffer {
+    const statement = head.toString('latin1');
+    const { text, created } = rewriteHead(statement, this.rules, iterate(readSql(statement, this.lexis).tokens));
+    // Judged is what an import sends.
+    const sent =
+      this.rules === IMPORT_RULES
+        ? text
+        : rewriteHead(text, IMPORT_RULES, iterate(readSql(text, this.lexis).tokens)).text;
+    const { refused } = this.judge.judge(sent);
+    this.lexis = this.judge.settings.lexis;
+    if (refused !== undefined) this.refuse(refused);
+    this.listener.statement(statement, created);
+    return text === statement ? head : Buffer.from(text, 'latin1');
+  }
+
+  /** Once a statement. */
+  private refuse(what: string): void {
+    if (this.refusedHere) return;
+    this.refusedHere = true;
+    this.listener.refused({ what, statement: this.statementStart, offset: this.statementOffset });
+  }
+
+  private refuseAt(bytes: Buffer, at: number, what: string): void {
+    const statement = bytes.toString('latin1', at, Math.min(bytes.length, at + SHOWN));
+    if (this.inStatement) this.refuse(what);
+    else this.listener.refused({ what, statement, offset: this.offset + at });
+  }
+
+  /** White space between statements. Other control characters are none to everybody. */
+  private skipBlanks(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    for (; at < end; at += 1) {
+      const byte = bytes[at] ?? 0;
+      if (byte > SPACE) return at;
+      if (byte === NEWLINE) {
+        this.lineStart = true;
+        continue;
+      }
+      this.clientKeeps = true;
+      if (byte < SPACE && (byte < 9 || byte > 13)) this.refuseAt(bytes, at, 'a control character');
+    }
+    return at;
+  }
+
+  /** Rows: literals between parentheses, and nothing else. */
+  private readRows(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    let before = at === 0 ? this.before : (bytes[at - 1] ?? 0);
+    while (at < end) {
+      const byte = bytes[at] ?? 0;
+      if (PASSED_OVER[byte] === 1) {
+        at += 1;
+        before = byte;
+      } else if (byte === SINGLE_QUOTE || (byte === DOUBLE_QUOTE && !this.lexis.ansiQuotes)) {
+        this.mode = 'quote';
+        this.outside = 'rows';
+        this.quote = byte;
+        return at + 1;
+      } else if (IN_WORD[byte] === 1) {
+        if (IN_WORD[before] === 1) {
+          // A number that goes on: 0x… and 1e5.
+          do at += 1;
+          while (at < end && IN_WORD[bytes[at] ?? 0] === 1);
+          before = bytes[at - 1] ?? 0;
+          continue;
+        }
+        const word = this.depth > 0 ? endOfLiteralWord(bytes, at) : undefined;
+        if (!word) {
+          this.refuse('more than literals in rows');
+          at += 1;
+          before = byte;
+          continue;
+        }
+        if (word.opens) this.depth += 1;
+        at = word.end;
+        before = SPACE;
+      } else if (byte === OPEN) {
+        if (this.depth === 0) this.rows += 1;
+        // An expression, or a function whose name looked like a number.
+        else this.refuse('more than literals in rows');
+        this.depth += 1;
+        at += 1;
+        before = byte;
+      } else if (byte === CLOSE) {
+        this.depth -= 1;
+        if (this.depth < 0) this.refuse('rows that are no rows');
+        at += 1;
+        before = byte;
+      } else if (byte === this.delimiter[0] && startsWith(bytes, at, this.delimiter)) {
+        this.endStatement();
+        return at + this.delimiter.length;
+      } else if (startsComment(bytes, at) && bytes[at + 2] !== 43) {
+        this.mode = byte === SLASH ? 'block comment' : 'line comment';
+        this.outside = 'rows';
+        return at + (byte === SLASH ? 2 : 1);
+      } else {
+        if (byte !== DASH || bytes[at + 1] === DASH) this.refuse('more than literals in rows');
+        at += 1;
+        before = byte;
+      }
+    }
+    return at;
+  }
+
   /** Returns where the quoted text ends, or where the chunk does. */
   private skipQuote(bytes: Buffer, start: number, end: number): number {
     const { quote } = this;
-    const escapes = this.backslashEscapes && quote !== BACKTICK && !(this.ansiQuotes && quote === DOUBLE_QUOTE);
+    const { backslashEscapes, ansiQuotes, highBytes } = this.lexis;
+    const escapes = backslashEscapes && quote !== BACKTICK && !(ansiQuotes && quote === DOUBLE_QUOTE);
+    if (highBytes === 'unknown, with second bytes that look like ASCII')
+      return this.skipDoubtfulQuote(bytes, start, end, escapes);
     let at = start;
     // Most texts are short, and a loop is through them before a search has begun.
     const near = Math.min(end, start + SHORT_TEXT);
@@ -212,55 +406,105 @@ export class DumpScanner {
       const byte = bytes[at];
       if (byte === quote) {
         // A doubled quote closes and opens again, which comes to the same.
-        this.mode = 'text';
+        this.mode = this.outside;
         return at + 1;
       }
-      at += escapes && byte === BACKSLASH ? 2 : 1;
+      if (escapes && byte === BACKSLASH) {
+        if (bytes[at + 1] === 0) this.refuse('a backslash before a NUL');
+        at += 2;
+      } else at += 1;
     }
     let close = -1;
     while (at < end) {
       if (close < at) close = positionOf(quote, bytes, at);
       if (escapes && this.backslash < at) this.backslash = positionOf(BACKSLASH, bytes, at);
-      if (escapes && this.backslash < close) at = this.backslash + 2;
-      else if (close < end) {
-        this.mode = 'text';
+      if (escapes && this.backslash < close) {
+        if (bytes[this.backslash + 1] === 0) this.refuse('a backslash before a NUL');
+        at = this.backslash + 2;
+      } else if (close < end) {
+        this.mode = this.outside;
         return close + 1;
       } else return end;
     }
     return at;
   }
 
-  private skipBlockComment(bytes: Buffer, start: number, end: number): number {
+  /** In a character set whose letters may hold a backslash or a quote the client sees those, and the server letters. */
+  private skipDoubtfulQuote(bytes: Buffer, start: number, end: number, escapes: boolean): number {
+    const { quote } = this;
     for (let at = start; at < end; at += 1) {
-      if (bytes[at] === STAR && bytes[at + 1] === SLASH) {
-        this.mode = 'text';
-        return at + 2;
+      const byte = bytes[at];
+      const afterLetter = (bytes[at - 1] ?? this.before) >= 0x80;
+      if (byte === quote) {
+        if (afterLetter && quote === BACKTICK) this.refuse('a quote that may be half a letter');
+        this.mode = this.outside;
+        return at + 1;
+      }
+      if (escapes && byte === BACKSLASH) {
+        const next = bytes[at + 1] ?? 0;
+        if (next === 0) this.refuse('a backslash before a NUL');
+        if (afterLetter && (next === quote || next === BACKSLASH)) this.refuse('a backslash that may be half a letter');
+        at += 1;
       }
     }
-    return end;
+    // An escaped character may be the first one behind what is looked at.
+    const escaped = escapes && bytes[end - 1] === BACKSLASH && !this.isEscaped(bytes, start, end - 1);
+    return escaped ? end + 1 : end;
   }
 
-  private readDelimiter(bytes: Buffer, start: number): number {
-    let at = start + DELIMITER_WORD.length;
-    while (bytes[at] === SPACE || bytes[at] === TAB) at += 1;
-    const wordStart = at;
-    while (at < bytes.length && (bytes[at] ?? 0) > SPACE && at - wordStart < 16) at += 1;
-    if (at > wordStart) {
-      this.delimiter = Buffer.from(bytes.subarray(wordStart, at));
-      this.special = specialBytes(this.delimiter.toString('latin1'));
-    }
-    return at;
+  private isEscaped(bytes: Buffer, start: number, at: number): boolean {
+    let backslashes = 0;
+    while (at - backslashes - 1 >= start && bytes[at - backslashes - 1] === BACKSLASH) backslashes += 1;
+    return backslashes % 2 === 1;
   }
 
-  /** A body is written in the sql_mode its author had, and the dump sets that mode before it. */
-  private followSqlMode(head: Buffer): void {
-    if (head.length > 4096 || !/sql_mode/i.test(head.toString('latin1', 0, 512))) return;
-    const settings = head.toString('latin1').matchAll(/(?<![@\w])(?:@@(?:session\.)?)?sql_mode\s*=\s*('[^']*'|@)/gi);
-    for (const [, value = ''] of settings) {
-      this.backslashEscapes = !/NO_BACKSLASH_ESCAPES/i.test(value);
-      this.ansiQuotes = /ANSI/i.test(value);
+  private skipBlockComment(bytes: Buffer, start: number, end: number): number {
+    let star = bytes.indexOf(STAR, start);
+    while (star !== -1 && star < end && bytes[star + 1] !== SLASH) star = bytes.indexOf(STAR, star + 1);
+    const to = star === -1 || star >= end ? end : star + 2;
+    this.lookForNul(bytes, start, to);
+    if (to !== end || (star !== -1 && star < end)) {
+      this.mode = this.outside;
+      this.lineStart = false;
     }
+    return to;
   }
+
+  private lookForNul(bytes: Buffer, from: number, to: number): void {
+    const nul = bytes.indexOf(0, from);
+    if (nul !== -1 && nul < to) this.refuseAt(bytes, from, 'a NUL in a comment');
+  }
+
+  /**
+   * Follows `DELIMITER x`, and returns it in the one spelling of which the client thinks the same. It must begin its line.
+   * Behind white space or a comment, which the client keeps for the next statement, it would not see it: that is ended first.
+   */
+  private followDelimiter(bytes: Buffer, start: number, end: number): Buffer {
+    const line = bytes.toString('latin1', start, end);
+    const delimiter = DELIMITER_LINE.exec(line)?.[1] ?? '';
+    const isWhole = bytes[end] === NEWLINE || (end === bytes.length && end - start < LOOKAHEAD - 1);
+    if (!isWhole || !this.lineStart || !DELIMITER.test(delimiter)) {
+      this.refuseAt(bytes, start, 'DELIMITER');
+      return bytes.subarray(start, end);
+    }
+    const kept = this.clientKeeps ? `${this.delimiter.toString('latin1')}\n` : '';
+    this.clientKeeps = false;
+    this.delimiter = Buffer.from(delimiter);
+    this.special = specialBytes(delimiter);
+    const spelled = `${line.slice(0, 'delimiter'.length)} ${delimiter}`;
+    return kept === '' && spelled === line ? bytes.subarray(start, end) : Buffer.from(kept + spelled);
+  }
+}
+
+/** A refusal in the words of an error: what, with the beginning of the statement, and where. */
+export function describeRefusal({ what, statement, offset }: Refusal): string {
+  const shown = printable(statement.split(/[\r\n]/)[0] ?? '').slice(0, SHOWN);
+  return `${what} at byte ${offset}: ${shown}`;
+}
+
+/** Text of a dump in the characters that any terminal shows as they are. */
+export function printable(text: string): string {
+  return text.replace(/[^ -~]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** Where a byte stands next; behind the end when it does not come. */
@@ -268,8 +512,6 @@ function positionOf(byte: number, bytes: Buffer, from: number): number {
   const at = bytes.indexOf(byte, from);
   return at === -1 ? bytes.length : at;
 }
-
-const TRAILER_BYTES = Buffer.from(TRAILER);
 
 function specialBytes(delimiter: string): Uint8Array {
   const special = new Uint8Array(256);
@@ -291,15 +533,24 @@ function startsWithWord(bytes: Buffer, at: number, word: string): boolean {
 function startsComment(bytes: Buffer, at: number): boolean {
   const byte = bytes[at];
   if (byte === HASH) return true;
-  if (byte === DASH) return bytes[at + 1] === DASH && (bytes[at + 2] ?? 0) <= SPACE;
+  if (byte === DASH) {
+    const after = bytes[at + 2] ?? NEWLINE;
+    return bytes[at + 1] === DASH && (after === SPACE || (after >= 9 && after <= 13));
+  }
   if (byte !== SLASH || bytes[at + 1] !== STAR) return false;
   const mark = String.fromCharCode(bytes[at + 2] ?? 0, bytes[at + 3] ?? 0);
   return !mark.startsWith('!') && mark !== 'M!';
 }
 
 function isDelimiterCommand(bytes: Buffer, at: number): boolean {
-  const after = bytes[at + DELIMITER_WORD.length];
-  return (after === SPACE || after === TAB) && startsWithWord(bytes, at, DELIMITER_WORD);
+  const after = bytes[at + 'delimiter'.length] ?? SPACE;
+  return after <= SPACE && startsWithWord(bytes, at, 'delimiter');
+}
+
+/** As far as anybody looks: a line with DELIMITER is shorter. */
+function endOfLine(bytes: Buffer, at: number): number {
+  const newline = positionOf(NEWLINE, bytes, at);
+  return Math.min(newline, at + LOOKAHEAD - 1, bytes.length);
 }
 
 /** The text of the statement so far ends with VALUES: what follows are rows, not the list of columns. */

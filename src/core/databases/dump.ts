@@ -9,10 +9,11 @@ import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
 import type { DatabaseFacts, DumpResult } from './database-server';
 import { type DumpContents, DumpFilter } from './dump-filter';
+import { type Refusal, describeRefusal } from './dump-scanner';
 import { describeDatabase, readServerFacts } from './facts';
 import { quoteIdentifier } from './identifiers';
 import { clientError, codeOfNumber } from './sql-errors';
-import { rewriteHead } from './statement-head';
+import { type HeadRules, rewriteHead } from './statement-head';
 
 export interface ClientContext {
   readonly admin: AdminConnection;
@@ -34,6 +35,10 @@ const OPTIONS = [
   '--default-character-set=utf8mb4',
   '--max-allowed-packet=1G',
 ];
+
+/** Where the tables lie is left in: it says how the site was. */
+const DUMP_RULES: HeadRules = { disableEvents: false, database: undefined, cutDirectories: false };
+const REFUSALS_NAMED = 5;
 
 /** `DatabaseServer.dump`; its contract is there. */
 export async function dumpDatabase(
@@ -80,9 +85,12 @@ async function runDump(
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
   const brokenViews = await describeBrokenViews(admin, database, facts.brokenViews, operation);
+  const refused: Refusal[] = [];
   const filter = new DumpFilter({
-    disableEvents: false,
-    database,
+    rules: { ...DUMP_RULES, database },
+    onRefused: (refusal) => {
+      if (refused.length < REFUSALS_NAMED) refused.push(refusal);
+    },
     beforeTrailer: brokenViews,
     onProgress: (_bytesIn, bytes) => operation.progress({ bytes }),
   });
@@ -107,6 +115,11 @@ async function runDump(
   const [ran, flowed] = await Promise.allSettled([run, written]);
   if (ran.status === 'rejected') throw dumpFailure(ran.reason, program, database, admin.server);
   if (flowed.status === 'rejected') throw flowed.reason;
+  if (refused.length > 0) {
+    operation.log.warn(
+      `a restore will refuse the dump of ${database}, for it holds ${refused.map(describeRefusal).join('; ')}`,
+    );
+  }
   return filter.contents;
 }
 
@@ -120,10 +133,10 @@ function checkDump(database: string, facts: DatabaseFacts, contents: DumpContent
       context,
     );
   }
-  const views = facts.views.filter((view) => !facts.brokenViews.includes(view));
+  const held = new Set([...contents.views, ...facts.brokenViews]);
   const absent = [
     ...facts.tables.filter((table) => !contents.tables.has(table)),
-    ...views.filter((view) => !contents.views.includes(view)),
+    ...facts.views.filter((view) => !held.has(view)),
   ];
   if (absent.length > 0) {
     throw new KedgeError('DumpInvalid', `the dump of ${database} from ${server} lacks ${absent.join(', ')}`, context);
@@ -152,7 +165,7 @@ async function describeBrokenViews(
         z.object({ 'Create View': z.string() }),
       );
       const statement = Buffer.from(definition?.['Create View'] ?? '', 'utf8').toString('latin1');
-      const { text } = rewriteHead(statement, { disableEvents: false, database: undefined });
+      const { text } = rewriteHead(statement, DUMP_RULES);
       lines.push(
         `Definition of a view that refers to what is gone:`,
         `${Buffer.from(text, 'latin1').toString('utf8')};`,

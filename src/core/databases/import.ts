@@ -5,12 +5,16 @@ import { z } from 'zod';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import { runClient } from './client-program';
+import type { AdminConnection } from './admin-connection';
+import { endAccountConnections } from './connections';
 import type { ImportResult } from './database-server';
 import type { ClientContext } from './dump';
 import { DumpFilter } from './dump-filter';
+import { describeRefusal, printable } from './dump-scanner';
 import { listEvents, switchEvent } from './events';
 import { quoteLiteral, splitAccount } from './identifiers';
 import { clientError, codeOfNumber } from './sql-errors';
+import { IMPORT_RULES } from './statement-head';
 
 export interface Import {
   readonly dumpPath: string;
@@ -18,10 +22,16 @@ export interface Import {
   readonly user: string;
   readonly password: string;
   readonly operation: Operation;
+  /** An import of which the client takes no byte for so many ms is ended. Default: ten minutes. */
+  readonly silenceLimitMs?: number | undefined;
 }
 
 const TAIL_BYTES = 4096;
-const FULL_DISK_INTERVAL_MS = 5_000;
+const WATCH_INTERVAL_MS = 5_000;
+/** So long one statement of a dump may take. Keys of a large table are built in less. */
+const SILENCE_LIMIT_MS = 10 * 60_000;
+/** What a dump that sets no sql_mode is read and imported with: what dump programs set. */
+const SQL_MODE = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
 
 /** `DatabaseServer.importDump`; its contract is there. */
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
@@ -55,16 +65,33 @@ async function checkDumpFile(path: string): Promise<number> {
 async function runImport(context: ClientContext, request: Import, totalBytes: number): Promise<readonly string[]> {
   const { dumpPath, database, user, password, operation } = request;
   const { program, help } = await context.programs.find(['mariadb', 'mysql'], operation);
+  const silenceLimitMs = request.silenceLimitMs ?? SILENCE_LIMIT_MS;
+  const begunAt = Date.now();
+  let takenAt = begunAt;
   const filter = new DumpFilter({
-    disableEvents: true,
-    database: undefined,
-    onProgress: (bytes) => operation.progress({ bytes, totalBytes }),
+    rules: IMPORT_RULES,
+    onRefused: (refusal) => {
+      throw new KedgeError(
+        'DumpIncompatible',
+        `the dump for ${database} holds a statement that no dump of a site may hold: ${describeRefusal(refusal)}`,
+        { server: context.admin.server },
+      );
+    },
+    onProgress: (bytes) => {
+      takenAt = Date.now();
+      operation.progress({ bytes, totalBytes });
+    },
   });
   const file = createReadStream(dumpPath, { highWaterMark: 256 * 1024 });
   const stop = new AbortController();
   const watch = setInterval(
-    () => void findFullDisk(context, request).then((error) => error && stop.abort(error)),
-    FULL_DISK_INTERVAL_MS,
+    () => {
+      const silent = Date.now() - takenAt > silenceLimitMs;
+      void findObstacle(context, request, silent ? silenceLimitMs : undefined).then(
+        (error) => error && stop.abort(error),
+      );
+    },
+    Math.min(WATCH_INTERVAL_MS, silenceLimitMs),
   );
   // When the dump cannot be read any more the client must not take its end for the end of the dump.
   file.once('error', (error) => {
@@ -86,6 +113,7 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
       // Without it the client takes the comments out of the bodies of routines.
       '--comments',
       '--max-allowed-packet=1G',
+      `--init-command=${SQL_MODE}`,
       '--',
       database,
     ],
@@ -101,7 +129,8 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
     await read;
   } catch (error) {
     operation.signal.throwIfAborted();
-    throw importFailure(error, request, context.admin.server);
+    if (isKedgeError(error) && error.code === 'ImportStalled') await endImport(context, request);
+    throw await importFailure(error, context, request, begunAt);
   } finally {
     clearInterval(watch);
     filter.destroy();
@@ -112,24 +141,44 @@ async function runImport(context: ClientContext, request: Import, totalBytes: nu
 
 /**
  * A server whose binary log or temporary files find no room does not fail: it waits, for ever, for someone to make some.
- * Returns that as an error; undefined as long as the import goes on, or when the server does not say.
+ * Nor does a statement fail that takes for ever. Returns either as an error; undefined as long as the import goes on, or when
+ * the server does not say. `silentMs` is given when nothing was taken for so long.
  */
-async function findFullDisk({ admin }: ClientContext, { database, user }: Import): Promise<KedgeError | undefined> {
-  const waiting = await admin
+async function findObstacle(
+  { admin }: ClientContext,
+  { database, user }: Import,
+  silentMs: number | undefined,
+): Promise<KedgeError | undefined> {
+  const running = await admin
     .rows(
-      `SELECT ID AS id FROM information_schema.PROCESSLIST
-        WHERE USER = ${quoteLiteral(user)} AND STATE LIKE 'Waiting for someone to free space%'`,
-      z.object({ id: z.coerce.number() }),
+      `SELECT COALESCE(STATE, '') AS state, COALESCE(LEFT(INFO, 200), '') AS statement
+        FROM information_schema.PROCESSLIST WHERE USER = ${quoteLiteral(user)}`,
+      z.object({ state: z.string(), statement: z.string() }),
       { what: `looking after the import into ${database}` },
     )
     .catch(() => []);
-  if (waiting.length === 0) return undefined;
+  if (running.some(({ state }) => state.startsWith('Waiting for someone to free space'))) {
+    return new KedgeError(
+      'DiskFull',
+      `database server ${admin.server} has no room for the import into ${database}: it waits for some`,
+      { server: admin.server },
+    );
+  }
+  // The keys of a large table of MyISAM take what they take.
+  if (silentMs === undefined || running.some(({ statement }) => /\bENABLE KEYS\b/.test(statement))) return undefined;
+  const statement = running.find((each) => each.statement !== '')?.statement ?? '';
+  const at = statement === '' ? '' : `; it is at: ${printable(statement).slice(0, 80)}`;
   return new KedgeError(
-    'DiskFull',
-    `database server ${admin.server} has no room for the import into ${database}: it waits for some`,
-    {
-      server: admin.server,
-    },
+    'ImportStalled',
+    `database server ${admin.server} took nothing more of the dump for ${database} in ${Math.round(silentMs / 1000)} s${at}`,
+    { server: admin.server },
+  );
+}
+
+/** A server goes on with a statement whose client is gone. */
+async function endImport({ admin }: ClientContext, { database, user, operation }: Import): Promise<void> {
+  await endAccountConnections(admin, { user, hosts: [] }, []).catch((error: unknown) =>
+    operation.log.info(`the connection of the import into ${database} could not be ended: ${String(error)}`),
   );
 }
 
@@ -145,15 +194,38 @@ async function settleEvents({ admin }: ClientContext, database: string, wanted: 
   return events.filter(({ name, enabled }) => enabled || wanted.includes(name)).map(({ name }) => name);
 }
 
-function importFailure(error: unknown, { database }: Import, server: string): unknown {
+/**
+ * What the client said, as an error of Kedge's. A statement can fail with any number, those of lost connections included:
+ * whether the server is away Kedge asks it itself.
+ */
+async function importFailure(
+  error: unknown,
+  { admin }: ClientContext,
+  { database }: Import,
+  begunAt: number,
+): Promise<unknown> {
   if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
   const { number, message } = clientError(error.message);
-  const code = codeOfNumber(number);
-  // A statement may be refused with the number of a refused login.
-  const byStatement = / at line \d+/.test(message) && code !== 'DatabaseUnreachable' && code !== 'DiskFull';
+  let code = codeOfNumber(number);
+  if (/ at line \d+/.test(message) && code !== 'DiskFull') {
+    const away = code === 'DatabaseUnreachable' && (await wasAway(admin, Date.now() - begunAt));
+    code = away ? 'DatabaseUnreachable' : 'ImportFailed';
+  }
   return new KedgeError(
-    byStatement || code === 'DatabaseRefused' ? 'ImportFailed' : code,
-    `the dump could not be imported into ${database} on database server ${server}: ${message}`,
-    { server },
+    code === 'DatabaseRefused' ? 'ImportFailed' : code,
+    `the dump could not be imported into ${database} on database server ${admin.server}: ${message}`,
+    { server: admin.server },
   );
+}
+
+/** The server does not answer, or has not been up for as long as the import took. */
+async function wasAway(admin: AdminConnection, ms: number): Promise<boolean> {
+  try {
+    const [row] = await admin.rows("SHOW GLOBAL STATUS LIKE 'Uptime'", z.object({ Value: z.coerce.number() }), {
+      what: 'asking how long the server has been up',
+    });
+    return row !== undefined && row.Value * 1000 < ms;
+  } catch {
+    return true;
+  }
 }

@@ -32,6 +32,8 @@ export interface DatabaseServerOptions {
   readonly programs?: ClientPrograms;
   /** The work it is opened for: its statements and connections end with it. */
   readonly signal?: AbortSignal | undefined;
+  /** An import of which the client takes no byte for so many ms is ended. Default: ten minutes. */
+  readonly importSilenceMs?: number;
 }
 
 /** A MariaDB or MySQL server by its admin account. Connects with the first question; `close` ends that. */
@@ -41,6 +43,7 @@ export function openDatabaseServer({
   host,
   programs = new ClientPrograms(host),
   signal,
+  importSilenceMs,
 }: DatabaseServerOptions): DatabaseServer {
   const admin = new AdminConnection(address, adminPassword, signal);
   const context: ClientContext = { admin, address, adminPassword, host, programs };
@@ -69,7 +72,7 @@ export function openDatabaseServer({
     raiseFence: (fence) => raiseFence(admin, fence),
     lowerFence: (fence) => lowerFence(admin, fence),
     importDump: (dumpPath, database, user, password, operation) =>
-      importDump(context, { dumpPath, database, user, password, operation }),
+      importDump(context, { dumpPath, database, user, password, operation, silenceLimitMs: importSilenceMs }),
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
     proveLogin: (login, operation) => proveLogin({ admin, address, host }, login, operation),
     clientHost: () => clientHost(admin),

@@ -1,4 +1,4 @@
-import { type SqlToken, nameOf, sqlTokens } from './sql-tokens';
+import { type SqlToken, nameOf, sqlTokens, wordOf } from './sql-tokens';
 
 /** What the head of a statement says it creates. */
 export interface Created {
@@ -13,7 +13,12 @@ export interface HeadRules {
   readonly disableEvents: boolean;
   /** Name of the dumped database, where it is known: triggers that name it are written without. */
   readonly database: string | undefined;
+  /** Leave out where on the server a table keeps its files: the new database has a folder of its own. */
+  readonly cutDirectories: boolean;
 }
+
+/** What is sent to a server: whatever the dump was called, nothing runs by itself, nothing lies elsewhere. */
+export const IMPORT_RULES: HeadRules = { disableEvents: true, database: undefined, cutDirectories: true };
 
 export interface RewrittenHead {
   /** The head in latin1. */
@@ -58,8 +63,7 @@ const BEFORE_KIND = new Set([
  * DEFINER is removed, SQL SECURITY kept; `ALTER DATABASE <name>` means the current database; events are switched off if
  * asked. Everything else stays byte for byte. `head` is latin1, one character a byte.
  */
-export function rewriteHead(head: string, rules: HeadRules): RewrittenHead {
-  const tokens = sqlTokens(head);
+export function rewriteHead(head: string, rules: HeadRules, tokens = sqlTokens(head)): RewrittenHead {
   const first = wordOf(tokens.next().value);
   if (first === 'CREATE') return rewriteCreate(head, tokens, rules);
   if (first === 'ALTER') return { text: rewriteAlterDatabase(head, tokens), created: undefined };
@@ -69,7 +73,7 @@ export function rewriteHead(head: string, rules: HeadRules): RewrittenHead {
 /** The table an INSERT or REPLACE writes to. `head` is latin1. */
 export function insertedTable(head: string): string | undefined {
   const tokens = sqlTokens(head);
-  for (const token of tokens) {
+  for (let token = tokens.next().value; token; token = tokens.next().value) {
     if (token.kind === 'quoted') return qualifiedName(token, tokens).name;
     if (wordOf(token) === 'INTO') {
       const next = tokens.next().value;
@@ -79,7 +83,7 @@ export function insertedTable(head: string): string | undefined {
   return undefined;
 }
 
-function rewriteCreate(head: string, tokens: Generator<SqlToken, undefined>, rules: HeadRules): RewrittenHead {
+function rewriteCreate(head: string, tokens: Iterator<SqlToken, undefined>, rules: HeadRules): RewrittenHead {
   const edits: Edit[] = [];
   let kind: Created['kind'] | undefined;
   let token = tokens.next().value;
@@ -113,11 +117,12 @@ function rewriteCreate(head: string, tokens: Generator<SqlToken, undefined>, rul
     const table = qualifiedTable(tokens, after);
     if (table && nameOf(table.token) === rules.database) edits.push(table.cut);
   }
+  if (kind === 'table' && rules.cutDirectories) edits.push(...directories(head, tokens, after));
   return { text: apply(head, edits), created: { kind, name, enabled } };
 }
 
 /** Reads `= user@host` after DEFINER. */
-function readDefiner(tokens: Generator<SqlToken, undefined>): { end: number | undefined; next: SqlToken | undefined } {
+function readDefiner(tokens: Iterator<SqlToken, undefined>): { end: number | undefined; next: SqlToken | undefined } {
   const equals = tokens.next().value;
   if (equals?.text !== '=') return { end: undefined, next: equals };
   const user = tokens.next().value;
@@ -141,7 +146,7 @@ function readDefiner(tokens: Generator<SqlToken, undefined>): { end: number | un
 }
 
 /** The name after the kind, past `IF NOT EXISTS` and `BODY`. */
-function firstName(tokens: Generator<SqlToken, undefined>): SqlToken | undefined {
+function firstName(tokens: Iterator<SqlToken, undefined>): SqlToken | undefined {
   for (;;) {
     const token = tokens.next().value;
     if (!token || token.kind === 'quoted') return token;
@@ -164,7 +169,7 @@ interface QualifiedName {
   readonly after: SqlToken | undefined;
 }
 
-function qualifiedName(first: SqlToken, tokens: Generator<SqlToken, undefined>): QualifiedName {
+function qualifiedName(first: SqlToken, tokens: Iterator<SqlToken, undefined>): QualifiedName {
   const dot = tokens.next().value;
   if (dot?.text !== '.') return { name: nameOf(first), qualifier: undefined, after: dot };
   const second = tokens.next().value;
@@ -178,7 +183,7 @@ function qualifiedName(first: SqlToken, tokens: Generator<SqlToken, undefined>):
 
 /** The qualifier of the table in `BEFORE INSERT ON <table> FOR EACH ROW`. */
 function qualifiedTable(
-  tokens: Generator<SqlToken, undefined>,
+  tokens: Iterator<SqlToken, undefined>,
   first: SqlToken | undefined,
 ): QualifiedName['qualifier'] {
   let token = first;
@@ -187,9 +192,31 @@ function qualifiedTable(
   return table && qualifiedName(table, tokens).qualifier;
 }
 
+/** `DATA DIRECTORY = '…'` and `INDEX DIRECTORY = '…'`, each with a comma that follows it. */
+function directories(head: string, tokens: Iterator<SqlToken, undefined>, first: SqlToken | undefined): Edit[] {
+  const found: Edit[] = [];
+  let before: SqlToken | undefined;
+  let token = first;
+  while (token) {
+    const word = wordOf(before);
+    if (before && wordOf(token) === 'DIRECTORY' && (word === 'DATA' || word === 'INDEX')) {
+      let path = tokens.next().value;
+      if (path?.text === '=') path = tokens.next().value;
+      if (path?.kind === 'quoted' && [token, path].every(({ onlyIn }) => onlyIn === before?.onlyIn)) {
+        const comma = /^\s*,/.exec(head.slice(path.end, path.end + 8))?.[0].length ?? 0;
+        found.push({ start: before.start, end: path.end + comma, text: '' });
+      }
+      token = path;
+    }
+    before = token;
+    token = tokens.next().value;
+  }
+  return found;
+}
+
 /** ENABLE or DISABLE of an event, which stands before COMMENT and DO. Without either the event is on. */
 function findSwitch(
-  tokens: Generator<SqlToken, undefined>,
+  tokens: Iterator<SqlToken, undefined>,
   first: SqlToken | undefined,
 ): { enabled: boolean; edit: Edit } {
   let depth = 0;
@@ -209,7 +236,7 @@ function findSwitch(
 }
 
 /** Dump programs name the database here although the dump may go into another one. */
-function rewriteAlterDatabase(head: string, tokens: Generator<SqlToken, undefined>): string {
+function rewriteAlterDatabase(head: string, tokens: Iterator<SqlToken, undefined>): string {
   const kind = wordOf(tokens.next().value);
   const name = tokens.next().value;
   if ((kind !== 'DATABASE' && kind !== 'SCHEMA') || name?.kind !== 'quoted' || !name.text.startsWith('`')) return head;
@@ -220,8 +247,4 @@ function apply(text: string, edits: readonly Edit[]): string {
   return edits
     .toReversed()
     .reduce((result, edit) => result.slice(0, edit.start) + edit.text + result.slice(edit.end), text);
-}
-
-function wordOf(token: SqlToken | undefined): string | undefined {
-  return token?.kind === 'word' ? token.text.toUpperCase() : undefined;
 }

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { DumpFilter, type DumpFilterOptions } from '../../../src/core/databases/dump-filter';
 
-const PLAIN: DumpFilterOptions = { disableEvents: false, database: undefined };
+const PLAIN: DumpFilterOptions = {
+  rules: { disableEvents: false, database: undefined, cutDirectories: false },
+  onRefused: () => undefined,
+};
+const OFF: DumpFilterOptions = { ...PLAIN, rules: { ...PLAIN.rules, disableEvents: true } };
 
 async function filter(
   dump: string | Buffer,
@@ -104,7 +108,7 @@ describe('definers', () => {
       "SET x = 'it''s \\\\';\n-- c\nDELIMITER ;;\n/*!50106 CREATE*/ /*!50117 DEFINER=`a`@`b`*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 HOUR ENABLE DO x */ ;;\nDELIMITER ;\nINSERT INTO `t` (`a`) VALUES\n(1),\n(')(;');\n-- Dump completed\n";
     const expected = dump.replace('DEFINER=`a`@`b`', '').replace('ENABLE', 'DISABLE');
     for (let cut = 0; cut <= dump.length; cut += 1) {
-      const { text, contents } = await filter(dump, { ...PLAIN, disableEvents: true }, [cut, cut + 1, cut + 7]);
+      const { text, contents } = await filter(dump, OFF, [cut, cut + 1, cut + 7]);
       expect(text).toBe(expected);
       expect(contents.tables).toEqual(new Map([['t', 2]]));
       expect(contents.complete).toBe(true);
@@ -118,7 +122,7 @@ describe('definers', () => {
 });
 
 describe('events', () => {
-  const off: DumpFilterOptions = { ...PLAIN, disableEvents: true };
+
 
   test.each([
     [
@@ -131,7 +135,7 @@ describe('events', () => {
       'e',
     ],
   ])('are switched off: %s', async (dump, name) => {
-    const { text, contents } = await filter(dump, off);
+    const { text, contents } = await filter(dump, OFF);
     const at = dump.search(/(?<!\/\* |')ENABLE (?:COMMENT|DO x)/);
     expect(text).toBe(`${dump.slice(0, at)}DIS${dump.slice(at).replace('ENABLE', 'ABLE')}`);
     expect(contents.enabledEvents).toEqual([name]);
@@ -139,14 +143,14 @@ describe('events', () => {
   });
 
   test('without a switch are on, and are switched off', async () => {
-    const { text, contents } = await filter('CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO x;', off);
+    const { text, contents } = await filter('CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO x;', OFF);
     expect(text).toBe('CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO x;');
     expect(contents.enabledEvents).toEqual(['e']);
   });
 
   test('that are off stay as they are', async () => {
     const dump = 'CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE ON SLAVE DO select ENABLE;';
-    const { text, contents } = await filter(dump, off);
+    const { text, contents } = await filter(dump, OFF);
     expect(text).toBe(dump);
     expect(contents.enabledEvents).toEqual([]);
   });
@@ -157,7 +161,7 @@ describe('names of the dumped database', () => {
     expect((await filter('ALTER DATABASE `a``b` CHARACTER SET latin1 COLLATE latin1_bin ;')).text).toBe(
       'ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_bin ;',
     );
-    const options = { ...PLAIN, database: 'shöp' };
+    const options = { ...PLAIN, rules: { ...PLAIN.rules, database: 'shöp' } };
     const dump = Buffer.from(
       'CREATE DEFINER=`a`@`b` TRIGGER `shöp`.t BEFORE INSERT ON shöp.m FOR EACH ROW set @a = `shöp`.f();',
     );
@@ -168,7 +172,7 @@ describe('names of the dumped database', () => {
 
   test('of other databases stay', async () => {
     const dump = 'CREATE TRIGGER other.t BEFORE INSERT ON other.m FOR EACH ROW x;';
-    expect((await filter(dump, { ...PLAIN, database: 'shop' })).text).toBe(dump);
+    expect((await filter(dump, { ...PLAIN, rules: { ...PLAIN.rules, database: 'shop' } })).text).toBe(dump);
   });
 });
 
