@@ -137,7 +137,9 @@ it('a site is adopted, saved, restored, and a restore fails and is undone, all u
   await run('verify', site.uri, '-v');
 
   // The server's answer quotes the statement it does not understand, password and all.
-  const hostile = await forgeBackup(lab, site.uri, backup.id, { sql: `SELEKT '${currentPassword()}';` });
+  const hostile = await forgeBackup(lab, site.uri, backup.id, {
+    sql: `CREATE TABLE kedge_odd (a INT) SELEKT '${currentPassword()}';`,
+  });
   const failed = await run('restore', site.uri, hostile, '--yes', '--json');
   expect(failed.exitCode).toBe(1);
   const { error } = JSON.parse(failed.stdout) as { error: { code: string; message: string } };

@@ -104,14 +104,15 @@ export function checkImportable(
   }
   checkRoots(record, inspection);
   checkDeclared(record, site);
-  const dump = checkDump(record, inspection);
-  if (dump.refused.length > 0) {
+  // First: such a statement may also be why its end is not found.
+  if (inspection.dump && inspection.dump.refused.length > 0) {
     throw new KedgeError(
       'DumpIncompatible',
-      `the dump in ${name} holds statements that no dump of a site may hold: ${dump.refused.join('; ')}`,
+      `the dump in ${name} holds statements that no dump of a site may hold: ${inspection.dump.refused.join('; ')}`,
       { ...context, hint: 'Take these statements out of the dump, or write it anew with mariadb-dump or mysqldump.' },
     );
   }
+  const dump = checkDump(record, inspection);
   const unknown = [
     ...dump.charsets.filter((charset) => !server.charsets.has(charset)),
     ...dump.collations.filter((collation) => !server.collations.has(collation)),

@@ -498,7 +498,8 @@ export class DumpScanner {
 
 /** A refusal in the words of an error: what, with the beginning of the statement, and where. */
 export function describeRefusal({ what, statement, offset }: Refusal): string {
-  const shown = printable(statement.split(/[\r\n]/)[0] ?? '').slice(0, SHOWN);
+  // As far as there is no value in it.
+  const shown = printable(statement.split(/[\r\n'"]/)[0] ?? '').trim();
   return `${what} at byte ${offset}: ${shown}`;
 }
 

@@ -44,7 +44,7 @@ export interface DatabaseLab {
   dump(database: string, operation?: Operation): Promise<DumpResult & { path: string; text: string }>;
   /** Imports as a new account at localhost into a new database of this name. */
   restore(dumpPath: string, database: string, operation?: Operation): Promise<ImportResult>;
-  writeDump(statements: string): Promise<string>;
+  writeDump(statements: string | Buffer): Promise<string>;
   close(): Promise<void>;
 }
 
