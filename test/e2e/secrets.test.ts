@@ -145,7 +145,7 @@ it('a site is adopted, saved, restored, and a restore fails and is undone, all u
   const { error } = JSON.parse(failed.stdout) as { error: { code: string; message: string } };
   expect(error).toMatchObject({
     code: 'ImportFailed',
-    message: expect.stringMatching(/SQL syntax.* near .*SELEKT '\[redacted\]'/) as string,
+    message: expect.stringMatching(/SQL syntax.* near .*'\[redacted\]'/) as string,
   });
 
   await run('sites', 'show', site.uri);
