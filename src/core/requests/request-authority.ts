@@ -52,7 +52,7 @@ export class RequestAuthority {
     // An attempt of the same run, perhaps after the worker was killed.
     if (use?.task === by.task && use.runId === by.runId) return signature;
     if (use !== undefined) throw replayed(request, use);
-    const inTime = signature.waitTurn && (await this.parts.records.isAccepted(signature, this.now()));
+    const inTime = await this.parts.records.isAccepted(signature, this.now());
     if (!inTime) this.assertInTime(request, signature);
     return signature;
   }
