@@ -60,7 +60,7 @@ export interface SubmitOptions {
 
 export interface ClientOptions {
   /**
-   * The request key of the master: tasks are signed with it. Masters whose configuration has one demand that for what destroys,
+   * The signing key of the master: tasks are signed with it. Masters whose configuration has one demand that for what destroys,
    * a restore and a deploy.
    */
   signingKey?: SigningKey;
@@ -81,7 +81,7 @@ export class KedgeClient {
 
   /**
    * Connects by Temporal's own environment variables and profiles. Without a `signingKey` it is read from the file that
-   * KEDGE_REQUEST_KEY_FILE names, where it does. @throws KedgeError TemporalUnreachable, SecretUnavailable
+   * KEDGE_SIGNING_KEY_FILE names, where it does. @throws KedgeError TemporalUnreachable, SecretUnavailable
    */
   static async connect(
     master: string,

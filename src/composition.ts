@@ -11,7 +11,7 @@ import { openDatabaseServer } from './core/databases/mariadb-server';
 import { OpenServers } from './core/databases/open-servers';
 import { createLocalHost } from './core/hosts/local-host';
 import { RequestAuthority } from './core/requests/request-authority';
-import { readRequestKey } from './core/requests/request-key';
+import { readSigningKey } from './core/requests/signing-key';
 import { RequestRecords } from './core/requests/request-records';
 import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
@@ -76,7 +76,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
       records: requestRecords,
       rules: async () => requestRulesOf(await loadConfiguration(configurationPath)),
       async readKey(reference) {
-        const key = await readRequestKey(reference, { environment });
+        const key = await readSigningKey(reference, { environment });
         onSecret(key);
         return key;
       },

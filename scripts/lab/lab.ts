@@ -113,15 +113,15 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         vhost: 'managed',
       },
     ]);
-    const requestKey = join(folder, 'request.key');
-    await writeFile(requestKey, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+    const signingKey = join(folder, 'signing.key');
+    await writeFile(signingKey, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
     await writeFile(
       configuration,
       stringify({
         master: 'lab',
         backups,
         state,
-        requests: { key: { file: requestKey } },
+        requests: { key: { file: signingKey } },
         servers: { master: { web, db } },
         sites: Object.fromEntries(entries) as object,
       }),
@@ -139,7 +139,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       state,
       environment: {
         KEDGE_CONFIG: configuration,
-        KEDGE_REQUEST_KEY_FILE: requestKey,
+        KEDGE_SIGNING_KEY_FILE: signingKey,
         TEMPORAL_ADDRESS: temporal.address,
       },
       stop,

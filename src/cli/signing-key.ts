@@ -2,10 +2,10 @@ import { requestRulesOf } from '../config/request-rules';
 import type { Configuration } from '../config/schema';
 import { KedgeError, isKedgeError } from '../contract/errors';
 import type { TaskType } from '../contract/names';
-import { readRequestKey } from '../core/requests/request-key';
+import { readSigningKey } from '../core/requests/signing-key';
 
 /**
- * The request key of the configuration, read when a task is asked for. Who may not read it asks without a signature, where none
+ * The signing key of the configuration, read when a task is asked for. Who may not read it asks without a signature, where none
  * is needed. @throws KedgeError SecretUnavailable, OwnerRefused
  */
 export function configuredSigningKey(
@@ -17,7 +17,7 @@ export function configuredSigningKey(
     const [key] = keys;
     if (key === undefined) return null;
     try {
-      return await readRequestKey(key, { environment });
+      return await readSigningKey(key, { environment });
     } catch (error) {
       if (!isKedgeError(error)) throw error;
       if (!signed.includes(type)) return null;

@@ -7,7 +7,7 @@ import type { RequestSignature } from '../contract/tasks';
 export interface SigningOptions {
   /** The master the request is for, by its name in the configuration. */
   readonly master: string;
-  /** The request key of the master, as its file has it: at least 32 characters. A newline at the end is no part of it. */
+  /** The signing key of the master, as its file has it: at least 32 characters. A newline at the end is no part of it. */
   readonly key: string;
   /** How long from now the request may be submitted, ms. Default ten minutes, at most a day. */
   readonly validForMs?: number;
@@ -29,7 +29,7 @@ export function signRequest<Input extends object>(
 ): Input & { signature: RequestSignature } {
   const secret = key.replace(/\r?\n$/, '');
   if (Buffer.byteLength(secret) < MINIMUM_KEY_BYTES)
-    throw new KedgeError('SecretUnavailable', `the request key is shorter than ${MINIMUM_KEY_BYTES} characters`, {
+    throw new KedgeError('SecretUnavailable', `the signing key is shorter than ${MINIMUM_KEY_BYTES} characters`, {
       hint: 'Take the whole text of the file that requests.key of the configuration names.',
     });
   const terms = { nonce: randomUUID(), expires: new Date(Date.now() + validForMs).toISOString(), waitTurn };

@@ -18,12 +18,12 @@ it('what has a key signs with it, whatever is asked for', async () => {
 });
 
 it('who may not read the key is told by what needs it, and asks for the rest unsigned', async () => {
-  const sign = signingKey('requests: { key: { file: /nowhere/request.key }, sign: [verify] }');
+  const sign = signingKey('requests: { key: { file: /nowhere/signing.key }, sign: [verify] }');
   expect(await sign('backup')).toBeNull();
   for (const type of ['restore', 'deploy', 'verify'] as const)
     await expect(sign(type)).rejects.toMatchObject({
       code: 'SecretUnavailable',
-      message: `a ${type} has to be signed, and the secret file /nowhere/request.key does not exist`,
+      message: `a ${type} has to be signed, and the secret file /nowhere/signing.key does not exist`,
       state: 'the site is unchanged',
       hint: expect.stringMatching(/^Run it as the worker's user/) as unknown,
     });

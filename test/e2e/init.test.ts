@@ -82,8 +82,8 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
   const report = initReportSchema.parse(JSON.parse(written.stdout));
   const text = await readFile(output, 'utf8');
   const configuration = parseConfiguration(text, output);
-  const requestKey = join(lab.folder, 'etc/request.key');
-  const key = await readFile(requestKey, 'utf8');
+  const signingKey = join(lab.folder, 'etc/signing.key');
+  const key = await readFile(signingKey, 'utf8');
   const again = await cliFailure(lab, 'init', ...places, '--yes');
 
   expect(written.exitCode).toBe(3);
@@ -146,11 +146,11 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
 
   expect(again).toMatchObject({ code: 'UsageInvalid', exitCode: 2, message: `${output} is there already` });
   expect(await readFile(output, 'utf8')).toBe(text);
-  expect(configuration.requests.key).toEqual({ file: requestKey });
+  expect(configuration.requests.key).toEqual({ file: signingKey });
   expect(key).toMatch(/^[\w-]{43}\n$/);
-  expect((await stat(requestKey)).mode & 0o777).toBe(0o600);
-  expect(await readFile(requestKey, 'utf8')).toBe(key);
-  expect(report.doctor.findings.map(({ check }) => check)).not.toContain('request-key');
+  expect((await stat(signingKey)).mode & 0o777).toBe(0o600);
+  expect(await readFile(signingKey, 'utf8')).toBe(key);
+  expect(report.doctor.findings.map(({ check }) => check)).not.toContain('signing-key');
 });
 
 it('what was left undecided is valid when its marks are taken away', async () => {

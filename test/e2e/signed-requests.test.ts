@@ -35,7 +35,7 @@ beforeAll(async () => {
   lab = await startLab({ sites: [SITE] });
   site = lab.sites[0] as WordPressSite;
   configuration = readFileSync(lab.configuration, 'utf8');
-  key = readFileSync(join(lab.folder, 'request.key'), 'utf8');
+  key = readFileSync(join(lab.folder, 'signing.key'), 'utf8');
   await cliJson(lab, 'sites', 'adopt', SITE);
   client = await KedgeClient.connect('lab', lab.environment);
   ({ backup } = await besideWorker(() => cliJson<BackupResult>(lab, 'backup', SITE)));
@@ -235,13 +235,13 @@ it('KedgeClient signs with the key it is given, or with that of its environment;
     expect(await attempt(await connect({}))).toBe('RequestUnsigned');
     expect(await attempt(await connect({}, { signingKey: 'x'.repeat(43) }))).toBe('SignatureInvalid');
     expect(await attempt(await connect({}, { signingKey: key }))).toMatchObject({ restored: backup.id });
-    await expect(connect({ KEDGE_REQUEST_KEY_FILE: '/nowhere/key' })).rejects.toMatchObject({
+    await expect(connect({ KEDGE_SIGNING_KEY_FILE: '/nowhere/key' })).rejects.toMatchObject({
       code: 'SecretUnavailable',
     });
     // The key changes: services go on with the one before until they have the new one.
     const next = join(lab.folder, 'next.key');
     await writeFile(next, `${'n'.repeat(43)}\n`, { mode: 0o600 });
-    const rotated = { key: { file: next }, previousKey: { file: join(lab.folder, 'request.key') } };
+    const rotated = { key: { file: next }, previousKey: { file: join(lab.folder, 'signing.key') } };
     await withRequests(rotated, async () => {
       expect(await start(signed(restoring()))).toBeNull();
       await cliJson<RestoreResult>(lab, 'restore', SITE, backup.id, '--yes');
@@ -267,7 +267,7 @@ it('a service deploys archives of the named folders alone, whatever its path say
   };
   await besideWorker(() =>
     withRequests({ deployFrom: [archives] }, async () => {
-      for (const path of ['../elsewhere.tar.zst', 'deep/../../elsewhere.tar.zst', '../request.key', '..'])
+      for (const path of ['../elsewhere.tar.zst', 'deep/../../elsewhere.tar.zst', '../signing.key', '..'])
         expect([path, await deploying(join('/', `${archives}/${path}`))]).toEqual([path, 'FileRefused']);
       expect(await deploying(`${archives}/deep/../../elsewhere.tar.zst`)).toBe('FileRefused');
       // These lie in a named folder: it is the site, which is there already, that refuses.

@@ -40,8 +40,8 @@ it('kedge up: Temporal, its Web UI and the worker in one; what was done is there
   const here: Lab = { ...lab, environment: { ...lab.environment, TEMPORAL_ADDRESS: `127.0.0.1:${port}` } };
   const [site = { uri: '' }] = lab.sites;
 
-  // A request key that the configuration names is made when it is missing, and never again.
-  const key = join(lab.folder, 'request.key');
+  // A signing key that the configuration names is made when it is missing, and never again.
+  const key = join(lab.folder, 'signing.key');
   await rm(key);
   const first = await up(port, uiPort);
   const made = await readFile(key, 'utf8');

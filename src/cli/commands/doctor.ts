@@ -10,7 +10,7 @@ import { examine } from '../../core/doctor/examine';
 import type { Installation } from '../../core/doctor/installation';
 import { MACHINE_CHECKS } from '../../core/doctor/programs';
 import { complaintOf, runChecks } from '../../core/doctor/run-checks';
-import { readRequestKey } from '../../core/requests/request-key';
+import { readSigningKey } from '../../core/requests/signing-key';
 import { createLocalHost } from '../../core/hosts/local-host';
 import type { Operation } from '../../core/operation';
 import type { ConnectedTemporal } from '../../temporal/checks';
@@ -140,9 +140,9 @@ function installationOf(
       { name: 'state', path: state },
       { name: 'spool', path: spool },
     ],
-    requestKeys: {
+    signingKeys: {
       references: requestRulesOf(configuration).keys,
-      read: (reference) => readRequestKey(reference, { environment: context.io.environment }),
+      read: (reference) => readSigningKey(reference, { environment: context.io.environment }),
     },
     sweeper: master.sweeper,
     databaseServers: [...databases.values()].map((address) => ({

@@ -9,7 +9,7 @@ import { printable } from '../../contract/printable';
 import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
 import { type DiscoveredSite, type Discovery, besideFolder, discover } from '../../core/discovery/discover';
 import { fpmConfigurations } from '../../core/discovery/fpm-pools';
-import { makeRequestKey } from '../../core/requests/request-key';
+import { makeSigningKey } from '../../core/requests/signing-key';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { assertTrusted, isRoot } from '../../trust/trusted-path';
 import { CommandContext } from '../context';
@@ -81,7 +81,7 @@ export function registerInit(program: Command, run: Registration): void {
           {
             master: options.master ?? machineName(),
             data: resolve(context.io.workingFolder, options.data),
-            requestKey: join(dirname(path), 'request.key'),
+            signingKey: join(dirname(path), 'signing.key'),
             sites: usable(discovery).map(({ uri }) => uri),
             databaseAccount: account,
             databaseSocket: options.databaseSocket ?? databaseSocket,
@@ -93,8 +93,8 @@ export function registerInit(program: Command, run: Registration): void {
         const text = firstConfiguration(settled, choices);
         parseConfiguration(text, path);
         await host.makeFolder(dirname(path), { mode: 0o755 });
-        if (await makeRequestKey(host, choices.requestKey))
-          context.printer.note(`${choices.requestKey} is made: requests are signed with it`);
+        if (await makeSigningKey(host, choices.signingKey))
+          context.printer.note(`${choices.signingKey} is made: requests are signed with it`);
         await host.writeFile(path, text, { mode: 0o644 });
         context.printer.note(`${path} is written: look through it`);
         await report(context, path, settled, choices);

@@ -46,14 +46,14 @@ export function registerWorker(program: Command, run: Registration): void {
     );
 }
 
-/** A configured request key that is not there yet is made; what is there is never changed. */
+/** A configured signing key that is not there yet is made; what is there is never changed. */
 async function makeMissingKey(context: CommandContext): Promise<void> {
   const { requests } = await context.configuration();
   if (requests.key === undefined || !('file' in requests.key)) return;
   const { file } = requests.key;
-  const { makeRequestKey } = await import('../../core/requests/request-key.js');
+  const { makeSigningKey } = await import('../../core/requests/signing-key.js');
   const { master } = await context.master();
-  if (await makeRequestKey(master, file)) context.printer.note(`${file} is made: requests are signed with it`);
+  if (await makeSigningKey(master, file)) context.printer.note(`${file} is made: requests are signed with it`);
 }
 
 async function work(context: CommandContext, environment: Record<string, string | undefined>): Promise<void> {

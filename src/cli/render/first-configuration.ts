@@ -8,7 +8,7 @@ export interface FirstChoices {
   /** Folder of backups and state. */
   readonly data: string;
   /** File of the key that requests are signed with. */
-  readonly requestKey: string;
+  readonly signingKey: string;
   /** URIs that are taken up; other sites stand there commented out. */
   readonly sites: readonly string[];
   /** Account of the database server the worker logs in as. */
@@ -37,7 +37,7 @@ export function firstConfiguration(discovery: Discovery, choices: FirstChoices):
     '',
     '# A restore or deploy is done only when it is signed with this key: commands of root sign by themselves, others may not. It was',
     '# made with this file. Services that are to restore need it: docs/signed-requests.md.',
-    `requests: ${flow({ key: { file: choices.requestKey } })}`,
+    `requests: ${flow({ key: { file: choices.signingKey } })}`,
     '',
     'servers:',
     '  # This machine.',

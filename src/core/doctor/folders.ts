@@ -4,14 +4,14 @@ import type { Host } from '../hosts/host';
 import { isTrustedFolder } from '../hosts/trusted-path';
 import type { Folder, Installation } from './installation';
 import { checkLeftovers } from './leftovers';
-import { checkRequestKeys } from './request-keys';
+import { checkSigningKeys } from './signing-keys';
 import { type Check, complaintOf } from './run-checks';
 
 /** Checks of the master's own files. */
 export const MASTER_CHECKS: readonly Check<Installation>[] = [
   { check: 'configuration-file', run: checkConfigurationFile },
   { check: 'configured-files', run: checkConfiguredFiles },
-  { check: 'request-key', run: checkRequestKeys },
+  { check: 'signing-key', run: checkSigningKeys },
   { check: 'folders', run: ofEach(checkFolder) },
   { check: 'leftovers', after: ['folders'], limitMs: 300_000, run: checkLeftovers },
   { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },

@@ -15,7 +15,7 @@ export interface Installation {
   /** Files that the configuration names and that are read or run with rights that sites do not have. */
   readonly configuredFiles: () => Promise<readonly string[]>;
   readonly folders: readonly Folder[];
-  readonly requestKeys: RequestKeys;
+  readonly signingKeys: SigningKeys;
   readonly sweeper: Pick<Sweeper, 'search'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];
@@ -23,7 +23,7 @@ export interface Installation {
 }
 
 /** The keys that requests are signed with. */
-export interface RequestKeys {
+export interface SigningKeys {
   /** The present one first; empty where requests are done unsigned. */
   readonly references: readonly SecretReference[];
   /** @throws KedgeError SecretUnavailable, OwnerRefused */

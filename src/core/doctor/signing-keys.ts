@@ -7,11 +7,11 @@ import { complaintOf } from './run-checks';
 const GROUP = 0o070;
 
 /** Who holds a key may have every site restored; without one, whoever reaches Temporal may. */
-export async function checkRequestKeys({
+export async function checkSigningKeys({
   master,
   configurationPath,
-  requestKeys: { references, read },
-}: Pick<Installation, 'master' | 'configurationPath' | 'requestKeys'>): Promise<readonly Complaint[]> {
+  signingKeys: { references, read },
+}: Pick<Installation, 'master' | 'configurationPath' | 'signingKeys'>): Promise<readonly Complaint[]> {
   if (references.length === 0) return [withoutKey(configurationPath)];
   const complaints: Complaint[] = [];
   for (const reference of references) {
@@ -26,8 +26,8 @@ function withoutKey(configurationPath: string): Complaint {
   return {
     level: 'warning',
     message:
-      'there is no request key: whoever reaches Temporal, PHP of each site where it listens on this machine, can restore and deploy every site',
-    hint: `Add \`requests: { key: { file: /etc/kedge/request.key } }\` to ${configurationPath}; \`kedge up\` makes the file, or \`(umask 077; head -c 32 /dev/urandom | base64 >/etc/kedge/request.key)\`.`,
+      'there is no signing key: whoever reaches Temporal, PHP of each site where it listens on this machine, can restore and deploy every site',
+    hint: `Add \`requests: { key: { file: /etc/kedge/signing.key } }\` to ${configurationPath}; \`kedge up\` makes the file, or \`(umask 077; head -c 32 /dev/urandom | base64 >/etc/kedge/signing.key)\`.`,
   };
 }
 
@@ -41,7 +41,7 @@ async function checkGroup(
   return [
     {
       level: 'warning',
-      message: `the group of the request key ${file} may read it, and so have every site restored`,
+      message: `the group of the signing key ${file} may read it, and so have every site restored`,
       hint: `Run \`chmod 600 ${file}\`.`,
     },
   ];
