@@ -41,11 +41,12 @@ export class ControlGroup {
 
   /** Puts a process, and all that it starts from now on, into the group. A process that has ended is passed over. */
   async add(pid: number): Promise<void> {
-    for (const folder of this.folders) {
-      await writeFile(join(folder, 'cgroup.procs'), String(pid)).catch((error: NodeJS.ErrnoException) => {
+    const entered = this.folders.map((folder) =>
+      writeFile(join(folder, 'cgroup.procs'), String(pid)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ESRCH') throw error;
-      });
-    }
+      }),
+    );
+    await Promise.all(entered);
   }
 
   /**
@@ -82,10 +83,11 @@ export class ControlGroup {
 
   /** Takes the empty group away. One that is not empty yet is left to {@link ControlGroups.removeLeftovers}. */
   async remove(): Promise<void> {
-    for (const folder of this.folders) {
+    const gone = this.folders.map(async (folder) => {
       // Of a process that is gone the kernel lets go a moment later.
       for (const deadline = Date.now() + 200; !(await removed(folder)) && Date.now() < deadline;) await delay(POLL_MS);
-    }
+    });
+    await Promise.all(gone);
   }
 
   private async pids(): Promise<number[]> {
@@ -120,7 +122,7 @@ export class ControlGroups {
     const folders = this.parents.map((parent) => join(parent, name));
     const group = new ControlGroup(folders, this.version);
     try {
-      for (const folder of folders) await mkdir(folder);
+      await Promise.all(folders.map((folder) => mkdir(folder)));
       await this.limit(folders, limits);
       return group;
     } catch (error) {
@@ -170,10 +172,12 @@ export class ControlGroups {
     const optional = (file: string, value: string): Promise<void> =>
       writeFile(join(memory, file), value).catch(() => undefined);
     if (this.version === 2) {
-      await writeFile(join(memory, 'memory.max'), bytes);
-      // Not every kernel counts swap. The program ends as a whole, not a part of it that another waits for.
-      await optional('memory.swap.max', '0');
-      await optional('memory.oom.group', '1');
+      await Promise.all([
+        writeFile(join(memory, 'memory.max'), bytes),
+        // Not every kernel counts swap. The program ends as a whole, not a part of it that another waits for.
+        optional('memory.swap.max', '0'),
+        optional('memory.oom.group', '1'),
+      ]);
     } else {
       await writeFile(join(memory, 'memory.limit_in_bytes'), bytes);
       await optional('memory.memsw.limit_in_bytes', bytes);

@@ -45,12 +45,14 @@ export async function run(command: Command, { server, privileged, limiter }: Run
   await assertInstalled(command, server);
   const mark = `${command.operation.mark}/${randomBytes(8).toString('hex')}`;
   const opened: FileHandle[] = [];
-  let group: ControlGroup | null = null;
+  // Made while the rest is opened.
+  const grouped = command.sandbox ? groupFor(command, mark, limiter, server) : Promise.resolve(null);
+  grouped.catch(() => undefined);
   try {
     const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
     if (secret) opened.push(secret);
     const sources = command.sandbox ? await openSources(command.sandbox, server, opened) : [];
-    group = command.sandbox ? await groupFor(command, mark, limiter, server) : null;
+    const group = await grouped;
     const waits = group !== null;
     const [program, ...args] = command.sandbox
       ? confine(command, command.sandbox, { privileged, means: limiter.means, waits })
@@ -79,7 +81,9 @@ export async function run(command: Command, { server, privileged, limiter }: Run
     });
     return await supervise({ child, command, mark, server, group });
   } finally {
-    await Promise.all([...opened.map((handle) => handle.close()), group?.remove()]);
+    await Promise.all(opened.map((handle) => handle.close()));
+    // Nobody waits for the kernel to let go of it; what is left when this process ends is removed by the next.
+    void grouped.then((group) => group?.remove()).catch(() => undefined);
   }
 }
 
