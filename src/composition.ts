@@ -15,6 +15,7 @@ import { readSigningKey } from './core/requests/signing-key';
 import { RequestRecords } from './core/requests/request-records';
 import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
+import { guardingSettings } from './core/sites/guarded-settings';
 import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
 import { Epochs } from './core/tasks/epochs';
@@ -35,8 +36,8 @@ export interface CompositionOptions {
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
 export function createMaster({ configuration, configurationPath, environment }: CompositionOptions) {
   const redactor = new Redactor();
-  const onSecret = (secret: string): void => redactor.register(secret);
-  const redact = <T>(value: T): T => redactor.value(value);
+  const onSecret = (secret: string, site: string | null): void => redactor.register(secret, site);
+  const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);
   const master = createLocalHost({ name: configuration.master });
   const state = configuration.state;
   const webServers = new Map<string, WebServer>();
@@ -50,7 +51,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const databaseServers = new OpenServers(async (address, signal) => {
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
-    if (adminPassword !== undefined) onSecret(adminPassword);
+    if (adminPassword !== undefined) onSecret(adminPassword, null);
     return openDatabaseServer({ address, adminPassword, host: master, programs, signal });
   });
 
@@ -96,7 +97,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
         (path) => readTemplate(master, path),
       );
     },
-    kindOf: (target: Target) => siteKindOf(target.site),
+    kindOf: (target: Target) => guardingSettings(siteKindOf(target.site), onSecret),
     webHost: () => master,
     webServer(address: WebServerAddress): WebServer {
       const key = JSON.stringify(address);

@@ -62,7 +62,9 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       taskQueue,
       workflowBundle: { code: await readFile(WORKFLOW_BUNDLE, 'utf8') },
       activities: createActivities(options.decorate?.(dependencies) ?? dependencies),
-      interceptors: { activity: [() => ({ inbound: new FailureInterceptor((value) => dependencies.redact(value)) })] },
+      interceptors: {
+        activity: [() => ({ inbound: new FailureInterceptor((text, site) => dependencies.redact(text, site)) })],
+      },
       // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
       maxHeartbeatThrottleInterval: '1 second',
       defaultHeartbeatThrottleInterval: '1 second',
@@ -138,7 +140,7 @@ const SWEEP_INTERVAL_MS = 3_600_000;
 
 /** Looks now and then after sites whose maintenance nobody ends, with Temporal away. */
 function watch(dependencies: ActivityDependencies, client: Client): Repeated {
-  return repeat('the watchdog', { everyMs: WATCH_INTERVAL_MS, atOnce: false }, (signal) =>
+  return repeat('the watchdog', { everyMs: WATCH_INTERVAL_MS, atOnce: false, dependencies }, (signal) =>
     endOverdueMaintenance(
       dependencies,
       () => temporalAnswers(client),
@@ -150,7 +152,7 @@ function watch(dependencies: ActivityDependencies, client: Client): Repeated {
 /** Removes what closed tasks and crashes left, and forgets tasks of long ago: now, and every hour. */
 function sweepHourly(dependencies: ReturnType<typeof createDependencies>, retention: Retention): Repeated {
   const { sweeper, journals, logs, requestRecords } = dependencies;
-  return repeat('the sweeper', { everyMs: SWEEP_INTERVAL_MS, atOnce: true }, async (signal) => {
+  return repeat('the sweeper', { everyMs: SWEEP_INTERVAL_MS, atOnce: true, dependencies }, async (signal) => {
     const silent = { info: () => undefined, warn: () => undefined };
     const { problems } = await sweeper.sweep((task) =>
       backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
@@ -166,6 +168,12 @@ function backgroundOperation(signal: AbortSignal, mark: string, log: Log): Opera
   return { signal, mark, progress: () => undefined, log };
 }
 
+interface RepeatOptions {
+  readonly everyMs: number;
+  readonly atOnce: boolean;
+  readonly dependencies: Pick<ActivityDependencies, 'redact'>;
+}
+
 interface Repeated {
   stop(): Promise<void>;
 }
@@ -173,7 +181,7 @@ interface Repeated {
 /** Does `work` again and again until it is stopped. What it throws is a warning of the process. */
 function repeat(
   what: string,
-  { everyMs, atOnce }: { everyMs: number; atOnce: boolean },
+  { everyMs, atOnce, dependencies: { redact } }: RepeatOptions,
   work: (signal: AbortSignal) => Promise<void>,
 ): Repeated {
   const stop = new AbortController();
@@ -181,7 +189,8 @@ function repeat(
     for (let isFirst = true; !stop.signal.aborted; isFirst = false) {
       if (!isFirst || !atOnce) await delay(everyMs, undefined, { signal: stop.signal, ref: false });
       await work(stop.signal).catch((error: unknown) => {
-        if (!stop.signal.aborted) process.emitWarning(printable(`${what} failed: ${String(error)}`), 'KedgeWorker');
+        if (!stop.signal.aborted)
+          process.emitWarning(printable(redact(`${what} failed: ${String(error)}`)), 'KedgeWorker');
       });
     }
   })().catch(() => undefined);

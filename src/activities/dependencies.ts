@@ -27,7 +27,8 @@ export interface ActivityDependencies {
   readonly attempts: Attempts;
   readonly archives: Archives;
   readonly catalog: Catalog;
-  redact<T>(value: T): T;
+  /** `site`: whose text it is; null or left out where that cannot be told. */
+  redact<T>(value: T, site?: string | null): T;
   /** Reads the configuration anew. @throws KedgeError ConfigurationInvalid, SiteUnknown */
   resolveTarget(site: string): Promise<Target>;
   kindOf(target: Target): SiteKind;

@@ -1,8 +1,10 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
+import { z } from 'zod';
 import type { ErrorCode } from '../contract/error-codes';
 import { isKedgeError } from '../contract/errors';
+import { siteOfTask } from '../contract/names';
 import { printableLines } from '../contract/printable';
 import type { TaskFailureDetails } from '../contract/tasks';
 
@@ -15,7 +17,7 @@ const KILLED_ATTEMPTS = 3;
  */
 export class FailureInterceptor implements ActivityInboundCallsInterceptor {
   constructor(
-    private readonly redact: <T>(value: T) => T,
+    private readonly redact: (text: string, site: string | null) => string,
     private readonly kills: Kills = OF_THIS_WORKER,
   ) {}
 
@@ -25,11 +27,11 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       this.kills.forget();
       return result;
     } catch (error) {
-      throw this.failureOf(error);
+      throw this.failureOf(error, siteOf(input.args[0]));
     }
   }
 
-  private failureOf(error: unknown): unknown {
+  private failureOf(error: unknown, ofInput: string | null): unknown {
     const { cancellationSignal, cancellationDetails } = Context.current();
     if (cancellationSignal.aborted) {
       // A stopping worker cancels too; the attempt is to be made again by the next worker.
@@ -45,26 +47,27 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       const type =
         error.code === 'ProgramKilled' && this.kills.another() >= KILLED_ATTEMPTS ? KILLED_AGAIN : error.code;
       const { hint, site, server, state } = error;
+      const whose = ofInput ?? site ?? null;
       const details: TaskFailureDetails = {
-        hint,
+        hint: this.redact(hint, whose),
         ...(site === undefined ? {} : { site }),
         ...(server === undefined ? {} : { server }),
-        ...(state === undefined ? {} : { state }),
+        ...(state === undefined ? {} : { state: this.redact(state, whose) }),
       };
       return ApplicationFailure.create({
         type,
-        message: this.shown(error.message),
-        details: [this.redact(details)],
+        message: this.shown(error.message, whose),
+        details: [details],
       });
     }
     if (error instanceof Error && error.name === 'ApplicationFailure') return error;
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return ApplicationFailure.create({ type: 'Internal', message: this.shown(message) });
+    return ApplicationFailure.create({ type: 'Internal', message: this.shown(message, ofInput) });
   }
 
   /** Failures are shown by browsers and terminals that are not ours. */
-  private shown(message: string): string {
-    return printableLines(this.redact(message)).join('\n');
+  private shown(message: string, site: string | null): string {
+    return printableLines(this.redact(message, site)).join('\n');
   }
 }
 
@@ -97,3 +100,12 @@ function activity(): string {
 
 /** Activities have an interceptor each. */
 const OF_THIS_WORKER = new Kills();
+
+/** The site a step is about, by the task or the input it was given. */
+function siteOf(argument: unknown): string | null {
+  const { task, site } = z
+    .object({ task: z.string().optional().catch(undefined), site: z.string().optional().catch(undefined) })
+    .catch({})
+    .parse(argument);
+  return site ?? (task === undefined ? null : (siteOfTask(task) ?? null));
+}

@@ -93,7 +93,13 @@ export function createTaskActivities(deps: ActivityDependencies) {
       if (!journal) return null;
       await assertMayEnd(deps, journal);
       if (journal.outcome !== null) return null;
-      const outcome = { status, code, message: deps.redact(message), warnings, ended: new Date().toISOString() };
+      const outcome = {
+        status,
+        code,
+        message: deps.redact(message, journal.site),
+        warnings,
+        ended: new Date().toISOString(),
+      };
       await deps.journals.close(task, outcome, (current) => assertClosable(current, status));
       const log = deps.logs.of(task, 'closeTask', 1);
       if (message === null) log.info(status, { event: 'closed' });

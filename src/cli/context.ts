@@ -85,8 +85,27 @@ export class CommandContext {
     );
   }
 
+  /** What a program or a server said, without the secrets this command has met. */
+  redact(text: string): string {
+    return this.openMaster?.redact(text) ?? text;
+  }
+
+  /** As {@link redact}, of an error: what it says, not what it is. */
+  redacted(error: unknown): unknown {
+    if (!(error instanceof Error)) return error;
+    const copy: object = Object.create(Object.getPrototypeOf(error) as object) as object;
+    const said = Object.entries({ ...error, message: error.message, stack: error.stack });
+    for (const [name, value] of said)
+      Reflect.set(copy, name, isSaid(name) && typeof value === 'string' ? this.redact(value) : value);
+    return copy;
+  }
+
   async close(): Promise<void> {
     await this.openClient?.close();
     await this.openMaster?.close();
   }
+}
+
+function isSaid(name: string): boolean {
+  return ['message', 'stack', 'hint', 'state'].includes(name);
 }

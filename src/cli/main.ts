@@ -74,7 +74,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
         await body(context, command.args, command.opts<never>());
         exitCode = context.exitCode;
       } catch (error) {
-        context.printer.failure(error);
+        context.printer.failure(context.redacted(error));
         exitCode = exitCodeOf(error);
       } finally {
         await context.close();

@@ -9,6 +9,9 @@ export function commandOperation(context: CommandContext, mark: string): Operati
     signal: controller.signal,
     mark: `command/${mark}`,
     progress: () => undefined,
-    log: { info: (message) => context.printer.detail(message), warn: (message) => context.printer.warn(message) },
+    log: {
+      info: (message) => context.printer.detail(context.redact(message)),
+      warn: (message) => context.printer.warn(context.redact(message)),
+    },
   };
 }

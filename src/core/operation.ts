@@ -1,6 +1,6 @@
 import type { Progress } from '../contract/tasks';
 
-/** One line of a task's log. Implementations redact it. */
+/** One line of a task's log. Implementations redact what it says; keys of fields and `event` are the writer's own words. */
 export interface Log {
   info(message: string, fields?: Record<string, unknown>): void;
   /** A warning ends up in the task's result too: the command then exits 3. */

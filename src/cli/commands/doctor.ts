@@ -84,7 +84,11 @@ export async function examineAll(context: CommandContext, operation: Operation):
     const { TEMPORAL_CHECKS } = await import('../../temporal/checks.js');
     findings.push(...(await runChecks(TEMPORAL_CHECKS, temporal, {}, operation)));
   }
-  return master.redact(findings);
+  return findings.map(({ message, hint, ...place }) => ({
+    ...place,
+    message: master.redact(message, place.site),
+    hint: master.redact(hint, place.site),
+  }));
 }
 
 /** Every line of the loader's is a finding of its own. */

@@ -46,7 +46,10 @@ export async function tellRestore(
   const operation = {
     ...plain,
     progress: (progress: Progress) => printer.running(`checking ${progressText(progress)}`.trimEnd()),
-    log: { ...plain.log, warn: (message: string) => void warnings.push(master.redact(message)) },
+    log: {
+      ...plain.log,
+      warn: (message: string) => void warnings.push(master.redact(message, record.site)),
+    },
   };
   const state = await master.states.get(site);
   const target = await withAddresses(master, await master.resolveTarget(site), operation);

@@ -1,5 +1,6 @@
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { ErrorCode } from '../../contract/error-codes';
+import { withoutSecrets } from '../secrets/redaction';
 
 /** What a MySQL driver says of an error. Only these fields are used: `sql`, which may hold a password, never is. */
 interface DriverError {
@@ -59,10 +60,7 @@ export function databaseError(
   secrets: readonly string[] = [],
 ): KedgeError {
   if (isKedgeError(error)) return error;
-  const message = secrets.reduce(
-    (text, secret) => (secret === '' ? text : text.replaceAll(secret, '[redacted]')),
-    driverError(error)?.message ?? String(error),
-  );
+  const message = withoutSecrets(driverError(error)?.message ?? String(error), secrets);
   return new KedgeError(codeOf(error), `${what} failed on database server ${server}: ${message}`, { server });
 }
 

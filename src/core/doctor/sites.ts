@@ -3,6 +3,8 @@ import { type Target, rootsOf } from '../../contract/target';
 import type { Stray } from '../catalog/catalog';
 import { safeStagingParent } from '../hosts/staging';
 import type { Operation } from '../operation';
+import { weaknessOf } from '../secrets/weak-password';
+import { describeWeakness } from '../sites/adoption';
 import { checkSiteFolder } from '../sites/folder-check';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
@@ -119,6 +121,14 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
       level: 'warning',
       message: `every account of ${site.host.name} may read ${path} of ${uri}, password included`,
       hint: `Run \`chmod o-r ${seenPath(folder, path)}\`.`,
+    });
+  }
+  const weakness = weaknessOf(settings.password);
+  if (weakness !== null) {
+    complaints.push({
+      level: 'warning',
+      message: describeWeakness(uri, weakness),
+      hint: `Give its account a long random password, in its settings too, then run \`kedge sites adopt ${uri}\`.`,
     });
   }
   const server = await site.databaseServer(target).catch(() => null);

@@ -1,6 +1,7 @@
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { DatabaseAccount, DatabaseServer } from '../databases/database-server';
 import type { Operation } from '../operation';
+import { weaknessOf } from '../secrets/weak-password';
 import { requireFolder } from './folder-check';
 import { readableByAll } from './site-files';
 import type { SiteFolder, SiteKind, SiteSettings } from './site-kind';
@@ -44,10 +45,17 @@ export async function proveAdoption(claim: AdoptionClaim): Promise<Adoption> {
   const account = await logIn(claim, settings);
   await refuseForeignTables(claim, settings);
   await warnAboutReaders(claim);
+  const weakness = weaknessOf(settings.password);
+  if (weakness !== null) operation.log.warn(describeWeakness(folder.site.uri, weakness));
   operation.log.info(`${settings.user} of ${folder.site.uri} logged in to ${server.name}`, {
     database: settings.database,
   });
   return { settings, account };
+}
+
+/** What a password costs that is no secret by itself. */
+export function describeWeakness(site: string, weakness: string): string {
+  return `the database password of ${site} ${weakness}: logs leave it out only where it stands as a password does`;
 }
 
 /** Names are compared without case: on some servers `Shop` and `shop` are one database. */

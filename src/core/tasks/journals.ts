@@ -40,7 +40,8 @@ export class Journals {
     private readonly tasksFolder: string,
     private readonly openFolder: string,
     private readonly host: Host,
-    private readonly onSecret: (secret: string) => void,
+    /** Null: no site chose it. */
+    private readonly onSecret: (secret: string, site: string | null) => void,
   ) {}
 
   /**
@@ -77,7 +78,9 @@ export class Journals {
       (await this.host.readFile(path, MAXIMUM_JOURNAL_BYTES)).toString('utf8'),
       path,
     );
-    for (const secret of [journal.before?.password, journal.created?.password]) if (secret) this.onSecret(secret);
+    const { before, created, site } = journal;
+    if (before?.password) this.onSecret(before.password, before.madeByKedge ? null : site);
+    if (created?.password) this.onSecret(created.password, null);
     return journal;
   }
 

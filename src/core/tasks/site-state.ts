@@ -29,7 +29,8 @@ export class SiteStates {
   constructor(
     private readonly folder: string,
     private readonly host: Host,
-    private readonly onSecret: (secret: string) => void,
+    /** Null: no site chose it. */
+    private readonly onSecret: (secret: string, site: string | null) => void,
   ) {}
 
   /** Undefined for a site nobody adopted. @throws KedgeError StateInvalid */
@@ -38,7 +39,7 @@ export class SiteStates {
     if ((await this.host.status(path)) === undefined) return undefined;
     const text = (await this.host.readFile(path)).toString('utf8');
     const state = decode(siteStateSchema, text, path);
-    this.onSecret(state.current.password);
+    this.tellSecret(state);
     return state;
   }
 
@@ -55,9 +56,13 @@ export class SiteStates {
   }
 
   async save(state: SiteState): Promise<void> {
-    this.onSecret(state.current.password);
+    this.tellSecret(state);
     await this.host.makeFolder(this.folder, { mode: 0o700 });
     await this.host.writeFile(this.pathOf(state.site), `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  private tellSecret({ site, current }: SiteState): void {
+    this.onSecret(current.password, current.madeByKedge ? null : site);
   }
 
   /** Every site adopted so far. @throws KedgeError StateInvalid */

@@ -2,6 +2,7 @@ import { appendFile, mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
+import { siteOfTask } from '../../contract/names';
 import { printable, printableJson } from '../../contract/printable';
 import type { Log } from '../operation';
 
@@ -13,11 +14,11 @@ export const taskLogLineSchema = z.looseObject({
 });
 export type TaskLogLine = z.infer<typeof taskLogLineSchema>;
 
-/** The logs of tasks, `<state>/tasks/<task>.ndjson`: a line each, redacted before it is written. */
+/** The logs of tasks, `<state>/tasks/<task>.ndjson`: a line each. What a message or field says is redacted before it is written. */
 export class TaskLogs {
   constructor(
     private readonly folder: string,
-    private readonly redact: <T>(value: T) => T,
+    private readonly redact: <T>(value: T, site: string | null) => T,
   ) {}
 
   /** A log for one step; `warnings` collects what was warned about. */
@@ -27,16 +28,22 @@ export class TaskLogs {
     attempt: number,
   ): Log & { readonly warnings: string[]; error(message: string): void; settled(): Promise<void> } {
     const warnings: string[] = [];
+    const site = siteOfTask(task) ?? null;
     let writing: Promise<void> = Promise.resolve();
     const write = (level: TaskLogLine['level'], message: string, fields?: Record<string, unknown>): void => {
-      const line = this.redact({ ...fields, time: new Date().toISOString(), level, step, attempt, message });
+      const { event, ...others } = fields ?? {};
+      const line = {
+        ...this.redact(others, site),
+        ...(event === undefined ? {} : { event }),
+        ...{ time: new Date().toISOString(), level, step, attempt, message: this.redact(message, site) },
+      };
       writing = writing.then(() => this.append(task, line));
     };
     return {
       warnings,
       info: (message, fields) => write('info', message, fields),
       warn: (message, fields) => {
-        warnings.push(printable(this.redact(message)));
+        warnings.push(printable(this.redact(message, site)));
         write('warning', message, fields);
       },
       error: (message) => write('error', message),

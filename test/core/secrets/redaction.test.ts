@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { weaknessOf } from '../../../src/core/secrets/weak-password';
 import { REDACTED, Redactor } from '../../../src/core/secrets/redaction';
 
 /** How programs spell a text, each written apart from the code under test. */
@@ -35,12 +36,13 @@ const SPELLINGS: Record<string, (secret: string) => string> = {
 /** No brackets: `[redacted]` itself would complete them. */
 const secrets = fc
   .oneof(
-    fc.string({ minLength: 4, maxLength: 40 }),
-    fc.string({ unit: 'grapheme', minLength: 4, maxLength: 30 }),
-    fc.string({ unit: fc.constantFrom(...`'"\\/%&<>+ \n\r\t\0$~*!()aZ9éß日😀`), minLength: 4, maxLength: 20 }),
+    fc.string({ minLength: 8, maxLength: 40 }),
+    fc.string({ unit: 'grapheme', minLength: 8, maxLength: 30 }),
+    fc.string({ unit: fc.constantFrom(...`'"\\/%&<>+ \n\r\t\0$~*!()aZ9éß日😀`), minLength: 8, maxLength: 20 }),
   )
   .filter(
-    (secret) => secret.length >= 4 && !/[[\]]/.test(secret) && !REDACTED.includes(secret) && secret.isWellFormed(),
+    (secret) =>
+      weaknessOf(secret) === null && !/[[\]]/.test(secret) && !REDACTED.includes(secret) && secret.isWellFormed(),
   );
 /** Names in the values below, JavaScript's own among them: no secret can be told from those. */
 const NAMES =
@@ -49,7 +51,7 @@ const around = fc.string({ maxLength: 20 });
 
 function redactorOf(...registered: string[]): Redactor {
   const redactor = new Redactor();
-  for (const secret of registered) redactor.register(secret);
+  for (const secret of registered) redactor.register(secret, null);
   return redactor;
 }
 
@@ -92,12 +94,12 @@ describe('redaction', () => {
           override name = 'Failure';
           readonly detail = { text };
         }
-        const cyclic: Record<string, unknown> = { list: [text, [text]], [text]: 1, at: new Date(0), count: 7 };
+        const cyclic: Record<string, unknown> = { list: [text, [text]], at: new Date(0), count: 7 };
         cyclic['self'] = cyclic;
         const value = {
           cyclic,
           error: new Failure(text, { cause: new AggregateError([new Error(text)], text) }),
-          map: new Map([[text, new Set([text])]]),
+          map: new Map([['key', new Set([text])]]),
           bytes: Buffer.from(text),
           json: { toJSON: () => ({ text }) },
         };
@@ -108,7 +110,7 @@ describe('redaction', () => {
         const left = [...textsOf(redacted)].filter((one) => one.includes(spell(secret)));
         expect(left).toEqual([]);
         // The original is as it was, and the search finds what is there.
-        expect([...textsOf(value)].filter((one) => one.includes(text)).length).toBeGreaterThan(8);
+        expect([...textsOf(value)].filter((one) => one.includes(text)).length).toBeGreaterThan(6);
       }),
       { numRuns: 60 },
     );
@@ -117,7 +119,7 @@ describe('redaction', () => {
   test('what holds no secret stays as it is', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'abc \n'), maxLength: 100 }), (text) => {
-        expect(redactorOf('SECRET', '1234').text(text)).toBe(text);
+        expect(redactorOf('SECRETS!', '12341234x').text(text)).toBe(text);
       }),
     );
     expect(redactorOf('pass').value({ a: [1, null, undefined, true], b: 'x' })).toEqual({
@@ -127,32 +129,74 @@ describe('redaction', () => {
   });
 
   test('overlapping and touching secrets become one mark', () => {
-    expect(redactorOf('abcdef', 'defghi').text('xabcdefghiy')).toBe(`x${REDACTED}y`);
-    expect(redactorOf('abcd').text('abcdabcd')).toBe(REDACTED);
-    expect(redactorOf('aaaa').text('baaaaaab')).toBe(`b${REDACTED}b`);
-    expect(redactorOf('secret', 'secret-longer').text('secret-longer')).toBe(REDACTED);
+    expect(redactorOf('abcdefgh', 'efghijkl').text('xabcdefghijkly')).toBe(`x${REDACTED}y`);
+    expect(redactorOf('abcdefgh').text('abcdefghabcdefgh')).toBe(REDACTED);
+    expect(redactorOf('aaaaaaaa').text('baaaaaaaaaab')).toBe(`b${REDACTED}b`);
+    expect(redactorOf('a-secret', 'a-secret-longer').text('a-secret-longer')).toBe(REDACTED);
   });
 
-  test('what is too short to be a secret is no reason to blank out words', () => {
-    expect(redactorOf('', 'a', 'the').text('the cat')).toBe('the cat');
+  test.each(['a', 'the', 'true', '2026', '2026-11-24', 'message', 'warnings', 'Maintenance', '127.0.0.1:3306', 'step'])(
+    'the password %j is no reason to blank out words, but is none to quote it either',
+    (password) => {
+      const redactor = redactorOf(password);
+      const plain = `the step ${password} of ${password} was a true message, ${password}: warnings at 10:${password}`;
+      expect(redactor.text(plain)).toBe(plain);
+      for (const spell of [
+        (secret: string) => `'${secret}'`,
+        (secret: string) => `"${secret}"`,
+        (secret: string) => `\\"${secret}\\"`,
+        (secret: string) => `password=${secret}`,
+        (secret: string) => `--password=${secret} -h`,
+        (secret: string) => `PASSWORD: ${secret}`,
+        (secret: string) => `"password":"${secret}"`,
+        (secret: string) => `mysql://shop:${secret}@db`,
+        (secret: string) => `IDENTIFIED BY '${secret}'`,
+      ])
+        expect(redactor.text(`with ${spell(password)}`)).toBe(`with ${spell(REDACTED)}`);
+    },
+  );
+
+  test('what a site chose is looked for in its own texts, and where nobody knows whose they are', () => {
+    const redactor = new Redactor();
+    redactor.register('shop.example is unchanged', 'blog.example');
+    redactor.register('made-by-kedge-of-24-bytes', null);
+    const text = 'shop.example is unchanged, made-by-kedge-of-24-bytes';
+    expect(redactor.text(text, 'shop.example')).toBe(`shop.example is unchanged, ${REDACTED}`);
+    expect(redactor.text(text, 'blog.example')).toBe(`${REDACTED}, ${REDACTED}`);
+    expect(redactor.text(text)).toBe(`${REDACTED}, ${REDACTED}`);
+    // Two sites may share one; what is everybody's stays so.
+    redactor.register('shop.example is unchanged', 'shop.example');
+    expect(redactor.text(text, 'shop.example')).toBe(`${REDACTED}, ${REDACTED}`);
+    redactor.register('made-by-kedge-of-24-bytes', 'blog.example');
+    expect(redactor.text(text, 'news.example')).toBe(`shop.example is unchanged, ${REDACTED}`);
+  });
+
+  test("keys, numbers, times and names of errors are the writer's own", () => {
+    const value = { message: 'a message', sectionname: 1, at: new Date(0), error: new TypeError('its sectionname') };
+    const redacted = redactorOf('sectionname', 'TypeError').value(value);
+    expect(Object.keys(redacted)).toEqual(Object.keys(value));
+    expect(redacted).toMatchObject({ message: 'a message', sectionname: 1, at: new Date(0) });
+    expect(redacted.error).toMatchObject({ name: 'TypeError', message: `its ${REDACTED}` });
+  });
+
+  test.each([1023, 1024, 1025, 1030, 10_000, 65_536])('of a secret of %i characters nothing is left', (length) => {
+    const secret = Array.from({ length }, (_, at) => String.fromCharCode(33 + ((at * 7919 + (at >> 7)) % 90))).join('');
+    const redactor = redactorOf(secret);
+    expect(redactor.text(`key: ${secret}.`)).toBe(`key: ${REDACTED}.`);
+    expect(redactor.text(`key: ${JSON.stringify(secret)}.`)).toBe(`key: "${REDACTED}".`);
   });
 
   test('of thousands, the one used last is kept; registering again counts as use', () => {
     const redactor = redactorOf('first-secret');
-    for (let count = 0; count < 4095; count += 1) redactor.register(`secret-number-${count}`);
-    redactor.register('first-secret');
-    redactor.register('one-more-secret');
+    for (let count = 0; count < 4095; count += 1) redactor.register(`secret-number-${count}`, null);
+    redactor.register('first-secret', null);
+    redactor.register('one-more-secret', null);
     expect(redactor.text('first-secret one-more-secret')).toBe(`${REDACTED} ${REDACTED}`);
     expect(redactor.text('secret-number-0.')).toBe('secret-number-0.');
   });
-
-  test('a long secret is found by its beginning', () => {
-    const key = Array.from({ length: 300 }, (_, index) => `line ${index} of a key`).join('\n');
-    expect(redactorOf(key).text(`key: ${key}`)).not.toContain('line 0 of a key');
-  });
 });
 
-/** Every text reachable in a value, keys and hidden fields of errors too; bytes as text. */
+/** Every text reachable in a value, hidden fields of errors too; bytes as text. */
 function* textsOf(value: unknown, seen = new Set<unknown>()): Generator<string> {
   if (typeof value === 'string') yield value;
   if (typeof value !== 'object' || value === null || seen.has(value)) return;
@@ -162,7 +206,6 @@ function* textsOf(value: unknown, seen = new Set<unknown>()): Generator<string> 
   else if (value instanceof Set) for (const entry of value) yield* textsOf(entry, seen);
   else
     for (const key of Reflect.ownKeys(value)) {
-      if (typeof key === 'string') yield key;
       const part: unknown = Reflect.get(value, key);
       yield* textsOf(typeof part === 'function' && key === 'toJSON' ? (part as () => unknown)() : part, seen);
     }

@@ -9,11 +9,11 @@ import { hostileText, obeyed } from '../../helpers/hostile-text';
 let folder: string;
 let logs: TaskLogs;
 const redactor = new Redactor();
-redactor.register('canary-secret');
+redactor.register('canary-secret', null);
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kedge-log-'));
-  logs = new TaskLogs(join(folder, 'tasks'), (value) => redactor.value(value));
+  logs = new TaskLogs(join(folder, 'tasks'), (value, site) => redactor.value(value, site));
 });
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
@@ -46,6 +46,32 @@ describe('task log', () => {
     await log.settled();
     expect(await readFile(join(folder, 'tasks', `${task}.ndjson`), 'utf8')).not.toContain('canary-secret');
     expect(log.warnings).toEqual(['password [redacted] refused']);
+  });
+
+  it('a password that is a word of the log itself takes nothing away, from no site', async () => {
+    const words = new Redactor();
+    for (const word of ['message', 'info', 'level', 'verify', 'began', 'event', task, '2026', 'T', 'durationMs'])
+      words.register(word, 'example.com');
+    words.register('shop.example was saved as ever', 'example.com');
+    const logs = new TaskLogs(join(folder, 'tasks'), (value, site) => words.value(value, site));
+    const log = logs.of(task, 'verify', 1);
+    log.info('began', { event: 'began', durationMs: 3 });
+    await log.settled();
+    expect((await logs.read(task)).lines).toMatchObject([
+      {
+        level: 'info',
+        step: 'verify',
+        message: 'began',
+        event: 'began',
+        durationMs: 3,
+        time: expect.stringMatching(/^20/),
+      },
+    ]);
+    const other = 'shop.example-20261124.031502-backup';
+    const others = logs.of(other, 'verify', 1);
+    others.warn('shop.example was saved as ever');
+    await others.settled();
+    expect((await logs.read(other)).lines).toMatchObject([{ message: 'shop.example was saved as ever' }]);
   });
 
   it('leaves a line that is not yet whole for the next read, and shows a torn one as such', async () => {
