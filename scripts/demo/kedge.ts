@@ -15,6 +15,14 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+type Listener = (configuration: string | undefined, what: string, text: string) => void;
+let listener: Listener = () => undefined;
+
+/** From now on `heard` is told all that commands and workers of this process say, by the configuration they act on. */
+export function listenToOutput(heard: Listener): void {
+  listener = heard;
+}
+
 /** Runs `kedge` and waits for it. Lines it says about what goes on are handed over as they come; `signal` kills it. */
 export async function kedge(
   args: readonly string[],
@@ -40,6 +48,7 @@ export async function kedge(
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 128));
   }).finally(() => signal?.removeEventListener('abort', kill));
+  listener(environment['KEDGE_CONFIG'], `kedge ${args.join(' ')}`, `${stdout}${stderr}`);
   return { exitCode, stdout, stderr };
 }
 
@@ -67,6 +76,7 @@ export async function startWorkerProcess(
     child.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${said}`)));
     createInterface({ input: child.stderr }).on('line', (line) => {
       said = `${said}${line}\n`.slice(-4000);
+      listener(environment['KEDGE_CONFIG'], 'the worker', `${line}\n`);
       onLine(line);
       if (line.includes('is ready')) resolve();
     });

@@ -2,31 +2,50 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Outcome, kedge } from '../../scripts/demo/kedge';
+import { type Outcome, kedge, listenToOutput } from '../../scripts/demo/kedge';
 import { type Lab, type LabOptions, startLab as startLabBelow } from '../../scripts/lab/lab';
 import { memoryFolder } from '../../scripts/lab/memory-folder';
 import type { WordPressSite } from '../../scripts/lab/wordpress';
 import { type BackupRecord, backupRecordSchema } from '../../src/contract/backup-record';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
+import { SecretSweep } from './secret-sweep';
 
 export type { Lab, Outcome, WordPressSite };
 
-/** A lab in memory where there is room for it. */
+/**
+ * A lab in memory where there is room for it. When it is stopped, it looks for its passwords in all that its commands said and wrote:
+ * a leak fails the test file.
+ */
 export async function startLab(options: Omit<LabOptions, 'below'>): Promise<Lab> {
   const started = await startLabBelow({ withoutAdministration: true, ...options, below: await memoryFolder() });
+  const sweep = new SecretSweep(started, options.adminPassword);
+  sweeps.set(started.configuration, sweep);
   const lab: Lab = {
     ...started,
     stop: async () => {
+      let leaked: string[] = [];
       try {
         await (await workers.get(lab))?.stop();
+        leaked = sweep.leaks();
       } finally {
         workers.delete(lab);
+        sweeps.delete(started.configuration);
         await started.stop();
       }
+      if (leaked.length > 0) throw new Error(`passwords of the lab are where they may not be:\n${leaked.join('\n')}`);
     },
   };
   return lab;
 }
+
+/** By the configuration of their lab. */
+const sweeps = new Map<string, SecretSweep>();
+
+listenToOutput((configuration, what, text) => {
+  const sweep = sweeps.get(configuration ?? '');
+  sweep?.hear(what, text);
+  sweep?.learn();
+});
 
 /** Runs a command of the built product against a lab. */
 export async function cli(lab: Lab, ...args: string[]): Promise<Outcome> {
