@@ -70,7 +70,7 @@ class Sampler {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ sites: ['vault.example'], adminPassword: ADMIN_PASSWORD });
+  lab = await startLab({ sites: ['vault.example'], adminPassword: ADMIN_PASSWORD, leaksOnPurpose: true });
   site = lab.sites[0] as WordPressSite;
   worker = await startWorkerProcess(lab.environment, (text) => said.push({ name: 'output of the worker', text }));
   client = await connectClient(lab.environment);
@@ -127,6 +127,24 @@ it('a site is adopted, saved, restored, and a restore fails and is undone, all u
   await withSettings(broken, async () => {
     expect((await run('sites', 'adopt', site.uri, '--json', '-v')).exitCode).toBe(1);
   });
+  // The whole connection where the name of the user belongs: refused by name, and nothing of it is told.
+  const url = `mysql://${site.user}:${encodeURIComponent(WRONG_PASSWORD)}@127.0.0.1/${site.database}`;
+  for (const [constant, part] of [
+    ['DB_USER', 'user'],
+    ['DB_NAME', 'database'],
+    ['DB_HOST', 'address'],
+  ]) {
+    const asUrl = (settings: string): string =>
+      settings.replace(
+        new RegExp(`^define\\(\\s*['"]${constant}['"].*`, 'm'),
+        () => `define('${constant}', '${php(url)}');`,
+      );
+    await withSettings(asUrl, async () => {
+      const { exitCode, stdout } = await run('sites', 'adopt', site.uri, '--json', '-v');
+      expect([exitCode, stdout]).toEqual([1, expect.stringContaining(`the ${part} of the database in the settings`)]);
+      expect(stdout).toContain('looks like a URL');
+    });
+  }
   await runJson('sites', 'adopt', site.uri);
   const { backup } = await runJson<BackupResult>('backup', site.uri, '--quiesce');
   await withSettings(broken, async () => {

@@ -77,7 +77,11 @@ export function registerSites(program: Command, run: Registration): void {
         await context.assertSite(uri);
         const master = await context.master();
         const takeOver = { by: context.who(), why: options.message };
-        const brought = await bringOnline(master, uri, takeOver, commandOperation(context, `online-${uri}`));
+        const operation = commandOperation(context, `online-${uri}`);
+        const brought = (await bringOnline(master, uri, takeOver, operation)).map((task) => ({
+          ...task,
+          problems: master.redact(task.problems, uri),
+        }));
         const problems = brought.flatMap((task) => task.problems);
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;

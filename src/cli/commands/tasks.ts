@@ -128,7 +128,9 @@ export function registerAbandon(program: Command, run: Registration): void {
         await confirmAbandon(context, task, options.yes ?? false);
         const takeOver = { by: context.who(), why: options.message };
         const operation = commandOperation(context, `abandon-${task}`);
-        const { problems, remains } = await abandonTask(master, journal, takeOver, operation);
+        const abandoned = await abandonTask(master, journal, takeOver, operation);
+        const problems = master.redact(abandoned.problems, journal.site);
+        const { remains } = abandoned;
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;
         context.printer.result({ task, site: journal.site, problems, remains }, [

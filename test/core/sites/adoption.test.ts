@@ -18,6 +18,8 @@ beforeAll(async () => {
     CREATE VIEW mixed.report AS SELECT 1 AS one;
     CREATE USER 'shop'@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO 'shop'@'localhost';
     GRANT ALL ON mixed.* TO 'shop'@'localhost';
+    CREATE USER 'short'@'localhost' IDENTIFIED BY 'step'; GRANT ALL ON shop.* TO 'short'@'localhost';
+    CREATE USER 'word'@'localhost' IDENTIFIED BY 'Warnings'; GRANT ALL ON shop.* TO 'word'@'localhost';
     CREATE USER 'admin'@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON *.* TO 'admin'@'localhost';`;
   await lab.query(accounts);
   await lab.query(`CREATE USER ''@'localhost' IDENTIFIED BY 'pass-canary'; GRANT ALL ON shop.* TO ''@'localhost'`);
@@ -68,6 +70,15 @@ test('the account the server took is adopted, with what the settings say', async
     account: { user: 'shop', hosts: ['localhost'] },
     warnings: [],
   });
+});
+
+test.each([
+  ['short', 'step', 'is shorter than 8 characters'],
+  ['word', 'Warnings', 'is a common word or number'],
+])('a password that is %s is warned about, and not told', async (user, password, why) => {
+  const { warnings } = await adopt({ user, password });
+  expect(warnings).toEqual([expect.stringContaining(`the database password of shop.example ${why}`)]);
+  expect(warnings.join()).not.toContain(password);
 });
 
 test('settings that everybody may read are warned about', async () => {
