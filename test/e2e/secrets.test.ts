@@ -12,7 +12,7 @@ import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
 import { startDevServer } from '../../src/temporal/dev-server';
 import { type Canary, type Place, leaks, spellings, textsOf } from '../helpers/canaries';
-import { type Lab, type Outcome, type WordPressSite, shell, startLab } from '../helpers/e2e';
+import { type Lab, type Outcome, type WordPressSite, shell, startLab, until } from '../helpers/e2e';
 import { forgeBackup } from '../helpers/forge-backup';
 
 jest.setTimeout(240_000);
@@ -361,6 +361,12 @@ describe('a planted leak is found', () => {
         }),
       ),
     );
+    // Temporal lists them a moment after they began.
+    await until('all three are listed', async () => {
+      let listed = 0;
+      for await (const { type } of client.workflow.list()) if (type === 'planted') listed += 1;
+      return listed === handles.length;
+    });
     const found = leaks(await histories(), canaries).join('\n');
     for (const where of Object.keys(planted))
       expect(found).toContain(`history of planted planted-${where}: password of the`);
