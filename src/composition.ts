@@ -78,7 +78,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
       rules: async () => requestRulesOf(await loadConfiguration(configurationPath)),
       async readKey(reference) {
         const key = await readSigningKey(reference, { environment });
-        onSecret(key);
+        onSecret(key, null);
         return key;
       },
     }),

@@ -8,7 +8,8 @@ import { filesOfVhost } from '../core/web/vhost-files';
  * Hooks run as the owner of their site, and may be his.
  */
 export async function configuredFiles({ requests, servers, sites }: Configuration, host: Host): Promise<string[]> {
-  const files: string[] = [];
+  const key = requests?.key;
+  const files = key !== undefined && 'file' in key ? [key.file] : [];
   for (const key of [requests.key, requests.previousKey]) if (key && 'file' in key) files.push(key.file);
   for (const { web, db } of Object.values(servers)) {
     if (web) files.push(...filesOfCommand(web.test), ...filesOfCommand(web.reload));
