@@ -65,21 +65,21 @@ export async function examineSite(
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
-  const [content, facts, , , others] = await sideBySide([
+  const [content, facts, , another, others] = await sideBySide([
     checkSiteFolder(folder, operation),
     database.describe(current.database),
     site.vhost === 'none' ? null : parts.webServer(target.web).test(operation),
-    refuseOtherDatabase(parts, target, current.database, operation),
+    tellOtherDatabase(parts, target, current.database, operation),
     findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation),
   ]);
-  for (const warning of content.warnings) operation.log.warn(warning);
   const several = describeOtherDatabases(site.uri, current.database, database.name, others);
-  if (several !== null) operation.log.warn(several);
+  const databases = [another, several].filter((sentence) => sentence !== null);
+  for (const warning of [...content.warnings, ...databases]) operation.log.warn(warning);
   const needs = [
     { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
     { place: 'spool', path: target.spool, bytes: facts.bytes },
   ];
-  return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...(several === null ? [] : [several])] };
+  return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...databases] };
 }
 
 /** What a visitor sees now; null when the site is broken or behind its maintenance page. */
@@ -99,13 +99,16 @@ export async function contentMarkOf(
   }
 }
 
-/** A site whose settings name another database than Kedge knows would be backed up with the wrong one. */
-async function refuseOtherDatabase(
+/**
+ * Says so where the settings of a site name another database than Kedge knows, which is the one that is backed up. Their
+ * owner writes them: what they say stops nobody from going back to a backup.
+ */
+async function tellOtherDatabase(
   parts: ExaminationParts,
   target: Target,
   known: string,
   operation: Operation,
-): Promise<void> {
+): Promise<string | null> {
   const { site } = target;
   const settings = await parts
     .kindOf(target)
@@ -117,17 +120,8 @@ async function refuseOtherDatabase(
       );
       return null;
     });
-  if (settings && settings.database !== known) {
-    throw new KedgeError(
-      'AdoptionRefused',
-      `the settings of ${site.uri} name the database ${settings.database}, Kedge knows ${known}`,
-      {
-        site: site.uri,
-        hint: `Run \`kedge sites adopt ${site.uri}\` when the settings are right.`,
-        state: 'the site is unchanged',
-      },
-    );
-  }
+  if (settings === null || settings.database === known) return null;
+  return `the settings of ${site.uri} name the database ${settings.database}, which no backup holds: Kedge knows ${known}. Run \`kedge sites adopt ${site.uri}\` when the settings are right`;
 }
 
 /** A backup as it was examined, and the room it needs. */

@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
+import { differences, fingerprint } from '../../scripts/lab/fingerprint';
+import type { RestorePlan } from '../../src/contract/documents';
+import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import { type Lab, type WordPressSite, cli, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
+
+jest.setTimeout(240_000);
+
+let lab: Lab;
+let worker: WorkerProcess;
+let site: WordPressSite;
+
+beforeAll(async () => {
+  lab = await startLab({ sites: ['gazette.example'] });
+  site = lab.sites[0] as WordPressSite;
+  worker = await startWorkerProcess(lab.environment);
+  await cliJson(lab, 'sites', 'adopt', site.uri);
+});
+afterAll(async () => {
+  await worker?.stop();
+  await lab?.stop();
+});
+
+/** Runs a script in the uploads of the site. */
+const inUploads = (script: string): string =>
+  shell('sh', '-euc', `cd "$1"; ${script}`, 'sh', join(site.root, 'wp-content/uploads'));
+
+it('whatever an owner does in his folders is saved or named, and keeps nobody from going back', async () => {
+  inUploads(String.raw`
+    perl -e 'for (1 .. 230) { mkdir "n" or die; chdir "n" or die } open(my $f, ">", "deep") or die; print $f "x"'
+    long=$(perl -e 'print "p" x 110, "\n"'); mkdir "${'$'}{long}1"; echo x > "${'$'}{long}2"
+    echo latin > "$(printf 'caf\351')"; echo x > h1; ln h1 h2; mkdir -p ../cache; ln h1 ../cache/h0; rm -f ../cache/h0
+    ln -s . self; ln -s b a; ln -s a b; echo x > none; chmod 0 none; mkdir closed; echo x > closed/x; chmod 0 closed
+    mkdir shared; chown --reference=.. shared; chmod 2775 shared; truncate -s 30M sparse
+    echo x > program; chown -h --reference=.. program self a b none closed; chmod 4755 program`);
+  const privileged = process.getuid?.() === 0;
+  if (privileged) inUploads('echo x > big; chown 2500000:3000000000 big; echo x > of-root; chmod 4755 of-root');
+  const look = () => fingerprint(site, lab.nginx.port, lab.mariadb);
+  const before = await look();
+  inUploads(
+    String.raw`touch -r . /tmp/kedge-uploads-$$; mkfifo pipe "$(printf 'with\nnewline')"; touch -r /tmp/kedge-uploads-$$ .; rm /tmp/kedge-uploads-$$`,
+  );
+
+  const saved = await cliJson<BackupResult>(lab, 'backup', site.uri);
+  expect(saved.warnings).toEqual([
+    expect.stringMatching(
+      /^pipes, sockets and devices in .* in no backup \(2\): (?=.*uploads\/pipe)(?=.*with\?newline)/,
+    ),
+    ...(privileged
+      ? [expect.stringMatching(/setuid or setgid .* takes the bits away \(1\): wp-content\/uploads\/of-root$/)]
+      : []),
+  ]);
+  expect((await cli(lab, 'backups', 'show', saved.backup.id)).stdout).toContain('pipes, sockets and devices');
+
+  inUploads(String.raw`
+    rm -rf p* h1 closed; perl -e 'for (1 .. 2500) { mkdir "deeper"; chdir "deeper" or die } mkdir "end"'
+    cd ../..; rm wp-config.php wp-login.php; mkdir wp-config.php; mkfifo wp-login.php; mkdir .maintenance
+    rm wp-includes/version.php; mkfifo wp-includes/version.php wp-content/db.php db-config.php wp-content/object-cache.php; rm -rf database.sql; mkdir database.sql; chmod 0 wp-admin`);
+  const plan = await cliJson<RestorePlan>(lab, 'restore', site.uri, saved.backup.id, '--dry-run');
+  for (const words of [/longer than 4081 bytes/, /pipes, .*wp-login\.php/, /settings of .* cannot be read/])
+    expect(plan.warnings.join('\n')).toMatch(words);
+  const restored = await cliJson<RestoreResult>(lab, 'restore', site.uri, saved.backup.id, '--yes');
+  expect(restored.warnings.join('\n')).toMatch(/longer than 4081 bytes/);
+  const changed = differences(before, await look()).filter(
+    (line) => !/^files: "wp-content\/uploads\/of-root"/.test(line),
+  );
+  expect(changed).toEqual([]);
+  expect(shell('stat', '-c', '%a', join(site.root, 'wp-content/uploads/program')).trim()).toBe('4755');
+  if (privileged) expect(shell('stat', '-c', '%a', join(site.root, 'wp-content/uploads/of-root')).trim()).toBe('755');
+  expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
+});
