@@ -63,7 +63,7 @@ it('whatever an owner does in his folders is saved or named, and keeps nobody fr
   const restored = await cliJson<RestoreResult>(lab, 'restore', site.uri, saved.backup.id, '--yes');
   expect(restored.warnings.join('\n')).toMatch(/longer than 4081 bytes/);
   const changed = differences(before, await look()).filter(
-    (line) => !/^files: "wp-content\/uploads\/of-root"/.test(line),
+    (line) => !line.startsWith('files: "wp-content/uploads/of-root"'),
   );
   expect(changed).toEqual([]);
   expect(shell('stat', '-c', '%a', join(site.root, 'wp-content/uploads/program')).trim()).toBe('4755');
