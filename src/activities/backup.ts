@@ -178,13 +178,15 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
   }
   for (const link of inspection.leavingLinks)
     operation.log.info(`a link leads out of the site folder and is kept as a link: ${link}`);
+  // What was made while tar packed, past the look before it.
+  for (const warning of inspection.leftOut) operation.log.warn(warning);
   const record: BackupRecord = {
     ...inspection.record,
     archive: backup.archive,
     bytes: inspection.bytes,
     sha256: inspection.sha256,
     members: inspection.members,
-    warnings: backup.packed.warnings,
+    warnings: [...backup.packed.warnings, ...inspection.leftOut],
   };
   await deps.catalog.publish(record, backup.temporaryArchive);
   return record;

@@ -62,6 +62,8 @@ export interface Inspection extends Judged {
   readonly leavingLinks: readonly string[];
   /** What will not come back as it stands in the archive: a sentence each. */
   readonly warnings: readonly string[];
+  /** Those of them that say what will not come back at all. */
+  readonly leftOut: readonly string[];
 }
 
 export interface ExtractRequest {

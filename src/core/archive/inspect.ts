@@ -30,6 +30,7 @@ export async function inspect(
     record: looker.recordFound,
     leavingLinks: judge.leavingLinks,
     warnings: judge.warnings(),
+    leftOut: judge.leftOutWarnings(),
   };
 }
 

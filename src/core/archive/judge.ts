@@ -119,16 +119,23 @@ export class Judge {
 
   /** What will not come back as it stands in the archive: a sentence each. */
   warnings(): string[] {
-    const { leftOut, joining, bitsTaken, givenAway } = this;
-    const warnings: string[] = [];
-    if (leftOut.count > 0) warnings.push(`named pipes and devices of the archive are left out: ${leftOut.some}`);
-    if (joining.count > 0) warnings.push(`hard links into another folder of the site are left out: ${joining.some}`);
+    const { bitsTaken, givenAway } = this;
+    const warnings = this.leftOutWarnings();
     if (bitsTaken.count > 0)
       warnings.push(`setuid and setgid bits of files that are not the site owner's are taken off: ${bitsTaken.some}`);
     if (givenAway.count > 0) {
       const owner = this.origin.owner?.user ?? '';
       warnings.push(`the archive holds files of other accounts; all becomes ${owner}'s: ${givenAway.some}`);
     }
+    return warnings;
+  }
+
+  /** Those of them that say what will not come back at all. */
+  leftOutWarnings(): string[] {
+    const { leftOut, joining } = this;
+    const warnings: string[] = [];
+    if (leftOut.count > 0) warnings.push(`named pipes and devices of the archive are left out: ${leftOut.some}`);
+    if (joining.count > 0) warnings.push(`hard links into another folder of the site are left out: ${joining.some}`);
     return warnings;
   }
 

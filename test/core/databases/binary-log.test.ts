@@ -46,6 +46,7 @@ test('what an import would stumble over in mid-way is known before', async () =>
       record: null,
       leavingLinks: [],
       warnings: [],
+      leftOut: [],
       contentBytes: 1,
       dump: inspector.result(),
     };
