@@ -12,6 +12,7 @@ import { reading } from './reading';
 import { END_OF_ARCHIVE, encodeHeaders, fillingFor } from './tar-writer';
 import { type UnpackedFolder, checkUnpacked } from './unpacked-folders';
 
+const UNPACK = '/unpack';
 const UNCHANGED = { state: 'the site is unchanged' };
 /** Pieces smaller than this are copied together: a write of its own costs more. */
 const SMALL_BYTES = 16 * 1024;
@@ -24,7 +25,7 @@ export async function extract(
 ): Promise<{ bytes: number }> {
   const file = await openForWriting(dump, master.name);
   try {
-    const shown = folders.map(({ name, path: from }, at) => ({ name, from, to: `/unpack/${at}` }));
+    const shown = folders.map(({ name, path: from }, at) => ({ name, from, to: `${UNPACK}/${shortName(at)}` }));
     const rewriter = new Rewriter(shown, file, () => reader.judge.impliedRoots(folders.map(({ name }) => name)));
     const reader: ArchiveReader = new ArchiveReader(path, origin, rewriter);
     const { bytes, sha256 } = await reading(
@@ -82,7 +83,7 @@ async function unpack(
   await host.run({
     argv: [
       'tar',
-      ...['--extract', '--file=-', '--blocking-factor=128', '--directory=/unpack'],
+      ...['--extract', '--file=-', '--blocking-factor=128', `--directory=${UNPACK}`],
       ...['--numeric-owner', '--same-permissions', '--delay-directory-restore', '--acls'],
       ...['--xattrs', '--xattrs-include=user.*'],
       // Links are made at once, as they are; nothing passes through one.
@@ -169,8 +170,13 @@ class Rewriter implements ArchiveTaker {
   private nameOf(root: string, path: string): string {
     const number = this.numbers.get(root);
     if (number === undefined) throw refused(`it holds "${root}", which is no folder of this site`);
-    return path === '' ? String(number) : `${number}/${path}`;
+    return path === '' ? shortName(number) : `${shortName(number)}/${path}`;
   }
+}
+
+/** Of one character, as far as that goes: the longest path has no room for more. */
+function shortName(at: number): string {
+  return at.toString(36);
 }
 
 async function writeAll(file: FileHandle, parts: readonly Buffer[]): Promise<void> {

@@ -62,6 +62,7 @@ export class Judge {
   private readonly leftOut = new Noted();
   private readonly joining = new Noted();
   private readonly bitsTaken = new Noted();
+  private readonly attributesSkipped = new Noted();
   private readonly givenAway = new Noted();
   private unpacked = 0;
   /** The folder that the newest member is in; its neighbours mostly follow. */
@@ -80,6 +81,7 @@ export class Judge {
   judge(member: Member): Verdict {
     this.members += 1;
     const { type } = member;
+    if (member.attributesSkipped) this.attributesSkipped.add(member.path);
     const parts = partsOf(member.path);
     refuseMisspelt(member.path, parts);
     const place = placeOf(parts);
@@ -132,10 +134,12 @@ export class Judge {
 
   /** Those of them that say what will not come back at all. */
   leftOutWarnings(): string[] {
-    const { leftOut, joining } = this;
+    const { leftOut, joining, attributesSkipped } = this;
     const warnings: string[] = [];
     if (leftOut.count > 0) warnings.push(`named pipes and devices of the archive are left out: ${leftOut.some}`);
     if (joining.count > 0) warnings.push(`hard links into another folder of the site are left out: ${joining.some}`);
+    if (attributesSkipped.count > 0)
+      warnings.push(`attributes of users beyond one MiB a file are left out: ${attributesSkipped.some}`);
     return warnings;
   }
 

@@ -45,6 +45,71 @@ export function decodeRecords(body: Buffer): PaxRecords {
   return records;
 }
 
+/** Enough of a record to know it by. */
+const BEGIN_BYTES = 512;
+const ATTRIBUTE = /^\d+ (?:SCHILY|LIBARCHIVE)\.xattr\.user\./;
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Takes an extended header as it comes, and keeps so many bytes of attributes of users, and no more: on some file systems
+ * a file may have more of them than fit into memory, and whoever owns it has them in his backup.
+ */
+export class RecordCollector {
+  private readonly kept: Buffer[] = [];
+  private begin = NO_BYTES;
+  /** Bytes to come of the record that is kept or skipped. */
+  private rest = 0;
+  private keeping = true;
+  private attributeBytes = 0;
+  private otherBytes = 0;
+  /** Whether attributes were skipped. */
+  skipped = false;
+
+  /** @param largest bytes of attributes, and of all other records */
+  constructor(private readonly largest: number) {}
+
+  /** @throws ArchiveFault */
+  push(part: Buffer): void {
+    let bytes = part;
+    while (bytes.length > 0) {
+      if (this.rest === 0) {
+        bytes = this.begin.length === 0 ? bytes : Buffer.concat([this.begin, bytes]);
+        if (!this.beginRecord(bytes)) {
+          this.begin = Buffer.from(bytes);
+          return;
+        }
+        this.begin = NO_BYTES;
+      }
+      const own = bytes.subarray(0, this.rest);
+      if (this.keeping) this.kept.push(Buffer.from(own));
+      this.rest -= own.length;
+      bytes = bytes.subarray(own.length);
+    }
+  }
+
+  /** All that was kept; what is left of a begin stands there as it came. @throws ArchiveFault in the middle of a record */
+  whole(): Buffer {
+    if (this.rest > 0) throw refused('a record of an extended header has not the length it states');
+    return Buffer.concat([...this.kept, this.begin]);
+  }
+
+  /** False where not enough of it is there to know it. */
+  private beginRecord(bytes: Buffer): boolean {
+    const begin = bytes.toString('latin1', 0, BEGIN_BYTES);
+    if (!begin.includes('=') && begin.length < BEGIN_BYTES) return false;
+    const length = /^[1-9]\d{0,8}(?= )/.exec(begin)?.[0];
+    if (length === undefined) throw refused('an extended header does not say how long a record is');
+    this.rest = Number(length);
+    const isAttribute = ATTRIBUTE.test(begin);
+    if (isAttribute) this.attributeBytes += this.rest;
+    else this.otherBytes += this.rest;
+    if (this.otherBytes > this.largest) throw refused('an extended header is too large');
+    this.keeping = !isAttribute || this.attributeBytes <= this.largest;
+    this.skipped ||= !this.keeping;
+    return true;
+  }
+}
+
 function check(keyword: string, value: ByteString): void {
   if (OBEYED.has(keyword)) {
     if (value === '' || value.includes('\0')) throw refused(`"${keyword}" of an extended header is none`);

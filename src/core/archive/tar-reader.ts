@@ -1,6 +1,6 @@
 import { type ByteString, shown } from './byte-string';
 import { invalid, refused } from './fault';
-import { type PaxRecords, checkGlobalRecords, decodeRecords, handedOn } from './pax-records';
+import { type PaxRecords, RecordCollector, checkGlobalRecords, decodeRecords, handedOn } from './pax-records';
 import { BLOCK, type TarHeader, decodeHeader, isId, isZero } from './tar-header';
 
 export type MemberType =
@@ -22,6 +22,8 @@ export interface Member {
   readonly modified: string;
   /** Access lists and attributes of the owner's own, as records of an extended header. */
   readonly extended: PaxRecords;
+  /** It has more attributes than are kept. */
+  readonly attributesSkipped: boolean;
 }
 
 export interface TarVisitor {
@@ -50,7 +52,8 @@ const LARGEST_META: Readonly<Record<MetaType, number>> = { L: 8192, K: 8192, x: 
 const LARGEST_FILLING = 64 * 1024 * 1024;
 
 const DECIMAL = /^\d{1,16}$/;
-const TIME = /^-?\d{1,12}(?:\.\d{1,20})?$/;
+/** Some file systems keep 64 bits of seconds. */
+const TIME = /^(-?\d{1,19})(?:\.\d{1,20})?$/;
 
 /**
  * Reads a tar block by block as it comes, and takes nothing that could be read in two ways: what it tells is all there
@@ -62,8 +65,9 @@ export class TarReader {
   /** Bytes to come of a body, and of what fills up its last block. */
   private body = 0;
   private filling = 0;
-  private meta: { type: MetaType; parts: Buffer[] } | null = null;
+  private meta: { type: MetaType; body: RecordCollector | Buffer[] } | null = null;
   private described: Partial<Record<MetaType, Buffer>> = {};
+  private attributesSkipped = false;
   private zeroBlocks = 0;
   private zerosBehind = 0;
   private begun = false;
@@ -127,9 +131,10 @@ export class TarReader {
   }
 
   private beginMeta(type: MetaType, size: number): void {
-    if (size === 0 || size > LARGEST_META[type]) throw refused('an extended header is empty or too large');
+    const isTooLarge = type !== 'x' && size > LARGEST_META[type];
+    if (size === 0 || isTooLarge) throw refused('an extended header is empty or too large');
     if (type in this.described) throw refused('a member is described twice');
-    this.meta = { type, parts: [] };
+    this.meta = { type, body: type === 'x' ? new RecordCollector(LARGEST_META.x) : [] };
   }
 
   private beginMember(header: TarHeader): void {
@@ -148,12 +153,13 @@ export class TarReader {
       if (this.body === 0) this.visitor.memberEnd();
       return;
     }
+    const { type, body } = this.meta;
     // Kept beyond this chunk, which would be kept with it.
-    this.meta.parts.push(Buffer.from(part));
+    body.push(Buffer.from(part));
     if (this.body > 0) return;
-    const { type, parts } = this.meta;
     this.meta = null;
-    const whole = Buffer.concat(parts);
+    const whole = Array.isArray(body) ? Buffer.concat(body) : body.whole();
+    this.attributesSkipped ||= !Array.isArray(body) && body.skipped;
     if (type === 'g') checkGlobalRecords(whole);
     else this.described[type] = whole;
   }
@@ -179,7 +185,9 @@ export class TarReader {
       size: decimalOf(records, 'size') ?? header.size,
       modified: timeOf(records) ?? String(header.modified),
       extended: records.size === 0 ? NO_RECORDS : handedOn(records),
+      attributesSkipped: this.attributesSkipped,
     };
+    this.attributesSkipped = false;
     // Some programs read a body there, others the next header.
     if (type !== 'file' && (header.size !== 0 || records.has('size')))
       throw refused(`"${shown(path)}" is a ${type}, and has a size`);
@@ -236,7 +244,9 @@ function idOf(records: PaxRecords, keyword: 'uid' | 'gid'): number | undefined {
 
 function timeOf(records: PaxRecords): string | undefined {
   const stated = records.get('mtime');
-  if (stated !== undefined && !TIME.test(stated))
+  if (stated === undefined) return undefined;
+  const seconds = TIME.exec(stated)?.[1];
+  if (seconds === undefined || BigInt.asIntN(64, BigInt(seconds)) !== BigInt(seconds))
     throw refused(`a time in an extended header is none ("${shown(stated)}")`);
   return stated;
 }

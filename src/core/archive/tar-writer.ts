@@ -5,7 +5,7 @@ import type { Member, MemberType } from './tar-reader';
 
 /** Kinds of members that are written; others are never unpacked. */
 export type WrittenType = Exclude<MemberType, 'named pipe' | 'character device' | 'block device'>;
-export type WrittenMember = Omit<Member, 'type'> & { readonly type: WrittenType };
+export type WrittenMember = Omit<Member, 'type' | 'attributesSkipped'> & { readonly type: WrittenType };
 
 const TYPE_FLAGS: Readonly<Record<WrittenType, string>> = {
   file: '0',
@@ -63,7 +63,7 @@ function described(type: string, name: string, body: ByteString): Buffer[] {
   return [header(head), bytes, fillingFor(bytes.length)];
 }
 
-function header(member: Omit<Member, 'type' | 'extended'> & { readonly type: string }): Buffer {
+function header(member: Omit<WrittenMember, 'type' | 'extended'> & { readonly type: string }): Buffer {
   const block = Buffer.alloc(BLOCK);
   block.write(member.path.slice(0, LONGEST_NAME), 0, 'latin1');
   writeOctal(block, 100, 8, member.mode);

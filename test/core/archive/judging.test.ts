@@ -109,6 +109,7 @@ describe('what real archives hold is accepted', () => {
       [pax({ path: './p', uid: '7', gid: '8', mtime: '12.500', atime: '1', ctime: '2', uname: 'u' }), raw({})],
       { path: 'p', uid: 7, gid: 8, modified: '12.500' },
     ],
+    ['a time far ahead', [pax({ mtime: '9223372036854775807.5' }), raw({})], { modified: '9223372036854775807.5' }],
     ['a size of POSIX', [pax({ size: '1' }), raw({ size: '00000000000\0' }, 'x')], { size: 1, body: 'x' }],
     ['a link of POSIX', [pax({ linkpath: bytes('zün\nd') }), raw({ type: '2' })], { linkTarget: bytes('zün\nd') }],
     [
@@ -256,6 +257,7 @@ describe('what can be read in two ways is refused, from wherever it comes', () =
     ['an owner that is none', archive(ROOT, raw({ uid: base256(0xffffffffn, 8) })), /owner or group is none/],
     ['an owner of POSIX that is none', archive(ROOT, pax({ uid: '4294967295' }), raw({})), /no owner or group/],
     ['an owner in hexadecimal', archive(ROOT, pax({ uid: '0x10' }), raw({})), /is no number/],
+    ['a time beyond 64 bits', archive(ROOT, pax({ mtime: '9223372036854775808' }), raw({})), /a time/],
     ['a time that is none', archive(ROOT, pax({ mtime: '1e3' }), raw({})), /a time/],
     [
       'a record that is not known',
@@ -289,7 +291,11 @@ describe('what can be read in two ways is refused, from wherever it comes', () =
     ['two extended headers', archive(ROOT, pax({ path: 'a' }), pax({ uid: '0' }), raw({})), /described twice/],
     ['two long names', archive(ROOT, long('L', 'a'), long('L', 'b'), raw({})), /described twice/],
     ['an extended header of nothing', archive(ROOT, pax({ path: 'a' })), /describes no member/],
-    ['an extended header without end', archive(ROOT, raw({ type: 'x', size: '00004000001\0' })), /too large/],
+    [
+      'an extended header that is too large',
+      archive(ROOT, pax({ comment: 'x'.repeat(1024 * 1024) }), raw({})),
+      /too large/,
+    ],
     ['a long name without end', archive(ROOT, raw({ type: 'L', size: '00000020001\0' })), /too large/],
     ['a path for all members', archive(pax({ path: 'a' }, 'g'), ROOT), /for all members/],
     ['a size for all members', archive(pax({ size: '0' }, 'g'), ROOT), /for all members/],
@@ -443,6 +449,24 @@ describe('whose files they become', () => {
     expect(paths(judged)).toEqual(['', 'f']);
     expect(judged.warnings).toEqual(['named pipes and devices of the archive are left out: ./p, ./c, ./b, ./again']);
     expect(judged.reader.judge.members).toBe(6);
+  });
+
+  it('attributes beyond a mebibyte are left out, however many there are; other records count', async () => {
+    const attribute = (name: string): [string, string] => [`SCHILY.xattr.user.${name}`, 'x'.repeat(400_000)];
+    const records = { ...Object.fromEntries(['a', 'b', 'c', 'd'].map(attribute)), mtime: '17.5' };
+    const { members, warnings } = await judge(
+      archive(ROOT, pax(records), raw({}), raw({ name: './g' })),
+      CATALOGUE,
+      10_007,
+    );
+    expect(members.map(({ path, modified, extended }) => [path, modified, [...extended.keys()]])).toEqual([
+      ['', '0', []],
+      ['f', '17.5', ['SCHILY.xattr.user.a', 'SCHILY.xattr.user.b']],
+      ['g', '0', []],
+    ]);
+    expect(warnings).toEqual(['attributes of users beyond one MiB a file are left out: ./f']);
+    const cut = raw({ type: 'x' }, `2000000 SCHILY.xattr.user.a=${'x'.repeat(1_000_000)}`);
+    expect((await refusal(archive(ROOT, cut, raw({})))).message).toMatch(/length it states/);
   });
 
   it('foreign: everything is the site owner’s, said once', async () => {
