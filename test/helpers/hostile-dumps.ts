@@ -251,6 +251,16 @@ const READINGS: readonly (readonly [name: string, sql: string, says?: RegExp])[]
     /quotes that do not end|comment in/,
   ],
   ['hides a statement in quotes that some servers skip', "/*!80000 SET @a = '*/ DROP DATABASE x; -- ' */;", /comment/],
+  [
+    'hides a statement behind a comment in a comment',
+    '/* /*!50003 */ DROP DATABASE x; /* */ SET sql_notes = 0;',
+    /in a comment/,
+  ],
+  [
+    'hides a statement behind a comment on the line of another',
+    "/*!50003 SET @a = 0 /* x */ , @b = ' */; DROP DATABASE x; -- ' */;",
+    /on the line|quotes/,
+  ],
   ['nests executable comments', '/*!50003 SET sql_notes = /*!50003 0 */ */;', /in another/],
   ['ends a comment that never began', 'SET sql_notes = 0 */;', /did not begin/],
   ['writes an odd version', '/*!5000345678 SET sql_notes = 0 */;', /version/],

@@ -63,6 +63,7 @@ const TRAILER_BYTES = Buffer.from('-- Dump completed');
 const SANDBOX_MARKS = ['/*!999999\\- enable the sandbox mode */', '/*M!999999\\- enable the sandbox mode */'].map(
   (text) => Buffer.from(text),
 );
+const EXECUTABLE_MARKS = ['/*!', '/*M!'].map((text) => Buffer.from(text));
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 export class DumpScanner {
@@ -463,6 +464,11 @@ export class DumpScanner {
     while (star !== -1 && star < end && bytes[star + 1] !== SLASH) star = bytes.indexOf(STAR, star + 1);
     const to = star === -1 || star >= end ? end : star + 2;
     this.lookForNul(bytes, start, to);
+    // The client would take the end of this comment for that of the other.
+    for (const mark of EXECUTABLE_MARKS) {
+      const at = bytes.indexOf(mark, start);
+      if (at !== -1 && at < to) this.refuseAt(bytes, start, 'an executable comment in a comment');
+    }
     if (to !== end || (star !== -1 && star < end)) {
       this.mode = this.outside;
       this.lineStart = false;

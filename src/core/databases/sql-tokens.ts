@@ -67,7 +67,7 @@ export function readSql(statement: string, lexis: Lexis = PLAIN_LEXIS): SqlText 
   const tokens: SqlToken[] = [];
   let unclear: string | undefined;
   /** The executable comment that is open. */
-  let open: { mark: string; byAll: boolean } | undefined;
+  let open: { mark: string; byAll: boolean; at: number } | undefined;
   const pattern = !lexis.backslashEscapes ? PATTERNS.none : lexis.ansiQuotes ? PATTERNS.single : PATTERNS.both;
   for (const match of statement.matchAll(pattern)) {
     const [text, opening, closing, comment, quoted, word, symbol] = match;
@@ -81,6 +81,7 @@ export function readSql(statement: string, lexis: Lexis = PLAIN_LEXIS): SqlText 
       if (version !== '' && !/^[1-9]\d{4,5}$/.test(version)) problem = `the version of ${opening}`;
       open = {
         mark: opening.slice(2),
+        at: end,
         byAll: version === '' ? !opening.includes('M') : !opening.includes('M') && Number(version) <= EXECUTED_BY_ALL,
       };
     } else if (closing !== undefined) {
@@ -88,6 +89,8 @@ export function readSql(statement: string, lexis: Lexis = PLAIN_LEXIS): SqlText 
       else problem = 'the end of a comment that did not begin';
     } else if (comment !== undefined) {
       problem = unclearComment(comment, open !== undefined && !open.byAll);
+      if (open && comment.startsWith('/*') && !statement.slice(open.at, end).includes('\n'))
+        problem ??= unclearBehindComment(statement, end);
     } else if (quoted !== undefined) {
       kind = 'quoted';
       problem = unclearQuotes(quoted, open !== undefined && !open.byAll, lexis);
@@ -115,7 +118,18 @@ function unclearComment(comment: string, inDoubt: boolean): string | undefined {
   if (inDoubt) return 'a comment in an executable one';
   if (comment.startsWith('/*') && (comment.length < 4 || !comment.endsWith('*/'))) return 'a comment that does not end';
   if (comment.startsWith('/*+')) return 'a comment for the optimizer';
+  if (comment.startsWith('/*') && /\/\*M?!/.test(comment)) return 'an executable comment in a comment';
   return comment.includes('\0') ? 'a NUL in a comment' : undefined;
+}
+
+/**
+ * The client of MariaDB takes the end of a comment within an executable one for that of the latter, when both begin on
+ * one line, and reads on as in a comment up to the next end.
+ */
+function unclearBehindComment(statement: string, from: number): string | undefined {
+  const to = statement.indexOf('*/', from);
+  const rest = statement.slice(from, to === -1 ? undefined : to);
+  return /['"`;#\\$|&%!~^]|--|\/\//.test(rest) ? 'a comment on the line of an executable one' : undefined;
 }
 
 function unclearQuotes(quoted: string, inDoubt: boolean, { backslashEscapes, highBytes }: Lexis): string | undefined {
