@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
 import { KedgeError } from '../../src/contract/errors';
 import type { BackupResult } from '../../src/contract/tasks';
+import type { Journal } from '../../src/core/tasks/journal';
 import {
   type Lab,
   type WordPressSite,
@@ -142,5 +143,75 @@ it('an undo that cannot finish ends the command with 4, and can be abandoned', a
 it('a site that no task holds is left as it is', async () => {
   const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri);
   expect([exitCode, stdout]).toEqual([0, expect.stringContaining('no task holds')]);
+  await expectAsBefore();
+});
+
+it('what shuts a site without an owner is found and put right: flag, account, vhost', async () => {
+  const flag = join(lab.nginx.address.flags, site.uri);
+  const { current } = JSON.parse(await readFile(join(lab.state, 'sites', `${site.uri}.json`), 'utf8')) as {
+    current: { account: { user: string; hosts: string[] } };
+  };
+  const [vhost = ''] = (await readdir(lab.nginx.address.vhosts)).filter((name) => name.includes(site.uri));
+  await writeFile(flag, '');
+  for (const host of current.account.hosts)
+    await lab.mariadb.query(`ALTER USER '${current.account.user}'@'${host}' ACCOUNT LOCK`);
+  await rm(join(lab.nginx.address.vhosts, vhost));
+
+  const found = (await cli(lab, 'doctor')).stdout;
+  expect(found).toContain(`${site.uri} is shut to its visitors, and no task is open: its maintenance page is up`);
+  expect(found).toMatch(/no task is open: .*its account '.*' (is )?locked.* - Run `kedge sites online/);
+
+  const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri);
+  expect(stdout.split('\n').filter(Boolean)).toEqual([
+    expect.stringMatching(/its account '.*' (is )?locked.*; put right/),
+    expect.stringContaining('its vhost is not written; put right'),
+    expect.stringContaining('its maintenance page is up; put right'),
+  ]);
+  expect(exitCode).toBe(0);
+  expect(await status()).toBe(200);
+  await expectAsBefore();
+  expect((await cli(lab, 'sites', 'online', site.uri)).stdout).toContain('nothing was changed');
+});
+
+it('a task that was closed without its undo: its fence, and the folder that its switch took away', async () => {
+  const [shut] = journalsOf(lab, 'restore').filter(({ outcome }) => outcome?.status === 'failed');
+  const path = join(lab.state, 'tasks', `${shut?.task}.json`);
+  const text = await readFile(path, 'utf8');
+  const journal = JSON.parse(text) as Journal;
+  const { current } = JSON.parse(await readFile(join(lab.state, 'sites', `${site.uri}.json`), 'utf8')) as {
+    current: { database: string; account: { user: string; hosts: string[] } };
+  };
+  const staging = join(lab.folder, 'srv/.kedge', journal.token);
+  // As a Kedge has left it that let anybody close a task.
+  const closed: Journal = {
+    ...journal,
+    switched: true,
+    staged: [{ name: 'site', live: site.root, staging }],
+    fence: {
+      account: current.account,
+      database: current.database,
+      lockedBefore: [],
+      eventPrivilegeAt: [],
+      lowered: false,
+    },
+  };
+  await writeFile(path, JSON.stringify(closed));
+  shell('mkdir', '-m', '700', staging);
+  shell('mv', site.root, join(staging, 'site.previous'));
+  for (const host of current.account.hosts)
+    await lab.mariadb.query(`ALTER USER '${current.account.user}'@'${host}' ACCOUNT LOCK`);
+  try {
+    const doctor = (await cli(lab, 'doctor')).stdout;
+    expect(doctor).toContain(`was closed in the middle of its switch: the folder of before waits in ${staging}`);
+    expect(doctor).toContain('was closed and left its account');
+    const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri);
+    expect([exitCode, stdout]).toEqual([
+      0,
+      expect.stringMatching(/closed in the middle of its switch.*put right[^]*locked.*put right/),
+    ]);
+  } finally {
+    await writeFile(path, text);
+    shell('rm', '-rf', staging);
+  }
   await expectAsBefore();
 });

@@ -89,7 +89,7 @@ it('a maintenance page that nobody needs is a warning: exit code 3', async () =>
   await writeFile(flag, '');
   const { exitCode, stdout } = await cli(lab, 'doctor').finally(() => rm(flag));
   expect(stdout).toBe(
-    `warning: site gazette.example: gazette.example shows its maintenance page, and no task is open - If nobody works on the site, run \`rm ${flag}\`.\n0 errors, 1 warning\n`,
+    `warning: site gazette.example: gazette.example is shut to its visitors, and no task is open: its maintenance page is up - If nobody works on the site, run \`kedge sites online gazette.example\`, or \`rm ${flag}\`.\n0 errors, 1 warning\n`,
   );
   expect(exitCode).toBe(3);
 });
@@ -185,6 +185,12 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
       '`kedge verify gazette.example`',
     ),
     finding(
+      'maintenance',
+      'warning',
+      /gazette\.example is shut to its visitors, and no task is open: its account .* is locked/,
+      'kedge sites online gazette.example',
+    ),
+    finding(
       'catalogue',
       'error',
       `${join(catalogue, `${id}.json`)}: record cannot be read: it is not JSON`,
@@ -194,7 +200,7 @@ it('files and accounts in disorder, each told apart, until each is mended', asyn
   ]);
   expect(findings.map(({ server, site }) => server ?? site)).toEqual([
     ...['lab', 'master', 'master'],
-    ...Array.from({ length: 5 }, () => site.uri),
+    ...Array.from({ length: 6 }, () => site.uri),
   ]);
   expect(exitCode).toBe(1);
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { bringOnline } from '../../core/tasks/bring-online';
+import { bringOnline, removeObstacles } from '../../core/tasks/bring-online';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
 import { liveFolder } from '../../core/sites/site-folder';
@@ -67,7 +67,7 @@ export function registerSites(program: Command, run: Registration): void {
   sites
     .command('online')
     .description(
-      'break-glass: take a site over from its running task, with Temporal up or down; ends maintenance and lifts the fence',
+      'break-glass: take a site over from its running task, with Temporal up or down, and bring back whatever keeps it from its visitors: folder, account, vhost, maintenance page',
     )
     .argument('<site>', 'URI of the site')
     .option('-m, --message <why>', 'why, for the log of the task that is taken over', 'taken over by hand')
@@ -78,18 +78,33 @@ export function registerSites(program: Command, run: Registration): void {
         const master = await context.master();
         const takeOver = { by: context.who(), why: options.message };
         const operation = commandOperation(context, `online-${uri}`);
-        const brought = (await bringOnline(master, uri, takeOver, operation)).map((task) => ({
-          ...task,
-          problems: master.redact(task.problems, uri),
-        }));
-        const problems = brought.flatMap((task) => task.problems);
+        const tasks = master.redact(await bringOnline(master, uri, takeOver, operation), uri);
+        const target = await master.resolveTarget(uri);
+        const view = {
+          target,
+          host: master.webHost(),
+          kind: master.kindOf(target),
+          webServer: master.webServer(target.web),
+          databaseServer: () => master.databaseServer(target.database),
+          journals: master.journals,
+          states: master.states,
+        };
+        const found = master.redact(await removeObstacles(view, master.locks, operation), uri);
+        const problems = [
+          ...tasks.flatMap((task) => task.problems),
+          ...found.flatMap(({ what, problem }) => (problem === null ? [] : [`${what}: ${problem}`])),
+        ];
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;
+        const lines = [
+          ...tasks.map(({ task }) => `${uri} was taken over from ${task}, which can only undo now`),
+          ...found.filter(({ removed }) => removed).map(({ what }) => `${uri}: ${what}; put right`),
+        ];
         context.printer.result(
-          { site: uri, tasks: brought },
-          brought.length === 0
-            ? [`no task holds ${uri}; nothing was changed`]
-            : brought.map(({ task }) => `${uri} was taken over from ${task}, which can only undo now`),
+          { site: uri, tasks, found },
+          lines.length + problems.length === 0
+            ? [`no task holds ${uri}, and nothing keeps it from its visitors; nothing was changed`]
+            : lines,
         );
       }),
     );

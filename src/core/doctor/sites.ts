@@ -9,9 +9,9 @@ import { checkSiteFolder } from '../sites/folder-check';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
 import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
+import { type Obstacle, findObstacles } from '../tasks/shut-sites';
 import { checkSpace } from '../tasks/space';
 import { isListening } from '../web/fast-cgi';
-import { flagPath } from '../web/flag-paths';
 import { stampOf, wasManaged } from '../web/vhost';
 import type { ConfiguredSite } from './installation';
 import { type Check, complaintOf } from './run-checks';
@@ -248,18 +248,33 @@ async function checkOpenTasks({ uri, journals, isRunning }: ConfiguredSite): Pro
   return complaints;
 }
 
-async function checkMaintenance(site: ConfiguredSite): Promise<readonly Complaint[]> {
-  const { uri } = site;
+/** Folder and vhost have checks of their own, and an application may be at work behind a file of its own. */
+const SEEN_ELSEWHERE: ReadonlySet<Obstacle['part']> = new Set(['folder', 'vhost', 'maintenance file']);
+
+/** What shuts the site although no task is open. */
+async function checkMaintenance(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri, host, journals, states } = site;
   const target = await site.target();
-  const tasks = await site.journals.open(uri);
-  if (tasks.length > 0 || !(await site.webServer(target).maintenanceIsOn(uri))) return [];
-  return [
-    {
-      level: 'warning',
-      message: `${uri} shows its maintenance page, and no task is open`,
-      hint: `If nobody works on the site, run \`rm ${flagPath(target.web.flags, uri)}\`.`,
+  if ((await journals.open(uri)).length > 0) return [];
+  const view = {
+    target,
+    host,
+    kind: site.kindOf(target),
+    webServer: site.webServer(target),
+    // Where the server does not answer, its own checks say so.
+    databaseServer: async () => {
+      const server = await site.databaseServer(target).catch(() => null);
+      return (await server?.facts().catch(() => null)) ? server : null;
     },
-  ];
+    journals,
+    states,
+  };
+  const found = (await findObstacles(view, operation)).filter(({ part }) => !SEEN_ELSEWHERE.has(part));
+  return found.map(({ what, hint }) => ({
+    level: 'warning',
+    message: `${uri} is shut to its visitors, and no task is open: ${what}`,
+    hint,
+  }));
 }
 
 /** A visitor is answered, if only by the maintenance page. */

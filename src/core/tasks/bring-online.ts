@@ -4,6 +4,8 @@ import type { Epochs } from './epochs';
 import { type SiteParts, type TaskAtHand, endMaintenance, liftFence, putVhostBack, switchBack } from './give-back';
 import type { Journal } from './journal';
 import type { Journals } from './journals';
+import { type SiteView, findObstacles } from './shut-sites';
+import type { SiteLocks } from './site-locks';
 
 export interface OnlineParts extends SiteParts {
   readonly journals: Journals;
@@ -41,6 +43,40 @@ export async function bringOnline(
   for (const { task } of open)
     brought.push({ task, problems: await giveBack(parts, await parts.journals.get(task), operation) });
   return brought;
+}
+
+/** What was found in the way of a site's visitors, with no open task, and what became of it. */
+export interface RemovedObstacle {
+  readonly what: string;
+  readonly removed: boolean;
+  /** Why it is still there. */
+  readonly problem: string | null;
+}
+
+/**
+ * Takes away whatever keeps a site from its visitors and belongs to no open task. Each is tried, whatever became of the
+ * others.
+ */
+export async function removeObstacles(
+  site: SiteView,
+  locks: SiteLocks,
+  operation: Operation,
+): Promise<RemovedObstacle[]> {
+  const done: RemovedObstacle[] = [];
+  for (const { what, hint, remove } of await findObstacles(site, operation)) {
+    if (remove === null) {
+      done.push({ what, removed: false, problem: hint });
+      continue;
+    }
+    try {
+      await locks.hold(site.target.site.uri, operation, () => remove(operation));
+      done.push({ what, removed: true, problem: null });
+    } catch (error) {
+      operation.signal.throwIfAborted();
+      done.push({ what, removed: false, problem: isKedgeError(error) ? error.message : String(error) });
+    }
+  }
+  return done;
 }
 
 async function giveBack(parts: OnlineParts, journal: Journal, operation: Operation): Promise<string[]> {

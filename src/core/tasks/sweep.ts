@@ -1,14 +1,15 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { siteOfTask } from '../../contract/names';
-import type { DatabaseServer } from '../databases/database-server';
+import type { DatabaseServer, Fence } from '../databases/database-server';
 import { UNFINISHED_FILE } from '../hosts/durable-file';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { stagingFolders } from '../sites/switch-folders';
+import { flagPath } from '../web/flag-paths';
 import type { Journal } from './journal';
 import type { Journals } from './journals';
 import { Claims, type Remains, reasonToKeep, remainsOf } from './remains';
-import type { SiteStates } from './site-state';
+import type { SiteState, SiteStates } from './site-state';
 
 /** One thing that a closed task, or a crash, left behind. */
 export interface Leftover {
@@ -24,6 +25,8 @@ export interface Search {
   readonly leftovers: readonly Leftover[];
   /** What is left for a person, and where the sweeper could not look. */
   readonly problems: readonly string[];
+  /** Sites that are shut although no task is open. */
+  readonly shut: readonly string[];
 }
 
 export interface Swept {
@@ -72,11 +75,14 @@ export class Sweeper {
   /** Looks, and changes nothing. What belongs to a site whose journal or state cannot be read is a problem, and left alone. */
   async search(signal: AbortSignal): Promise<Search> {
     const problems: string[] = [];
+    const shut: string[] = [];
     /** Sites of which not all is known: what they use may be among what closed tasks made. */
     const unreadable = new Set<string>();
     const open: Journal[] = [];
-    const closed: { remains: Remains; journal: Pick<Journal, 'switched' | 'committed'> & { abandoned: boolean } }[] =
-      [];
+    const closed: {
+      remains: Remains;
+      journal: Pick<Journal, 'switched' | 'committed' | 'fence'> & { abandoned: boolean };
+    }[] = [];
     for (const task of await this.parts.journals.all()) {
       signal.throwIfAborted();
       if (this.settled.has(task)) continue;
@@ -92,6 +98,7 @@ export class Sweeper {
           journal: {
             switched: journal.switched,
             committed: journal.committed,
+            fence: journal.committed || journal.fence?.lowered === true ? null : journal.fence,
             abandoned: journal.outcome?.status === 'abandoned',
           },
         });
@@ -101,7 +108,8 @@ export class Sweeper {
       problems.push(`${site} is passed over: ${problem}`);
       unreadable.add(site);
     }
-    const claims = new Claims(known.states, open);
+    const { states } = known;
+    const claims = new Claims(states, open);
     const leftovers: Leftover[] = [];
     const servers = new DatabaseServers(this.parts.databaseServers);
     for (const { remains, journal } of closed) {
@@ -113,7 +121,8 @@ export class Sweeper {
         problems.push(reason);
         continue;
       }
-      const needsServer = remains.databases.length + remains.accounts.length > 0;
+      const fence = isInUse(journal.fence, remains.site, states, open) ? journal.fence : null;
+      const needsServer = remains.databases.length + remains.accounts.length > 0 || fence !== null;
       const server = needsServer ? await servers.at(remains.databaseServer ?? '') : null;
       const found = await this.files(remains, host);
       if (server && known.unreadable.size === 0) found.push(...(await this.databaseThings(remains, server, claims)));
@@ -124,20 +133,27 @@ export class Sweeper {
         continue;
       }
       leftovers.push(...found);
-      const nothingThere = found.length === 0 && (server ? !hasAny(server, remains) : !needsServer);
+      const isLocked = fence !== null && server !== null && (await isStillFenced(server.server, fence));
+      if (isLocked) {
+        const { task, site } = remains;
+        const why = `${task} was closed and left the account ${fence.account.user} of ${site} locked`;
+        shut.push(`${why}: run \`kedge sites online ${site}\``);
+      }
+      const nothingThere = found.length === 0 && !isLocked && (server ? !hasAny(server, remains) : !needsServer);
       if (host && nothingThere) this.settled.set(remains.task, remains.mark);
     }
     problems.push(...servers.problems);
+    shut.push(...(await this.shutSites(states, open)));
     const marks = new Map([...this.settled].map(([task, mark]) => [mark, task]));
     for (const { remains } of closed) marks.set(remains.mark, remains.task);
     leftovers.push(...(await this.processes(marks)));
     leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
-    return { leftovers, problems };
+    return { leftovers, problems, shut };
   }
 
   /** Removes everything that a search finds, one after the other; what cannot be removed is a problem, and no reason to stop. */
   async sweep(operationFor: (task: string | null) => Operation): Promise<Swept> {
-    const { leftovers, problems } = await this.search(operationFor(null).signal);
+    const { leftovers, problems, shut } = await this.search(operationFor(null).signal);
     const removed: string[] = [];
     const failed: string[] = [];
     for (const { what, task, remove } of leftovers) {
@@ -152,7 +168,7 @@ export class Sweeper {
         failed.push(`${what} cannot be removed: ${textOf(error)}`);
       }
     }
-    return { removed, problems: [...problems, ...failed] };
+    return { removed, problems: [...problems, ...shut, ...failed] };
   }
 
   /** Null where the configuration names the server no more. */
@@ -226,6 +242,20 @@ export class Sweeper {
     return found;
   }
 
+  /** Sites whose maintenance page is up although no task is open: theirs is a person's decision. */
+  private async shutSites(states: readonly SiteState[], open: readonly Journal[]): Promise<string[]> {
+    const shut: string[] = [];
+    const sites = states.map(({ site }) => site);
+    for (const { host, path } of this.parts.flags) {
+      const names = new Set(await host.list(path));
+      for (const site of sites) {
+        if (!names.has(basename(flagPath(path, site))) || open.some((journal) => journal.site === site)) continue;
+        shut.push(`${site} shows its maintenance page, and no task is open: run \`kedge sites online ${site}\``);
+      }
+    }
+    return shut;
+  }
+
   /** Temporary files of durable writes, which are renamed within moments. */
   private async unfinishedFiles(): Promise<Leftover[]> {
     const { master, folders, flags } = this.parts;
@@ -296,6 +326,18 @@ class DatabaseServers {
       return null;
     }
   }
+}
+
+/** True when the site still lives on the account, and no open task is at work on it. */
+function isInUse(fence: Fence | null, site: string, states: readonly SiteState[], open: readonly Journal[]): boolean {
+  if (!fence || open.some((journal) => journal.site === site)) return false;
+  return states.some((state) => state.site === site && state.current.account.user === fence.account.user);
+}
+
+async function isStillFenced(server: DatabaseServer, { account, database, lockedBefore }: Fence): Promise<boolean> {
+  // Where the server stopped answering, the next search tells.
+  const now = await server.planFence(account, database).catch(() => null);
+  return now?.lockedBefore.some((host) => !lockedBefore.includes(host)) ?? false;
 }
 
 async function oldFile(host: Host, path: string, what: string): Promise<Leftover[]> {

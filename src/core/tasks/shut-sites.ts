@@ -1,0 +1,193 @@
+import { join } from 'node:path';
+import { KedgeError, isKedgeError } from '../../contract/errors';
+import type { Target } from '../../contract/target';
+import type { DatabaseServer } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import { lowerMaintenanceFile } from '../sites/maintenance-file';
+import { liveFolder } from '../sites/site-folder';
+import type { SiteKind } from '../sites/site-kind';
+import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
+import { flagPath } from '../web/flag-paths';
+import type { WebServer } from '../web/web-server';
+import type { Journal } from './journal';
+import type { Journals } from './journals';
+import type { SiteStates } from './site-state';
+
+/** One thing that keeps a site from its visitors. */
+export interface Obstacle {
+  readonly part: 'switch' | 'folder' | 'account' | 'vhost' | 'maintenance file' | 'maintenance page';
+  /** `its maintenance page is up` */
+  readonly what: string;
+  /** What a person does, one sentence. */
+  readonly hint: string;
+  /** Takes it away; null where a person has to decide. Idempotent. */
+  readonly remove: ((operation: Operation) => Promise<void>) | null;
+}
+
+/** What a site is looked at through. */
+export interface SiteView {
+  readonly target: Target;
+  readonly host: Host;
+  readonly kind: SiteKind;
+  readonly webServer: WebServer;
+  /** Null where somebody else says that it does not answer. */
+  readonly databaseServer: () => Promise<DatabaseServer | null>;
+  readonly journals: Journals;
+  readonly states: SiteStates;
+}
+
+/** Older tasks of a site have no part in what is wrong now. */
+const MAXIMUM_TASKS = 50;
+
+/**
+ * What shuts a site although no open task does: its folder, the account of its database, its vhost and its maintenance page
+ * themselves are looked at, in the order in which they are to be put right. Changes nothing. To be asked about a site that
+ * no open task holds.
+ */
+export async function findObstacles(site: SiteView, operation: Operation): Promise<Obstacle[]> {
+  const { uri } = site.target.site;
+  const closed = (await site.journals.newest(MAXIMUM_TASKS, uri)).filter(
+    ({ outcome, committed }) => outcome !== null && !committed,
+  );
+  const looks: readonly (readonly [Obstacle['part'], () => Promise<Obstacle[]>])[] = [
+    ['folder', () => folderObstacles(site, closed)],
+    ['account', () => accountObstacles(site, closed, operation)],
+    ['vhost', () => vhostObstacles(site)],
+    ['maintenance page', () => maintenanceObstacles(site)],
+  ];
+  const found: Obstacle[] = [];
+  for (const [part, look] of looks) {
+    // What cannot be looked at is no reason to leave the rest as it is.
+    const unseen = (error: unknown): Obstacle[] => {
+      operation.signal.throwIfAborted();
+      const hint = isKedgeError(error) ? error.hint : 'Report it.';
+      return [{ part, what: `its ${part} cannot be looked at: ${String(error)}`, hint, remove: null }];
+    };
+    found.push(...(await look().catch(unseen)));
+  }
+  return found;
+}
+
+async function folderObstacles({ target, host }: SiteView, closed: readonly Journal[]): Promise<Obstacle[]> {
+  const found: Obstacle[] = [];
+  for (const { task, staged, switched } of closed) {
+    const previous = switched ? await findPreviousFolder(host, staged) : undefined;
+    if (previous === undefined) continue;
+    const isGone = (await host.status(target.site.root)) === undefined;
+    found.push({
+      part: 'switch',
+      what: `${task} was closed in the middle of its switch: the folder of before waits in ${previous}`,
+      hint: 'Look which of the two folders is the right one.',
+      remove: isGone ? () => switchFoldersBack(host, staged) : null,
+    });
+    return found;
+  }
+  if ((await host.status(target.site.root)) === undefined) {
+    found.push({
+      part: 'folder',
+      what: `its folder ${target.site.root} does not exist`,
+      hint: `Restore a backup of ${target.site.uri}.`,
+      remove: null,
+    });
+  }
+  return found;
+}
+
+async function accountObstacles(site: SiteView, closed: readonly Journal[], operation: Operation): Promise<Obstacle[]> {
+  const { uri } = site.target.site;
+  const state = await site.states.find(uri);
+  if (!state) return [];
+  const { database, account, password, address } = state.current;
+  const server = await site.databaseServer();
+  if (!server) return [];
+  const now = await server.planFence(account, database);
+  const name = `'${account.user}'@'${account.hosts.join("', '")}'`;
+  const hint = `Run \`kedge sites online ${uri}\`.`;
+
+  // A fence that its task never took away says what was there before it.
+  const fenced = closed.find(
+    ({ fence }) => fence && !fence.lowered && fence.account.user === account.user && fence.database === database,
+  );
+  if (fenced?.fence) {
+    const { fence } = fenced;
+    const locked = now.lockedBefore.filter((host) => !fence.lockedBefore.includes(host));
+    const revoked = fence.eventPrivilegeAt.filter((host) => !now.eventPrivilegeAt.includes(host));
+    if (locked.length + revoked.length === 0) return [];
+    return [
+      {
+        part: 'account',
+        what: `${fenced.task} was closed and left its account ${name} locked, or without its events`,
+        hint,
+        remove: () => server.lowerFence(fence),
+      },
+    ];
+  }
+
+  if (now.lockedBefore.length === 0) return [];
+  const login = { database, user: account.user, password, address };
+  const getsIn = (): Promise<boolean> =>
+    server.proveLogin(login, operation).then(
+      () => true,
+      () => false,
+    );
+  // One that only defines views and routines stays locked, for the site comes from elsewhere.
+  if (await getsIn()) return [];
+  return [
+    {
+      part: 'account',
+      what: `its account ${name} is locked`,
+      hint,
+      remove: async () => {
+        for (const host of now.lockedBefore) {
+          await server.unlockAccount({ user: account.user, hosts: [host] });
+          if (await getsIn()) return;
+        }
+      },
+    },
+  ];
+}
+
+async function vhostObstacles({ target, webServer }: SiteView): Promise<Obstacle[]> {
+  const { site } = target;
+  const found = await webServer.readVhost(site);
+  const wanted = webServer.renderVhost(site);
+  const what = (['vhost', 'snippet'] as const).find((name) => wanted[name] !== null && found[name] === null);
+  if (what === undefined) return [];
+  return [
+    {
+      part: 'vhost',
+      what: `its ${what} is not written`,
+      hint: `Run \`kedge verify ${site.uri}\`.`,
+      remove: async (operation) => void (await webServer.writeVhost(site, operation)),
+    },
+  ];
+}
+
+async function maintenanceObstacles({ target, host, kind, webServer }: SiteView): Promise<Obstacle[]> {
+  const { site, web } = target;
+  const found: Obstacle[] = [];
+  const file = kind.maintenanceFile;
+  const path = join(site.root, file?.path ?? '');
+  if (file && (await host.status(path)) !== undefined) {
+    found.push({
+      part: 'maintenance file',
+      what: `its own maintenance file ${file.path} is there`,
+      hint: 'Remove it when nobody works on the site.',
+      remove: async (operation) => {
+        await lowerMaintenanceFile(liveFolder(host, site), file, operation);
+        if ((await host.status(path)) !== undefined)
+          throw new KedgeError('FileRefused', `${path} is not Kedge's and stays`, { site: site.uri });
+      },
+    });
+  }
+  if (await webServer.maintenanceIsOn(site.uri)) {
+    found.push({
+      part: 'maintenance page',
+      what: 'its maintenance page is up',
+      hint: `If nobody works on the site, run \`kedge sites online ${site.uri}\`, or \`rm ${flagPath(web.flags, site.uri)}\`.`,
+      remove: () => webServer.lowerMaintenance(site.uri),
+    });
+  }
+  return found;
+}
