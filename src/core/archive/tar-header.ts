@@ -29,14 +29,20 @@ const FIELDS = {
   checksum: [148, 8],
   linkName: [157, 100],
   magic: [257, 8],
+  deviceMajor: [329, 8],
+  deviceMinor: [337, 8],
   prefix: [345, 155],
+  /** A shorter prefix, and behind it times of access and change, as npm's tar writes them. */
+  shortPrefix: [345, 131],
+  timesBehindIt: [476, 24],
   /** Behind what each of the formats knows. */
   rest: [500, 12],
   /** In the place of a prefix: times of access and change, as GNU tar writes them for incremental archives. */
   gnuTimes: [345, 24],
   gnuRest: [369, 131],
-  /** All that came after the seventh edition of Unix. */
-  beyondV7: [257, 255],
+  /** What came after the seventh edition of Unix, but for numbers of devices, which GNU tar writes there all the same. */
+  v7Names: [257, 72],
+  v7Rest: [345, 167],
 } as const satisfies Record<string, readonly [number, number]>;
 type Field = readonly [number, number];
 
@@ -81,16 +87,20 @@ export function checksumOf(block: Buffer): number {
 export function decodeHeader(block: Buffer): TarHeader {
   if (!hasChecksum(block)) throw invalid('the checksum of a header is wrong');
   const magic = text(block, FIELDS.magic);
-  const prefix = magic === USTAR_MAGIC ? name(block, FIELDS.prefix) : '';
+  const prefix = magic === USTAR_MAGIC ? prefixOf(block) : '';
   if (magic === GNU_MAGIC) {
-    if (!areGnuTimes(block) || !isZero(field(block, FIELDS.gnuRest)))
+    if (!areTimes(block, FIELDS.gnuTimes) || !isZero(field(block, FIELDS.gnuRest)))
       throw refused('a header holds more than GNU tar writes');
   } else if (magic === NO_MAGIC) {
-    if (!isZero(field(block, FIELDS.beyondV7))) throw refused('a header without magic holds more than its format has');
+    if (!isZero(field(block, FIELDS.v7Names)) || !isZero(field(block, FIELDS.v7Rest)))
+      throw refused('a header without magic holds more than its format has');
   } else if (magic !== USTAR_MAGIC) {
     throw refused('a header has a magic that is not known');
   }
   if (!isZero(field(block, FIELDS.rest))) throw refused('a header holds more than its format has');
+  // Nothing is made of them, but programs that cannot read them take the header for the end of the archive.
+  number(block, FIELDS.deviceMajor);
+  number(block, FIELDS.deviceMinor);
   const own = name(block, FIELDS.name);
   return {
     type: String.fromCharCode(block[156] ?? 0),
@@ -121,6 +131,14 @@ function name(block: Buffer, where: Field): ByteString {
   return stated.slice(0, end);
 }
 
+function prefixOf(block: Buffer): ByteString {
+  const isShort =
+    !isZero(field(block, FIELDS.timesBehindIt)) &&
+    block[FIELDS.timesBehindIt[0] - 1] === 0 &&
+    areTimes(block, FIELDS.timesBehindIt);
+  return name(block, isShort ? FIELDS.shortPrefix : FIELDS.prefix);
+}
+
 function mode(block: Buffer): number {
   const stated = PLAIN_OCTAL.exec(text(block, FIELDS.mode))?.[1];
   if (stated === undefined) throw refused('a mode is not plain octal');
@@ -146,8 +164,8 @@ function size(block: Buffer): number {
   return stated;
 }
 
-function areGnuTimes(block: Buffer): boolean {
-  const [begin, length] = FIELDS.gnuTimes;
+/** Two numbers, one behind the other. @throws ArchiveFault when they are none */
+function areTimes(block: Buffer, [begin, length]: Field): boolean {
   number(block, [begin, length / 2]);
   number(block, [begin + length / 2, length / 2]);
   return true;

@@ -51,6 +51,8 @@ const LARGEST_META: Readonly<Record<MetaType, number>> = { L: 8192, K: 8192, x: 
 /** Beyond what blocking fills up by far. */
 const LARGEST_FILLING = 64 * 1024 * 1024;
 
+/** What eleven octal digits hold. */
+const LARGEST_IN_OCTAL = 0o77777777777;
 const DECIMAL = /^\d{1,16}$/;
 /** Some file systems keep 64 bits of seconds. */
 const TIME = /^(-?\d{1,19})(?:\.\d{1,20})?$/;
@@ -134,6 +136,7 @@ export class TarReader {
     const isTooLarge = type !== 'x' && size > LARGEST_META[type];
     if (size === 0 || isTooLarge) throw refused('an extended header is empty or too large');
     if (type in this.described) throw refused('a member is described twice');
+    if (type === 'g' && this.isDescribing()) throw refused('an extended header describes no member');
     this.meta = { type, body: type === 'x' ? new RecordCollector(LARGEST_META.x) : [] };
   }
 
@@ -175,6 +178,13 @@ export class TarReader {
     const target = this.oneOf('K', records, 'linkpath');
     const isLink = type === 'hard link' || type === 'symbolic link';
     if (target !== undefined && !isLink) throw refused(`"${shown(path)}" is no link, and leads somewhere`);
+    const size = decimalOf(records, 'size') ?? header.size;
+    // Some programs read a body there, others the next header.
+    if (type !== 'file' && (size !== 0 || header.size !== 0))
+      throw refused(`"${shown(path)}" is a ${type}, and has a size`);
+    // Nothing, or what fits, stands in the place of a size that its record tells; of two some programs take the one, some the other.
+    if (header.size !== 0 && header.size !== size && size <= LARGEST_IN_OCTAL)
+      throw refused(`"${shown(path)}" has two sizes`);
     const member = {
       path,
       type,
@@ -182,15 +192,12 @@ export class TarReader {
       mode: header.mode,
       uid: idOf(records, 'uid') ?? header.uid,
       gid: idOf(records, 'gid') ?? header.gid,
-      size: decimalOf(records, 'size') ?? header.size,
+      size,
       modified: timeOf(records) ?? String(header.modified),
       extended: records.size === 0 ? NO_RECORDS : handedOn(records),
       attributesSkipped: this.attributesSkipped,
     };
     this.attributesSkipped = false;
-    // Some programs read a body there, others the next header.
-    if (type !== 'file' && (header.size !== 0 || records.has('size')))
-      throw refused(`"${shown(path)}" is a ${type}, and has a size`);
     return member;
   }
 
