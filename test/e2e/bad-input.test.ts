@@ -20,7 +20,8 @@ import {
   shell,
   startLab,
 } from '../helpers/e2e';
-import { type Forgery, type ForgedMember, forgeBackup, recordOf, tarOf } from '../helpers/forged-backup';
+import { type ForgedMember, tarOf } from '../helpers/archives/forged-members';
+import { type FalseBackup, layInCatalogue, recordOf } from '../helpers/forge-backup';
 
 jest.setTimeout(120_000);
 
@@ -158,13 +159,13 @@ describe('archives', () => {
     },
   };
   const of =
-    (...members: ForgedMember[]): (() => Forgery) =>
+    (...members: ForgedMember[]): (() => FalseBackup) =>
     () => ({ archive: tarOf(members), record: tables });
   const hiddenMember = (): Buffer =>
     Buffer.concat([tarOf([sound]), tarOf([{ path: './hidden.php', content: '<?php' }])]);
   const page: ForgedMember = { path: './index.php', content: '<?php' };
 
-  it.each<[string, () => Forgery, ErrorCode, RegExp]>([
+  it.each<[string, () => FalseBackup, ErrorCode, RegExp]>([
     ['empty', () => ({ archive: Buffer.alloc(0) }), 'ArchiveInvalid', /is empty/],
     ['truncated', () => ({ archive: archive.subarray(0, archive.length / 2) }), 'ArchiveInvalid', /cut short/],
     [
@@ -258,7 +259,7 @@ describe('archives', () => {
     ],
   ])('%s', async (_what, forge, code, place) => {
     const id = `${GAZETTE}-20200202.000000_${(forged += 1)}`;
-    await forgeBackup(lab, model, id, forge());
+    await layInCatalogue(lab, model, id, forge());
     const told = await client
       .restore({ site: GAZETTE, backup: id })
       .then((task) => task.result())
@@ -272,14 +273,14 @@ describe('archives', () => {
   let forged = 0;
 
   it('of which the command tells the same', async () => {
-    const hostile = await forgeBackup(
+    const hostile = await layInCatalogue(
       lab,
       model,
       `${GAZETTE}-20200203.000000`,
       of(sound, { path: '/etc/cron.d/x', content: 'x' })(),
     );
     expectFailure(await failure(['restore', GAZETTE, hostile, '--yes']), 'ArchiveRefused', /"\/etc\/cron\.d\/x"/);
-    const spoiled = await forgeBackup(lab, model, `${GAZETTE}-20200204.000000`, { archive, recordText: '{' });
+    const spoiled = await layInCatalogue(lab, model, `${GAZETTE}-20200204.000000`, { archive, recordText: '{' });
     expectFailure(await failure(['restore', GAZETTE, spoiled, '--yes']), 'RecordInvalid', /JSON/);
   });
 
@@ -291,8 +292,8 @@ describe('archives', () => {
   }
 
   it('an archive that is gone', async () => {
-    const id = await forgeBackup(lab, model, `${GAZETTE}-20200303.000000`, { archive });
-    await rm(join(lab.backups, GAZETTE, `${id}.tar`));
+    const id = await layInCatalogue(lab, model, `${GAZETTE}-20200303.000000`, { archive });
+    await rm(join(lab.backups, GAZETTE, `${id}.tar.zst`));
     expectFailure(await failure(['restore', GAZETTE, id, '--yes']), 'BackupUnknown', /is gone/);
   });
 

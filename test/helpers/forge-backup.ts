@@ -1,10 +1,55 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Header, type HeaderData } from 'tar';
-import { backupRecordSchema } from '../../src/contract/backup-record';
+import { type BackupRecord, backupRecordSchema } from '../../src/contract/backup-record';
 import type { Lab } from './e2e';
+
+/** What lies in the catalogue as a backup that Kedge never made. */
+export interface FalseBackup {
+  readonly archive: Buffer;
+  /** What the record says otherwise than the archive and the backup it is modelled on. */
+  readonly record?: Partial<Record<keyof BackupRecord, unknown>>;
+  /** In the place of a record. */
+  readonly recordText?: string;
+}
+
+/** Lays an archive into the catalogue with a record whose checksum is right, so that only a look inside tells. */
+export async function layInCatalogue(lab: Lab, model: BackupRecord, id: string, backup: FalseBackup): Promise<string> {
+  const folder = join(lab.backups, model.site);
+  const archive = `${id}${suffixOf(backup.archive)}`;
+  const record = {
+    ...model,
+    id,
+    archive,
+    bytes: Math.max(1, backup.archive.length),
+    sha256: createHash('sha256').update(backup.archive).digest('hex'),
+    ...backup.record,
+  };
+  await writeFile(join(folder, archive), backup.archive, { mode: 0o600 });
+  await writeFile(join(folder, `${id}.json`), backup.recordText ?? JSON.stringify(record), { mode: 0o600 });
+  return id;
+}
+
+function suffixOf(archive: Buffer): string {
+  return archive.subarray(0, 4).equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd])) ? '.tar.zst' : '.tar';
+}
+
+/** The record of a backup in the catalogue. */
+export function recordOf(lab: Lab, site: string, id: string): BackupRecord {
+  return backupRecordSchema.parse(JSON.parse(readFileSync(join(lab.backups, site, `${id}.json`), 'utf8')));
+}
+
+/** Members of a backup as they stand in its archive, without its end. */
+export function membersOfBackup(lab: Lab, record: BackupRecord): Buffer {
+  return Buffer.concat([...membersOf(tarOfBackup(lab, record))].map(({ bytes }) => bytes));
+}
+
+function tarOfBackup(lab: Lab, record: BackupRecord): Buffer {
+  return execFileSync('zstd', ['-dc', join(lab.backups, record.site, record.archive)], { maxBuffer: 1024 ** 3 });
+}
 
 export interface Forgery {
   /** SQL put before the trailer of the dump. */
@@ -23,9 +68,8 @@ let forged = 0;
  * an original with other contents, and a record that fits. Returns its id.
  */
 export async function forgeBackup(lab: Lab, site: string, original: string, forgery: Forgery): Promise<string> {
-  const folder = join(lab.backups, site);
-  const record = backupRecordSchema.parse(JSON.parse(await readFile(join(folder, `${original}.json`), 'utf8')));
-  const tar = execFileSync('zstd', ['-dc', join(folder, record.archive)], { maxBuffer: 1024 ** 3 });
+  const record = recordOf(lab, site, original);
+  const tar = tarOfBackup(lab, record);
   const parts: Buffer[] = [];
   for (const member of membersOf(tar)) {
     if (forgery.without?.includes(member.path)) continue;
@@ -38,16 +82,7 @@ export async function forgeBackup(lab: Lab, site: string, original: string, forg
 
   forged += 1;
   const id = `${site}-20250101.${String(forged).padStart(6, '0')}`;
-  await writeFile(join(folder, `${id}.tar.zst`), archive, { mode: 0o600 });
-  const claims = {
-    ...record,
-    id,
-    archive: `${id}.tar.zst`,
-    bytes: archive.length,
-    sha256: createHash('sha256').update(archive).digest('hex'),
-  };
-  await writeFile(join(folder, `${id}.json`), JSON.stringify(claims), { mode: 0o600 });
-  return id;
+  return layInCatalogue(lab, record, id, { archive });
 }
 
 interface RawMember {

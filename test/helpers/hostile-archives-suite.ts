@@ -1,0 +1,170 @@
+import { readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
+import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
+import type { BackupRecord } from '../../src/contract/backup-record';
+import type { BackupResult } from '../../src/contract/tasks';
+import { expectationOf } from './archives/corpus';
+import type { HostileArchive } from './archives/hostile-archive';
+import { type Lab, type WordPressSite, cli, cliFailure, cliJson, journalsOf, leftovers, shell, startLab } from './e2e';
+import { layInCatalogue, membersOfBackup, recordOf } from './forge-backup';
+
+/** How an archive gets to Kedge: as a file that is deployed, or as a backup of the catalogue that is restored. */
+export type Way = 'deploy' | 'restore';
+
+/** A lab in which sites stand, and others are lost, so that archives can be restored and deployed. */
+export interface ProvingGround {
+  readonly lab: Lab;
+  /** Members of a backup that nothing is wrong with, without its end. */
+  readonly sound: Buffer;
+  /** An archive goes one way; it has to be refused before the site notices. `lane`: which of the pairs of sites. */
+  expectRefused(archive: HostileArchive, way: Way, lane?: number): Promise<void>;
+  /** Nothing has changed anywhere, and nothing is left, since the ground was ready. */
+  expectUntouched(): Promise<void>;
+  /** Exit code and document of a restore that is only planned: nothing is wrong with the archive. */
+  planOf(archive: Buffer): Promise<{ exitCode: number; stdout: string }>;
+  /** Deploys an archive in earnest. Nothing is left to be compared after it. */
+  deploy(archive: Buffer): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+const BEGINNING = Date.UTC(2025, 0, 1);
+
+/** Starts a lab with `lanes` standing and `lanes` lost sites. Two tasks of one site would wait for each other. */
+export async function startProvingGround(lanes = 1): Promise<ProvingGround> {
+  const numbers = Array.from({ length: lanes }, (_, lane) => lane);
+  const lab = await startLab({
+    sites: numbers.flatMap((lane) => [`standing${lane}.example`, `lost${lane}.example`]),
+  });
+  let worker: WorkerProcess | undefined;
+  const stop = async (): Promise<void> => {
+    await worker?.stop();
+    await lab.stop();
+  };
+  try {
+    worker = await startWorkerProcess(lab.environment);
+    const standing = lab.sites.filter((_, at) => at % 2 === 0);
+    const lost = lab.sites.filter((_, at) => at % 2 === 1);
+    for (const site of lost) await lose(lab, site);
+    for (const { uri } of standing) await cliJson(lab, 'sites', 'adopt', uri);
+    const models = new Map<string, BackupRecord>();
+    for (const { uri } of standing) {
+      const { backup } = await cliJson<BackupResult>(lab, 'backup', uri);
+      models.set(uri, recordOf(lab, uri, backup.id));
+    }
+    const [model] = models.values();
+    if (!model) throw new Error('a proving ground needs a lane');
+    const look = async (): Promise<{ sites: Fingerprint[]; left: Record<string, string[]> }> => ({
+      sites: await Promise.all(standing.map((site) => fingerprint(site, lab.nginx.port, lab.mariadb))),
+      left: await leftovers(lab),
+    });
+    return new Ground(lab, membersOfBackup(lab, model), { standing, lost }, models, look, await look(), stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Look = { sites: Fingerprint[]; left: Record<string, string[]> };
+
+class Ground implements ProvingGround {
+  private laid = 0;
+
+  constructor(
+    readonly lab: Lab,
+    readonly sound: Buffer,
+    private readonly sites: { readonly standing: WordPressSite[]; readonly lost: WordPressSite[] },
+    private readonly models: ReadonlyMap<string, BackupRecord>,
+    private readonly look: () => Promise<Look>,
+    private readonly before: Look,
+    readonly stop: () => Promise<void>,
+  ) {}
+
+  async expectRefused(archive: HostileArchive, way: Way, lane = 0): Promise<void> {
+    const bytes = archive.bytes(this.sound);
+    const expected = expectationOf(archive, way === 'deploy' ? 'foreign' : 'catalogue');
+    const site = (way === 'deploy' ? this.sites.lost : this.sites.standing)[lane]?.uri ?? '';
+    const tasksBefore = journalsOf(this.lab).map(({ task }) => task);
+    const failure = await (way === 'deploy' ? this.deployRefused(bytes, site) : this.restoreRefused(bytes, site));
+    const code = 'refused' in expected ? expected.refused : null;
+    expect({ archive: archive.name, way, ...failure }).toMatchObject({
+      ...{ archive: archive.name, way, code, exitCode: 1 },
+      state: expect.stringMatching(/unchanged|as it was before/) as string,
+    });
+    const task = journalsOf(this.lab, `-${way}`).find(
+      (journal) => journal.task.startsWith(`${site}-`) && !tasksBefore.includes(journal.task),
+    );
+    // It was preflight that refused it: no other step ever began, and there was nothing to undo.
+    expect(this.stepsOf(task?.task ?? '').filter((step) => step !== 'closeTask')).toEqual(['preflight']);
+  }
+
+  async expectUntouched(): Promise<void> {
+    const now = await this.look();
+    for (const [at, site] of this.before.sites.entries())
+      expect(differences(site, now.sites[at] ?? { pages: {}, files: {}, tables: {}, definitions: {} })).toEqual([]);
+    expect(now.left).toEqual(this.before.left);
+  }
+
+  async planOf(archive: Buffer): Promise<{ exitCode: number; stdout: string }> {
+    const site = this.sites.standing[0]?.uri ?? '';
+    const id = await this.lay(archive, site);
+    const outcome = await cli(this.lab, 'restore', site, id, '--dry-run', '--json');
+    await this.takeAway(site, id);
+    return outcome;
+  }
+
+  async deploy(archive: Buffer): Promise<unknown> {
+    const path = await this.put(archive);
+    return cliJson(this.lab, 'deploy', path, this.sites.lost[0]?.uri ?? '');
+  }
+
+  private async deployRefused(archive: Buffer, site: string): ReturnType<typeof cliFailure> {
+    const path = await this.put(archive);
+    const failure = await cliFailure(this.lab, 'deploy', path, site);
+    await rm(path);
+    return failure;
+  }
+
+  private async restoreRefused(archive: Buffer, site: string): ReturnType<typeof cliFailure> {
+    const id = await this.lay(archive, site);
+    const failure = await cliFailure(this.lab, 'restore', site, id, '--yes');
+    await this.takeAway(site, id);
+    return failure;
+  }
+
+  private async put(archive: Buffer): Promise<string> {
+    const path = join(this.lab.folder, `brought${(this.laid += 1)}.tar`);
+    await writeFile(path, archive, { mode: 0o600 });
+    return path;
+  }
+
+  private lay(archive: Buffer, site: string): Promise<string> {
+    const model = this.models.get(site);
+    if (!model) throw new Error(`${site} has no backup`);
+    const time = new Date(BEGINNING + 1000 * (this.laid += 1)).toISOString();
+    const id = `${site}-${time.slice(0, 10).replaceAll('-', '')}.${time.slice(11, 19).replaceAll(':', '')}`;
+    return layInCatalogue(this.lab, model, id, { archive });
+  }
+
+  private async takeAway(site: string, id: string): Promise<void> {
+    for (const suffix of ['.json', '.tar', '.tar.zst'])
+      await rm(join(this.lab.backups, site, `${id}${suffix}`), { force: true });
+  }
+
+  /** The steps that a task's log names. */
+  private stepsOf(task: string): string[] {
+    const lines = readFileSync(join(this.lab.state, 'tasks', `${task}.ndjson`), 'utf8')
+      .trim()
+      .split('\n');
+    return [...new Set(lines.map((line) => (JSON.parse(line) as { step: string }).step))];
+  }
+}
+
+/** As if its machine had burnt: folder, database, account, vhost and what Kedge knew. */
+async function lose(lab: Lab, site: WordPressSite): Promise<void> {
+  await lab.mariadb.query(`DROP DATABASE \`${site.database}\`; DROP USER '${site.user}'@'localhost'`);
+  shell('rm', '-rf', site.root, join(lab.state, 'sites', `${site.uri}.json`));
+  shell('rm', '-f', join(lab.nginx.address.vhosts, `${site.uri}.conf`));
+  shell(...(lab.nginx.address.reload as [string, ...string[]]));
+}
