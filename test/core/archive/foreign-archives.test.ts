@@ -40,7 +40,7 @@ describe('ordinary trees, packed by the programs people have', () => {
     for (const tree of trees) {
       itWith(needs)(named(`${name}: ${tree} names and numbers`, needs), async () => {
         const archive = join(folder, 'archive');
-        execFileSync('bash', ['-euc', command, 'bash', treeOf(tree), archive]);
+        execFileSync('bash', ['-euc', command, 'bash', treeOf(tree), archive], { stdio: 'pipe' });
         await expectSame(archive, treeOf(tree));
       });
     }
@@ -52,7 +52,7 @@ describe('compressed by', () => {
     itWith(needs)(named(name, needs), async () => {
       const archive = join(folder, 'archive');
       const script = `set -o pipefail; tar --create --directory "$1" . | ${command} > "$2"`;
-      execFileSync('bash', ['-euc', script, 'bash', join(folder, 'large'), archive]);
+      execFileSync('bash', ['-euc', script, 'bash', join(folder, 'large'), archive], { stdio: 'pipe' });
       await expectSame(archive, join(folder, 'large'));
     });
   }
