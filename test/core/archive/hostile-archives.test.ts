@@ -60,17 +60,20 @@ describe('accepted, and on the disk is what was judged', () => {
     const judged = await archives.inspect(path, origin, testOperation());
     expect(judged.dump).toMatchObject({ bytes: DUMP.length, complete: true, tables: ['t'] });
 
-    const out = join(folder, 'out');
-    await mkdir(out, { mode: 0o700 });
+    const folders = judged.roots.map(({ name }) => ({ name, path: join(folder, 'out', name) }));
+    for (const { path: root } of folders) await mkdir(root, { recursive: true, mode: 0o700 });
     try {
       const dump = join(folder, 'dump.sql');
-      const request = { path, origin, judged, host, folders: [{ name: 'site', path: out }], dump };
+      const request = { path, origin, judged, host, folders, dump };
       await archives.extract(request, testOperation());
       expect(await readFile(dump, 'utf8')).toBe(DUMP);
       const files = 'accepted' in expected ? expected.accepted : {};
-      expectFiles(out, origin, { 'index.php': { type: 'file', mode: 0o644, content: '<?php echo 1;\n' }, ...files });
+      expectFiles(join(folder, 'out', 'site'), origin, {
+        'index.php': { type: 'file', mode: 0o644, content: '<?php echo 1;\n' },
+        ...files,
+      });
     } finally {
-      await rm(out, { recursive: true });
+      await rm(join(folder, 'out'), { recursive: true });
     }
   });
 });

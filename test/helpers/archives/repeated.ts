@@ -109,10 +109,11 @@ export const REPEATED: readonly HostileArchive[] = [
   refused('a hard link to what the archive does not hold', [hardLink('./a', './nowhere')]),
   refused('a hard link to what comes later', [hardLink('./a', './plain'), PLAIN]),
   refused('a hard link without a target', [hardLink('./a', '')]),
-  refused('a hard link from one folder of the site into another', [
-    folder('./.kedge/roots/files/'),
-    hardLink('./.kedge/roots/files/a', './index.php'),
-  ]),
+  refused(
+    'a hard link from one folder of the site into another',
+    [folder('./.kedge/roots/files/'), hardLink('./.kedge/roots/files/a', './index.php')],
+    { fromCatalogue: { accepted: {} } },
+  ),
   refused('a hard link to a program of root’s', [EVIL, hardLink('./a', './evil')], {
     fromCatalogue: {
       accepted: {
