@@ -159,6 +159,8 @@ export interface Host {
   endProcesses(mark: string): Promise<number>;
   /** Marks of every process of the worker's account that carries one, each once. */
   listMarks(): Promise<string[]>;
+  /** Ends every process of an account that has one of these sockets open, by their inodes. Returns how many. */
+  endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number>;
 
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
   readFile(path: string, maximumBytes?: number): Promise<Buffer>;

@@ -18,7 +18,7 @@ import { isMissing, statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from './host';
 import { type Limiter, limiterFor } from './limiter';
 import { readMountPointsBelow } from './mounts';
-import { endMarkedProcesses, listMarks } from './processes';
+import { endMarkedProcesses, endSocketHolders, listMarks } from './processes';
 import { run } from './run';
 
 /** This machine as a {@link Host}. What limits its programs is the best there is, or no better than `atBest`. */
@@ -49,6 +49,10 @@ class LocalHost implements Host {
 
   listMarks(): Promise<string[]> {
     return listMarks();
+  }
+
+  endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number> {
+    return endSocketHolders(sockets, uid, this.name);
   }
 
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {

@@ -1,4 +1,5 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KedgeError } from '../../contract/errors';
 
@@ -79,6 +80,28 @@ async function findInGroup(group: number): Promise<RunningProcess[]> {
 
 async function otherPids(): Promise<number[]> {
   return (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
+}
+
+/** Ends every process of an account that has one of these sockets open, by their inodes. Returns how many. */
+export async function endSocketHolders(sockets: ReadonlySet<number>, uid: number, server: string): Promise<number> {
+  const found = await Promise.all(
+    (await otherPids()).map(async (pid) => {
+      if ((await realUserOf(pid)) !== uid || !(await holdsSocket(pid, sockets))) return null;
+      return identify(pid);
+    }),
+  );
+  const holders = found.filter((process) => process !== null);
+  for (const { pid } of holders) kill(pid);
+  await Promise.all(holders.map((process) => waitUntilGone(process, server)));
+  return holders.length;
+}
+
+/** False for a process that has ended meanwhile, or whose files cannot be seen. */
+async function holdsSocket(pid: number, sockets: ReadonlySet<number>): Promise<boolean> {
+  const folder = `/proc/${pid}/fd`;
+  const descriptors = await readdir(folder).catch(() => []);
+  const targets = await Promise.all(descriptors.map((name) => readlink(join(folder, name)).catch(() => '')));
+  return targets.some((target) => sockets.has(Number(/^socket:\[(\d+)\]$/.exec(target)?.[1])));
 }
 
 /** Marks of the worker's account's processes that carry one, each once. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
 
 const SOCKETS = '/proc/net/unix';
@@ -44,6 +45,25 @@ export async function awaitRequests(host: Host, socket: string, limitMs: number,
     if (Date.now() > deadline) return waitingFor.size + queued;
     await delay(POLL_MS, undefined, { signal });
   }
+}
+
+/** The requests PHP works on now, as the inodes of their connections. */
+export async function requestsInWork(host: Host, socket: string): Promise<ReadonlySet<number>> {
+  return (await look(host, socket)).taken;
+}
+
+/**
+ * Ends the workers of an account that hold requests PHP has had since `before` was looked at: PHP-FPM starts others in
+ * their place. Returns how many.
+ */
+export async function endRequests(
+  host: Host,
+  { phpSocket, owner }: Pick<SiteLocation, 'phpSocket' | 'owner'>,
+  before: ReadonlySet<number>,
+): Promise<number> {
+  const now = await requestsInWork(host, phpSocket);
+  const held = new Set([...before].filter((inode) => now.has(inode)));
+  return held.size === 0 ? 0 : host.endSocketHolders(held, owner.uid);
 }
 
 async function look(host: Host, socket: string): Promise<Look> {

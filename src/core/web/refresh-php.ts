@@ -3,6 +3,7 @@ import { isKedgeError } from '../../contract/errors';
 import { type SiteLocation, rootsOf } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { endRequests, requestsInWork } from './php-requests';
 import { runPhpScript } from './php-script';
 
 /** What became of the code that PHP keeps of a site. */
@@ -21,21 +22,45 @@ const answerSchema = z.union([
 ]);
 
 /**
- * Makes every worker of the site's FPM see the code now on disk, also where opcache looks at no time stamps: they share
- * one cache, so one of them is asked to invalidate each cached script under the folders of the site. Neighbours keep theirs.
+ * As {@link askToRefresh}. Where PHP does not answer because its workers hold requests from before, those are ended, and it is
+ * asked once more: they may wait for ever, for a pipe in the site folder or for whatever its owner has them wait for, and no
+ * page of the site could be asked for.
  */
 export async function refreshPhp(
   host: Host,
   flags: string,
   site: SiteLocation,
   operation: Operation,
+  timeoutMs?: number,
+): Promise<PhpCache> {
+  const before = await requestsInWork(host, site.phpSocket);
+  const cache = await askToRefresh(host, flags, site, operation, timeoutMs);
+  if (cache.state !== 'no answer') return cache;
+  const ended = await endRequests(host, site, before);
+  if (ended === 0) return cache;
+  operation.log.warn(
+    `PHP of ${site.uri} did not answer: ${ended} of its workers held requests from before, and were ended`,
+  );
+  return askToRefresh(host, flags, site, operation, timeoutMs);
+}
+
+/**
+ * Makes every worker of the site's FPM see the code now on disk, also where opcache looks at no time stamps: they share
+ * one cache, so one of them is asked to invalidate each cached script under the folders of the site. Neighbours keep theirs.
+ */
+async function askToRefresh(
+  host: Host,
+  flags: string,
+  site: SiteLocation,
+  operation: Operation,
+  timeoutMs: number | undefined,
 ): Promise<PhpCache> {
   try {
     const request = { roots: rootsOf(site).map(({ path }) => path) };
     const answer = await runPhpScript(
       { host, flags },
       site,
-      { code: SCRIPT, request, answer: answerSchema },
+      { code: SCRIPT, request, answer: answerSchema, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
       operation,
     );
     if (answer === null) return { state: 'kept', why: 'PHP does not run what Kedge asks it to' };

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import type { Host } from '../../../src/core/hosts/host';
 import { awaitRequests } from '../../../src/core/web/php-requests';
+import { refreshPhp } from '../../../src/core/web/refresh-php';
 import { testOperation } from '../../helpers/operation';
 import { OWNER, put, startWebLab, until, visit, type WebLab } from './web-lab';
 
@@ -80,4 +82,33 @@ test('waits for the request PHP works on and for those that wait for it, and for
   await page.end('later');
   await Promise.all([first, second, later]);
   expect(await wait('one', 60_000)).toBe(0);
+});
+
+test('workers that wait for ever are ended where PHP does not answer, and no other', async () => {
+  const site = await lab.makeSite('stuck.example', { phpSocket: lab.php.socketOf('one') });
+  const { uid } = await machine.lookUpOwner(OWNER);
+  const stuck = { ...site, owner: { ...site.owner, uid } };
+  execFileSync('mkfifo', ['-m', '666', join(site.root, 'pipe')]);
+  await put(join(site.root, 'index.php'), "<?php touch(__DIR__ . '/begun'); fopen(__DIR__ . '/pipe', 'r');");
+  await chmod(site.root, 0o777);
+  await lab.web.writeVhost(stuck, testOperation());
+  const { flags } = lab.nginx.address;
+
+  const waiting = visit(lab, 'stuck.example', '/').catch((error: unknown) => error);
+  await until(() => existsSync(join(site.root, 'begun')), 'PHP waits for the pipe');
+  // Of another account's workers none is touched.
+  const others = testOperation();
+  const another = { ...stuck, owner: { ...stuck.owner, uid: uid + 1 } };
+  expect(await refreshPhp(machine, flags, another, others, 500)).toMatchObject({ state: 'no answer' });
+  expect(others.warnings).toEqual([]);
+
+  const operation = testOperation();
+  expect(await refreshPhp(machine, flags, stuck, operation, 500)).toMatchObject({ state: 'refreshed' });
+  expect(operation.warnings).toEqual([
+    'PHP of stuck.example did not answer: 1 of its workers held requests from before, and were ended',
+  ]);
+  await waiting;
+  await put(join(site.root, 'index.php'), "<?php echo 'restored';");
+  await lab.web.refreshPhp(stuck, testOperation());
+  expect((await visit(lab, 'stuck.example', '/')).body).toBe('restored');
 });
