@@ -8,8 +8,7 @@ import { filesOfVhost } from '../core/web/vhost-files';
  * Hooks run as the owner of their site, and may be his.
  */
 export async function configuredFiles({ requests, servers, sites }: Configuration, host: Host): Promise<string[]> {
-  const key = requests?.key;
-  const files = key !== undefined && 'file' in key ? [key.file] : [];
+  const files: string[] = [];
   for (const key of [requests.key, requests.previousKey]) if (key && 'file' in key) files.push(key.file);
   for (const { web, db } of Object.values(servers)) {
     if (web) files.push(...filesOfCommand(web.test), ...filesOfCommand(web.reload));

@@ -8,7 +8,7 @@ import { type Canary, type Place, leaks, spellings } from './canaries';
 const OWN_PLACES = [
   /(^|\/)admin\.password$/,
   /(^|\/)(wp-config[^/]*\.php|settings[^/]*\.php|\.?env)$/,
-  /^state\/sites\//,
+  /(^|\/)state\/sites\//,
 ];
 /** Sites, and what MariaDB keeps of them; archives are compressed. Its logs are looked through. */
 const PASSED_OVER = [
@@ -68,7 +68,7 @@ export class SecretSweep {
     const options = ['-rlaF', '-f', '-', '--devices=skip', ...PASSED_OVER, '--', this.lab.folder];
     return grep(options, `${[...wanted].join('\n')}\n`)
       .map((path) => ({ path, name: relative(this.lab.folder, path) }))
-      .filter(({ name }) => !OWN_PLACES.some((own) => own.test(name)) && !/^state\/tasks\/[^/]+\.json$/.test(name))
+      .filter(({ name }) => !OWN_PLACES.some((own) => own.test(name)) && !/(^|\/)state\/tasks\/[^/]+\.json$/.test(name))
       .map(({ path, name }) => ({ name, text: readFileSync(Buffer.from(path, 'latin1'), 'latin1') }));
   }
 
