@@ -230,6 +230,7 @@ describe('kedge backups check', () => {
       await forge([]),
     ];
     const dumpless = await forge(['./database.sql']);
+    const hostile = await forgeBackup(lab, site.uri, good[0] ?? '', { sql: 'SELECT SLEEP(600);' });
     const bytes = await readFile(archiveOf(corrupt));
     bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 0xff, bytes.length >> 1);
     await writeFile(archiveOf(corrupt), bytes);
@@ -251,10 +252,16 @@ describe('kedge backups check', () => {
       [swapped]: 'BackupDamaged',
       [tableless]: 'DumpInvalid',
       [dumpless]: 'DumpInvalid',
+      [hostile]: 'DumpIncompatible',
       [spoiled]: 'RecordInvalid',
       ...Object.fromEntries(good.map((id) => [id, null])),
     });
     expect(found.backups.find(({ backup }) => backup === tableless)?.problem?.message).toContain('wp_missing');
+    const problem = found.backups.find(({ backup }) => backup === hostile)?.problem;
+    expect(problem?.message).toContain('SELECT SLEEP');
+    // Word for word what a restore says.
+    const { message, hint } = await cliFailure(lab, 'restore', site.uri, hostile, '--dry-run');
+    expect(problem).toMatchObject({ message, hint });
 
     expect(await check(gone)).toMatchObject({ exitCode: 1, backups: [{ backup: gone, archive: null, bytes: 0 }] });
     expect(await check(...good)).toMatchObject({ exitCode: 0 });

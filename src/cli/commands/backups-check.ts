@@ -17,12 +17,14 @@ import { usage } from '../usage';
 export function registerBackupsCheck(backups: Command, run: Registration): void {
   backups
     .command('check')
-    .description('read backups back, every byte, and hold them against their records; changes nothing')
+    .description(
+      'read backups back, every byte; hold them against their records, and their dumps against what a restore takes',
+    )
     .argument('[backup...]', 'ids of backups; without them those of --site, or all there are')
     .option('--site <uri>', 'all backups of this site')
     .addHelpText(
       'after',
-      '\nExit codes: 0 all are as their records say, 1 one at least is not.\n' +
+      '\nExit codes: 0 all are as their records say, and a restore takes their dumps; 1 one at least is not.\n' +
         '\nExamples:\n  kedge backups check\n  kedge backups check --site example.com\n  kedge backups check example.com-20261124.031502',
     )
     .action(

@@ -42,8 +42,8 @@ export async function backupsToCheck(catalog: Catalog, site: string): Promise<Ca
 }
 
 /**
- * Reads a backup back and holds it against its record: every byte, every member, the dump's end and tables. Changes
- * nothing. Throws only what says nothing of the backup: the signal's reason, a missing program.
+ * Reads a backup back and holds it against its record: every byte, every member, the dump's end and tables. Also judges
+ * the dump's statements, as a restore does; what only the server knows, such as its collations, is left to that. Changes nothing. Throws only what says nothing of the backup: the signal's reason, a missing program.
  */
 export async function checkBackup(
   parts: { readonly archives: Archives; readonly catalog: Catalog },
@@ -76,6 +76,7 @@ const ABOUT_THE_BACKUP: ReadonlySet<string> = new Set([
     'ArchiveRefused',
     'BackupDamaged',
     'BackupUnknown',
+    'DumpIncompatible',
     'DumpInvalid',
     'FileRefused',
     'ProgramLimitReached',

@@ -5,8 +5,9 @@ import type { ServerFacts } from '../databases/database-server';
 import type { DumpInspection, Inspection } from './archive';
 
 /**
- * Holds what reading an archive back found against its record: the checksum, the end of the dump, its tables.
- * @throws KedgeError BackupDamaged, DumpInvalid
+ * Judges a backup as far as neither site nor server is needed for it: the checksum, the folders, the statements of the dump,
+ * its end, its tables.
+ * @throws KedgeError BackupDamaged, DumpInvalid, DumpIncompatible
  */
 export function checkAgainstRecord(record: BackupRecord, inspection: Inspection): void {
   checkSameArchive(record, inspection);
@@ -54,6 +55,14 @@ function checkDump(record: PackedRecord, inspection: Inspection): DumpInspection
   const context = { site: record.site, state: 'the site is unchanged' };
   const name = `backup ${record.id}`;
   const dump = inspection.dump;
+  // First: such a statement may also be why its end is not found.
+  if (dump && dump.refused.length > 0) {
+    throw new KedgeError(
+      'DumpIncompatible',
+      `the dump in ${name} holds statements that no dump of a site may hold: ${dump.refused.join('; ')}`,
+      { ...context, hint: 'Take these statements out of the dump, or write it anew with mariadb-dump or mysqldump.' },
+    );
+  }
   if (!dump) throw new KedgeError('DumpInvalid', `${name} holds no database.sql`, context);
   if (dump.bytes === 0) throw new KedgeError('DumpInvalid', `the dump in ${name} is empty`, context);
   if (!dump.complete)
@@ -104,14 +113,6 @@ export function checkImportable(
   }
   checkRoots(record, inspection);
   checkDeclared(record, site);
-  // First: such a statement may also be why its end is not found.
-  if (inspection.dump && inspection.dump.refused.length > 0) {
-    throw new KedgeError(
-      'DumpIncompatible',
-      `the dump in ${name} holds statements that no dump of a site may hold: ${inspection.dump.refused.join('; ')}`,
-      { ...context, hint: 'Take these statements out of the dump, or write it anew with mariadb-dump or mysqldump.' },
-    );
-  }
   const dump = checkDump(record, inspection);
   const unknown = [
     ...dump.charsets.filter((charset) => !server.charsets.has(charset)),

@@ -1,7 +1,7 @@
 import { DumpInspector } from '../../../src/core/archive/dump-inspection';
-import { checkImportable } from '../../../src/core/archive/restorable';
+import { checkAgainstRecord, checkImportable } from '../../../src/core/archive/restorable';
 import type { DumpInspection, Inspection } from '../../../src/core/archive/archive';
-import type { PackedRecord } from '../../../src/contract/backup-record';
+import type { BackupRecord, PackedRecord } from '../../../src/contract/backup-record';
 import type { SiteLocation } from '../../../src/contract/target';
 import type { ServerFacts } from '../../../src/core/databases/database-server';
 import { HOSTILE_DUMPS } from '../../helpers/hostile-dumps';
@@ -33,6 +33,20 @@ function checkDump(dump: DumpInspection): void {
   );
 }
 
+/** As `kedge backups check` does, without a server. */
+function checkBackup(dump: DumpInspection): void {
+  checkAgainstRecord(RECORD as unknown as BackupRecord, { dump, roots: [{ name: 'site' }] } as unknown as Inspection);
+}
+
+function messageOf(check: () => void): string {
+  try {
+    check();
+    return 'nothing is wrong';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 const bytesOf = (sql: string): Buffer => Buffer.from(sql + TRAILER, 'latin1');
 
 it('there are many, each by a name of its own', () => {
@@ -47,6 +61,7 @@ describe('preflight refuses a dump that', () => {
     expect(() => checkDump(inspection)).toThrow(
       expect.objectContaining({ code: 'DumpIncompatible', state: 'the site is unchanged' }) as Error,
     );
+    expect(messageOf(() => checkBackup(inspection))).toBe(messageOf(() => checkDump(inspection)));
   });
 });
 
