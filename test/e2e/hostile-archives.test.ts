@@ -1,7 +1,8 @@
 import { CORPUS_BY_KIND, isRefused } from '../helpers/archives/corpus';
 import { PLAIN } from '../helpers/archives/hostile-archive';
 import { END } from '../helpers/archives/tar-blocks';
-import { type ProvingGround, startProvingGround } from '../helpers/hostile-archives-suite';
+import { HOSTILE_DUMPS, type HostileDump } from '../helpers/hostile-dumps';
+import { type ProvingGround, type Way, startProvingGround } from '../helpers/hostile-archives-suite';
 
 jest.setTimeout(240_000);
 
@@ -13,6 +14,14 @@ const DRAWN = Object.values(CORPUS_BY_KIND).flatMap((archives, kind) => {
   return [0, 1].flatMap((nth) => refused[(SEED * (7 * kind + 31 * nth + 1) + nth) % refused.length] ?? []);
 });
 
+/** A few of one group of dumps after the other. */
+function drawnDumps(count: number, salt: number): HostileDump[] {
+  const step = Math.floor(HOSTILE_DUMPS.length / count);
+  return Array.from({ length: count }, (_, nth) => HOSTILE_DUMPS[nth * step + ((SEED + salt * nth) % step)]).filter(
+    (dump) => dump !== undefined,
+  );
+}
+
 let ground: ProvingGround;
 beforeAll(async () => {
   ground = await startProvingGround();
@@ -20,13 +29,20 @@ beforeAll(async () => {
 afterAll(() => ground?.stop());
 
 it('without hostility the same archive is to be restored', async () => {
-  const { exitCode, stdout } = await ground.planOf(Buffer.concat([ground.sound, PLAIN, END]));
+  const { exitCode, stdout } = await ground.planOf(Buffer.concat([ground.sound('restore'), PLAIN, END]));
   expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
 });
 
 describe(`hostile archives are refused at preflight (KEDGE_SEED=${SEED})`, () => {
   it.each([...new Set(DRAWN)].map((archive) => [archive.name, archive] as const))('%s', async (_name, archive) => {
     await Promise.all([ground.expectRefused(archive, 'deploy'), ground.expectRefused(archive, 'restore')]);
+  });
+
+  it('those with a hostile dump too', async () => {
+    const all = async (way: Way, dumps: readonly HostileDump[]): Promise<void> => {
+      for (const dump of dumps) await ground.expectDumpRefused(dump, way);
+    };
+    await Promise.all([all('restore', drawnDumps(10, 7)), all('deploy', drawnDumps(3, 31))]);
   });
 
   it('and nothing has changed, and nothing is left', () => ground.expectUntouched());

@@ -16,7 +16,6 @@ import {
   until,
 } from '../helpers/e2e';
 import { type Forgery, forgeBackup } from '../helpers/forge-backup';
-import { HOSTILE_DUMPS, type HostileDump } from '../helpers/hostile-dumps';
 import { type Neighbourhood, changes, neighbourhood } from '../helpers/neighbourhood';
 
 jest.setTimeout(240_000);
@@ -123,29 +122,6 @@ it('a dump that asks for a file of the client is refused before anything is done
   expect(failure.message).toContain('LOAD DATA');
   await expectNothingAround();
 });
-
-/** Another draw with each run; KEDGE_ALL_DUMPS=1 takes them all. */
-const seed = Date.now() % HOSTILE_DUMPS.length;
-const drawn =
-  process.env['KEDGE_ALL_DUMPS'] === '1'
-    ? HOSTILE_DUMPS
-    : Array.from({ length: 5 }, (_each, at) => HOSTILE_DUMPS[(seed + at * 37) % HOSTILE_DUMPS.length] as HostileDump);
-it(`hostile dumps of all kinds are refused before anything is done (from number ${seed} on)`, async () => {
-  const before = await leftovers(lab);
-  for (const { name, sql, says } of drawn) {
-    const failure = await cliFailure(lab, 'restore', site.uri, await forge({ sql: `${sql}\n` }), '--yes');
-    expect({ name, ...failure }).toMatchObject({
-      name,
-      code: 'DumpIncompatible',
-      exitCode: 1,
-      state: 'the site is unchanged',
-      message: expect.stringMatching(says) as string,
-    });
-  }
-  expect(differences(saved, await look())).toEqual([]);
-  expect({ ...(await leftovers(lab)), backups: [] }).toEqual({ ...before, backups: [] });
-  await expectNothingAround();
-}, 3_600_000);
 
 it('an archive whose settings are a link to those of the neighbour: refused, and the neighbour keeps them', async () => {
   const settings: HeaderData = {

@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -175,10 +176,12 @@ it('a site is adopted, saved, restored, and a restore fails and is undone, all u
 
 it('what is found by the sampler tells of every program, and of the passwords Kedge made', async () => {
   // A leak of each kind, for as long as it takes to be seen.
-  const planted = spawn('sh', ['-c', 'read -r _', 'planted-argument-4711'], {
+  const planted = spawn('sh', ['-c', 'echo runs; read -r _', 'planted-argument-4711'], {
     env: { PLANTED: 'planted-variable-4711' },
-    stdio: ['pipe', 'ignore', 'ignore'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   });
+  // A program that was only just started has no arguments yet.
+  await once(planted.stdout, 'data');
   await sampler.look();
   planted.stdin.end();
   const seen = await sampler.end();

@@ -1,7 +1,7 @@
 import { CORPUS, isRefused } from '../helpers/archives/corpus';
-import type { HostileArchive } from '../helpers/archives/hostile-archive';
 import { PLAIN } from '../helpers/archives/hostile-archive';
 import { END } from '../helpers/archives/tar-blocks';
+import { HOSTILE_DUMPS } from '../helpers/hostile-dumps';
 import { type ProvingGround, type Way, startProvingGround } from '../helpers/hostile-archives-suite';
 
 jest.setTimeout(3600_000);
@@ -19,28 +19,37 @@ beforeAll(async () => {
 afterAll(() => ground?.stop());
 
 it('without hostility the same archive is to be restored', async () => {
-  expect(await ground.planOf(Buffer.concat([ground.sound, PLAIN, END]))).toMatchObject({ exitCode: 0 });
+  expect(await ground.planOf(Buffer.concat([ground.sound('restore'), PLAIN, END]))).toMatchObject({ exitCode: 0 });
 });
 
 it.each(WAYS)('all of the corpus is refused at preflight: %s', async (way, origin) => {
   const archives = CORPUS.filter((archive) => isRefused(archive, origin));
   expect(archives.length).toBeGreaterThanOrEqual(150);
+  await inLanes(archives, (archive, lane) => ground.expectRefused(archive, way, lane));
+});
+
+it.each<Way>(['deploy', 'restore'])(
+  'an archive with each of the hostile dumps is refused at preflight: %s',
+  async (way) => {
+    expect(HOSTILE_DUMPS.length).toBeGreaterThan(150);
+    await inLanes(HOSTILE_DUMPS, (dump, lane) => ground.expectDumpRefused(dump, way, lane));
+  },
+);
+
+/** Goes through them all, on several sites side by side, and tells every failure. */
+async function inLanes<T>(all: readonly T[], expectation: (each: T, lane: number) => Promise<void>): Promise<void> {
   const failures: string[] = [];
   await Promise.all(
     Array.from({ length: LANES }, async (_, lane) => {
-      for (const archive of every(archives, LANES, lane))
-        await ground.expectRefused(archive, way, lane).catch((error: Error) => void failures.push(error.message));
+      for (const each of all.filter((_each, at) => at % LANES === lane))
+        await expectation(each, lane).catch((error: Error) => void failures.push(error.message));
     }),
   );
   expect(failures).toEqual([]);
-});
-
-function every(archives: readonly HostileArchive[], step: number, from: number): HostileArchive[] {
-  return archives.filter((_, at) => at % step === from);
 }
 
 it('nothing has changed anywhere, and nothing is left', () => ground.expectUntouched());
 
 it('without hostility the same archive is deployed', async () => {
-  await ground.deploy(Buffer.concat([ground.sound, PLAIN, END]));
+  await ground.deploy(Buffer.concat([ground.sound('deploy'), PLAIN, END]));
 });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Header, type HeaderData } from 'tar';
-import { type BackupRecord, backupRecordSchema } from '../../src/contract/backup-record';
+import { type BackupRecord, backupRecordSchema, packedRecordSchema } from '../../src/contract/backup-record';
 import type { Lab } from './e2e';
 
 /** What lies in the catalogue as a backup that Kedge never made. */
@@ -47,6 +47,20 @@ export function membersOfBackup(lab: Lab, record: BackupRecord): Buffer {
   return Buffer.concat([...membersOf(tarOfBackup(lab, record))].map(({ bytes }) => bytes));
 }
 
+/** The members of a backup as if it had been made of another site, with SQL put before the trailer of its dump. */
+export function membersWith(sound: Buffer, { site, sql }: { site: string; sql: Buffer }): Buffer {
+  const parts: Buffer[] = [];
+  for (const member of membersOf(sound)) {
+    if (member.path === './.kedge/backup.json') {
+      const record = packedRecordSchema.parse(JSON.parse(member.content.toString('utf8')));
+      const id = `${site}${record.id.slice(record.site.length)}`;
+      parts.push(...fileMember(member.path, Buffer.from(JSON.stringify({ ...record, site, id }))));
+    } else if (member.path === './database.sql') parts.push(...dumpMember(member.content, sql));
+    else parts.push(member.bytes);
+  }
+  return Buffer.concat(parts);
+}
+
 function tarOfBackup(lab: Lab, record: BackupRecord): Buffer {
   return execFileSync('zstd', ['-dc', join(lab.backups, record.site, record.archive)], { maxBuffer: 1024 ** 3 });
 }
@@ -74,7 +88,7 @@ export async function forgeBackup(lab: Lab, site: string, original: string, forg
   for (const member of membersOf(tar)) {
     if (forgery.without?.includes(member.path)) continue;
     if (member.path !== './database.sql' || forgery.sql === undefined) parts.push(member.bytes);
-    else parts.push(...dumpMember(member.content.toString('latin1'), forgery.sql));
+    else parts.push(...dumpMember(member.content, Buffer.from(`${forgery.sql}\n`)));
   }
   for (const data of forgery.members ?? []) parts.push(headerOf({ size: 0, mode: 0o644, ...data }));
   parts.push(Buffer.alloc(2 * BLOCK));
@@ -106,19 +120,14 @@ function* membersOf(tar: Buffer): Generator<RawMember> {
   }
 }
 
-function dumpMember(dump: string, sql: string): Buffer[] {
+function dumpMember(dump: Buffer, sql: Buffer): Buffer[] {
   const trailer = dump.lastIndexOf('-- Dump completed');
-  const content = Buffer.concat([
-    Buffer.from(dump.slice(0, trailer), 'latin1'),
-    Buffer.from(`${sql}\n`, 'utf8'),
-    Buffer.from(dump.slice(trailer), 'latin1'),
-  ]);
+  return fileMember('./database.sql', Buffer.concat([dump.subarray(0, trailer), sql, dump.subarray(trailer)]));
+}
+
+function fileMember(path: string, content: Buffer): Buffer[] {
   const padding = Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK);
-  return [
-    headerOf({ path: './database.sql', type: 'File', mode: 0o600, size: content.length, mtime: new Date(0) }),
-    content,
-    padding,
-  ];
+  return [headerOf({ path, type: 'File', mode: 0o600, size: content.length, mtime: new Date(0) }), content, padding];
 }
 
 function headerOf(data: HeaderData): Buffer {

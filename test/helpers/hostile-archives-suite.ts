@@ -6,9 +6,12 @@ import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fi
 import type { BackupRecord } from '../../src/contract/backup-record';
 import type { BackupResult } from '../../src/contract/tasks';
 import { expectationOf } from './archives/corpus';
+import { END } from './archives/tar-blocks';
 import type { HostileArchive } from './archives/hostile-archive';
 import { type Lab, type WordPressSite, cli, cliFailure, cliJson, journalsOf, leftovers, shell, startLab } from './e2e';
-import { layInCatalogue, membersOfBackup, recordOf } from './forge-backup';
+import { layInCatalogue, membersOfBackup, membersWith, recordOf } from './forge-backup';
+import type { HostileDump } from './hostile-dumps';
+import { type Neighbourhood, changes, neighbourhood } from './neighbourhood';
 
 /** How an archive gets to Kedge: as a file that is deployed, or as a backup of the catalogue that is restored. */
 export type Way = 'deploy' | 'restore';
@@ -16,11 +19,13 @@ export type Way = 'deploy' | 'restore';
 /** A lab in which sites stand, and others are lost, so that archives can be restored and deployed. */
 export interface ProvingGround {
   readonly lab: Lab;
-  /** Members of a backup that nothing is wrong with, without its end. */
-  readonly sound: Buffer;
+  /** Members of a backup of a lane's site that nothing is wrong with, without the end; `sql` stands at the end of its dump. */
+  sound(way: Way, lane?: number, sql?: string): Buffer;
   /** An archive goes one way; it has to be refused before the site notices. `lane`: which of the pairs of sites. */
   expectRefused(archive: HostileArchive, way: Way, lane?: number): Promise<void>;
-  /** Nothing has changed anywhere, and nothing is left, since the ground was ready. */
+  /** The same for an archive with which nothing is wrong but its dump. */
+  expectDumpRefused(dump: HostileDump, way: Way, lane?: number): Promise<void>;
+  /** Nothing has changed anywhere, in no database of the server either, and nothing is left, since the ground was ready. */
   expectUntouched(): Promise<void>;
   /** Exit code and document of a restore that is only planned: nothing is wrong with the archive. */
   planOf(archive: Buffer): Promise<{ exitCode: number; stdout: string }>;
@@ -55,9 +60,10 @@ export async function startProvingGround(lanes = 1): Promise<ProvingGround> {
     }
     const [model] = models.values();
     if (!model) throw new Error('a proving ground needs a lane');
-    const look = async (): Promise<{ sites: Fingerprint[]; left: Record<string, string[]> }> => ({
+    const look = async (): Promise<Look> => ({
       sites: await Promise.all(standing.map((site) => fingerprint(site, lab.nginx.port, lab.mariadb))),
       left: await leftovers(lab),
+      around: withoutFolders(await neighbourhood(lab), standing),
     });
     return new Ground(lab, membersOfBackup(lab, model), { standing, lost }, models, look, await look(), stop);
   } catch (error) {
@@ -66,14 +72,18 @@ export async function startProvingGround(lanes = 1): Promise<ProvingGround> {
   }
 }
 
-type Look = { sites: Fingerprint[]; left: Record<string, string[]> };
+interface Look {
+  readonly sites: readonly Fingerprint[];
+  readonly left: Record<string, string[]>;
+  readonly around: Neighbourhood;
+}
 
 class Ground implements ProvingGround {
   private laid = 0;
 
   constructor(
     readonly lab: Lab,
-    readonly sound: Buffer,
+    private readonly members: Buffer,
     private readonly sites: { readonly standing: WordPressSite[]; readonly lost: WordPressSite[] },
     private readonly models: ReadonlyMap<string, BackupRecord>,
     private readonly look: () => Promise<Look>,
@@ -82,14 +92,32 @@ class Ground implements ProvingGround {
   ) {}
 
   async expectRefused(archive: HostileArchive, way: Way, lane = 0): Promise<void> {
-    const bytes = archive.bytes(this.sound);
     const expected = expectationOf(archive, way === 'deploy' ? 'foreign' : 'catalogue');
-    const site = (way === 'deploy' ? this.sites.lost : this.sites.standing)[lane]?.uri ?? '';
-    const tasksBefore = journalsOf(this.lab).map(({ task }) => task);
-    const failure = await (way === 'deploy' ? this.deployRefused(bytes, site) : this.restoreRefused(bytes, site));
     const code = 'refused' in expected ? expected.refused : null;
-    expect({ archive: archive.name, way, ...failure }).toMatchObject({
-      ...{ archive: archive.name, way, code, exitCode: 1 },
+    await this.refuses(archive.name, archive.bytes(this.sound(way, lane)), way, lane, { code });
+  }
+
+  async expectDumpRefused({ name, sql, says }: HostileDump, way: Way, lane = 0): Promise<void> {
+    const message = expect.stringMatching(says) as string;
+    const archive = Buffer.concat([this.sound(way, lane, sql), END]);
+    await this.refuses(name, archive, way, lane, { code: 'DumpIncompatible', message });
+  }
+
+  sound(way: Way, lane = 0, sql = ''): Buffer {
+    // As bytes: some dumps are no text in UTF-8.
+    return membersWith(this.members, { site: this.siteOf(way, lane), sql: Buffer.from(`${sql}\n`, 'latin1') });
+  }
+
+  private siteOf(way: Way, lane: number): string {
+    return (way === 'deploy' ? this.sites.lost : this.sites.standing)[lane]?.uri ?? '';
+  }
+
+  private async refuses(name: string, archive: Buffer, way: Way, lane: number, expected: object): Promise<void> {
+    const site = this.siteOf(way, lane);
+    const tasksBefore = journalsOf(this.lab).map(({ task }) => task);
+    const failure = await (way === 'deploy' ? this.deployRefused(archive, site) : this.restoreRefused(archive, site));
+    expect({ name, way, ...failure }).toMatchObject({
+      ...{ name, way, ...expected, exitCode: 1 },
       state: expect.stringMatching(/unchanged|as it was before/) as string,
     });
     const task = journalsOf(this.lab, `-${way}`).find(
@@ -104,6 +132,7 @@ class Ground implements ProvingGround {
     for (const [at, site] of this.before.sites.entries())
       expect(differences(site, now.sites[at] ?? { pages: {}, files: {}, tables: {}, definitions: {} })).toEqual([]);
     expect(now.left).toEqual(this.before.left);
+    expect(changes(this.before.around, now.around)).toEqual([]);
   }
 
   async planOf(archive: Buffer): Promise<{ exitCode: number; stdout: string }> {
@@ -159,6 +188,12 @@ class Ground implements ProvingGround {
       .split('\n');
     return [...new Set(lines.map((line) => (JSON.parse(line) as { step: string }).step))];
   }
+}
+
+/** The folders that archives are laid into and taken away from are another each time; what lies in them is not. */
+function withoutFolders(around: Neighbourhood, standing: readonly WordPressSite[]): Neighbourhood {
+  const laidInto = standing.map(({ uri }) => `backups/${uri}`);
+  return Object.fromEntries(Object.entries(around).filter(([name]) => !laidInto.includes(name)));
 }
 
 /** As if its machine had burnt: folder, database, account, vhost and what Kedge knew. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { filesOf } from '../../scripts/lab/fingerprint';
 import type { Lab, WordPressSite } from './e2e';
 
-/** Everything on the servers of a lab that is not one site's own, as names and what is found there. */
+/** Everything on the servers of a lab, as names and what is found there. */
 export type Neighbourhood = Record<string, string>;
 
 const SYSTEM = ['information_schema', 'performance_schema', 'sys'];
@@ -21,12 +21,15 @@ const RIGHTS = [
   'func',
 ];
 
-export async function neighbourhood(lab: Lab, site: WordPressSite): Promise<Neighbourhood> {
+/** Looks at everything, or at all that is not one site's own. */
+export async function neighbourhood(lab: Lab, site?: WordPressSite): Promise<Neighbourhood> {
   const found: Neighbourhood = {};
   const put = (prefix: string, entries: Record<string, string>): void => {
     for (const [name, value] of Object.entries(entries)) found[`${prefix}/${name}`] = value;
   };
-  const ownFile = new RegExp(`^(${site.uri.replaceAll('.', '\\.')}(\\.json|\\.probe)?|\\.kedge)(/|$)`);
+  const ownFile = site
+    ? new RegExp(`^(${site.uri.replaceAll('.', '\\.')}(\\.json|\\.probe)?|\\.kedge)(/|$)`)
+    : /^\.kedge(\/|$)/;
   put('srv', without(filesOf(join(lab.folder, 'srv')), ownFile));
   put('backups', without(filesOf(lab.backups), ownFile));
   put('state', without(filesOf(join(lab.state, 'sites')), ownFile));
@@ -35,9 +38,11 @@ export async function neighbourhood(lab: Lab, site: WordPressSite): Promise<Neig
   for (const name of ['nginx.conf', 'php-fpm.conf', 'kedge.yaml'])
     found[name] = await readFile(join(lab.folder, name), 'utf8');
 
-  const ownNames = new RegExp(`\\b(${site.database}|${site.uri.replace(/[^a-z0-9]/g, '').slice(0, 16)}[a-z0-9]*)\\b`);
+  const ownNames = site
+    ? new RegExp(`\\b(${site.database}|${site.uri.replace(/[^a-z0-9]/g, '').slice(0, 16)}[a-z0-9]*)\\b`)
+    : undefined;
   const lines = async (sql: string): Promise<string[]> =>
-    (await lab.mariadb.query(sql)).split('\n').filter((line) => line !== '' && !ownNames.test(line));
+    (await lab.mariadb.query(sql)).split('\n').filter((line) => line !== '' && ownNames?.test(line) !== true);
   for (const database of await lines('SHOW DATABASES')) {
     found[`database ${database}`] = (await lines(`SHOW CREATE DATABASE \`${database}\``)).join('\n');
     if (![...SYSTEM, 'mysql'].includes(database)) put(`database ${database}`, await contentOf(lab, database));
