@@ -199,10 +199,6 @@ describe('what a hostile dump asks of the import', () => {
     ],
   ])('%s: bounded memory and no heartbeat', async (_, texts, check) => {
     const { cost, ...passed } = await imported(texts);
-    if (process.env['SHOW'])
-      process.stderr.write(
-        `${_}: ${cost.blockedMs} ms, ${cost.grownBytes / MIB} MiB, refused ${passed.refused} bytes ${passed.contents.bytes}\n`,
-      );
     expectBounded(cost);
     check(passed);
   });

@@ -5,7 +5,7 @@ import type { BackupRecord, PackedRecord } from '../../../src/contract/backup-re
 import type { SiteLocation } from '../../../src/contract/target';
 import type { ServerFacts } from '../../../src/core/databases/database-server';
 import { HOSTILE_DUMPS } from '../../helpers/hostile-dumps';
-import { type DatabaseLab, TRAILER, openLab } from './lab';
+import { bytesOf, describeImportsOf } from './hostile-imports';
 
 export function inspectDump(dump: Buffer): DumpInspection {
   const inspector = new DumpInspector();
@@ -47,8 +47,6 @@ function messageOf(check: () => void): string {
   }
 }
 
-const bytesOf = (sql: string): Buffer => Buffer.from(sql + TRAILER, 'latin1');
-
 it('there are many, each by a name of its own', () => {
   expect(HOSTILE_DUMPS.length).toBeGreaterThan(150);
   expect(new Set(HOSTILE_DUMPS.map(({ name }) => name)).size).toBe(HOSTILE_DUMPS.length);
@@ -65,22 +63,5 @@ describe('preflight refuses a dump that', () => {
   });
 });
 
-describe('an import ends at a dump that', () => {
-  let lab: DatabaseLab;
-  beforeAll(async () => void (lab = await openLab()));
-  afterAll(() => lab?.close());
-
-  // Each asks a real client to run; all of them run in test/full.
-  const some = HOSTILE_DUMPS.filter((_dump, index) => process.env['KEDGE_ALL_DUMPS'] === '1' || index % 12 === 5);
-  it.each(some.map(({ name, ...dump }, index) => [name, index, dump] as const))(
-    '%s',
-    async (_name, index, { sql, says }) => {
-      const path = await lab.writeDump(bytesOf(sql));
-      await expect(lab.restore(path, `hostile${index}`)).rejects.toMatchObject({
-        code: 'DumpIncompatible',
-        message: expect.stringMatching(says) as string,
-        server: 'lab',
-      });
-    },
-  );
-});
+// Each asks a real client to run; all of them run in test/full.
+describeImportsOf(HOSTILE_DUMPS.filter((_dump, index) => index % 12 === 5));
