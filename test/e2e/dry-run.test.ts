@@ -138,9 +138,10 @@ describe('kedge restore --dry-run', () => {
     const settings = join(site.root, 'wp-config.php');
     const text = await readFile(settings, 'utf8');
     await writeFile(settings, text.replace(/^(define\('DB_NAME', ')\w+/m, '$1another'));
-    const refused = await cliFailure(lab, 'restore', site.uri, 'latest', '--dry-run');
+    const planned = await plan();
     await writeFile(settings, text);
-    expect(refused).toMatchObject({ code: 'AdoptionRefused', exitCode: 1, state: 'the site is unchanged' });
+    expect(planned).toMatchObject({ exitCode: 3 });
+    expect(planned.warnings.join('\n')).toContain('name the database another, which no backup holds');
 
     const state = JSON.parse(await readFile(join(lab.state, 'sites', `${site.uri}.json`), 'utf8')) as {
       current: { account: { user: string; hosts: string[] } };
