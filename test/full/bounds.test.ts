@@ -185,16 +185,16 @@ describe('what a hostile dump asks of the import', () => {
     ['a comment of 600 MB', between('-- ', 'x'.repeat(MIB), 600, '\n'), () => undefined],
     ['a comment of 600 MB between statements', between('/* ', 'x'.repeat(MIB), 600, ' */\n'), () => undefined],
     ['600 MB of blanks', between(TABLE, ' '.repeat(MIB), 600, '\n'), () => undefined],
-    ['600 MB of semicolons', between(TABLE, ';'.repeat(MIB), 60, '\n'), () => undefined],
+    ['60 MB of semicolons', between(TABLE, ';'.repeat(MIB), 60, '\n'), () => undefined],
     [
-      'a definition of 600 MB',
-      between('CREATE TABLE `t` (', '`a` int,'.repeat(MIB / 8), 600, '`b` int);\n'),
+      'a definition of 60 MB',
+      between('CREATE TABLE `t` (', '`a` int,'.repeat(MIB / 8), 60, '`b` int);\n'),
       ({ refused }) => expect(refused).toBeGreaterThan(0),
     ],
     ['a word of 600 MB', between('', 'x'.repeat(MIB), 600, ';\n'), ({ refused }) => expect(refused).toBeGreaterThan(0)],
     [
-      'columns of an INSERT of 600 MB',
-      between(`${TABLE}INSERT INTO \`t\` (`, '`a`,'.repeat(MIB / 4), 600, '`a`) VALUES (1);\n'),
+      'columns of an INSERT of 60 MB',
+      between(`${TABLE}INSERT INTO \`t\` (`, '`a`,'.repeat(MIB / 4), 60, '`a`) VALUES (1);\n'),
       ({ refused }) => expect(refused).toBeGreaterThan(0),
     ],
   ])('%s: bounded memory and no heartbeat', async (_, texts, check) => {

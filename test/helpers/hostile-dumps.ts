@@ -299,6 +299,8 @@ const READINGS: readonly (readonly [name: string, sql: string, says?: RegExp])[]
   ['does not end a comment', 'SET sql_notes = 0 /* ;\n', /does not end/],
   ['does not end its rows', `${T}INSERT INTO t VALUES (1;`, /do not end/],
   ['writes a definition longer than any', `CREATE TABLE t (a int) /* ${'x'.repeat(5_000_000)} */;`, /too long/],
+  ['writes a word longer than any', `${'x'.repeat(5_000_000)};`, /too long/],
+  ['writes a name of a table longer than any', `INSERT INTO ${'x'.repeat(5_000_000)} VALUES (1);`, /too long/],
   ['moves its files in a comment', 'CREATE TABLE x (a int) DATA /*!99999 x */ DIRECTORY = "/tmp";', /DIRECTORY/],
   ['signals in a routine it calls', `${BODY("CREATE PROCEDURE p() SIGNAL SQLSTATE '45000'")}CALL p();`, /CALL/],
 ];

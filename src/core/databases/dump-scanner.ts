@@ -150,6 +150,14 @@ export class DumpScanner {
       output.push(this.isInsert ? this.decideInsert(head) : this.decideStatement(head));
     };
 
+    const letGoOfTooLong = (): void => {
+      if (!this.holding || this.heldBytes + at - from <= (this.isInsert ? HEAD_LIMIT : STATEMENT_LIMIT)) return;
+      this.refuse('a statement that is too long');
+      hold(at);
+      output.push(...this.held);
+      this.release();
+    };
+
     while (at < end) {
       if (this.mode === 'quote') {
         at = this.skipQuote(bytes, at, end);
@@ -222,13 +230,10 @@ export class DumpScanner {
           at += 1;
         }
       }
-      if (this.holding && this.heldBytes + at - from > (this.isInsert ? HEAD_LIMIT : STATEMENT_LIMIT)) {
-        this.refuse('a statement that is too long');
-        hold(at);
-        output.push(...this.held);
-        this.release();
-      }
+      letGoOfTooLong();
     }
+    // One word may be longer than any chunk.
+    letGoOfTooLong();
 
     if (last) {
       if (this.holding) decide(bytes.length);
