@@ -145,7 +145,10 @@ class Ground implements ProvingGround {
 
   async deploy(archive: Buffer): Promise<unknown> {
     const path = await this.put(archive);
-    return cliJson(this.lab, 'deploy', path, this.sites.lost[0]?.uri ?? '');
+    const deployed = await cliJson(this.lab, 'deploy', path, this.sites.lost[0]?.uri ?? '');
+    // It holds the settings of a site.
+    await rm(path);
+    return deployed;
   }
 
   private async deployRefused(archive: Buffer, site: string): ReturnType<typeof cliFailure> {
