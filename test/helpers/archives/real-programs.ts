@@ -39,11 +39,11 @@ export const REAL_PROGRAMS = Object.keys(PROGRAMS).filter((name) => isInstalled(
 
 const SCRIPT = `
 umask 0
-cd /work
+cd /lab
 for archive in archives/*; do
   n=\${archive#archives/}
   mkdir -p out/$n/tree
-  (cd out/$n/tree; set -- /work/archives/$n; COMMAND) >/dev/null 2>&1 </dev/null
+  (cd out/$n/tree; set -- /lab/archives/$n; COMMAND) >/dev/null 2>&1 </dev/null
 done
 true`;
 
@@ -73,7 +73,7 @@ async function runConfined(folder: string, command: string): Promise<void> {
   await createLocalHost({ name: 'master' }).run({
     argv: ['bash', '-c', SCRIPT.replace('COMMAND', () => command)],
     sandbox: {
-      writable: [{ from: folder, to: '/work' }],
+      writable: [{ from: folder, to: '/lab' }],
       readOnly: [{ from: resolve(__dirname, '../../../node_modules'), to: '/modules' }],
       capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
     },
