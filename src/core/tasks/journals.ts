@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import { siteOfTask, taskTime } from '../../contract/names';
 import type { StepName } from '../../contract/steps';
+import { withFileLock } from '../hosts/file-lock';
 import type { Host } from '../hosts/host';
 import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
 import { type Journal, journalSchema, newJournal } from './journal';
@@ -30,7 +31,7 @@ export interface BegunStep {
 }
 
 /**
- * The journals in `<state>/tasks/`. Every change is read, made and written as one, in turn within this process, durably.
+ * The journals in `<state>/tasks/`. Every change is read, made and written as one, in turn among all processes, durably.
  * A task that is not closed has an empty file in `<state>/open/`, so that finding the open ones does not read them all.
  */
 export class Journals {
@@ -61,7 +62,6 @@ export class Journals {
         const { site, who, started } = other;
         throw new KedgeError('SiteBusy', `${site} is busy: ${other.task} by ${who} since ${started}`, { site });
       }
-      await this.host.makeFolder(this.tasksFolder, { mode: 0o700 });
       await this.host.makeFolder(this.openFolder, { mode: 0o700 });
       await this.host.writeFile(join(this.openFolder, task.task), '', { mode: 0o600 });
       const journal = newJournal({ ...task, token: newToken(), started: new Date().toISOString() });
@@ -263,11 +263,19 @@ export class Journals {
     await this.host.writeFile(this.pathOf(journal.task), `${JSON.stringify(journal, null, 2)}\n`, { mode: 0o600 });
   }
 
-  /** Journals of one site are changed one after the other: parallel steps of a task, and tasks that begin at once. */
+  /**
+   * Journals of one site are changed one after the other, by all processes of the master: parallel steps of a task, which
+   * may run in several workers, and tasks that begin at once.
+   */
   private async inTurn<T>(task: string, work: () => Promise<T>): Promise<T> {
+    this.pathOf(task);
     const site = siteOfTask(task) ?? task;
     const before = this.turns.get(site) ?? Promise.resolve();
-    const mine = before.then(work, work);
+    const locked = async (): Promise<T> => {
+      await this.host.makeFolder(this.tasksFolder, { mode: 0o700 });
+      return withFileLock(join(this.tasksFolder, `.${site}.lock`), this.host.name, work);
+    };
+    const mine = before.then(locked, locked);
     const settled = mine.catch(() => undefined);
     this.turns.set(site, settled);
     void settled.then(() => {

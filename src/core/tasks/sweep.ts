@@ -2,6 +2,7 @@ import { basename, join } from 'node:path';
 import { siteOfTask } from '../../contract/names';
 import type { DatabaseServer, Fence } from '../databases/database-server';
 import { UNFINISHED_FILE } from '../hosts/durable-file';
+import { LOCK_FILE } from '../hosts/file-lock';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { stagingFolders } from '../sites/switch-folders';
@@ -267,7 +268,8 @@ export class Sweeper {
     const found: Leftover[] = [];
     for (const { host, path } of places)
       for (const name of await host.list(path))
-        if (UNFINISHED_FILE.test(name)) found.push(...(await oldFile(host, join(path, name), 'the unfinished file')));
+        if (UNFINISHED_FILE.test(name) || LOCK_FILE.test(name))
+          found.push(...(await oldFile(host, join(path, name), 'the unfinished file')));
     return found;
   }
 

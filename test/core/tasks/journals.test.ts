@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, stat, writeFile, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +47,34 @@ describe('journals', () => {
     expect(await journals.begin(task())).toEqual(first);
     expect((await stat(join(folder, 'tasks', `${id}.json`))).mode & 0o777).toBe(0o600);
     expect((await stat(join(folder, 'tasks'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('several workers change one journal, and one is killed meanwhile: nothing that was written is lost', async () => {
+    await journals.begin(task());
+    const start = (name: string, times: number): ChildProcess =>
+      spawn(
+        process.execPath,
+        [
+          join(__dirname, '../../helpers/journal-writer.js'),
+          ...['tasks', 'open'].map((part) => join(folder, part)),
+        ].concat([id, name, String(times)]),
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+    const writers = [start('a', 40), start('b', 40)];
+    const endless = start('c', 1_000_000);
+    const codes = Promise.all(writers.map(async (writer) => (await once(writer, 'exit'))[0] as unknown));
+    // In the middle of its writing, whatever it does at that moment.
+    for (let said = 0; said < 10;)
+      said += ((await once(endless.stdout as NodeJS.ReadableStream, 'data'))[0] as Buffer).length;
+    endless.kill('SIGKILL');
+    expect(await codes).toEqual([0, 0]);
+    const { notHeld } = await newJournals().get(id);
+    const of = (name: string): string[] => notHeld.filter((entry) => entry.startsWith(name));
+    expect(of('a')).toEqual(Array.from({ length: 40 }, (_none, count) => `a${count}`));
+    expect(of('b')).toEqual(Array.from({ length: 40 }, (_none, count) => `b${count}`));
+    expect(of('c').length).toBeGreaterThanOrEqual(10);
+    await journals.recordUndo(id, { notHeld: [] });
+    expect((await readdir(join(folder, 'tasks'))).filter((name) => name.endsWith('.lock'))).toEqual([]);
   });
 
   it('another run is told that the task was reset', async () => {
