@@ -50,6 +50,8 @@ it('whatever an owner does in his folders is saved or named, and keeps nobody fr
     ...(privileged
       ? [expect.stringMatching(/setuid or setgid .* takes the bits away \(1\): wp-content\/uploads\/of-root$/)]
       : []),
+    // One that tar cannot be told of is packed, and passed over by whoever reads the archive.
+    expect.stringMatching(/^named pipes and devices of the archive are left out: .*uploads\/with\\nnewline$/),
   ]);
   expect((await cli(lab, 'backups', 'show', saved.backup.id)).stdout).toContain('pipes, sockets and devices');
 
