@@ -4,7 +4,7 @@ const { createLocalHost } = require('../../src/core/hosts/local-host');
 const { Journals } = require('../../src/core/tasks/journals');
 const [tasks, open, task, name, times] = process.argv.slice(2);
 
-(async () => {
+void (async () => {
   const journals = new Journals(tasks, open, createLocalHost({ name: 'lab' }), () => undefined);
   for (let count = 0; count < Number(times); count += 1) {
     await journals.recordUndo(task, ({ notHeld }) => ({ notHeld: [...notHeld, `${name}${count}`] }));
