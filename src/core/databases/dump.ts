@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
+import { diskFullOr } from '../hosts/disk-full';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { AdminConnection } from './admin-connection';
@@ -114,7 +115,8 @@ async function runDump(
   run.catch((error: unknown) => filter.destroy(error instanceof Error ? error : undefined));
   const [ran, flowed] = await Promise.allSettled([run, written]);
   if (ran.status === 'rejected') throw dumpFailure(ran.reason, program, database, admin.server);
-  if (flowed.status === 'rejected') throw flowed.reason;
+  // A small dump is written when its program has ended.
+  if (flowed.status === 'rejected') throw diskFullOr(flowed.reason, host.name);
   if (refused.length > 0) {
     operation.log.warn(
       `a restore will refuse the dump of ${database}, for it holds ${refused.map(describeRefusal).join('; ')}`,

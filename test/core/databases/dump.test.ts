@@ -68,6 +68,18 @@ test('a dump that cannot be written says why', async () => {
   await lab.query('DROP TABLE shop.many');
 });
 
+test('a dump that cannot be written when its program has ended long ago says why, too', async () => {
+  const full = new Writable({
+    highWaterMark: 1024 * 1024,
+    write: (_chunk, _encoding, done) => done(),
+    final: (done) => done(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })),
+  });
+  await expect(lab.server.dump('shop', full, testOperation())).rejects.toMatchObject({
+    code: 'DiskFull',
+    message: expect.stringContaining('no space left on device') as unknown,
+  });
+});
+
 test('a dump of what is not there is none', async () => {
   await expect(lab.dump('nowhere')).rejects.toMatchObject({ code: 'DatabaseUnknown' });
 });
