@@ -62,6 +62,5 @@ function keyOf(name: SqlToken, charset: string): string {
 }
 
 function isBeyondAscii(text: string): boolean {
-  // eslint-disable-next-line no-control-regex
   return /[^\0-\x7f]/.test(text);
 }
