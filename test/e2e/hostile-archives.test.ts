@@ -6,12 +6,12 @@ import { type ProvingGround, type Way, startProvingGround } from '../helpers/hos
 
 jest.setTimeout(240_000);
 
-const SEED = Number(process.env['KEDGE_SEED'] ?? Date.now() % 1_000_000);
+const SEED = Number(process.env['KEDGE_SEED'] ?? 20_261_126);
 
-/** Two of each kind, other ones each time. All of them go this way in the full tests. */
+/** One of each kind. All of them go this way in the full tests. */
 const DRAWN = Object.values(CORPUS_BY_KIND).flatMap((archives, kind) => {
   const refused = archives.filter((archive) => isRefused(archive, 'catalogue') && isRefused(archive, 'foreign'));
-  return [0, 1].flatMap((nth) => refused[(SEED * (7 * kind + 31 * nth + 1) + nth) % refused.length] ?? []);
+  return refused[(SEED * (7 * kind + 1)) % refused.length] ?? [];
 });
 
 /** A few of one group of dumps after the other. */
@@ -42,7 +42,7 @@ describe(`hostile archives are refused at preflight (KEDGE_SEED=${SEED})`, () =>
     const all = async (way: Way, dumps: readonly HostileDump[]): Promise<void> => {
       for (const dump of dumps) await ground.expectDumpRefused(dump, way);
     };
-    await Promise.all([all('restore', drawnDumps(10, 7)), all('deploy', drawnDumps(3, 31))]);
+    await Promise.all([all('restore', drawnDumps(5, 7)), all('deploy', drawnDumps(2, 31))]);
   });
 
   it('and nothing has changed, and nothing is left', () => ground.expectUntouched());

@@ -3,7 +3,8 @@ import { Fuzzer } from '../../helpers/archives/fuzzing';
 jest.setTimeout(120_000);
 
 const RUNS = 200;
-const SEED = Number(process.env['KEDGE_SEED'] ?? Date.now() % 1_000_000);
+// The same ones each time; `npm run test:full` draws its own.
+const SEED = Number(process.env['KEDGE_SEED'] ?? 20_261_126);
 const itAsRoot = process.getuid?.() === 0 ? it : it.skip;
 
 itAsRoot(

@@ -162,7 +162,7 @@ describe('the client of this machine', () => {
   };
 
   test('sends the statements that the scanner saw, and no other', async () => {
-    const seed = Date.now() % 2 ** 31;
+    const seed = Number(process.env['KEDGE_SEED'] ?? 20_261_126);
     const parts = fc.sample(fc.tuple(statement, between), { numRuns: 250, seed }).flat();
     const bytes = Buffer.from(`SET NAMES utf8mb4;\n${parts.join('')}${TRAILER}`);
     const seen: string[] = [];

@@ -16,6 +16,8 @@ export interface ReadMember {
   readonly sha256: string | null;
   /** Whole seconds, rounded down. */
   readonly mtime: number;
+  /** The access list in its PAX records, where the program tells it. */
+  readonly acl?: string;
 }
 
 const memberSchema: z.ZodType<ReadMember> = z.strictObject({
@@ -27,6 +29,7 @@ const memberSchema: z.ZodType<ReadMember> = z.strictObject({
   target: z.string(),
   sha256: z.string().nullable(),
   mtime: z.int(),
+  acl: z.string().optional(),
 });
 
 const PROGRAM = `
@@ -44,7 +47,8 @@ while True:
                 body = archive.extractfile(m).read() if m.isreg() else None
                 out.append({'name': m.name, 'type': types.get(m.type, 'other'), 'mode': m.mode, 'uid': m.uid, 'gid': m.gid,
                     'target': m.linkname if m.issym() or m.islnk() else '',
-                    'sha256': None if body is None else hashlib.sha256(body).hexdigest(), 'mtime': math.floor(m.mtime)})
+                    'sha256': None if body is None else hashlib.sha256(body).hexdigest(), 'mtime': math.floor(m.mtime),
+                    **({'acl': m.pax_headers['SCHILY.acl.access']} if 'SCHILY.acl.access' in m.pax_headers else {})})
         print(json.dumps(out), flush=True)
     except Exception as error:
         print(json.dumps(str(error)), flush=True)

@@ -11,8 +11,9 @@ export function accountOf(members: readonly ReadMember[], prefix: string): Map<s
   const files = new Map<string, Kept>();
   for (const member of members) {
     const path = below(member.name, prefix);
-    const { mode, uid, gid } = member;
-    const mtime = BigInt(member.mtime);
+    const { uid, gid } = member;
+    const mode = withAccessList(member.mode, member.acl);
+    const mtime = keepable(BigInt(member.mtime));
     if (member.type === 'hard link') {
       const target = files.get(below(member.target, prefix));
       if (!target) throw new Error(`${member.name} is linked to ${member.target}, which is not there`);
@@ -34,6 +35,25 @@ export function accountOf(members: readonly ReadMember[], prefix: string): Map<s
   );
 }
 
+/** Disks keep the nearest time they can: of ext4, the narrowest one, those from 1901 to 2446 (kernel, ext4/inodes.rst). */
+function keepable(seconds: bigint): bigint {
+  const [first, last] = [-0x8000_0000n, 0x3_7fff_ffffn];
+  return seconds < first ? first : seconds > last ? last : seconds;
+}
+
+/** Access lists are set last, and what they give to owner, mask and others is a file's mode from then on (acl(5)). */
+function withAccessList(mode: number, acl: string | undefined): number {
+  const entries = (acl ?? '').split(',').map((entry) => /^(user|group|mask|other)::([r-][w-][x-])$/.exec(entry));
+  const given = new Map(entries.flatMap((entry) => (entry?.[1] && entry[2] ? [[entry[1], bitsOf(entry[2])]] : [])));
+  const [user, group, other] = [given.get('user'), given.get('mask') ?? given.get('group'), given.get('other')];
+  if (user === undefined || group === undefined || other === undefined) return mode;
+  return (mode & 0o7000) | (user << 6) | (group << 3) | other;
+}
+
+function bitsOf(permissions: string): number {
+  return [...permissions].reduce((bits, letter) => (bits << 1) | (letter === '-' ? 0 : 1), 0);
+}
+
 function below(name: string, prefix: string): string {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..') || parts[0] !== prefix) throw new Error(`${name} is not below ${prefix}`);
@@ -46,7 +66,7 @@ export function accountable(found: ReadonlyMap<string, DiskEntry>): Map<string, 
     [...found].map(([path, { type, mode, uid, gid, mtime, links, sha256, target }]) => [
       path,
       {
-        ...{ type, mode, uid, gid, links, mtime: floorSeconds(mtime) },
+        ...{ type, mode, uid, gid, links, mtime: keepable(floorSeconds(mtime)) },
         ...(sha256 === undefined ? {} : { sha256 }),
         ...(target === undefined ? {} : { target }),
       },
