@@ -69,6 +69,7 @@ export class TarReader {
   private filling = 0;
   private meta: { type: MetaType; body: RecordCollector | Buffer[] } | null = null;
   private described: Partial<Record<MetaType, Buffer>> = {};
+  private describesAll = false;
   private attributesSkipped = false;
   private zeroBlocks = 0;
   private zerosBehind = 0;
@@ -119,7 +120,8 @@ export class TarReader {
 
   private takeBlock(block: Buffer): void {
     if (isZero(block)) {
-      if (this.isDescribing()) throw refused('an extended header describes no member');
+      // Python calls an archive broken whose last header describes all members behind it: there is none.
+      if (this.isDescribing() || this.describesAll) throw refused('an extended header describes no member');
       this.zeroBlocks += 1;
       return;
     }
@@ -146,6 +148,7 @@ export class TarReader {
     this.body = member.size;
     this.filling = (BLOCK - (member.size % BLOCK)) % BLOCK;
     this.described = {};
+    this.describesAll = false;
     this.visitor.member(member);
     if (member.size === 0) this.visitor.memberEnd();
   }
@@ -163,8 +166,10 @@ export class TarReader {
     this.meta = null;
     const whole = Array.isArray(body) ? Buffer.concat(body) : body.whole();
     this.attributesSkipped ||= !Array.isArray(body) && body.skipped;
-    if (type === 'g') checkGlobalRecords(whole);
-    else this.described[type] = whole;
+    if (type === 'g') {
+      checkGlobalRecords(whole);
+      this.describesAll = true;
+    } else this.described[type] = whole;
   }
 
   private isDescribing(): boolean {

@@ -196,6 +196,7 @@ export const EXTENDED_HEADERS: readonly HostileArchive[] = [
     globalPax({ comment: 'x' }),
     A,
   ]),
+  refused('a global header behind the last member', [A, globalPax({ comment: 'x' })]),
   refused('an extended header of 2 MB', file({ comment: 'x'.repeat(2 << 20) })),
   refused('an extended header of Sun’s type', [pax({ path: './evil' }, { type: 'X' }), A], DISPUTED),
 
