@@ -1,12 +1,18 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type BackupRecord, type DatabaseSummary, databaseSummarySchema } from '../contract/backup-record';
+import {
+  type BackupRecord,
+  type DatabaseSummary,
+  databaseSummarySchema,
+  isSafetyBackup,
+} from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
-import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION } from '../contract/names';
+import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { type Target, rootsOf } from '../contract/target';
 import { checkRoots } from '../core/archive/restorable';
+import { nextPublication } from '../core/catalog/publication';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
 import { liveFolder } from '../core/sites/site-folder';
@@ -19,7 +25,7 @@ import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } fro
 const tarballOptionsSchema = z.strictObject({
   description: z.string(),
   /** `request`, or `restore` for a safety backup. */
-  trigger: z.enum(['request', 'restore']),
+  trigger: z.enum(['request', SAFETY_TRIGGER]),
   compression: compressionSchema,
 });
 export type TarballOptions = z.infer<typeof tarballOptionsSchema>;
@@ -131,8 +137,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
         if (!backup?.packed)
           throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
         if (backup.published) return summaryOfRecord(deps, await deps.catalog.get(journal.site, backup.id));
-        const inTheCatalogue = (await deps.catalog.list(journal.site)).backups.find((other) => other.id === backup.id);
-        const published = inTheCatalogue ?? (await publish(deps, journal, operation));
+        const { backups } = await deps.catalog.list(journal.site);
+        const inTheCatalogue = backups.find((other) => other.id === backup.id);
+        const published = inTheCatalogue ?? (await publish(deps, journal, backups, operation));
         await record({ backup: { ...backup, published: true } });
         return summaryOfRecord(deps, published);
       });
@@ -153,7 +160,12 @@ export function createBackupActivities(deps: ActivityDependencies) {
   };
 }
 
-async function publish(deps: ActivityDependencies, journal: Journal, operation: Operation): Promise<BackupRecord> {
+async function publish(
+  deps: ActivityDependencies,
+  journal: Journal,
+  others: readonly BackupRecord[],
+  operation: Operation,
+): Promise<BackupRecord> {
   const { backup } = journal;
   if (!backup?.packed)
     throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
@@ -186,6 +198,7 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
     bytes: inspection.bytes,
     sha256: inspection.sha256,
     members: inspection.members,
+    published: nextPublication(others, new Date()),
     warnings: [...backup.packed.warnings, ...inspection.leftOut],
   };
   await deps.catalog.publish(record, backup.temporaryArchive);
@@ -195,13 +208,14 @@ async function publish(deps: ActivityDependencies, journal: Journal, operation: 
 /** What the accepted request says; null for a task that a Kedge has begun which did not note it. */
 function tarballOptionsOf({ type, accepted, description }: Journal): TarballOptions | null {
   if (!accepted) return null;
-  if (type === 'restore') return { description: SAFETY_DESCRIPTION, trigger: 'restore', compression: 'zstd' };
+  if (type === 'restore') return { description: SAFETY_DESCRIPTION, trigger: SAFETY_TRIGGER, compression: 'zstd' };
   return { description: description ?? DEFAULT_DESCRIPTION, trigger: 'request', compression: accepted.compression };
 }
 
 function summaryOfRecord(deps: ActivityDependencies, record: BackupRecord): BackupSummary {
   const { id, bytes, sha256, created, description } = record;
-  return { id, path: deps.catalog.pathOf(record), bytes, sha256, created, description };
+  const safety = isSafetyBackup(record);
+  return { id, path: deps.catalog.pathOf(record), bytes, sha256, created, description, safety };
 }
 
 function databaseOf(journal: Journal): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isSafetyBackup } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
 import { type Busy, type ListBackupsResult, TASK_INPUT_SCHEMAS, listBackupsInputSchema } from '../contract/tasks';
@@ -174,6 +175,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
           sha256: record.sha256,
           created: record.created,
           description: record.description,
+          safety: isSafetyBackup(record),
         })),
       };
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BACKUP_ID } from './names';
+import { BACKUP_ID, SAFETY_TRIGGER } from './names';
 import { siteRootSchema, siteUriSchema } from './target';
 
 export const backupIdSchema = z.string().regex(BACKUP_ID, 'a backup id such as example.com-20261124.031502');
@@ -84,9 +84,19 @@ export const backupRecordSchema = packedRecordSchema.extend({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   /** Members of the archive. */
   members: z.int().positive(),
+  /**
+   * When it came into the catalogue, ISO 8601, UTC: later than all that were published before it, whatever the clock said.
+   * Absent in records of a Kedge that did not note it.
+   */
+  published: z.iso.datetime().optional(),
   warnings: texts,
 });
 export type BackupRecord = z.infer<typeof backupRecordSchema>;
+
+/** The backup that a restore made of the state it was to replace, which nobody asked for. */
+export function isSafetyBackup({ trigger }: Pick<PackedRecord, 'trigger'>): boolean {
+  return trigger === SAFETY_TRIGGER;
+}
 
 /** A record as a file holds it. */
 export function recordText(record: PackedRecord | BackupRecord): string {

@@ -8,6 +8,8 @@ export type TaskType = (typeof WORKFLOW_TYPES)[number];
 export const DEFAULT_DESCRIPTION = 'Generated on request';
 /** The description of the backup a restore makes first. Aegir's words. */
 export const SAFETY_DESCRIPTION = 'Generated before being restored to a previous version';
+/** What the record of a safety backup says made it. A description anybody can give. */
+export const SAFETY_TRIGGER = 'restore';
 
 /** A site's URI in its canonical form: host name in lower case. */
 export const SITE_URI = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;

@@ -84,6 +84,8 @@ export const backupSummarySchema = z.strictObject({
   sha256: z.string(),
   created: z.string(),
   description: z.string(),
+  /** A restore made it, of the state it was to replace. Absent where an older worker answered. */
+  safety: z.boolean().optional(),
 });
 export type BackupSummary = z.infer<typeof backupSummarySchema>;
 

@@ -1,4 +1,4 @@
-import { SAFETY_DESCRIPTION } from '../contract/names';
+import { SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import type { RestoreInput, RestoreResult } from '../contract/tasks';
 import { asTask } from './steps/as-task';
 import { DEPLOY_STEPS, deployBackup } from './steps/deploy-backup';
@@ -19,7 +19,7 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
 
     const safetyBackup = await makeBackup(task, {
       description: SAFETY_DESCRIPTION,
-      trigger: 'restore',
+      trigger: SAFETY_TRIGGER,
       compression: 'zstd',
     });
 

@@ -182,6 +182,18 @@ it("on a terminal a restore shows the list 'Date/time - Reason', newest first, a
   const one = listed.find(({ description }) => description === 'one');
   expect(restoring.stdout).toContain(`Restored ${SITE} to ${one?.id}`);
   expect(await lab.mariadb.query(`SHOW TABLES FROM \`${await currentDatabaseOf()}\` LIKE 'wp_added'`)).toBe('');
+
+  // The safety backup is the newest, and what nobody wants to go back to who says latest.
+  expect(listed[0]?.trigger).toBe('restore');
+  expect((await cli(lab, 'backups', SITE)).stdout).toMatch(
+    new RegExp(`^${listed[0]?.id} .* safety backup\n${listed[1]?.id} .*[^p]$`, 'm'),
+  );
+  const plan = await documentOf(z.looseObject({ backup: z.string() }), 'restore', SITE, 'latest', '--dry-run');
+  expect(plan.backup).toBe(listed.find(({ description }) => description === 'two')?.id);
+  const again = startOnTerminal(lab, ['restore', SITE]);
+  await again.said(/UTC - two[^]*UTC - one[^]*safety backups, of states that were replaced:[^]*Generated before/);
+  again.child.kill('SIGINT');
+  await again.end();
 });
 
 async function currentDatabaseOf(): Promise<string> {

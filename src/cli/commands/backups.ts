@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { BackupRecord } from '../../contract/backup-record';
+import { type BackupRecord, isSafetyBackup } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Stray } from '../../core/catalog/catalog';
+import { byPublication } from '../../core/catalog/publication';
 import type { CommandContext } from '../context';
 import { siteOfBackup } from '../backup-id';
 import type { Registration } from '../registration';
@@ -30,14 +31,19 @@ export function registerBackups(program: Command, run: Registration): void {
           found.push(...listing.backups);
           strays.push(...listing.strays);
         }
-        found.sort((a, b) => b.created.localeCompare(a.created));
+        found.sort(byPublication);
         for (const stray of strays) context.printer.warn(`${stray.file}: ${stray.problem}`);
         const lines =
           found.length === 0
             ? ['There are no valid backups available.']
             : context.printer.table(
-                ['Backup', 'Date/time - Reason', 'Size'],
-                found.map((record) => [record.id, backupLabel(record), bytesText(record.bytes)]),
+                ['Backup', 'Date/time - Reason', 'Size', ''],
+                found.map((record) => [
+                  record.id,
+                  backupLabel(record),
+                  bytesText(record.bytes),
+                  isSafetyBackup(record) ? 'safety backup' : '',
+                ]),
               );
         context.printer.result({ backups: found, strays }, lines);
       }),
@@ -62,7 +68,7 @@ export function registerBackups(program: Command, run: Registration): void {
               ['size', `${bytesText(record.bytes)}, ${record.members} members`],
               ...record.roots.map(({ name, path }) => ['folder', name === SITE_FOLDER ? path : `${name}, ${path}`]),
               ['sha256', record.sha256],
-              ['by', `${record.who}, task ${record.task}`],
+              ['by', `${record.who}, task ${record.task}${isSafetyBackup(record) ? ', a safety backup' : ''}`],
               ['made', timeText(record.created)],
               [
                 'database',

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import type { BackupRecord } from '../../contract/backup-record';
+import { type BackupRecord, isSafetyBackup } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { printable } from '../../contract/printable';
+import { findLatest } from '../../core/catalog/publication';
 import type { CommandContext } from '../context';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
@@ -24,7 +25,10 @@ export function registerRestore(program: Command, run: Registration): void {
     .alias('provision-restore')
     .description('bring a site back to a backup; the state it is in is backed up first')
     .argument('<site>', 'URI of the site')
-    .argument('[backup]', 'id of the backup, or `latest`; without it a list to choose from')
+    .argument(
+      '[backup]',
+      'id of the backup, or `latest`, the newest that was asked for; without it a list to choose from',
+    )
     .option('-y, --yes', 'do not ask')
     .option('--dry-run', 'check everything a restore checks first, and say what it would do; changes nothing')
     .option('--no-fence', 'go on although the database account is shared and its writes cannot be fenced')
@@ -65,18 +69,32 @@ export function registerRestore(program: Command, run: Registration): void {
 }
 
 async function chooseBackup(context: CommandContext, site: string, wanted: string | undefined): Promise<BackupRecord> {
-  const { catalog } = await context.master();
+  const { catalog, master } = await context.master();
   if (wanted !== undefined && wanted !== 'latest') return catalog.get(site, wanted);
   const { backups } = await catalog.list(site);
-  const [newest] = backups;
-  if (!newest) throw new KedgeError('BackupUnknown', 'There are no valid backups available.', { site });
-  if (wanted === 'latest') return newest;
+  if (backups.length === 0) throw new KedgeError('BackupUnknown', 'There are no valid backups available.', { site });
+  if (wanted === 'latest') {
+    const { record, passedOver } = await findLatest(catalog, master, site);
+    for (const sentence of passedOver) context.printer.warn(sentence);
+    if (record) return record;
+    throw new KedgeError('BackupUnknown', `there is no backup of ${site} that somebody asked for`, {
+      site,
+      hint: `A safety backup is restored by its id alone; see \`kedge backups ${site}\`.`,
+    });
+  }
   if (!context.io.isTerminal)
     throw usage(`which backup of ${site}? Name its id, or latest`, `See \`kedge backups ${site}\`.`);
-  const { select } = await import('@inquirer/prompts');
+  const { Separator, select } = await import('@inquirer/prompts');
+  const choices = (some: readonly BackupRecord[]) =>
+    some.map((record) => ({ name: printable(backupLabel(record)), value: record }));
+  const safety = backups.filter(isSafetyBackup);
   return select({
     message: `Restore ${site} to`,
-    choices: backups.map((record) => ({ name: printable(backupLabel(record)), value: record })),
+    choices: [
+      ...choices(backups.filter((record) => !isSafetyBackup(record))),
+      ...(safety.length === 0 ? [] : [new Separator('safety backups, of states that were replaced:')]),
+      ...choices(safety),
+    ],
   });
 }
 

@@ -8,7 +8,7 @@ export interface Stray {
 }
 
 export interface Listing {
-  /** Newest first. */
+  /** Newest first, by publication. */
   readonly backups: readonly BackupRecord[];
   readonly strays: readonly Stray[];
 }

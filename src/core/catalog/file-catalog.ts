@@ -12,6 +12,7 @@ import { timeStamp } from '../../contract/names';
 import { siteUriSchema } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Catalog, Listing, Stray } from './catalog';
+import { byPublication } from './publication';
 
 const ARCHIVE = /\.tar(\.(zst|gz|bz2))?$/;
 /** Archives that a running task writes; undo removes them. */
@@ -77,7 +78,7 @@ class FileCatalog implements Catalog {
         problem: ARCHIVE.test(name) ? 'archive without record' : 'foreign file',
       });
     }
-    backups.sort((a, b) => b.created.localeCompare(a.created) || b.id.localeCompare(a.id));
+    backups.sort(byPublication);
     return { backups, strays };
   }
 

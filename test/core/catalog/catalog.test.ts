@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { type BackupRecord, backupRecordSchema } from '../../../src/contract/backup-record';
 import type { Catalog } from '../../../src/core/catalog/catalog';
 import { createCatalog } from '../../../src/core/catalog/file-catalog';
+import { findLatest, nextPublication } from '../../../src/core/catalog/publication';
+import { SAFETY_DESCRIPTION } from '../../../src/contract/names';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 
 const SITE = 'shop.example';
@@ -104,6 +106,39 @@ describe('the catalogue', () => {
     await writeFile(join(folder, `${ID}_2.json`), '');
     expect(await catalog.nextId(SITE, created)).toBe(`${ID}_3`);
     expect(await catalog.nextId('other.example', created)).toBe('other.example-20261124.031502');
+  });
+
+  test('published last is newest, also when the clock was set back or a backup took long', async () => {
+    const first = record(`${SITE}-20261125.000000`, {
+      created: '2026-11-25T00:00:00.000Z',
+      published: '2026-11-25T00:10:00.000Z',
+    });
+    // Its clock was an hour behind.
+    const { backups: one } = await catalog.list(SITE);
+    expect(nextPublication(one, new Date('2026-11-24T23:00:00.000Z'))).toBe('2026-11-24T23:00:00.000Z');
+    const published = nextPublication([first], new Date('2026-11-24T23:00:00.000Z'));
+    expect(published).toBe('2026-11-25T00:10:00.001Z');
+    const second = record(`${SITE}-20261124.230000`, { created: '2026-11-24T23:00:00.000Z', published });
+    const old = record(`${SITE}-20261125.000500`, { created: '2026-11-25T00:05:00.000Z' });
+    for (const each of [first, second, old]) await publish(each);
+    expect((await catalog.list(SITE)).backups).toEqual([second, first, old]);
+  });
+
+  test('latest is what was asked for and is whole: no safety backup, none that was cut', async () => {
+    const master = createLocalHost({ name: 'master' });
+    expect(await findLatest(catalog, master, SITE)).toEqual({ record: null, passedOver: [] });
+    const at = (day: number, change: Partial<BackupRecord> = {}) => {
+      const id = `${SITE}-202611${day}.000000`;
+      return record(id, { created: `2026-11-${day}T00:00:00.000Z`, bytes: id.length, ...change });
+    };
+    // Whoever describes a backup in the words of a safety backup asked for it all the same.
+    const asked = at(20, { description: SAFETY_DESCRIPTION });
+    const cut = at(21, { bytes: 1000 });
+    for (const each of [asked, cut, at(22, { trigger: 'restore', description: 'two' })]) await publish(each);
+    expect(await findLatest(catalog, master, SITE)).toEqual({
+      record: asked,
+      passedOver: [`${cut.id} is passed over: its archive has 28 bytes, not 1000 as its record says`],
+    });
   });
 
   test('newest first, in order of time and then of id', async () => {

@@ -1,0 +1,45 @@
+import type { BackupRecord } from '../../contract/backup-record';
+import { isSafetyBackup } from '../../contract/backup-record';
+import type { Host } from '../hosts/host';
+import type { Catalog } from './catalog';
+
+/** When a backup came into the catalogue; a Kedge that did not note it made one at a time, so the time it was begun says as much. */
+function publishedAt({ published, created }: BackupRecord): string {
+  return published ?? created;
+}
+
+/** Newest first, for sorting. */
+export function byPublication(a: BackupRecord, b: BackupRecord): number {
+  return publishedAt(b).localeCompare(publishedAt(a)) || b.id.localeCompare(a.id);
+}
+
+/** The time to publish a backup at: now, and later than all there are, though the clock was set back. ISO 8601, UTC. */
+export function nextPublication(backups: readonly BackupRecord[], now: Date): string {
+  const newest = Math.max(0, ...backups.map((record) => new Date(publishedAt(record)).getTime()));
+  return new Date(Math.max(now.getTime(), newest + 1)).toISOString();
+}
+
+/** What `latest` stands for, and why newer ones are passed over. */
+export interface Latest {
+  /** Null when there is none. */
+  readonly record: BackupRecord | null;
+  /** A sentence each. */
+  readonly passedOver: readonly string[];
+}
+
+/**
+ * The newest good backup of a site, by publication, that somebody or a schedule asked for. A safety backup is none: it holds
+ * what a restore was to replace. Nor is one whose archive does not have the bytes that its record says.
+ */
+export async function findLatest(catalog: Catalog, master: Host, site: string): Promise<Latest> {
+  const passedOver: string[] = [];
+  for (const record of (await catalog.list(site)).backups) {
+    if (isSafetyBackup(record)) continue;
+    const bytes = (await master.status(catalog.pathOf(record)))?.bytes ?? 0;
+    if (bytes === record.bytes) return { record, passedOver };
+    passedOver.push(
+      `${record.id} is passed over: its archive has ${bytes} bytes, not ${record.bytes} as its record says`,
+    );
+  }
+  return { record: null, passedOver };
+}
