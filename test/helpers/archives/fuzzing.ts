@@ -141,7 +141,7 @@ export class Fuzzer {
     if (typeof members === 'string') throw new Error(`Python does not understand what GNU tar was given: ${members}`);
     const byNpm = await readByNpm(stream);
     const plain = ({ name, target }: ReadMember): boolean => /^[\x20-\x7e]*$/.test(name + target);
-    const bare = ({ acl: _, ...member }: ReadMember): unknown => ({ ...member, name: withoutSlash(member.name) });
+    const bare = (member: ReadMember): unknown => ({ ...member, acl: null, name: withoutSlash(member.name) });
     expectSame(byNpm.length, members.length);
     expectSame(byNpm.filter((_, at) => members[at] && plain(members[at])).map(bare), members.filter(plain).map(bare));
     return members;
