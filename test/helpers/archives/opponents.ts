@@ -18,6 +18,8 @@ export interface ReadMember {
   readonly mtime: number;
   /** The access list in its PAX records, where the program tells it. */
   readonly acl?: string;
+  /** A record of it holds a line feed: npm's tar takes what follows for another record (tar 7.5, pax.js). */
+  readonly isOverLines?: boolean;
 }
 
 const memberSchema: z.ZodType<ReadMember> = z.strictObject({
@@ -30,6 +32,7 @@ const memberSchema: z.ZodType<ReadMember> = z.strictObject({
   sha256: z.string().nullable(),
   mtime: z.int(),
   acl: z.string().optional(),
+  isOverLines: z.boolean().optional(),
 });
 
 const PROGRAM = `
@@ -48,7 +51,8 @@ while True:
                 out.append({'name': m.name, 'type': types.get(m.type, 'other'), 'mode': m.mode, 'uid': m.uid, 'gid': m.gid,
                     'target': m.linkname if m.issym() or m.islnk() else '',
                     'sha256': None if body is None else hashlib.sha256(body).hexdigest(), 'mtime': math.floor(m.mtime),
-                    **({'acl': m.pax_headers['SCHILY.acl.access']} if 'SCHILY.acl.access' in m.pax_headers else {})})
+                    **({'acl': m.pax_headers['SCHILY.acl.access']} if 'SCHILY.acl.access' in m.pax_headers else {}),
+                    **({'isOverLines': True} if any('\\n' in value for value in m.pax_headers.values()) else {})})
         print(json.dumps(out), flush=True)
     except Exception as error:
         print(json.dumps(str(error)), flush=True)
