@@ -1,4 +1,4 @@
-import { readFile, readdir, readlink } from 'node:fs/promises';
+import { readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KedgeError } from '../../contract/errors';
@@ -52,6 +52,48 @@ export async function waitUntilGone(process: RunningProcess, server: string): Pr
     }
     await delay(POLL_MS);
   }
+}
+
+/**
+ * Ends a process, also one that is stopped, and waits until it is gone: one that has its id since is left alone.
+ * @throws KedgeError OwnerRefused for one of another account, ProgramTimedOut
+ */
+export async function endProcess(running: RunningProcess, server: string): Promise<void> {
+  if ((await identify(running.pid))?.started !== running.started) return;
+  try {
+    kill(running.pid);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    throw new KedgeError('OwnerRefused', `process ${running.pid} on ${server} belongs to another account`, {
+      server,
+      hint: `End it as root: \`kill -9 ${running.pid}\`.`,
+    });
+  }
+  await waitUntilGone(running, server);
+}
+
+/**
+ * Processes, this one among them, that have the lock of a file (flock), as the kernel says: whatever helper took it for
+ * them. Those that cannot be looked into are not found.
+ */
+export async function findLockHolders(path: string): Promise<RunningProcess[]> {
+  const file = await stat(path, { bigint: true }).catch(() => null);
+  if (file === null) return [];
+  const holds = async (folder: string, name: string): Promise<boolean> => {
+    const opened = await stat(join(folder, 'fd', name), { bigint: true }).catch(() => null);
+    if (opened?.ino !== file.ino || opened.dev !== file.dev) return false;
+    const about = await readFile(join(folder, 'fdinfo', name), 'latin1').catch(() => '');
+    return /^lock:.*\bFLOCK\b/m.test(about);
+  };
+  const found = await Promise.all(
+    [...(await otherPids()), process.pid].map(async (pid) => {
+      const folder = `/proc/${pid}`;
+      const names = await readdir(join(folder, 'fd')).catch(() => []);
+      for (const name of names) if (await holds(folder, name)) return identify(pid);
+      return null;
+    }),
+  );
+  return found.filter((running) => running !== null);
 }
 
 /** Ends every process of a group and waits until they are gone. @throws KedgeError ProgramTimedOut */

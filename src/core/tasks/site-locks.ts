@@ -1,44 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Writable } from 'node:stream';
 import type { Host } from '../hosts/host';
+import { type LockWait, withKernelLock } from '../hosts/kernel-lock';
 import type { Operation } from '../operation';
+
+/** What whoever holds a site's lock works with. */
+export interface SiteTurn {
+  /** Aborts when the operation is cancelled, and when the lock is given back. */
+  readonly signal: AbortSignal;
+  /**
+   * The name under which statements of this turn go to a database server, one connection at a time: known to nobody but
+   * who can read the state.
+   */
+  readonly name: string;
+}
 
 /**
  * One lock a site, among all processes of the master: worker, a second worker, a command. Held for the moments in which a
- * decision and what follows from it must be one: the switch, the commit, taking a site over by hand. The kernel gives it
- * up when its holder dies.
+ * decision and what follows from it must be one: whatever visitors notice. Its holder has it until it gives it back or dies,
+ * also while it is stopped; a successor ends a holder that does not run any more (see `withKernelLock`).
  */
 export class SiteLocks {
   constructor(
     private readonly folder: string,
     private readonly master: Host,
+    private readonly defaults: LockWait = {},
   ) {}
 
-  /** Waits for the lock and does `work` under it. @throws the signal's reason; whatever `work` throws */
-  async hold<T>(site: string, operation: Operation, work: () => Promise<T>): Promise<T> {
+  /**
+   * Waits for the lock and does `work` under it: nobody else's work for the site is under way then, and what was begun before is
+   * never gone on with by a process that was stopped in it. `wait` says how long a holder that runs is waited for.
+   * @throws the signal's reason; whatever `work` throws; KedgeError ProgramTimedOut, OwnerRefused for a holder that cannot be ended
+   */
+  async hold<T>(
+    site: string,
+    operation: Operation,
+    work: (turn: SiteTurn) => Promise<T>,
+    wait: LockWait = {},
+  ): Promise<T> {
     await this.master.makeFolder(this.folder, { mode: 0o700 });
-    const release = new PassThrough();
-    let told = (): void => undefined;
-    const held = new Promise<void>((resolve) => (told = resolve));
-    const output = new Writable({
-      write(_chunk, _encoding, done) {
-        told();
-        done();
-      },
-    });
-    const holding = this.master.run({
-      argv: ['flock', '--exclusive', join(this.folder, `${site}.lock`), 'sh', '-c', 'echo held; exec cat'],
-      input: release,
-      output,
-      operation,
-    });
-    try {
-      await Promise.race([held, holding]);
-      return await work();
-    } finally {
-      release.end();
-      // It ended early only when it was cancelled, which `work` has been told too.
-      await holding.catch(() => undefined);
-    }
+    const path = join(this.folder, `${site}.lock`);
+    const held = async (file: FileHandle): Promise<T> => {
+      const end = new AbortController();
+      try {
+        const name = await nameIn(file);
+        return await work({ signal: AbortSignal.any([operation.signal, end.signal]), name });
+      } finally {
+        // What was opened for the turn ends with it.
+        end.abort(new Error(`the lock of ${site} was given back`));
+      }
+    };
+    return withKernelLock(path, this.master, operation, held, { ...this.defaults, ...wait });
   }
+}
+
+const NAME_BYTES = 16;
+
+/** What the file of the lock says; made up by whoever holds it first. */
+async function nameIn(file: FileHandle): Promise<string> {
+  const length = 2 * NAME_BYTES;
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
+  const known = buffer.subarray(0, bytesRead).toString('latin1');
+  if (bytesRead === length && /^[0-9a-f]+$/.test(known)) return known;
+  const name = randomBytes(NAME_BYTES).toString('hex');
+  await file.truncate(0);
+  await file.write(name, 0);
+  return name;
 }
