@@ -13,6 +13,7 @@ import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { type Target, rootsOf } from '../contract/target';
 import { checkRoots } from '../core/archive/restorable';
 import { nextPublication } from '../core/catalog/publication';
+import { firstOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
 import { liveFolder } from '../core/sites/site-folder';
@@ -184,7 +185,7 @@ async function publish(
   if (missing.length > 0) {
     throw new KedgeError(
       'DumpInvalid',
-      `the dump lacks the tables ${missing.map((table) => table.name).join(', ')}`,
+      `the dump lacks the tables ${firstOf(missing.map((table) => table.name))}`,
       context,
     );
   }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Target, rootsOf } from '../contract/target';
 import type { Host } from '../core/hosts/host';
+import { findingsOf } from '../core/findings';
 import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
 import { filesChangedSince } from '../core/sites/late-files';
@@ -27,9 +28,6 @@ async function assertSiteLives(host: Host, journal: Journal): Promise<void> {
   }
 }
 
-/** How many files a warning names. */
-const NAMED = 10;
-
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
   /** The fence stops what writes to the database. What writes to files alone is not held, so it is told. */
@@ -49,11 +47,12 @@ export function createDeployActivities(deps: ActivityDependencies) {
         })),
       );
     }
-    if (late.length === 0) return;
-    const more = late.length > NAMED ? ` and ${late.length - NAMED} more` : '';
-    operation.log.warn(
-      `files of ${target.site.uri} were written while the restore ran, too late to be surely in the safety backup ${backup.id}: ${late.slice(0, NAMED).join(', ')}${more}`,
+    const warning = findingsOf(
+      operation.log,
+      `files of ${target.site.uri} that were written while the restore ran, too late to be surely in the safety backup ${backup.id}`,
+      late,
     );
+    if (warning !== null) operation.log.warn(warning);
   };
 
   return {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../contract/error-codes';
 import { isKedgeError } from '../contract/errors';
 import { siteOfTask } from '../contract/names';
+import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import { printableLines } from '../contract/printable';
 import type { TaskFailureDetails } from '../contract/tasks';
 
@@ -49,10 +50,10 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       const { hint, site, server, state } = error;
       const whose = ofInput ?? site ?? null;
       const details: TaskFailureDetails = {
-        hint: this.redact(hint, whose),
+        hint: shortened(this.redact(hint, whose), MAXIMUM_TEXT_BYTES),
         ...(site === undefined ? {} : { site }),
         ...(server === undefined ? {} : { server }),
-        ...(state === undefined ? {} : { state: this.redact(state, whose) }),
+        ...(state === undefined ? {} : { state: shortened(this.redact(state, whose), MAXIMUM_TEXT_BYTES) }),
       };
       return ApplicationFailure.create({
         type,
@@ -65,9 +66,9 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
     return ApplicationFailure.create({ type: 'Internal', message: this.shown(message, ofInput) });
   }
 
-  /** Failures are shown by browsers and terminals that are not ours. */
+  /** Failures are shown by browsers and terminals that are not ours. The task's log has what is cut here. */
   private shown(message: string, site: string | null): string {
-    return printableLines(this.redact(message, site)).join('\n');
+    return shortened(printableLines(this.redact(message, site)).join('\n'), MAXIMUM_MESSAGE_BYTES);
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
+import { findingsOf } from '../core/findings';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
 import { liveFolder } from '../core/sites/site-folder';
 import { examineFence } from '../core/tasks/examination';
@@ -121,11 +122,12 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         await record({ fence });
         await whileMine(() => server.raiseFence(fence));
         const others = await server.otherWriters(before.account, before.database);
-        if (others.length > 0) {
-          operation.log.warn(
-            `other accounts may write to ${before.database}, and are not fenced: ${others.join(', ')}`,
-          );
-        }
+        const unfenced = findingsOf(
+          operation.log,
+          `other accounts that may write to ${before.database}, and are not fenced`,
+          others,
+        );
+        if (unfenced !== null) operation.log.warn(unfenced);
         return null;
       });
     },

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import type { StepName } from '../contract/steps';
+import { MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import type { Progress } from '../contract/tasks';
 import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
@@ -20,10 +21,12 @@ export function decodeTaskRef(ref: unknown): TaskRef {
   return decodeInput(taskRefSchema, ref);
 }
 
-/** What every step returns: its value, and what it warned about. */
+/** What every step returns: its value, and what it warned about, the first of it. */
 export interface Reported<T> {
   value: T;
   warnings: string[];
+  /** How many more warnings are in the log alone; none when it is left out. */
+  moreWarnings?: number;
 }
 
 type Change = Partial<Journal> | ((journal: Journal) => Partial<Journal>);
@@ -218,14 +221,15 @@ export async function reported<T>(
   try {
     await deps.attempts.revoke(ref.task, revokes === 'step' ? name : undefined);
     const value = await deps.attempts.run(ref.task, name, cancellation, (signal) =>
-      body({ signal, mark, log, progress: (next) => (progress = { ...progress, ...next }) }),
+      body({ signal, mark, log, progress: (next) => (progress = { ...progress, ...beaten(next) }) }),
     );
     log.info('done', {
       event: 'done',
       durationMs: Date.now() - began,
       ...(progress.bytes === undefined ? {} : { bytes: progress.bytes }),
     });
-    return { value, warnings: log.warnings };
+    const { warnings, more } = log.told;
+    return { value, warnings, ...(more === 0 ? {} : { moreWarnings: more }) };
   } catch (error) {
     log.error(cancellation.aborted ? 'cancelled' : error instanceof Error ? error.message : String(error));
     throw error;
@@ -236,6 +240,12 @@ export async function reported<T>(
 }
 
 const HEARTBEAT_INTERVAL_MS = 1000;
+
+/** Progress as a heartbeat carries it. */
+function beaten(progress: Progress): Progress {
+  const { note } = progress;
+  return note === undefined ? progress : { ...progress, note: shortened(note, MAXIMUM_TEXT_BYTES) };
+}
 
 function targetOf(journal: Journal): Target {
   if (journal.target) return journal.target;

@@ -2,7 +2,20 @@ import { z } from 'zod';
 import { isSafetyBackup } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
-import { type Busy, type ListBackupsResult, TASK_INPUT_SCHEMAS, listBackupsInputSchema } from '../contract/tasks';
+import {
+  MAXIMUM_MESSAGE_BYTES,
+  MAXIMUM_PAYLOAD_BYTES,
+  MAXIMUM_TEXT_BYTES,
+  jsonBytes,
+  shortened,
+} from '../contract/payload-bounds';
+import {
+  type BackupSummary,
+  type Busy,
+  type ListBackupsResult,
+  TASK_INPUT_SCHEMAS,
+  listBackupsInputSchema,
+} from '../contract/tasks';
 import type { Request } from '../core/requests/request-authority';
 import { siteUriSchema } from '../contract/target';
 import { assertClosable, assertCommit } from '../core/tasks/authority';
@@ -97,7 +110,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
       const outcome = {
         status,
         code,
-        message: deps.redact(message, journal.site),
+        message: message === null ? null : shortened(deps.redact(message, journal.site), MAXIMUM_MESSAGE_BYTES),
         warnings,
         ended: new Date().toISOString(),
       };
@@ -161,23 +174,25 @@ export function createTaskActivities(deps: ActivityDependencies) {
       return open ? { task: open.task, type: open.type, who: open.who, since: open.started } : running;
     },
 
-    /** A page of a site's backups, newest first. */
+    /** A page of a site's backups, newest first: as many as were asked for, or as fit. */
     async listBackups(input: unknown): Promise<ListBackupsResult> {
       const request = decodeInput(listBackupsInputSchema, input);
       const { backups } = await deps.catalog.list(request.site);
       const offset = request.offset ?? 0;
-      return {
-        total: backups.length,
-        backups: backups.slice(offset, offset + (request.limit ?? 100)).map((record) => ({
-          id: record.id,
-          path: deps.catalog.pathOf(record),
-          bytes: record.bytes,
-          sha256: record.sha256,
-          created: record.created,
-          description: record.description,
-          safety: isSafetyBackup(record),
-        })),
-      };
+      const page: BackupSummary[] = [];
+      let room = PAGE_BYTES;
+      for (const record of backups.slice(offset, offset + (request.limit ?? 100))) {
+        const { id, bytes, sha256, created, description } = record;
+        const path = deps.catalog.pathOf(record);
+        const summary = {
+          ...{ id, path, bytes, sha256, created, safety: isSafetyBackup(record) },
+          description: shortened(description, MAXIMUM_TEXT_BYTES),
+        };
+        room -= jsonBytes(summary);
+        if (room < 0) break;
+        page.push(summary);
+      }
+      return { total: backups.length, backups: page };
     },
 
     /** Lines of a task's log from an offset on. */
@@ -187,11 +202,18 @@ export function createTaskActivities(deps: ActivityDependencies) {
     }): Promise<{ lines: object[]; next: number; ended: boolean }> {
       const { task, offset } = decodeInput(logPageSchema, request);
       const journal = await deps.journals.get(task);
-      const { lines, next } = await deps.logs.read(task, offset);
-      return { lines, next, ended: journal.outcome !== null };
+      for (let bytes = PAGE_BYTES; ; bytes = Math.floor(bytes / 4)) {
+        const { lines, next } = await deps.logs.read(task, offset, bytes);
+        // What cannot be read takes more room in a page than in the log.
+        if (jsonBytes(lines) > MAXIMUM_PAYLOAD_BYTES) continue;
+        return { lines, next, ended: journal.outcome !== null };
+      }
     },
   };
 }
+
+/** Bytes of a page of backups, or of a log. */
+const PAGE_BYTES = 64 * 1024;
 
 /** What of a replaced database is remembered: nothing when Kedge made it, for it is dropped. */
 function keptBy({ current, kept }: SiteState): SiteState['kept'] {

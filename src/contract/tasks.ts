@@ -62,7 +62,10 @@ export type RestoreInput = z.infer<typeof restoreInputSchema>;
 export const deployInputSchema = z.strictObject({
   ...taskInput,
   /** Absolute path of an archive on the master. */
-  archive: z.string().regex(/^\/[^\0]+$/, 'an absolute path'),
+  archive: z
+    .string()
+    .max(4096)
+    .regex(/^\/[^\0]+$/, 'an absolute path'),
 });
 export type DeployInput = z.infer<typeof deployInputSchema>;
 
@@ -159,5 +162,6 @@ export const listBackupsInputSchema = z.strictObject({
   limit: z.int().min(1).max(500).optional(),
 });
 export type ListBackupsInput = z.infer<typeof listBackupsInputSchema>;
+/** A page may be shorter than was asked for: the next one begins at `offset` and as many as it has. */
 export const listBackupsResultSchema = z.strictObject({ total: z.int(), backups: z.array(backupSummarySchema) });
 export type ListBackupsResult = z.infer<typeof listBackupsResultSchema>;

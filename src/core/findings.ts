@@ -1,16 +1,17 @@
+import { TOLD } from '../contract/payload-bounds';
 import type { Log } from './operation';
 
-/** How many files a sentence names. */
-const NAMED = 20;
+/** How many names a sentence holds. */
+const NAMED = TOLD;
 /** Characters of a name in a sentence. */
 const NAME_LENGTH = 200;
-/** A line of the log holds about so many characters. */
-const LINE_LENGTH = 16 * 1024;
+/** A line of the log holds about so many characters of names. */
+const LINE_LENGTH = 4 * 1024;
 /** Who owns the files decides how many they are and how long their names: the log takes so many characters of them. */
 const LISTED_LENGTH = 16 * 1024 * 1024;
 
 /**
- * Files of a site about which one thing is to be said. A sentence names the first twenty and counts all; where there are
+ * Files or tables of a site about which one thing is to be said. A sentence names the first twenty and counts all; where there are
  * more, the log of the task gets the whole list. Memory and sentence stay small, however many there are.
  */
 export class Findings {
@@ -52,4 +53,17 @@ export class Findings {
     this.line = [];
     this.lineLength = 0;
   }
+}
+
+/** What is to be said of these names, as {@link Findings} say it; null where there are none. */
+export function findingsOf(log: Log, what: string, names: Iterable<string>): string | null {
+  const findings = new Findings(log, what);
+  for (const name of names) findings.add(name);
+  return findings.conclude();
+}
+
+/** The first names of a list that may be long, and how many more there are: for an error. */
+export function firstOf(names: readonly string[]): string {
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+  return names.slice(0, NAMED).join(', ') + more;
 }

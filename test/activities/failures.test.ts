@@ -1,11 +1,15 @@
+import type { ApplicationFailure } from '@temporalio/common';
+import { DefaultFailureConverter, defaultPayloadConverter } from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { FailureInterceptor, Kills } from '../../src/activities/failures';
 import { PERMANENT_ERROR_CODES } from '../../src/contract/error-codes';
 import { KedgeError } from '../../src/contract/errors';
+import { MAXIMUM_PAYLOAD_BYTES } from '../../src/contract/payload-bounds';
 
-/** The code an activity of this id fails with, as Temporal is told; null when it succeeds. */
-async function typeOf(kills: Kills, activityId: string, error: Error | null): Promise<string | null> {
+/** What an activity of this id fails with, as Temporal is told; null when it succeeds. */
+async function failureOf(kills: Kills, activityId: string, error: Error | null): Promise<ApplicationFailure | null> {
   const environment = new MockActivityEnvironment(
     { activityId },
     {
@@ -18,8 +22,13 @@ async function typeOf(kills: Kills, activityId: string, error: Error | null): Pr
   };
   return environment.run(body).then(
     () => null,
-    (failure: { type: string }) => failure.type,
+    (failure: ApplicationFailure) => failure,
   );
+}
+
+/** The code of it. */
+async function typeOf(kills: Kills, activityId: string, error: Error | null): Promise<string | null> {
+  return (await failureOf(kills, activityId, error))?.type ?? null;
 }
 
 const killed = new KedgeError('ProgramKilled', 'tar was ended from outside');
@@ -52,4 +61,15 @@ test('each step counts by itself, and begins anew after it was done or given up'
     'ProgramKilled',
     'ProgramKilledAgain',
   ]);
+});
+
+test.each([
+  ['an error of Kedge', (text: string) => new KedgeError('DumpInvalid', text, { hint: text, state: text })],
+  ['any other error', (text: string) => new Error(text)],
+])('%s as long as a list of all tables is told in short', async (_what, errorOf) => {
+  const names = Array.from({ length: 20_000 }, (_, index) => `"täble" ${index}`).join(', ');
+  const failure = await failureOf(new Kills(), '1', errorOf(`the dump lacks ${names}`));
+  expect(failure?.message).toMatch(/the dump lacks "täble" 0, .*… \(\d+ more characters\)$/);
+  const told = new DefaultFailureConverter().errorToFailure(failure, defaultPayloadConverter);
+  expect(temporal.api.failure.v1.Failure.encode(told).finish().length).toBeLessThan(MAXIMUM_PAYLOAD_BYTES);
 });

@@ -6,6 +6,7 @@ import { differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { works } from '../core/hosts/machine';
 import { type Lab, type WordPressSite, cli, cliFailure, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
+import { expectSmallHistory } from '../helpers/large-site';
 import { canMount } from '../helpers/small-disks';
 
 jest.setTimeout(240_000);
@@ -113,6 +114,9 @@ it('links that lead out are named and stay links, what they lead to stays; acces
   expect(await readFile(join(outside, 'file'), 'utf8')).toBe('kept\n');
   if (canList) expect(acl()).toBe(listed);
 });
+
+it('of a site with thousands of pipes and hundreds of tables, Temporal is told little and the log has all', () =>
+  expectSmallHistory(lab, site, { pipes: 4000, tables: 400 }));
 
 describe('an adopted database', () => {
   /** Databases there are, and whether the account of the other site is locked. */

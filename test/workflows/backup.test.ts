@@ -1,5 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
+import { MAXIMUM_PAYLOAD_BYTES, jsonBytes } from '../../src/contract/payload-bounds';
 import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
 import { describeUndo } from '../helpers/undo-suite';
 import { WorkflowLab } from '../helpers/workflow-environment';
@@ -109,6 +110,35 @@ describe('backup', () => {
     const fake = new FakeActivities().set('preflight', { fails: 'DatabaseUnreachable' });
     expect(await typeOfFailure(run('backup', { site: lab.siteWith(fake) }))).toBe('DatabaseUnreachable');
     expect(fake.calls.filter((call) => call === 'preflight')).toHaveLength(3);
+  });
+});
+
+describe('a site of which every step has much to say', () => {
+  const many = Array.from({ length: 300 }, (_, index) => `${index} ${'ä'.repeat(1500)}`);
+  const verbose = { returns: { value: { bytes: 1 }, warnings: many.slice(0, 20), moreWarnings: 99_980 } };
+
+  it.concurrent('nothing of it makes an event of the history large', async () => {
+    const fake = new FakeActivities()
+      .set('dumpDatabase', verbose)
+      .set('tarball', verbose)
+      .set('discardSpool', { returns: { value: null, warnings: many } });
+    const handle = await lab.start('backup', { site: lab.siteWith(fake) });
+    const { warnings } = (await handle.result()) as { warnings: string[] };
+    expect(warnings).toHaveLength(21);
+    expect(warnings.at(-1)).toMatch(/^200280 more warnings: see `kedge log site\d+\.example-.*-backup`$/);
+    // What the fakes themselves return is larger.
+    const { events } = await handle.fetchHistory();
+    const results = (events ?? []).filter((event) => event.workflowExecutionCompletedEventAttributes);
+    expect(results).toHaveLength(1);
+    expect(JSON.stringify(results).length).toBeLessThan(MAXIMUM_PAYLOAD_BYTES * 2);
+    expect(jsonBytes(fake.arguments.get('closeTask'))).toBeLessThan(MAXIMUM_PAYLOAD_BYTES);
+  });
+
+  it.concurrent('it is undone and closed all the same', async () => {
+    const fake = new FakeActivities().set('dumpDatabase', verbose).set('publishBackup', { fails: 'BackupDamaged' });
+    expect(await typeOfFailure(run('backup', { site: lab.siteWith(fake) }))).toBe('BackupDamaged');
+    expect(fake.done.slice(-2)).toEqual(['discardUnpublished', 'closeTask']);
+    expect(jsonBytes(fake.arguments.get('closeTask'))).toBeLessThan(MAXIMUM_PAYLOAD_BYTES);
   });
 });
 

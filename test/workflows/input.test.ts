@@ -57,6 +57,8 @@ describe('with a worker', () => {
     ['backup', `site/${site}`, [{ site, task: 'example.com-20261124.031502-restore' }], 'task'],
     ['restore', `site/${site}`, [{ site }], 'backup'],
     ['restore', `site/${site}`, [{ site, backup: 'x'.repeat(5000) }], 'backup'],
+    ['backup', `site/${site}`, [{ site, description: 'x'.repeat(1_900_000) }], 'at most'],
+    ['deploy', `site/${site}`, [{ site, archive: `/${'x'.repeat(1_900_000)}` }], 'at most'],
     ['restore', `site/${site}`, [undefined], 'one object'],
     ['verify', `site/${site}`, [[]], 'one object'],
     ['recover', `site/${site}`, [], 'site'],

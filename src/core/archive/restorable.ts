@@ -2,6 +2,7 @@ import type { BackupRecord, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER, type SiteLocation, type SiteRoot, rootsOf } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
+import { firstOf } from '../findings';
 import type { DumpInspection, Inspection } from './archive';
 
 /**
@@ -19,7 +20,7 @@ export function checkAgainstRecord(record: BackupRecord, inspection: Inspection)
 export function checkRoots(record: PackedRecord, inspection: Inspection): void {
   const { lacking, beyond } = differingNames(record.roots, inspection.roots);
   if (lacking.length + beyond.length === 0) return;
-  const what = lacking.length > 0 ? `lacks ${lacking.join(', ')}` : `holds ${beyond.join(', ')} beyond them`;
+  const what = lacking.length > 0 ? `lacks ${firstOf(lacking)}` : `holds ${firstOf(beyond)} beyond them`;
   throw new KedgeError(
     'BackupDamaged',
     `the archive of ${record.id} does not hold the folders its record names: it ${what}`,
@@ -72,14 +73,6 @@ function checkDump(record: PackedRecord, inspection: Inspection): DumpInspection
   if (absent.length > 0)
     throw new KedgeError('DumpInvalid', `the dump in ${name} lacks the tables ${firstOf(absent)}`, context);
   return dump;
-}
-
-const NAMED = 20;
-
-/** The first names of a list that may be long. */
-function firstOf(names: readonly string[]): string {
-  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
-  return names.slice(0, NAMED).join(', ') + more;
 }
 
 /**

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
+import { findingsOf, firstOf } from '../findings';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
@@ -51,11 +52,12 @@ export async function dumpDatabase(
   const { admin } = context;
   try {
     const facts = await describeDatabase(admin, database);
-    if (facts.nonTransactionalTables.length > 0) {
-      operation.log.warn(
-        `tables of ${database} are not transactional, so writes during the dump may show in them: ${facts.nonTransactionalTables.join(', ')}`,
-      );
-    }
+    const unlocked = findingsOf(
+      operation.log,
+      `tables of ${database} that are not transactional, so that writes during the dump may show in them`,
+      facts.nonTransactionalTables,
+    );
+    if (unlocked !== null) operation.log.warn(unlocked);
     const contents = await runDump(context, database, facts, output, operation);
     checkDump(database, facts, contents, admin.server);
     const { version } = await readServerFacts(admin);
@@ -141,7 +143,7 @@ function checkDump(database: string, facts: DatabaseFacts, contents: DumpContent
     ...facts.views.filter((view) => !held.has(view)),
   ];
   if (absent.length > 0) {
-    throw new KedgeError('DumpInvalid', `the dump of ${database} from ${server} lacks ${absent.join(', ')}`, context);
+    throw new KedgeError('DumpInvalid', `the dump of ${database} from ${server} lacks ${firstOf(absent)}`, context);
   }
 }
 
@@ -155,10 +157,13 @@ async function describeBrokenViews(
   views: readonly string[],
   operation: Operation,
 ): Promise<string> {
-  if (views.length === 0) return '';
-  operation.log.warn(
-    `views of ${database} refer to what is gone; their definitions are kept in the dump as comments: ${views.join(', ')}`,
+  const broken = findingsOf(
+    operation.log,
+    `views of ${database} that refer to what is gone; their definitions are kept in the dump as comments`,
+    views,
   );
+  if (broken === null) return '';
+  operation.log.warn(broken);
   return admin.inDatabase(database, { what: `reading the broken views of ${database}` }, async (rows) => {
     const lines: string[] = [];
     for (const view of views) {

@@ -9,6 +9,7 @@ import {
 import type { PreflightResult } from '../../activities/preflight';
 import type { TaskFailureDetails } from '../../contract/tasks';
 import { type TaskType, taskIdOf } from '../../contract/names';
+import { MAXIMUM_MESSAGE_BYTES, shortened } from '../../contract/payload-bounds';
 import { endless, looking } from '../options';
 import { finishRestore } from './finish-restore';
 import { recoverTask } from './recover-task';
@@ -46,9 +47,10 @@ export async function asTask<Result>(
   try {
     for (const abandoned of await looking.findAbandonedTasks({ site })) await recoverTask({ task: abandoned }, site);
     task.runbook.began('preflight');
-    const { value: found, warnings } = await looking.preflight({ type, task: task.ref.task, input });
+    const reported = await looking.preflight({ type, task: task.ref.task, input });
+    const found = reported.value;
     task.runbook.ended('preflight');
-    task.warnings.push(...warnings);
+    task.told.addAll(reported);
     task.undo.attentionAfterMs = found.attentionAfterMs;
     task.hooks = found.hooks;
     const result = await runbook(task, found);
@@ -70,7 +72,10 @@ async function fail(task: Task, error: unknown): Promise<unknown> {
   if (cause?.type === 'TaskWasReset') task.undo.registerAll();
   if (open && committed) await finishRestore(task);
   else await task.takeBack();
-  const message = cause?.message ?? (error instanceof Error ? error.message : String(error));
+  const message = shortened(
+    cause?.message ?? (error instanceof Error ? error.message : String(error)),
+    MAXIMUM_MESSAGE_BYTES,
+  );
   await endless.closeTask(task.ref, {
     status: cancelled ? 'cancelled' : 'failed',
     code: cancelled ? 'Cancelled' : (cause?.type ?? 'Internal'),

@@ -1,5 +1,6 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { BACKUP_ID, SITE_URI, type TaskType, WORKFLOW_TYPES, isTaskIdOf, siteWorkflowId } from '../../contract/names';
+import { jsonBytes } from '../../contract/payload-bounds';
 import type { SubmitRequest } from '../../contract/tasks';
 import type { Turn, TurnsState } from './turn';
 
@@ -13,6 +14,9 @@ export function acceptInput<Input extends { site: string; task?: string }>(type:
   if (!isRecord(input)) throw invalid(`a ${type} takes one object`);
   const { site, task, backup, archive } = input;
   acceptSite(site, type);
+  // It is handed on, within more: what is too large by then would end the workflow.
+  if (jsonBytes(input) > MAXIMUM_REQUEST_BYTES)
+    throw invalid(`an input has at most ${MAXIMUM_REQUEST_BYTES} bytes`, site);
   if (task !== undefined && !(typeof task === 'string' && isTaskIdOf(task, site, type)))
     throw invalid(`task is no id of a ${type} of ${site}`, site);
   if (type === 'restore' && !(typeof backup === 'string' && isBackupId(backup)))
@@ -41,8 +45,8 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
   const input = isRecord(request) ? request['input'] : undefined;
   if (!isRecord(request) || !isRecord(input)) throw invalid('a request has type, input and waitTurn', site);
   // It is kept, and handed on to the task: what is of no use would make that fail for its size.
-  if (JSON.stringify(request).length > MAXIMUM_REQUEST_LENGTH)
-    throw invalid(`a request has at most ${MAXIMUM_REQUEST_LENGTH} characters`, site);
+  if (jsonBytes(request) > MAXIMUM_REQUEST_BYTES)
+    throw invalid(`a request has at most ${MAXIMUM_REQUEST_BYTES} bytes`, site);
   if (!WORKFLOW_TYPES.some((type) => type === request['type'])) throw invalid('the type of a request is no task', site);
   if (typeof request['waitTurn'] !== 'boolean') throw invalid('waitTurn is neither true nor false', site);
   if (input['site'] !== site) throw invalid(`the request is not for ${site}`, site);
@@ -83,7 +87,7 @@ function acceptTurn(site: string, turn: unknown): Turn {
 
 /** How many may wait for one site: all of them fit into one payload, of 2 MB, that one run hands to the next. */
 export const MAXIMUM_WAITING = 100;
-const MAXIMUM_REQUEST_LENGTH = 16_000;
+const MAXIMUM_REQUEST_BYTES = 16_000;
 
 const MAXIMUM_ID_LENGTH = 300;
 /** Paths of Linux have no more bytes. */

@@ -2,6 +2,7 @@ import { ActivityFailure } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Reported, TaskRef } from '../../activities/step';
 import type { UndoName } from '../../contract/steps';
+import { ToldWarnings } from '../../contract/payload-bounds';
 import type { HookName } from '../../contract/target';
 import { committing, endless, forward, tidying } from '../options';
 import { Undo } from '../undo';
@@ -24,7 +25,7 @@ type Value<Name extends StepName> = Activities[Name] extends (...all: never[]) =
 /** What a task's runbook is written with. */
 export class Task {
   readonly ref: TaskRef;
-  readonly warnings: string[] = [];
+  readonly told = new ToldWarnings();
   /** Hooks the site has, as preflight found them. */
   hooks: readonly HookName[] = [];
   readonly undo = new Undo();
@@ -37,6 +38,11 @@ export class Task {
   ) {
     this.ref = { task };
     this.runbook = new Runbook(site, plan);
+  }
+
+  /** What all its steps warned about. */
+  get warnings(): string[] {
+    return this.told.sentences(this.ref.task);
   }
 
   /** Runs a forward step. `undoneBy` is registered before it starts. */
@@ -76,7 +82,7 @@ export class Task {
       await this.report(tidying, name, rest);
     } catch (error) {
       if (!(error instanceof ActivityFailure)) throw error;
-      this.warnings.push(`${name} could not finish: ${error.cause?.message ?? error.message}`);
+      this.told.add(`${name} could not finish: ${error.cause?.message ?? error.message}`);
     }
   }
 
@@ -101,9 +107,9 @@ export class Task {
       ...rest: Rest<Name>
     ) => Promise<Reported<Value<Name>>>;
     this.runbook.began(name);
-    const { value, warnings } = await activity(this.ref, ...rest);
+    const reported = await activity(this.ref, ...rest);
     this.runbook.ended(name);
-    this.warnings.push(...warnings);
-    return value;
+    this.told.addAll(reported);
+    return reported.value;
   }
 }

@@ -2,6 +2,7 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { MAXIMUM_PAYLOAD_BYTES, jsonBytes } from '../../../src/contract/payload-bounds';
 import { Redactor } from '../../../src/core/secrets/redaction';
 import { TaskLogs } from '../../../src/core/tasks/task-log';
 import { hostileText, obeyed } from '../../helpers/hostile-text';
@@ -35,7 +36,7 @@ describe('task log', () => {
       ['error', 'tarball', 'no'],
     ]);
     expect(lines[0]).toMatchObject({ attempt: 2, bytes: 3 });
-    expect(log.warnings).toEqual(['a file changed']);
+    expect(log.told.warnings).toEqual(['a file changed']);
     expect((await stat(join(folder, 'tasks', `${task}.ndjson`))).mode & 0o777).toBe(0o600);
     expect(await logs.read(task, next)).toEqual({ lines: [], next });
   });
@@ -45,7 +46,7 @@ describe('task log', () => {
     log.warn('password canary-secret refused', { argv: ['--password=canary-secret'] });
     await log.settled();
     expect(await readFile(join(folder, 'tasks', `${task}.ndjson`), 'utf8')).not.toContain('canary-secret');
-    expect(log.warnings).toEqual(['password [redacted] refused']);
+    expect(log.told.warnings).toEqual(['password [redacted] refused']);
   });
 
   it('a password that is a word of the log itself takes nothing away, from no site', async () => {
@@ -118,11 +119,40 @@ describe('task log', () => {
         const written = await readFile(join(folder, 'tasks', `${task}.ndjson`), 'utf8');
         expect(written.match(/\n/g)).toHaveLength(1);
         expect(obeyed(written.slice(0, -1))).toBeNull();
-        expect(obeyed(log.warnings.join(''))).toBeNull();
+        expect(obeyed(log.told.warnings.join(''))).toBeNull();
         expect((await logs.read(task)).lines.map(({ message }) => message)).toEqual([text.toWellFormed()]);
         await logs.remove(task);
       }),
     );
+  });
+
+  it('a warning of any length is in the log, whole, in lines that fit into a page; what is told of it is short', async () => {
+    const names = Array.from({ length: 20_000 }, (_, index) => `tablé ${index}`);
+    const log = logs.of(task, 'dumpDatabase', 1);
+    log.warn(names.join(', '), { event: 'found' });
+    for (let more = 0; more < 50; more += 1) log.warn(`another ${more} ${'"'.repeat(10_000)}`);
+    await log.settled();
+    expect(log.told.warnings).toHaveLength(20);
+    expect(log.told.more).toBe(31);
+    expect(jsonBytes(log.told.sentences(task))).toBeLessThan(MAXIMUM_PAYLOAD_BYTES);
+    expect(log.told.warnings[0]).toMatch(/^tablé 0, tablé 1, .*… \(2\d+ more characters\)$/);
+    expect(log.told.sentences(task).at(-1)).toBe(`31 more warnings: see \`kedge log ${task}\``);
+
+    const messages: string[] = [];
+    for (let offset = 0; ;) {
+      const { lines, next } = await logs.read(task, offset, 64 * 1024);
+      if (lines.length === 0) break;
+      expect(jsonBytes(lines)).toBeLessThan(MAXIMUM_PAYLOAD_BYTES);
+      messages.push(...lines.map(({ message }) => message));
+      offset = next;
+    }
+    const first = messages.findIndex((message) => message.startsWith('another'));
+    expect(
+      messages
+        .slice(0, first)
+        .map((message, index) => (index === 0 ? message : message.slice('… '.length)))
+        .join(''),
+    ).toBe(names.join(', '));
   });
 
   it('a task without a log has no lines', async () => {
