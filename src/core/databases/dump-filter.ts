@@ -1,4 +1,5 @@
 import { Transform, type TransformCallback } from 'node:stream';
+import type { DefinitionNames } from './definition-names';
 import { DumpScanner, type Refusal } from './dump-scanner';
 import type { Created, HeadRules } from './statement-head';
 
@@ -19,6 +20,8 @@ export interface DumpFilterOptions {
   readonly rules: HeadRules;
   /** Told of what no dump may hold. When it throws the filter fails with that; else it goes on. */
   readonly onRefused: (refusal: Refusal) => void;
+  /** Told what each definition says of databases, when the rules name that of the dump. */
+  readonly onNames?: (created: Created | undefined, names: DefinitionNames) => void;
   /** Text put before the trailer. */
   readonly beforeTrailer?: string;
   /** Called for each chunk, with the bytes that came in and out so far. */
@@ -48,6 +51,7 @@ export class DumpFilter extends Transform {
         },
         trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
         refused: options.onRefused,
+        named: (created, names) => options.onNames?.(created, names),
       },
       options.rules,
     );

@@ -1,5 +1,6 @@
 import { IN_WORD, PASSED_OVER, endOfLiteralWord } from './insert-rows';
 import { StatementJudge } from './dump-statements';
+import { type DefinitionNames, readDefinition } from './definition-names';
 import { type Created, type HeadRules, IMPORT_RULES, insertedTable, rewriteHead } from './statement-head';
 import { type Lexis, iterate, readSql } from './sql-tokens';
 
@@ -22,6 +23,8 @@ export interface Refusal {
 export interface DumpListener {
   /** A statement other than INSERT, as it stands in the dump, in latin1; and what it creates. */
   statement(statement: string, created: Created | undefined): void;
+  /** What a definition says of databases, when the rules name that of the dump. */
+  named?(created: Created | undefined, names: DefinitionNames): void;
   /** An INSERT or REPLACE has ended: its table, and how many rows it held. */
   inserted(table: string | undefined, rows: number): void;
   /** The line that dump programs write last. What it returns is put before it. */
@@ -296,17 +299,33 @@ export class DumpScanner {
 
   private decideStatement(head: Buffer): Buffer {
     const statement = head.toString('latin1');
-    const { text, created } = rewriteHead(statement, this.rules, iterate(readSql(statement, this.lexis).tokens));
+    const { text: withHead, created } = rewriteHead(
+      statement,
+      this.rules,
+      iterate(readSql(statement, this.lexis).tokens),
+    );
+    const text = this.withNames(withHead, created);
     // Judged is what an import sends.
+    const { disableEvents, cutDirectories, database } = this.rules;
     const sent =
-      this.rules === IMPORT_RULES
+      disableEvents && cutDirectories
         ? text
-        : rewriteHead(text, IMPORT_RULES, iterate(readSql(text, this.lexis).tokens)).text;
+        : rewriteHead(text, { ...IMPORT_RULES, database }, iterate(readSql(text, this.lexis).tokens)).text;
     const { refused } = this.judge.judge(sent);
     this.lexis = this.judge.settings.lexis;
     if (refused !== undefined) this.refuse(refused);
     this.listener.statement(statement, created);
     return text === statement ? head : Buffer.from(text, 'latin1');
+  }
+
+  /** Names of databases in definitions: those of the dump's own follow it. */
+  private withNames(statement: string, created: Created | undefined): string {
+    const { database: name, newName, ignoreCase } = this.rules;
+    if (name === undefined || (!created && !/^\s*ALTER\s/i.test(statement))) return statement;
+    const place = { kind: created?.kind, lexis: this.lexis, charset: this.judge.settings.clientCharset };
+    const names = readDefinition(statement, { name, newName, ignoreCase }, place);
+    this.listener.named?.(created, names);
+    return names.text;
   }
 
   /** Once a statement. */

@@ -11,11 +11,11 @@ import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
 import type { DatabaseFacts, DumpResult } from './database-server';
 import { type DumpContents, DumpFilter } from './dump-filter';
-import { type Refusal, describeRefusal } from './dump-scanner';
-import { describeDatabase, readServerFacts } from './facts';
+import { type Refusal, describeRefusal, printable } from './dump-scanner';
+import { describeDatabase, ignoresCase, readServerFacts } from './facts';
 import { quoteIdentifier } from './identifiers';
 import { clientError, codeOfNumber } from './sql-errors';
-import { type HeadRules, rewriteHead } from './statement-head';
+import { type Created, type HeadRules, rewriteHead } from './statement-head';
 
 export interface ClientContext {
   readonly admin: AdminConnection;
@@ -41,6 +41,7 @@ const OPTIONS = [
 /** Where the tables lie is left in: it says how the site was. */
 const DUMP_RULES: HeadRules = { disableEvents: false, database: undefined, cutDirectories: false };
 const REFUSALS_NAMED = 5;
+const DOUBTS_NAMED = 20;
 
 /** `DatabaseServer.dump`; its contract is there. */
 export async function dumpDatabase(
@@ -89,8 +90,15 @@ async function runDump(
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
   const brokenViews = await describeBrokenViews(admin, database, facts.brokenViews, operation);
   const refused: Refusal[] = [];
+  const doubts: string[] = [];
+  let doubtful = 0;
   const filter = new DumpFilter({
-    rules: { ...DUMP_RULES, database },
+    rules: { ...DUMP_RULES, database, ignoreCase: await ignoresCase(admin) },
+    onNames: (created, names) => {
+      if (names.doubts.length === 0) return;
+      doubtful += 1;
+      if (doubts.length < DOUBTS_NAMED) doubts.push(describeDoubts(created, names.doubts));
+    },
     onRefused: (refusal) => {
       if (refused.length < REFUSALS_NAMED) refused.push(refusal);
     },
@@ -124,7 +132,17 @@ async function runDump(
       `a restore will refuse the dump of ${database}, for it holds ${refused.map(describeRefusal).join('; ')}`,
     );
   }
+  if (doubtful > 0) {
+    operation.log.warn(
+      `definitions of ${database} may mean this database where Kedge cannot tell; after a restore, which gives it another name, they still say ${database}: ${doubts.join('; ')}${doubtful > doubts.length ? `; and ${doubtful - doubts.length} more` : ''}`,
+    );
+  }
   return filter.contents;
+}
+
+function describeDoubts(created: Created | undefined, doubts: readonly string[]): string {
+  const what = created ? `the ${created.kind} ${created.name}` : 'a table';
+  return `${what} at ${[...new Set(doubts)].slice(0, 3).map(printable).join(' and ')}`;
 }
 
 /** A backup whose dump lacks something is none. @throws KedgeError DumpInvalid */

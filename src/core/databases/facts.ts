@@ -56,6 +56,14 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
   };
 }
 
+/** The server takes names of databases in any case. */
+export async function ignoresCase(admin: AdminConnection): Promise<boolean> {
+  const [row] = await admin.rows('SELECT @@lower_case_table_names AS value', count, {
+    what: 'asking whether the case of names counts',
+  });
+  return row !== undefined && row.value > 0;
+}
+
 export async function databaseExists(admin: AdminConnection, database: string): Promise<boolean> {
   const found = await admin.rows(
     `SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ${quoteLiteral(database)}`,

@@ -14,7 +14,9 @@ import { describeRefusal, printable } from './dump-scanner';
 import { listEvents, switchEvent } from './events';
 import { quoteLiteral, splitAccount } from './identifiers';
 import { clientError, codeOfNumber } from './sql-errors';
-import { IMPORT_RULES } from './statement-head';
+import { databaseOfHeader } from './dump-header';
+import { ignoresCase } from './facts';
+import { type HeadRules, IMPORT_RULES } from './statement-head';
 
 export interface Import {
   readonly dumpPath: string;
@@ -27,6 +29,7 @@ export interface Import {
 }
 
 const TAIL_BYTES = 4096;
+const HEADER_BYTES = 4096;
 const WATCH_INTERVAL_MS = 5_000;
 /** So long one statement of a dump may take. Keys of a large table are built in less. */
 const SILENCE_LIMIT_MS = 10 * 60_000;
@@ -35,13 +38,18 @@ const SQL_MODE = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
 
 /** `DatabaseServer.importDump`; its contract is there. */
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
-  const totalBytes = await checkDumpFile(request.dumpPath);
-  const wanted = await runImport(context, request, totalBytes);
-  return { bytes: totalBytes, enabledEvents: await settleEvents(context, request.database, wanted) };
+  const { bytes, database } = await checkDumpFile(request.dumpPath);
+  const ignoreCase = await ignoresCase(context.admin);
+  const rules = { ...IMPORT_RULES, database, newName: request.database, ignoreCase };
+  const wanted = await runImport(context, request, bytes, rules);
+  return { bytes, enabledEvents: await settleEvents(context, request.database, wanted) };
 }
 
-/** Looks at the ends of a dump before anything of it is sent. Returns its bytes. @throws KedgeError DumpInvalid */
-async function checkDumpFile(path: string): Promise<number> {
+/**
+ * Looks at the ends of a dump before anything of it is sent. Returns its bytes, and the database that its header names.
+ * @throws KedgeError DumpInvalid
+ */
+async function checkDumpFile(path: string): Promise<{ bytes: number; database: string | undefined }> {
   const file = await open(path, 'r').catch((error: unknown) => {
     throw new KedgeError('DumpInvalid', `the dump ${path} cannot be opened`, { cause: error });
   });
@@ -55,21 +63,28 @@ async function checkDumpFile(path: string): Promise<number> {
     if (!/(?:^|\n)-- Dump completed[^\n]*\s*$/.test(tail.toString('latin1'))) {
       throw new KedgeError('DumpInvalid', `the dump ${path} is cut short: its last line is missing`);
     }
-    return size;
+    const header = Buffer.alloc(Math.min(size, HEADER_BYTES));
+    await file.read(header, 0, header.length, 0);
+    return { bytes: size, database: databaseOfHeader(header) };
   } finally {
     await file.close();
   }
 }
 
 /** Returns the events the dump wanted enabled. */
-async function runImport(context: ClientContext, request: Import, totalBytes: number): Promise<readonly string[]> {
+async function runImport(
+  context: ClientContext,
+  request: Import,
+  totalBytes: number,
+  rules: HeadRules,
+): Promise<readonly string[]> {
   const { dumpPath, database, user, password, operation } = request;
   const { program, help } = await context.programs.find(['mariadb', 'mysql'], operation);
   const silenceLimitMs = request.silenceLimitMs ?? SILENCE_LIMIT_MS;
   const begunAt = Date.now();
   let takenAt = begunAt;
   const filter = new DumpFilter({
-    rules: IMPORT_RULES,
+    rules,
     onRefused: (refusal) => {
       throw new KedgeError(
         'DumpIncompatible',

@@ -51,14 +51,18 @@ export class KnownTables {
 }
 
 function keyOf(name: SqlToken, charset: string): string {
+  return nameIn(name, charset)?.toLowerCase() ?? UNKNOWN;
+}
+
+/** The name that a token stands for in a statement of this character set; undefined where Kedge cannot read its letters. */
+export function nameIn(name: SqlToken, charset: string): string | undefined {
   const utf8 = nameOf(name);
-  if (!isBeyondAscii(utf8)) return utf8.toLowerCase();
+  if (!isBeyondAscii(utf8)) return utf8;
   const label = DECODERS[charset];
-  if (label === undefined) return UNKNOWN;
-  if (label === 'utf-8') return utf8.toLowerCase();
+  if (label === undefined || label === 'utf-8') return label && utf8;
   const quote = name.kind === 'quoted' ? name.text.slice(0, 1) : '';
   const inner = quote === '' ? name.text : name.text.slice(1, -1).replaceAll(quote + quote, quote);
-  return new TextDecoder(label).decode(Buffer.from(inner, 'latin1')).toLowerCase();
+  return new TextDecoder(label).decode(Buffer.from(inner, 'latin1'));
 }
 
 function isBeyondAscii(text: string): boolean {

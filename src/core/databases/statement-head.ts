@@ -13,12 +13,26 @@ export interface HeadRules {
   readonly disableEvents: boolean;
   /** Name of the dumped database, where it is known: triggers that name it are written without. */
   readonly database: string | undefined;
+  /** What that database is called where the dump goes: definitions that name the old one name this. In ASCII. */
+  readonly newName?: string | undefined;
+  /** The server takes names of databases in any case. */
+  readonly ignoreCase?: boolean | undefined;
   /** Leave out where on the server a table keeps its files: the new database has a folder of its own. */
   readonly cutDirectories: boolean;
+  /**
+   * Leave out locks of a table while its rows come: nobody else is there, and under a lock a default may not ask a sequence
+   * (error 1100).
+   */
+  readonly cutLocks?: boolean;
 }
 
 /** What is sent to a server: whatever the dump was called, nothing runs by itself, nothing lies elsewhere. */
-export const IMPORT_RULES: HeadRules = { disableEvents: true, database: undefined, cutDirectories: true };
+export const IMPORT_RULES: HeadRules = {
+  disableEvents: true,
+  database: undefined,
+  cutDirectories: true,
+  cutLocks: true,
+};
 
 export interface RewrittenHead {
   /** The head in latin1. */
@@ -67,6 +81,7 @@ export function rewriteHead(head: string, rules: HeadRules, tokens = sqlTokens(h
   const first = wordOf(tokens.next().value);
   if (first === 'CREATE') return rewriteCreate(head, tokens, rules);
   if (first === 'ALTER') return { text: rewriteAlterDatabase(head, tokens), created: undefined };
+  if (first === 'LOCK' && rules.cutLocks) return { text: rewriteLock(head, tokens), created: undefined };
   return { text: head, created: undefined };
 }
 
@@ -113,12 +128,17 @@ function rewriteCreate(head: string, tokens: Iterator<SqlToken, undefined>, rule
     if (enabled && rules.disableEvents) edits.push(found.edit);
   }
   if (kind === 'trigger' && rules.database !== undefined) {
-    if (qualifier && nameOf(qualifier.token) === rules.database) edits.push(qualifier.cut);
+    if (qualifier && isDumped(qualifier.token, rules)) edits.push(qualifier.cut);
     const table = qualifiedTable(tokens, after);
-    if (table && nameOf(table.token) === rules.database) edits.push(table.cut);
+    if (table && isDumped(table.token, rules)) edits.push(table.cut);
   }
   if (kind === 'table' && rules.cutDirectories) edits.push(...directories(head, tokens, after));
   return { text: apply(head, edits), created: { kind, name, enabled } };
+}
+
+function isDumped(token: SqlToken, { database, ignoreCase }: HeadRules): boolean {
+  const name = nameOf(token);
+  return name === database || (ignoreCase === true && name.toLowerCase() === database?.toLowerCase());
 }
 
 /** Reads `= user@host` after DEFINER. */
@@ -233,6 +253,15 @@ function findSwitch(
     token = tokens.next().value;
   }
   return { enabled: false, edit: { start: 0, end: 0, text: '' } };
+}
+
+/** `LOCK TABLES <table> WRITE`, and nothing else. */
+function rewriteLock(head: string, tokens: Iterator<SqlToken, undefined>): string {
+  const [tables, table, write, more] = [0, 1, 2, 3].map(() => tokens.next().value);
+  if (wordOf(tables) !== 'TABLES' || wordOf(write) !== 'WRITE' || !write || more || !table) return head;
+  if (table.kind === 'symbol' || table.text.startsWith("'") || [tables, table, write].some((token) => token?.onlyIn))
+    return head;
+  return `${head.slice(0, head.search(/LOCK/i))}UNLOCK TABLES${head.slice(write.end)}`;
 }
 
 /** Dump programs name the database here although the dump may go into another one. */

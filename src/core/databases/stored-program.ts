@@ -24,7 +24,8 @@ export function endsWithItsText(kind: string, tokens: readonly SqlToken[], from:
   return new Program(tokens, bodyOf(kind, tokens, from)).endsWithItsText();
 }
 
-function bodyOf(kind: string, tokens: readonly SqlToken[], from: number): number {
+/** Where the body of a stored program begins; arguments as of {@link endsWithItsText}, `from` at or behind its name. */
+export function bodyOf(kind: string, tokens: readonly SqlToken[], from: number): number {
   const wordAt = (index: number): string | undefined => wordOf(tokens[index]);
   const symbolAt = (index: number): string | undefined =>
     tokens[index]?.kind === 'symbol' ? tokens[index].text : undefined;

@@ -1,0 +1,11 @@
+const HEADER = /^-- Host: .*? {4}Database: (.+?)\r?$/m;
+
+/**
+ * The database that a dump is of, as dump programs name it in a comment of its first lines; undefined where they do not. The
+ * word of the dump: it may say what is to follow the name of the new database, and nothing else.
+ */
+export function databaseOfHeader(start: Buffer): string | undefined {
+  const text = start.toString('utf8');
+  const firstStatement = text.search(/^(?!--|\s|\/\*M?!999999)/m);
+  return HEADER.exec(firstStatement === -1 ? text : text.slice(0, firstStatement))?.[1];
+}
