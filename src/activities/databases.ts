@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Target } from '../contract/target';
-import type { DatabaseServer } from '../core/databases/database-server';
+import type { DatabaseAccount, DatabaseServer, Purpose } from '../core/databases/database-server';
+import { grantStatement } from '../core/databases/other-accounts';
 import type { Operation } from '../core/operation';
 import { generatedName, generatedPassword } from '../core/databases/generated-name';
 import { assertFinishing, refused } from '../core/tasks/authority';
@@ -70,6 +71,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           await record({ created });
           await server.createAccount(created.account, created.password, database);
         }
+        await shareReach(server, journal, created.account, 'definitions');
         const dump = join(target.spool, journal.token, 'restore.sql');
         const result = await server.importDump(dump, database, user, created.password, operation);
         await record({ created: { ...created, enabledEvents: [...result.enabledEvents] } });
@@ -92,6 +94,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         await record({ created });
         await server.createAccount(account, created.password, createdDatabase(created));
         if (journal.before) await server.copyAccountOptions(journal.before.account, account);
+        await shareReach(server, journal, created.account, 'running');
+        await tellRightsLeftBehind(server, journal, createdDatabase(created), operation);
         // The importing host's account stays as definer of views, triggers, routines and events.
         const onlyDefiner = importing.hosts.filter((host) => !account.hosts.includes(host));
         if (onlyDefiner.length > 0) await server.lockAccount({ user: account.user, hosts: onlyDefiner });
@@ -144,6 +148,32 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/**
+ * What definitions of a backup name in other databases the new account may use as far as the live one may now. A deploy has
+ * no live account, and its dump may be anybody's: it is given nothing.
+ */
+async function shareReach(
+  server: DatabaseServer,
+  { type, before, source }: Journal,
+  account: DatabaseAccount,
+  purpose: Purpose,
+): Promise<void> {
+  if (type !== 'restore' || !before || !source) return;
+  await server.grantReach(before.account, account, source.elsewhere, purpose);
+}
+
+/** The statements that give others on the new database what they have on the old one, for the log. */
+async function tellRightsLeftBehind(
+  server: DatabaseServer,
+  { before }: Journal,
+  database: string,
+  operation: Operation,
+): Promise<void> {
+  if (!before) return;
+  for (const right of await server.rightsLeftBehind(before.account, before.database))
+    operation.log.info(`to give ${right.grantee} the same on the new database: ${grantStatement(right, database)}`);
 }
 
 const BEHIND_COMMIT = { assert: assertFinishing, closed: null };

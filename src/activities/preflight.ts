@@ -16,11 +16,13 @@ import {
   contentMarkOf,
   examineArchive,
   examineBackup,
+  examineFence,
   examineMaintenance,
   examineNewSite,
   examineSite,
   withAddresses,
 } from '../core/tasks/examination';
+import { examineAccounts } from '../core/tasks/examine-accounts';
 import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { sideBySide } from '../core/side-by-side';
@@ -154,6 +156,12 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           const checked = await examineBackup(deps, target, backup, operation);
           needs.push(...checked.needs);
           await record({ source: checked.source });
+          const { current } = await deps.states.get(input.site);
+          const server = await deps.databaseServer(target.database, operation.signal);
+          // Before anything is shut; the fence looks again. Who goes on without one is told by it.
+          if (step.journal.accepted?.noFence !== true)
+            await examineFence(server, target, current, { allowShared: false }, operation);
+          await examineAccounts(server, target, current, checked.elsewhere, operation);
         }
         await checkSpace(deps.master, needs, target.site.uri);
         await step.end();

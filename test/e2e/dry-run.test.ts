@@ -162,6 +162,7 @@ describe('kedge restore --dry-run', () => {
       warnings: [
         expect.stringMatching(/not another \(its account may use it\)$/),
         expect.stringContaining('are not fenced'),
+        expect.stringMatching(/may use another too; the one a restore makes may use of them what definitions/),
       ],
     });
   });

@@ -164,10 +164,15 @@ describe('an adopted database', () => {
   });
 
   it('whose account is used elsewhere: refused, or with --no-fence restored; never locked, never dropped', async () => {
-    const saved = await cliJson<BackupResult>(lab, 'backup', other.uri);
+    const own = `\`${other.database}\``;
     await lab.mariadb.query(
-      `CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (id INT); GRANT ALL ON elsewhere.* TO '${other.user}'@'localhost'`,
+      `CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (id INT); GRANT ALL ON elsewhere.* TO '${other.user}'@'localhost';
+        CREATE USER report@localhost IDENTIFIED BY 'x'; GRANT SELECT ON ${own}.* TO report@localhost;
+        CREATE TABLE ${own}.wp_audit (what TEXT); CREATE VIEW ${own}.wp_shared AS SELECT id FROM elsewhere.t;
+        CREATE TRIGGER ${own}.wp_links_ai AFTER INSERT ON ${own}.wp_links FOR EACH ROW
+          INSERT INTO ${own}.wp_audit SELECT CONCAT(NEW.link_name, COUNT(*)) FROM elsewhere.t;`,
     );
+    const saved = await cliJson<BackupResult>(lab, 'backup', other.uri);
     expect(await cliFailure(lab, 'restore', other.uri, saved.backup.id, '--yes')).toMatchObject({
       code: 'AccountShared',
       exitCode: 1,
@@ -176,8 +181,23 @@ describe('an adopted database', () => {
     expect(await whatIs()).toEqual([other.database]);
     const restored = await cliJson<RestoreResult>(lab, 'restore', other.uri, saved.backup.id, '--yes', '--no-fence');
     expect(restored.warnings.join()).toContain(`the account ${other.user} is shared`);
+    expect(restored.warnings.join()).toContain("on which these have no privileges: 'report'@'localhost' (SELECT)");
     expect(await whatIs()).toEqual([other.database]);
-    expect((await cli(lab, 'log', restored.task)).stdout).not.toMatch(/stays locked/);
+    const log = (await cli(lab, 'log', restored.task)).stdout;
+    expect(log).not.toMatch(/stays locked/);
+    const [, now = ''] = /GRANT SELECT ON `(\w+)`\.\* TO 'report'@'localhost';/.exec(log) ?? [];
+    // What the database defines means the new one, and reaches elsewhere as before and no further.
+    await lab.mariadb.query(`INSERT INTO ${now}.wp_links (link_name, link_notes) VALUES ('new', '')`);
+    expect(await lab.mariadb.query(`SELECT * FROM ${now}.wp_audit; SELECT COUNT(*) FROM ${now}.wp_shared`)).toBe(
+      'new0\n0\n',
+    );
+    expect(await lab.mariadb.query(`SELECT COUNT(*) FROM ${own}.wp_audit`)).toBe('0\n');
+    const reach = await lab.mariadb.query(
+      `SELECT TABLE_NAME, PRIVILEGE_TYPE FROM information_schema.TABLE_PRIVILEGES WHERE TABLE_SCHEMA = 'elsewhere' ORDER BY 2`,
+    );
+    expect([...new Set(reach.trim().split('\n'))]).toEqual(
+      ['DELETE', 'INSERT', 'SELECT', 'UPDATE'].map((name) => `t\t${name}`),
+    );
     await cli(lab, 'doctor', '--sweep');
     expect(await whatIs()).toEqual([other.database]);
     expect(existsSync(join(other.root, 'index.php'))).toBe(true);

@@ -12,6 +12,7 @@ import {
   examineSite,
   withAddresses,
 } from '../../core/tasks/examination';
+import { examineAccounts } from '../../core/tasks/examine-accounts';
 import { readDurations } from '../../core/tasks/durations';
 import { planRestore } from '../../core/tasks/restore-plan';
 import { checkSpace } from '../../core/tasks/space';
@@ -61,6 +62,7 @@ export async function tellRestore(
   await checkSpace(master.master, space, site);
   const server = await master.databaseServer(target.database, operation.signal);
   await examineFence(server, target, state.current, { allowShared: !fence }, operation);
+  await examineAccounts(server, target, state.current, examined.elsewhere, operation);
 
   const newest = (await master.catalog.list(site)).backups[0] ?? record;
   const durations = await readDurations(master.logs, await master.journals.all(), site, 'restore');

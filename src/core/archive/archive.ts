@@ -1,6 +1,7 @@
 import type { Compression } from '../../contract/tasks';
 import type { PackedRecord } from '../../contract/backup-record';
 import type { Owner, SiteRoot } from '../../contract/target';
+import type { NameElsewhere } from '../databases/definition-names';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 
@@ -91,6 +92,13 @@ export interface DumpInspection {
   readonly refused: readonly string[];
   /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */
   readonly createsFunctions: boolean;
+  /** Tables, keys and routines of other databases that definitions name, and by which. */
+  readonly elsewhere: readonly (NameElsewhere & {
+    /** `the view shared_users`. */
+    readonly by: string;
+    /** Who makes the definition has to have privileges on it. */
+    readonly whenMade: boolean;
+  })[];
 }
 
 /** Functions of this folder: `pack`, `inspect`, `extract`. */

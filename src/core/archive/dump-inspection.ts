@@ -1,4 +1,6 @@
 import { Writable } from 'node:stream';
+import type { DefinitionNames } from '../databases/definition-names';
+import { databaseOfHeader } from '../databases/dump-header';
 import { DumpScanner, describeRefusal } from '../databases/dump-scanner';
 import { type Created, IMPORT_RULES } from '../databases/statement-head';
 import type { DumpInspection } from './archive';
@@ -8,6 +10,10 @@ const CHARSET = /\b(?:CHARSET|CHARACTER\s+SET)[\s=]+["'`]?([a-z0-9_]+)/gi;
 /** So many charsets and collations are kept: no server has more. */
 const NAMES_KEPT = 1000;
 const NAMED = 10;
+/** So many tables and routines of other databases are kept. */
+const ELSEWHERE_KEPT = 1000;
+/** The first lines of a dump stand in so many bytes. */
+const HEADER_BYTES = 4096;
 
 /** Looks through a dump while it streams past; keeps names, no rows. */
 export class DumpInspector extends Writable {
@@ -17,39 +23,67 @@ export class DumpInspector extends Writable {
   private readonly charsets = new Set<string>();
   private readonly refused: string[] = [];
   private createsFunctions = false;
-  private readonly scanner = new DumpScanner(
-    {
-      statement: (statement, created) => this.look(statement, created),
-      inserted: () => undefined,
-      trailer: () => undefined,
-      refused: (refusal) => {
-        if (this.refused.length < NAMED) this.refused.push(describeRefusal(refusal));
-      },
-    },
-    IMPORT_RULES,
-  );
+  private readonly elsewhere = new Map<string, DumpInspection['elsewhere'][number]>();
+  /** The start of the dump, until its header is whole. */
+  private start: Buffer | undefined = Buffer.alloc(0);
+  private scanner: DumpScanner | undefined;
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.bytes += chunk.length;
-    this.scanner.push(chunk);
+    if (this.start === undefined) this.scanner?.push(chunk);
+    else {
+      this.start = Buffer.concat([this.start, chunk]);
+      if (this.start.length >= HEADER_BYTES) this.begin(this.start);
+    }
     done();
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.scanner.end();
+    if (this.start !== undefined) this.begin(this.start);
+    this.scanner?.end();
     done();
+  }
+
+  /** What an import reads, which gives the database another name. */
+  private begin(start: Buffer): void {
+    const rules = { ...IMPORT_RULES, database: databaseOfHeader(start) ?? '', newName: 'x' };
+    this.scanner = new DumpScanner(
+      {
+        statement: (statement, created) => this.look(statement, created),
+        named: (created, names) => this.keepElsewhere(created, names),
+        inserted: () => undefined,
+        trailer: () => undefined,
+        refused: (refusal) => {
+          if (this.refused.length < NAMED) this.refused.push(describeRefusal(refusal));
+        },
+      },
+      rules,
+    );
+    this.start = undefined;
+    this.scanner.push(start);
+  }
+
+  private keepElsewhere(created: Created | undefined, { elsewhere }: DefinitionNames): void {
+    for (const { database, object, named } of elsewhere) {
+      const isStored = created !== undefined && created.kind !== 'table' && created.kind !== 'view';
+      const key = JSON.stringify([database, object, named, isStored]);
+      if (this.elsewhere.size >= ELSEWHERE_KEPT || this.elsewhere.has(key)) continue;
+      const by = created ? `the ${created.kind} ${created.name}` : 'a table';
+      this.elsewhere.set(key, { database, object, named, by, whenMade: !isStored });
+    }
   }
 
   /** What was found; complete once the stream has finished. */
   result(): DumpInspection {
     return {
       bytes: this.bytes,
-      complete: this.scanner.complete,
+      complete: this.scanner?.complete ?? false,
       tables: [...this.tables],
       collations: [...this.collations],
       charsets: [...this.charsets],
       refused: this.refused,
       createsFunctions: this.createsFunctions,
+      elsewhere: [...this.elsewhere.values()],
     };
   }
 

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { existingHosts, lockedHosts } from './accounts';
 import type { AdminConnection } from './admin-connection';
 import type { DatabaseAccount } from './database-server';
-import { grantPatternMatches, isWildcardPattern, quoteLiteral } from './identifiers';
+import { grantPatternMatches, quoteLiteral } from './identifiers';
 
 const text = z.object({ name: z.string() });
 
 /**
- * True when the account, at any of its hosts, has a privilege beyond this database: on all databases, on another one (by
- * name, or by a pattern that matches one the server has), on tables, columns or routines there, by a role or as a proxy.
- * USAGE, and GRANT OPTION on the database itself, do not count.
+ * True when the account, at any of its hosts, has a privilege beyond this database: on all databases, on another one that
+ * the server has (by name or by a pattern), on tables, columns or routines there, by a role or as a proxy. USAGE, GRANT OPTION
+ * on the database itself, and what is left of databases that are gone do not count.
  */
 export async function accountIsShared(
   admin: AdminConnection,
@@ -42,19 +42,47 @@ async function isSharedAt(
   if (global.length > 0) return true;
 
   for (const { name } of await grantRows(admin, user, host)) {
-    if (!isWildcardPattern(name)) {
-      if (!grantPatternMatches(name, database)) return true;
-    } else if (databases.some((other) => other !== database && grantPatternMatches(name, other))) return true;
+    if (databases.some((other) => other !== database && grantPatternMatches(name, other))) return true;
   }
 
   for (const table of ['tables_priv', 'columns_priv', 'procs_priv']) {
     const elsewhere = await names(`SELECT Db AS name FROM mysql.${table} WHERE ${where}`);
-    if (elsewhere.some(({ name }) => name !== database)) return true;
+    if (elsewhere.some(({ name }) => name !== database && databases.includes(name))) return true;
   }
 
   const proxied = await names(`SELECT Proxied_user AS name FROM mysql.proxies_priv WHERE ${where}`);
   if (proxied.length > 0) return true;
   return (await rolesOf(admin, user, host)).length > 0;
+}
+
+/** Privileges that reach what lies in databases, or give themselves such. */
+const REACHING = new Set(
+  'SELECT INSERT UPDATE DELETE CREATE DROP ALTER EXECUTE REFERENCES INDEX TRIGGER EVENT FILE SUPER'
+    .split(' ')
+    .concat(...['CREATE USER', 'CREATE VIEW', 'CREATE ROUTINE', 'ALTER ROUTINE', 'SHOW VIEW', 'LOCK TABLES']),
+);
+
+/** The privileges that reach every database of the server, of the account at any of its hosts; empty for an ordinary one. */
+export async function globalPrivileges(admin: AdminConnection, account: DatabaseAccount): Promise<string[]> {
+  const found = new Set<string>();
+  for (const host of await existingHosts(admin, account)) {
+    const rows = await admin.rows(
+      `SELECT PRIVILEGE_TYPE AS name FROM information_schema.USER_PRIVILEGES
+        WHERE GRANTEE = ${quoteLiteral(`'${account.user}'@'${host}'`)}
+        UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES
+        WHERE GRANTEE = ${quoteLiteral(`'${account.user}'@'${host}'`)} AND TABLE_SCHEMA = '%'`,
+      text,
+      { what: `reading the privileges of ${account.user}@${host}` },
+    );
+    for (const { name } of rows) if (REACHING.has(name)) found.add(name);
+  }
+  return [...found].sort();
+}
+
+/** What is said about an account with {@link globalPrivileges}: a sentence in lower case. */
+export function describeReach({ user }: DatabaseAccount, server: string, privileges: readonly string[]): string {
+  const what = privileges.length > 3 ? `${privileges.slice(0, 3).join(', ')} and more` : privileges.join(', ');
+  return `the account ${user} reaches every database of ${server} (${what}): whoever breaks into its site has them all, and a restore, which would take this from it, is refused without --no-fence`;
 }
 
 /** Databases of the server that the account, at any of its hosts, has privileges on by their names or by a pattern, sorted. */

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { DatabaseSummary } from '../../contract/backup-record';
 import type { Operation } from '../operation';
+import type { NameElsewhere } from './definition-names';
 
 /** An account of the database server: one user name, at one or more hosts. */
 export interface DatabaseAccount {
@@ -68,6 +69,22 @@ export interface ImportResult {
   readonly bytes: number;
 }
 
+/** What one grantee may do with a database, or with one table or routine of it. */
+export interface RightOnDatabase {
+  /** As GRANT takes it: `'report'@'%'`, or a role. */
+  readonly grantee: string;
+  /** As GRANT takes them: `SELECT, INSERT (a, b)`. */
+  readonly privileges: string;
+  /** A table, or `FUNCTION f` and `PROCEDURE p`; null for the whole database. */
+  readonly on: string | null;
+}
+
+/**
+ * What of other databases an account is given. `definitions`: what it takes to make views, keys and defaults that name them,
+ * and nothing that writes. `running`: what triggers, routines and events do with them too.
+ */
+export type Purpose = 'definitions' | 'running';
+
 /**
  * A MariaDB or MySQL server, seen with its admin account. Everything is idempotent. Identifiers and literals are quoted
  * in one place. Clients run confined, credentials by descriptor. Connection errors are DatabaseUnreachable, refused
@@ -111,6 +128,28 @@ export interface DatabaseServer {
   accountExists(account: DatabaseAccount): Promise<boolean>;
   /** True when the account has privileges beyond this database, USAGE aside. */
   accountIsShared(account: DatabaseAccount, database: string): Promise<boolean>;
+
+  /** Privileges of the account that reach every database of the server; empty for an ordinary one. */
+  globalPrivileges(account: DatabaseAccount): Promise<string[]>;
+  /**
+   * Privileges on the database that a new name of it does not come with: those of other accounts and roles, and those of the
+   * account itself on single tables, columns and routines.
+   */
+  rightsLeftBehind(account: DatabaseAccount, database: string): Promise<RightOnDatabase[]>;
+  /** Filters of binary log and replication that name the database, as `name = value`. */
+  filtersNaming(database: string): Promise<string[]>;
+  /** Those of the names that the account may not use in views, keys and defaults now, or that are not there. */
+  lackingReach(account: DatabaseAccount, names: readonly NameElsewhere[]): Promise<NameElsewhere[]>;
+  /**
+   * Gives `to` the privileges on what these names stand for that `from` has now: for `definitions` those it takes to make
+   * them, for `running` those they act by too.
+   */
+  grantReach(
+    from: DatabaseAccount,
+    to: DatabaseAccount,
+    names: readonly NameElsewhere[],
+    purpose: Purpose,
+  ): Promise<void>;
 
   /** Databases that the account has privileges on, its own among them; those on everything do not count. Sorted. */
   databasesOf(account: DatabaseAccount): Promise<string[]>;

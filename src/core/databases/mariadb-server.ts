@@ -1,6 +1,6 @@
 import type { DatabaseServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
-import { accountIsShared, databasesOf, otherWriters } from './account-privileges';
+import { accountIsShared, databasesOf, globalPrivileges, otherWriters } from './account-privileges';
 import {
   copyAccountOptions,
   createAccount,
@@ -20,6 +20,8 @@ import { enableEvents } from './events';
 import { databaseExists, databaseNames, describeDatabase, readServerFacts } from './facts';
 import { lowerFence, planFence, raiseFence } from './fence';
 import { importDump } from './import';
+import { filtersNaming, rightsLeftBehind } from './other-accounts';
+import { grantReach, lackingReach } from './reach';
 import { clientHost, letsIn, proveLogin } from './site-login';
 
 export interface DatabaseServerOptions {
@@ -66,6 +68,11 @@ export function openDatabaseServer({
     unlockAccount: (account) => unlockAccount(admin, account),
     accountExists: async (account) => (await existingHosts(admin, account)).length > 0,
     accountIsShared: (account, database) => accountIsShared(admin, account, database),
+    globalPrivileges: (account) => globalPrivileges(admin, account),
+    rightsLeftBehind: (account, database) => rightsLeftBehind(admin, account, database),
+    filtersNaming: (database) => filtersNaming(admin, database),
+    lackingReach: (account, names) => lackingReach(admin, account, names),
+    grantReach: (from, to, names, purpose) => grantReach(admin, from, to, names, purpose),
     databasesOf: (account) => databasesOf(admin, account),
     otherWriters: (account, database) => otherWriters(admin, account, database),
     planFence: (account, database) => planFence(admin, account, database),

@@ -9,6 +9,7 @@ import { checkSiteFolder } from '../sites/folder-check';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
 import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
+import { examineReach } from '../tasks/examine-accounts';
 import { type Obstacle, findObstacles } from '../tasks/shut-sites';
 import { checkSpace } from '../tasks/space';
 import { isListening } from '../web/fast-cgi';
@@ -149,6 +150,17 @@ async function checkDatabases(site: ConfiguredSite, operation: Operation): Promi
   const server = await site.databaseServer(target);
   // Where the server does not answer, its own checks say so.
   if ((await server.facts().catch(() => null)) === null) return [];
+  const reach = await examineReach(server, current);
+  const complaints: Complaint[] =
+    reach === null
+      ? []
+      : [
+          {
+            level: 'warning',
+            message: reach,
+            hint: `Give ${current.account.user} privileges on ${current.database} alone: REVOKE ALL PRIVILEGES ON *.*, then GRANT on the database.`,
+          },
+        ];
   const known = { folder: folderOf(site, target), kind: site.kindOf(target), server, current };
   const message = describeOtherDatabases(
     uri,
@@ -156,9 +168,9 @@ async function checkDatabases(site: ConfiguredSite, operation: Operation): Promi
     server.name,
     await findOtherDatabases(known, operation),
   );
-  if (message === null) return [];
+  if (message === null) return complaints;
   const hint = `Save the others by other means, or take from ${current.account.user} what ${uri} does not need.`;
-  return [{ level: 'warning', message, hint }];
+  return [...complaints, { level: 'warning', message, hint }];
 }
 
 async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {

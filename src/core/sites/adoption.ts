@@ -1,4 +1,5 @@
 import { KedgeError, isKedgeError } from '../../contract/errors';
+import { describeReach } from '../databases/account-privileges';
 import type { DatabaseAccount, DatabaseServer } from '../databases/database-server';
 import type { Operation } from '../operation';
 import { weaknessOf } from '../secrets/weak-password';
@@ -45,6 +46,8 @@ export async function proveAdoption(claim: AdoptionClaim): Promise<Adoption> {
   const account = await logIn(claim, settings);
   await refuseForeignTables(claim, settings);
   await warnAboutReaders(claim);
+  const reach = await server.globalPrivileges(account);
+  if (reach.length > 0) operation.log.warn(describeReach(account, server.name, reach));
   const weakness = weaknessOf(settings.password);
   if (weakness !== null) operation.log.warn(describeWeakness(folder.site.uri, weakness));
   operation.log.info(`${settings.user} of ${folder.site.uri} logged in to ${server.name}`, {

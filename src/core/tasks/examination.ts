@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { ContentMark, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { type DatabaseServerAddress, type Target, type WebServerAddress, rootsOf } from '../../contract/target';
-import type { Archives, Inspection } from '../archive/archive';
+import type { Archives, DumpInspection, Inspection } from '../archive/archive';
 import { checkImportable, checkRestorable, movedPaths } from '../archive/restorable';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer, ServerFacts } from '../databases/database-server';
@@ -16,6 +16,7 @@ import { describeOtherDatabases, findOtherDatabases } from '../sites/other-datab
 import type { SiteKind } from '../sites/site-kind';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
+import { examineReach } from './examine-accounts';
 import type { SiteDatabase, SiteStates } from './site-state';
 import { type SpaceNeed, roomAt } from './space';
 
@@ -65,16 +66,18 @@ export async function examineSite(
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
-  const [content, facts, , another, others] = await sideBySide([
+  const [content, facts, , another, others, reach] = await sideBySide([
     checkSiteFolder(folder, operation),
     database.describe(current.database),
     site.vhost === 'none' ? null : parts.webServer(target.web).test(operation),
     tellOtherDatabase(parts, target, current.database, operation),
     findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation),
+    examineReach(database, current),
   ]);
   const several = describeOtherDatabases(site.uri, current.database, database.name, others);
   const databases = [another, several].filter((sentence) => sentence !== null);
-  for (const warning of [...content.warnings, ...databases]) operation.log.warn(warning);
+  for (const warning of [...content.warnings, ...databases, ...(reach === null ? [] : [reach])])
+    operation.log.warn(warning);
   const needs = [
     { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
     { place: 'spool', path: target.spool, bytes: facts.bytes },
@@ -130,6 +133,7 @@ export interface ExaminedSource {
   needs: SpaceNeed[];
   /** Bytes of the dump. */
   dumpBytes: number;
+  elsewhere: DumpInspection['elsewhere'];
 }
 
 /** Bytes there are for what an archive holds, wherever that goes. */
@@ -210,9 +214,14 @@ function examinedSource(
   const dumpBytes = inspection.dump?.bytes ?? 0;
   const { sha256, members, contentBytes } = inspection;
   const { charset, collation } = record.database;
+  const elsewhere = inspection.dump?.elsewhere ?? [];
   return {
-    source: { id: record.id, path, sha256, members, contentBytes, charset, collation, contentMark: record.contentMark },
+    source: {
+      ...{ id: record.id, path, sha256, members, contentBytes, charset, collation, contentMark: record.contentMark },
+      elsewhere: elsewhere.map(({ database, object, named }) => ({ database, object, named })),
+    },
     dumpBytes,
+    elsewhere,
     needs: [
       ...rootsOf(target.site).map(({ name, path }) => {
         const { bytes = 0, members = 0 } = inspection.roots.find((root) => root.name === name) ?? {};

@@ -110,6 +110,16 @@ export const journalSchema = z.strictObject({
       charset: z.string(),
       collation: z.string(),
       contentMark: contentMarkSchema.nullable(),
+      /** What of other databases its definitions name. */
+      elsewhere: z
+        .array(
+          z.strictObject({
+            database: z.string(),
+            object: z.string(),
+            named: z.enum(['table', 'key', 'function', 'procedure', 'anything']),
+          }),
+        )
+        .default([]),
     })
     .nullable(),
   /** Folders of the site that were not there before: empty ones were made for the new site. */

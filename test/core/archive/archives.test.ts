@@ -178,6 +178,7 @@ describe('pack, inspect, extract', () => {
       charsets: ['utf8mb4'],
       refused: [],
       createsFunctions: false,
+      elsewhere: [],
     });
     const before = await listing(site);
     const out = await unpack(destination, sha256);
