@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isKedgeError } from '../../contract/errors';
 import type { AdminConnection } from './admin-connection';
 import type { DatabaseAccount, RightOnDatabase } from './database-server';
 import { grantPatternMatches, quoteGrantPattern, quoteIdentifier, quoteLiteral } from './identifiers';
@@ -87,25 +88,26 @@ const TABLE_FILTERS = [
 /** Filters of binary log and replication that name the database: `binlog_do_db = shop`. Under another name they pass it over. */
 export async function filtersNaming(admin: AdminConnection, database: string): Promise<string[]> {
   const names = [...FILTERS, ...TABLE_FILTERS].map(quoteLiteral).join(', ');
-  const pair = z.object({ name: z.string(), value: z.string() });
   const context = { what: 'reading the filters of the binary log' };
   const variables = await admin.rows(
-    `SELECT UPPER(VARIABLE_NAME) AS name, VARIABLE_VALUE AS value FROM information_schema.GLOBAL_VARIABLES
-      WHERE VARIABLE_NAME IN (${names})`,
-    pair,
+    `SHOW GLOBAL VARIABLES WHERE Variable_name IN (${names})`,
+    z.object({ Variable_name: z.string(), Value: z.string() }),
     context,
   );
   // Servers without these variables tell the filters of the binary log here.
-  const status = await admin.rows(
-    'SHOW MASTER STATUS',
-    z.looseObject({ Binlog_Do_DB: z.string(), Binlog_Ignore_DB: z.string() }),
-    context,
-  );
+  const status = await admin
+    .rows('SHOW MASTER STATUS', z.looseObject({ Binlog_Do_DB: z.string(), Binlog_Ignore_DB: z.string() }), context)
+    // MySQL 8.4 knows no such statement, and an account may lack the privilege; what it says is no reason to stop.
+    .catch((error: unknown) => {
+      if (isKedgeError(error) && error.code === 'DatabaseRefused') return [];
+      throw error;
+    });
   const logged = status.flatMap((line) => [
     { name: 'BINLOG_DO_DB', value: line.Binlog_Do_DB },
     { name: 'BINLOG_IGNORE_DB', value: line.Binlog_Ignore_DB },
   ]);
-  const naming = [...variables, ...logged].filter(({ name, value }) =>
+  const listed = variables.map((each) => ({ name: each.Variable_name.toUpperCase(), value: each.Value }));
+  const naming = [...listed, ...logged].filter(({ name, value }) =>
     value.split(',').some((entry) => {
       const text = entry.trim();
       if (TABLE_FILTERS.includes(name)) return grantPatternMatches(text.split('.')[0] ?? '', database);

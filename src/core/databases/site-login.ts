@@ -39,7 +39,9 @@ export async function proveLogin(
 ): Promise<{ user: string; host: string; database: string; identity: string }> {
   const whose = `the login ${login.user} of the database ${login.database} at ${login.address}`;
   const endpoint = await resolved(endpointOfSite(login.address, address), host, operation);
-  const connection = await open(admin, endpoint, login, whose, operation.signal);
+  const connection = await open(admin, endpoint, login, whose, operation.signal).catch(async (error: unknown) => {
+    throw (await obstacleOf(admin, login, whose)) ?? error;
+  });
   try {
     const account = await proveServer(admin, connection, login, whose);
     await provePassword(admin, endpoint, login, whose, operation.signal);
@@ -106,6 +108,45 @@ async function open(
     throw databaseError(error, admin.server, whose, [login.password]);
   }
 }
+
+const loginRule = z.object({
+  host: z.string(),
+  plugin: z.string(),
+  tls: z.preprocess((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value), z.string()),
+});
+
+/**
+ * Why nobody can log in as the site does with what its settings say: the account is no one that a password lets in, or asks
+ * for a certificate. Undefined where one of its hosts takes a password, and where there is none of that name.
+ */
+async function obstacleOf(admin: AdminConnection, { user }: SiteLogin, whose: string): Promise<KedgeError | undefined> {
+  const rules = await admin
+    .rows(
+      `SELECT Host AS host, plugin, ssl_type AS tls FROM mysql.user WHERE User = ${quoteLiteral(user)}`,
+      loginRule,
+      { what: `looking at the account ${user}` },
+    )
+    .catch(() => []);
+  const obstacles = rules.map(({ host, plugin, tls }) => {
+    if (tls === 'X509' || tls === 'SPECIFIED')
+      return `'${user}'@'${host}' asks for a certificate (REQUIRE ${tls === 'X509' ? 'X509' : 'SUBJECT, ISSUER or CIPHER'})`;
+    return plugin === '' || BY_PASSWORD.has(plugin) ? undefined : `'${user}'@'${host}' logs in by ${plugin}`;
+  });
+  const [first] = obstacles;
+  if (first === undefined || obstacles.includes(undefined)) return undefined;
+  return new KedgeError('AdoptionRefused', `${whose} cannot be proved by a password: ${first}`, {
+    server: admin.server,
+    hint: `A restore gives the site a new account with a password. Give this one such a login too, in the settings as well: ALTER USER … IDENTIFIED BY …, and REQUIRE SSL or NONE; then adopt again.`,
+  });
+}
+
+/** What a password lets in with, and Kedge can speak. */
+const BY_PASSWORD = new Set([
+  'mysql_native_password',
+  'mysql_old_password',
+  'caching_sha2_password',
+  'sha256_password',
+]);
 
 /** Names are looked up before, within a limit; `localhost` is no question for a name server. */
 async function resolved(endpoint: Endpoint, host: Host, operation: Operation): Promise<Endpoint> {

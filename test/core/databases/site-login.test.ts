@@ -115,3 +115,50 @@ test('a login is tried from where the server sees this machine', async () => {
   expect(await lab.server.letsIn('afar', 'pass-canary', 'shop')).toBe(false);
   await expect(lab.server.letsIn('shop', 'pass-canary', 'other')).rejects.toMatchObject({ code: 'DatabaseRefused' });
 });
+
+test.each([
+  ["IDENTIFIED VIA ed25519 USING PASSWORD('pw')", /'by-key'@'localhost' logs in by ed25519/],
+  ["IDENTIFIED BY 'pw' REQUIRE X509", /'by-key'@'localhost' asks for a certificate \(REQUIRE X509\)/],
+  ["IDENTIFIED BY 'pw' REQUIRE SUBJECT '/CN=x'", /'by-key'@'localhost' asks for a certificate/],
+  ['IDENTIFIED VIA unix_socket', /'by-key'@'localhost' logs in by unix_socket/],
+])('an account that no password lets in is refused in words: %s', async (identified, message) => {
+  await lab.query(`INSTALL PLUGIN IF NOT EXISTS ed25519 SONAME 'auth_ed25519'`);
+  await lab.query(
+    `CREATE OR REPLACE USER 'by-key'@'localhost' ${identified}; GRANT ALL ON shop.* TO 'by-key'@'localhost'`,
+  );
+  await expect(
+    lab.server.proveLogin({ ...login, user: 'by-key', password: 'pw' }, testOperation()),
+  ).rejects.toMatchObject({
+    code: 'AdoptionRefused',
+    message: expect.stringMatching(message) as string,
+    hint: expect.stringContaining('a new account with a password') as string,
+  });
+});
+
+test.each([
+  ['in UTF-8, with dot, hyphen and blank', 'Ma.base-ö x', 'jörg.o-x y', 'pässwörd☃'],
+  ['as long as the server takes them', 'd'.repeat(64), 'u'.repeat(80), 'p'.repeat(79)],
+  ['with quotes, backslashes and wildcards', "a`b'c\\d_%", "o'b\\r_%@x", `'"\\\``],
+])('names %s are logged in with, fenced, dumped and restored', async (_what, database, user, password) => {
+  const account = { user, hosts: ['localhost'] };
+  await lab.server.createDatabase(database, 'utf8mb4', 'utf8mb4_general_ci');
+  await lab.server.createAccount(account, password, database);
+  const own = `\`${database.replaceAll('`', '``')}\``;
+  await lab.query(`CREATE TABLE ${own}.t (a INT); INSERT INTO ${own}.t VALUES (7);
+    CREATE TRIGGER ${own}.tr BEFORE INSERT ON ${own}.t FOR EACH ROW SET NEW.a = (SELECT MAX(a) FROM ${own}.t) + 1`);
+  const proved = await lab.server.proveLogin({ database, user, password, address: 'localhost' }, testOperation());
+  expect(proved).toMatchObject({ user, host: 'localhost', database });
+  expect(await lab.server.accountIsShared(account, database)).toBe(false);
+  expect(await lab.server.databasesOf(account)).toEqual([database]);
+  const fence = await lab.server.planFence(account, database);
+  await lab.server.raiseFence(fence);
+  expect(await lab.server.letsIn(user, password, database)).toBe(false);
+  await lab.server.lowerFence(fence);
+  expect(await lab.server.letsIn(user, password, database)).toBe(true);
+  const dump = await lab.dump(database);
+  await lab.server.dropDatabase(database);
+  await lab.restore(dump.path, 'odd');
+  expect(await lab.query('INSERT INTO odd.t VALUES (1); SELECT * FROM odd.t')).toBe('7\n8\n');
+  await lab.server.dropAccount(account);
+  await lab.server.dropDatabase('odd');
+});
