@@ -46,13 +46,14 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
+  const locks = new SiteLocks(join(state, 'locks'), master);
   const requestRecords = new RequestRecords(join(state, 'requests'), master);
 
-  const databaseServers = new OpenServers(async (address, signal) => {
+  const databaseServers = new OpenServers(async (address, signal, turn) => {
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
     if (adminPassword !== undefined) onSecret(adminPassword, null);
-    return openDatabaseServer({ address, adminPassword, host: master, programs, signal });
+    return openDatabaseServer({ address, adminPassword, host: master, programs, signal, turn });
   });
 
   return {
@@ -64,9 +65,19 @@ export function createMaster({ configuration, configurationPath, environment }: 
       master,
       journals,
       states,
+      locks,
       webHosts: new Map(servers.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
       databaseServers: new Map(
-        servers.flatMap(([name, { db }]) => (db ? [[name, () => databaseServers.get({ name, ...db })] as const] : [])),
+        servers.flatMap(([name, { db }]) =>
+          db
+            ? [
+                [
+                  name,
+                  (signal?: AbortSignal, turn?: string) => databaseServers.get({ name, ...db }, signal, turn),
+                ] as const,
+              ]
+            : [],
+        ),
       ),
       folders: { state, backups: configuration.backups },
       flags: servers.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
@@ -83,7 +94,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
       },
     }),
     epochs: new Epochs(join(state, 'epochs'), master),
-    locks: new SiteLocks(join(state, 'locks'), master),
+    locks,
     logs: new TaskLogs(join(state, 'tasks'), redact),
     archives: createArchives(master),
     catalog: createCatalog(configuration.backups, master),
@@ -105,7 +116,8 @@ export function createMaster({ configuration, configurationPath, environment }: 
       webServers.set(key, server);
       return server;
     },
-    databaseServer: (address: DatabaseServerAddress, signal?: AbortSignal) => databaseServers.get(address, signal),
+    databaseServer: (address: DatabaseServerAddress, signal?: AbortSignal, turn?: string) =>
+      databaseServers.get(address, signal, turn),
     async close(): Promise<void> {
       await databaseServers.close();
     },

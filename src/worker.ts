@@ -55,6 +55,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     await checkSearchAttributes(client.connection, namespace);
     const dependencies = createDependencies(options, client);
     opened.add(() => dependencies.close());
+    opened.add(() => dependencies.stopSweeping());
     const taskQueue = taskQueueOf(options.configuration.master);
     const worker = await Worker.create({
       connection,
@@ -125,9 +126,13 @@ async function attempt(close: () => Promise<void>): Promise<void> {
 function createDependencies(
   options: CompositionOptions,
   client: Client,
-): ActivityDependencies & Pick<Master, 'sweeper' | 'requestRecords' | 'close'> {
+): ActivityDependencies & Pick<Master, 'sweeper' | 'requestRecords' | 'close'> & { stopSweeping(): Promise<void> } {
+  const master = createMaster(options);
+  const afterTasks = new AfterTasks(master);
   return {
-    ...createMaster(options),
+    ...master,
+    afterTask: (task) => afterTasks.sweep(task),
+    stopSweeping: () => afterTasks.stop(),
     attempts: new Attempts(),
     isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
     whoRuns: (workflowId) => whoRuns(client, workflowId),
@@ -153,15 +158,48 @@ function watch(dependencies: ActivityDependencies, client: Client): Repeated {
 function sweepHourly(dependencies: ReturnType<typeof createDependencies>, retention: Retention): Repeated {
   const { sweeper, journals, logs, requestRecords } = dependencies;
   return repeat('the sweeper', { everyMs: SWEEP_INTERVAL_MS, atOnce: true, dependencies }, async (signal) => {
-    const silent = { info: () => undefined, warn: () => undefined };
-    const { problems } = await sweeper.sweep((task) =>
-      backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
-    );
-    for (const problem of problems) process.emitWarning(printable(dependencies.redact(problem)), 'KedgeSweeper');
+    await sweepNow(dependencies, signal);
     const isSettled = (task: string): boolean => sweeper.isSettled(task);
     await forgetOldTasks({ journals, logs, isSettled }, retention, new Date());
     await requestRecords.forgetOld(new Date());
   });
+}
+
+/** Removes what tasks and crashes left: of one closed task, or of all. What cannot be removed is a warning of the process. */
+async function sweepNow(
+  { sweeper, logs, redact }: Pick<Master, 'sweeper' | 'logs' | 'redact'>,
+  signal: AbortSignal,
+  only?: string,
+): Promise<void> {
+  const silent = { info: () => undefined, warn: () => undefined };
+  const { problems } = await sweeper.sweep(
+    (task) => backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
+    only,
+  );
+  for (const problem of problems) process.emitWarning(printable(redact(problem)), 'KedgeSweeper');
+}
+
+/** Looks right after each task for what it left, which nobody waits for: the site is free meanwhile. */
+class AfterTasks {
+  private readonly end = new AbortController();
+  private readonly running = new Set<Promise<void>>();
+
+  constructor(private readonly master: Pick<Master, 'sweeper' | 'logs' | 'redact'>) {}
+
+  sweep(task: string): void {
+    const sweeping = sweepNow(this.master, this.end.signal, task)
+      .catch((error: unknown) => {
+        if (this.end.signal.aborted) return;
+        process.emitWarning(printable(this.master.redact(`looking after ${task}: ${String(error)}`)), 'KedgeSweeper');
+      })
+      .finally(() => this.running.delete(sweeping));
+    this.running.add(sweeping);
+  }
+
+  async stop(): Promise<void> {
+    this.end.abort();
+    await Promise.all(this.running);
+  }
 }
 
 function backgroundOperation(signal: AbortSignal, mark: string, log: Log): Operation {

@@ -46,9 +46,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
   return {
     /** Dumps the database into the spool, with a summary beside it. */
     async dumpDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, whileMine }) => {
         const spool = spoolOf(target, journal);
-        await deps.master.makeFolder(spool, { mode: 0o700 });
+        // Made once the task is undone, it would be there for good.
+        await whileMine(() => deps.master.makeFolder(spool, { mode: 0o700 }));
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database, operation.signal);
         const file = await openForWriting(path, deps.master.name);

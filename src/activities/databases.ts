@@ -8,6 +8,7 @@ import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack } from '../core/tasks/give-back';
 import type { Journal } from '../core/tasks/journal';
 import { Claims } from '../core/tasks/remains';
+import type { SiteTurn } from '../core/tasks/site-locks';
 import type { SiteDatabase } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
 import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
@@ -17,11 +18,14 @@ import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 export function createDatabaseActivities(deps: ActivityDependencies) {
   const serverOf = (target: Target, { signal }: Operation): Promise<DatabaseServer> =>
     deps.databaseServer(target.database, signal);
+  /** For what changes accounts and databases: what an earlier turn had under way is over. */
+  const serverInTurn = (target: Target, { signal, name }: SiteTurn): Promise<DatabaseServer> =>
+    deps.databaseServer(target.database, signal, name);
 
   return {
     /** An empty database under a name of this task, with the charset and collation the backup recorded. */
     async createDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const { charset, collation } = sourceOf(journal);
         const server = await serverOf(target, operation);
         const created = journal.created ?? {
@@ -35,43 +39,51 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           enabledEvents: [],
         };
         await record({ created });
-        await server.createDatabase(createdDatabase(created), charset, collation);
+        await whileMine(async (turn) => {
+          await (await serverInTurn(target, turn)).createDatabase(createdDatabase(created), charset, collation);
+        });
         return { database: createdDatabase(created) };
       });
     },
 
     /** Imports the dump as the site's new account. An import that was begun before starts again in a fresh database. */
     async importDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const server = await serverOf(target, operation);
         let created = createdOf(journal);
         if (created.importBegan) {
           const { charset, collation } = sourceOf(journal);
-          const stale = createdDatabase(created);
           const generation = String.fromCharCode('a'.charCodeAt(0) + (created.databases.length % 26));
           const fresh = generatedName(target.site.uri, `${journal.token}${generation}`);
           created = { ...created, databases: [...created.databases, fresh], password: generatedPassword() };
           await record({ created });
-          await server.lockAccount(created.account);
-          await server.dropAccount(created.account);
-          await server.dropDatabase(stale);
-          await server.dropDatabase(fresh);
-          await server.createDatabase(fresh, charset, collation);
+          const { account, databases } = created;
+          await whileMine(async (turn) => {
+            const own = await serverInTurn(target, turn);
+            await own.lockAccount(account);
+            await own.dropAccount(account);
+            // Those of every attempt: one of them may have died before it dropped that of the one before.
+            for (const database of databases) await own.dropDatabase(database);
+            await own.createDatabase(fresh, charset, collation);
+          });
         }
         created = { ...created, importBegan: true };
         await record({ created });
         const database = createdDatabase(created);
-        await server.createAccount(created.account, created.password, database);
         const { user } = created.account;
+        const createAccount = ({ account, password }: typeof created): Promise<void> =>
+          whileMine(async (turn) => (await serverInTurn(target, turn)).createAccount(account, password, database));
+        await createAccount(created);
         // The import comes from here, which is not always where the site comes from: by the socket, say. Only then: an
         // account of this very host, locked afterwards, would stand before one that the site has for many.
         if (!(await server.letsIn(user, created.password, database))) {
           const hosts = [...new Set([...created.account.hosts, await server.clientHost()])];
           created = { ...created, account: { user, hosts } };
           await record({ created });
-          await server.createAccount(created.account, created.password, database);
+          await createAccount(created);
         }
-        await shareReach(server, journal, created.account, 'definitions');
+        const { account } = created;
+        await whileMine(async (turn) => shareReach(await serverInTurn(target, turn), journal, account, 'definitions'));
         const dump = join(target.spool, journal.token, 'restore.sql');
         const result = await server.importDump(dump, database, user, created.password, operation);
         await record({ created: { ...created, enabledEvents: [...result.enabledEvents] } });
@@ -81,7 +93,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Completes the account: its final password, written down first, and the hosts and limits of the old one. */
     async createDbUser(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const server = await serverOf(target, operation);
         const account = { user: createdOf(journal).account.user, hosts: await accountHostsOf(journal, server) };
         const importing = createdOf(journal).account;
@@ -92,13 +104,16 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           password: generatedPassword(),
         };
         await record({ created });
-        await server.createAccount(account, created.password, createdDatabase(created));
-        if (journal.before) await server.copyAccountOptions(journal.before.account, account);
-        await shareReach(server, journal, created.account, 'running');
-        await tellRightsLeftBehind(server, journal, createdDatabase(created), operation);
         // The importing host's account stays as definer of views, triggers, routines and events.
         const onlyDefiner = importing.hosts.filter((host) => !account.hosts.includes(host));
-        if (onlyDefiner.length > 0) await server.lockAccount({ user: account.user, hosts: onlyDefiner });
+        await whileMine(async (turn) => {
+          const own = await serverInTurn(target, turn);
+          await own.createAccount(account, created.password, createdDatabase(created));
+          if (journal.before) await own.copyAccountOptions(journal.before.account, account);
+          await shareReach(own, journal, created.account, 'running');
+          if (onlyDefiner.length > 0) await own.lockAccount({ user: account.user, hosts: onlyDefiner });
+        });
+        await tellRightsLeftBehind(server, journal, createdDatabase(created), operation);
         return { user: account.user };
       });
     },
@@ -106,29 +121,32 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     /** Undo of createDatabase, importDatabase and createDbUser. */
     async discardDatabase(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        const { journal, target, operation } = step;
-        if (!journal.created) return;
-        // The live settings name it until then.
-        await assertSwitchedBack(deps, step);
-        const { account, databases } = journal.created;
-        const server = await serverOf(target, operation);
-        await server.lockAccount(account);
-        for (const database of databases) await server.dropDatabase(database);
-        await server.dropAccount(account);
+        await step.inTurn(async (now) => {
+          const { created } = now.journal;
+          if (!created) return;
+          // The live settings name it until then.
+          await assertSwitchedBack(deps, now);
+          const server = await serverInTurn(now.target, now.turn);
+          await server.lockAccount(created.account);
+          for (const database of created.databases) await server.dropDatabase(database);
+          await server.dropAccount(created.account);
+        });
       });
     },
 
     /** After the commit point: what Kedge made is dropped, what it adopted is kept, locked, and reported. */
     async discardReplacedDatabase(ref: TaskRef) {
-      return finishingStep(deps, ref, BEHIND_COMMIT, async ({ journal, target, operation }) => {
+      return finishingStep(deps, ref, BEHIND_COMMIT, async ({ journal, operation, inTurn }) => {
         const { before } = journal;
         if (!before) return null;
-        const server = await serverOf(target, operation);
         if (before.madeByKedge) {
-          await assertReplaced(deps, journal, before);
-          await server.lockAccount(before.account);
-          await server.dropDatabase(before.database);
-          await server.dropAccount(before.account);
+          await inTurn(async ({ target, turn }) => {
+            await assertReplaced(deps, journal, before);
+            const server = await serverInTurn(target, turn);
+            await server.lockAccount(before.account);
+            await server.dropDatabase(before.database);
+            await server.dropAccount(before.account);
+          });
           return null;
         }
         if (journal.fence === null) {

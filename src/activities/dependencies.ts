@@ -34,8 +34,10 @@ export interface ActivityDependencies {
   kindOf(target: Target): SiteKind;
   webHost(target: Target): Host;
   webServer(address: WebServerAddress): WebServer;
-  /** Its statements end with the signal. */
-  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
+  /** Its statements end with the signal. With the name of a turn, they are the only ones of that name. */
+  databaseServer(address: DatabaseServerAddress, signal: AbortSignal, turn?: string): Promise<DatabaseServer>;
+  /** Looks, without being waited for, for what a closed task left. */
+  afterTask(task: string): void;
   /** True while this run of the workflow is open in Temporal. */
   isRunning(workflowId: string, runId: string): Promise<boolean>;
   /** Who runs under a workflow ID now; null when nobody does. */

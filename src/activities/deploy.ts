@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Target, rootsOf } from '../contract/target';
+import { removeEmptyFolder } from '../core/hosts/empty-folder';
 import type { Host } from '../core/hosts/host';
 import { findingsOf } from '../core/findings';
 import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
@@ -7,7 +8,9 @@ import type { Operation } from '../core/operation';
 import { filesChangedSince } from '../core/sites/late-files';
 import {
   type StagedFolder,
+  previousBeside,
   previousFolder,
+  previousFolders,
   stagedFolder,
   stagingFolders,
   switchFolders,
@@ -22,9 +25,10 @@ import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Nothing that may be the only copy of a site's folder is removed. @throws KedgeError StepRefused */
 async function assertSiteLives(host: Host, journal: Journal): Promise<void> {
-  for (const { live, staging } of journal.staged) {
-    if ((await host.status(live)) === undefined)
-      throw refused(journal, `the folder ${live} of the site does not exist, ${staging} may hold its only copy`);
+  for (const folder of journal.staged) {
+    if ((await host.status(folder.live)) !== undefined) continue;
+    const copies = `${stagedFolder(folder)} or ${previousFolder(folder)}`;
+    throw refused(journal, `the folder ${folder.live} of the site does not exist, ${copies} may be its only copy`);
   }
 }
 
@@ -58,7 +62,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
   return {
     /** Unpacks the files beside the live folders, out of the owner's reach, and the dump into the spool. */
     async deploy(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const source = sourceOf(journal);
         const host = deps.webHost(target);
         const roots = rootsOf(target.site);
@@ -66,21 +70,25 @@ export function createDeployActivities(deps: ActivityDependencies) {
           if ((await host.status(path)) !== undefined) continue;
           const { uid, gid } = target.site.owner;
           await record(({ madeFolders }) => ({ madeFolders: [...new Set([...madeFolders, path])] }));
-          await host.makeFolder(path, { mode: 0o755, uid, gid });
+          await whileMine(() => host.makeFolder(path, { mode: 0o755, uid, gid }));
         }
         const staged: StagedFolder[] = [];
-        for (const { name, path } of roots)
-          staged.push({ name, live: path, staging: await stagingFolderFor(host, path, journal.token) });
-        await record({ staged });
-        for (const staging of stagingFolders(staged)) await makeStagingFolder(host, staging);
-        const folders = staged.map((folder) => ({ name: folder.name, path: stagedFolder(folder) }));
-        for (const { path } of folders) {
-          // An earlier attempt may have left a part.
-          await host.removeTree(path, operation);
-          await host.makeFolder(path, { mode: 0o700 });
+        for (const { name, path } of roots) {
+          const staging = await stagingFolderFor(host, path, journal.token);
+          staged.push({ name, live: path, staging, previous: previousBeside(staging) });
         }
+        await record({ staged });
+        const folders = staged.map((folder) => ({ name: folder.name, path: stagedFolder(folder) }));
+        // An earlier attempt may have left a part.
+        for (const { path } of folders) await host.removeTree(path, operation);
         const spool = join(target.spool, journal.token);
-        await deps.master.makeFolder(spool, { mode: 0o700 });
+        // What is made once the task is undone would be there for good. What fills them needs them.
+        await whileMine(async () => {
+          for (const made of [...stagingFolders(staged), ...previousFolders(staged)])
+            await makeStagingFolder(host, made);
+          for (const { path } of folders) await host.makeFolder(path, { mode: 0o700 });
+          await deps.master.makeFolder(spool, { mode: 0o700 });
+        });
         const from = journal.type === 'deploy' ? 'foreign' : 'catalogue';
         return deps.archives.extract(
           {
@@ -100,12 +108,14 @@ export function createDeployActivities(deps: ActivityDependencies) {
     async discardStaged(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
         const { journal, target, operation } = step;
-        await assertSwitchedBack(deps, step);
+        await step.inTurn((now) => assertSwitchedBack(deps, now));
         const host = deps.webHost(target);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         await deps.master.removeTree(join(target.spool, journal.token), operation);
-        // Nothing was in them, and nobody else was told of them.
-        for (const path of journal.madeFolders) await host.removeTree(path, operation);
+        for (const path of [...previousFolders(journal.staged), ...journal.madeFolders]) {
+          if (await removeEmptyFolder(host, path, operation)) continue;
+          operation.log.warn(`${path} was made for ${journal.site} and is kept: something is in it by now`);
+        }
       });
     },
 
@@ -114,12 +124,13 @@ export function createDeployActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const staged = stagedOf(journal);
         await record({ switched: true });
-        await whileMine(() => switchFolders(deps.webHost(target), staged));
-        const { created } = journal;
-        if (created && created.enabledEvents.length > 0) {
-          const server = await deps.databaseServer(target.database, operation.signal);
+        await whileMine(async ({ signal, name }) => {
+          await switchFolders(deps.webHost(target), staged);
+          const { created } = journal;
+          if (!created || created.enabledEvents.length === 0) return;
+          const server = await deps.databaseServer(target.database, signal, name);
           await server.enableEvents(createdDatabase(created), created.enabledEvents, created.account);
-        }
+        });
         for (const { live } of staged) operation.log.info(`the restored folder is in its place, ${live}`);
         return null;
       });
@@ -133,11 +144,12 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** After the commit point: the folders the site was in before. */
     async discardPrevious(ref: TaskRef) {
       const behindCommit = { assert: assertFinishing, closed: null };
-      return finishingStep(deps, ref, behindCommit, async ({ journal, target, operation }) => {
+      return finishingStep(deps, ref, behindCommit, async ({ journal, target, operation, inTurn }) => {
         await tellLateFiles(journal, target, operation);
         const host = deps.webHost(target);
-        await assertSiteLives(host, journal);
-        for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
+        await inTurn(() => assertSiteLives(host, journal));
+        for (const folder of [...stagingFolders(journal.staged), ...previousFolders(journal.staged)])
+          await host.removeTree(folder, operation);
         return null;
       });
     },
@@ -161,7 +173,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of reloadWebServer. */
     async putVhostBack(ref: TaskRef) {
-      return undoStep(deps, ref, (step) => putVhostBack(deps, step));
+      return undoStep(deps, ref, (step) => step.inTurn((now) => putVhostBack(deps, now)));
     },
   };
 }

@@ -12,6 +12,7 @@ const hookOnTheWay = z.enum(['before', 'fenced', 'afterSwitch']);
 
 /** Activities that run the programs a site declares. */
 export function createHookActivities(deps: ActivityDependencies) {
+  // Under the lock: what it does nobody takes back, so it must not begin when the task has gone on without this worker.
   const run = async (name: HookName, { journal, target, operation }: TaskAtHand): Promise<null> => {
     const argv = target.hooks[name];
     if (argv === undefined) return null;
@@ -25,13 +26,13 @@ export function createHookActivities(deps: ActivityDependencies) {
     /** Runs a hook on the way; its failure is the task's. */
     async runHook(ref: TaskRef, given: HookName) {
       const name = decodeInput(hookOnTheWay, given);
-      return forwardStep(deps, ref, (step) => run(name, step), `runHook ${name}`);
+      return forwardStep(deps, ref, (step) => step.whileMine(() => run(name, step)), `runHook ${name}`);
     },
 
     /** Runs the hook at the end; its failure is a warning. */
     async runLastHook(ref: TaskRef) {
       const whenPublished = { assert: assertFinishingTask, closed: null };
-      return finishingStep(deps, ref, whenPublished, (step) => run('after', step));
+      return finishingStep(deps, ref, whenPublished, (step) => step.inTurn((now) => run('after', now)));
     },
   };
 }

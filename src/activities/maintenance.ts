@@ -5,7 +5,7 @@ import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
 import { liveFolder } from '../core/sites/site-folder';
 import { examineFence } from '../core/tasks/examination';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
-import { assertSwitchedBack, endMaintenance, liftFence } from '../core/tasks/give-back';
+import { type TaskInTurn, assertSwitchedBack, endMaintenance, liftFence } from '../core/tasks/give-back';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
@@ -15,7 +15,7 @@ const fenceOptionsSchema = z.strictObject({ allowShared: z.boolean() });
 /** Activities around the maintenance page and the write fence. */
 export function createMaintenanceActivities(deps: ActivityDependencies) {
   /** The application shuts itself too, where it does so by a file. The page and the fence do not depend on it. */
-  const shutApplication = async ({ target, operation }: UndoStep): Promise<void> => {
+  const shutApplication = async ({ target, operation }: Pick<UndoStep, 'target' | 'operation'>): Promise<void> => {
     const file = deps.kindOf(target).maintenanceFile;
     if (!file) return;
     try {
@@ -28,7 +28,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
   };
 
   /** What a visitor began before the page came up is whole, and in the backup: nothing is answered and then lost. */
-  const letRequestsEnd = async ({ target, operation }: UndoStep): Promise<void> => {
+  const letRequestsEnd = async ({ target, operation }: Pick<UndoStep, 'target' | 'operation'>): Promise<void> => {
     const { uri } = target.site;
     const left = await deps.webServer(target.web).awaitRequests(target.site, operation);
     if (left === 0) return;
@@ -37,10 +37,10 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     );
   };
 
-  const lower = async (step: UndoStep): Promise<void> => {
-    const { maintenance } = step.journal;
+  const lower = async (step: UndoStep, now: TaskInTurn): Promise<void> => {
+    const { maintenance } = now.journal;
     if (!maintenance || maintenance.ended) return;
-    await endMaintenance(deps, step);
+    await endMaintenance(deps, now);
     await step.record({ maintenance: { ...maintenance, ended: new Date().toISOString() } });
   };
 
@@ -89,17 +89,19 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     /** Undo of enterMaintenance: puts back what was found. */
     async leaveMaintenance(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        // Visitors are to find the site of before, and whole.
-        await assertSwitchedBack(deps, step);
-        assertFenceLifted(step.journal);
-        await lower(step);
+        await step.inTurn(async (now) => {
+          // Visitors are to find the site of before, and whole.
+          await assertSwitchedBack(deps, now);
+          assertFenceLifted(now.journal);
+          await lower(step, now);
+        });
       });
     },
 
     /** After the commit point: the restored site is shown. Returns how long it was not, ms. */
     async endMaintenance(ref: TaskRef) {
       return finishingStep(deps, ref, { assert: assertFinishing, closed: 0 }, async (step) => {
-        await lower(step);
+        await step.inTurn((now) => lower(step, now));
         const { maintenance } = await deps.journals.get(ref.task);
         if (!maintenance?.seen || !maintenance.ended) return 0;
         return new Date(maintenance.ended).getTime() - new Date(maintenance.seen).getTime();
@@ -120,7 +122,9 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
           lowered: false,
         };
         await record({ fence });
-        await whileMine(() => server.raiseFence(fence));
+        await whileMine(async ({ signal, name }) => {
+          await (await deps.databaseServer(target.database, signal, name)).raiseFence(fence);
+        });
         const others = await server.otherWriters(before.account, before.database);
         const unfenced = findingsOf(
           operation.log,
@@ -135,9 +139,11 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     /** Undo of fenceWrites. */
     async liftFence(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        const { fence } = step.journal;
-        await liftFence(deps, step);
-        if (fence) await step.record({ fence: { ...fence, lowered: true } });
+        await step.inTurn(async (now) => {
+          const { fence } = now.journal;
+          await liftFence(deps, now);
+          if (fence) await step.record({ fence: { ...fence, lowered: true } });
+        });
       });
     },
   };

@@ -7,7 +7,10 @@ import type { Progress } from '../contract/tasks';
 import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
+import { type TaskInTurn, inTurn } from '../core/tasks/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
+import { mayBeUndone } from '../core/tasks/journals';
+import type { SiteTurn } from '../core/tasks/site-locks';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { assertInTime, inTime } from './time-limit';
@@ -40,9 +43,10 @@ export interface Step {
   readonly record: (change: Change) => Promise<Journal>;
   /**
    * Does what visitors notice under the site's lock, when the task may still go forward: nobody takes the site over
-   * between the look and the act. @throws KedgeError TaskWasReset, TaskSuperseded
+   * between the look and the act, and what was not done when somebody does is never done. Not within another of the kind.
+   * @throws KedgeError TaskWasReset, TaskSuperseded
    */
-  readonly whileMine: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly whileMine: <T>(work: (turn: SiteTurn) => Promise<T>) => Promise<T>;
 }
 
 /** What the body of an undo, or of a step behind the commit point, works with. */
@@ -51,6 +55,11 @@ export interface UndoStep {
   readonly target: Target;
   readonly operation: Operation;
   readonly record: (change: Change) => Promise<Journal>;
+  /**
+   * Does what visitors notice under the site's lock, while the task is open, by its journal as it is then. Not within another of
+   * the kind. @throws KedgeError TaskSuperseded
+   */
+  readonly inTurn: <T>(work: (now: TaskInTurn) => Promise<T>) => Promise<T>;
 }
 
 /**
@@ -87,11 +96,11 @@ export async function forwardStep<T>(
         operation,
         record: (change) => step.record(change),
         whileMine: (work) =>
-          deps.locks.hold(journal.site, operation, async () => {
+          deps.locks.hold(journal.site, operation, async (turn) => {
             operation.signal.throwIfAborted();
             await step.check();
             await deps.epochs.assertCurrent(journal);
-            return work();
+            return work(turn);
           }),
       }),
     );
@@ -141,18 +150,22 @@ export async function undoStep(
   const name = info.activityType;
   const known = await deps.journals.find(task);
   if (known) await assertMayEnd(deps, known);
-  const journal = await deps.journals.beginUndo(task);
-  if (!journal) return { value: null, warnings: [] };
+  if (!known || !mayBeUndone(known)) return { value: null, warnings: [] };
   return reported(
     deps,
     { task },
-    { name, mark: `undo-${markOf(journal)}/${name}`, revokes: 'task' },
+    { name, mark: `undo-${markOf(known)}/${name}`, revokes: 'task' },
     signal,
     async (operation) => {
+      // Whatever holds the lock for the task ends with its programs.
+      await deps.webHost(targetOf(known)).endProcesses(markOf(known));
+      // Under the lock: no step is in the middle of an act any more, and none will be.
+      const journal = await deps.locks.hold(known.site, operation, () => deps.journals.beginUndo(task));
+      if (!journal) return null;
       const target = targetOf(journal);
       await deps.webHost(target).endProcesses(markOf(journal));
       await deps.webHost(target).endProcesses(operation.mark);
-      await body({ journal, target, operation, record: (change) => deps.journals.recordUndo(task, change) });
+      await body(undoing(deps, { journal, target, operation }));
       await deps.journals.recordUndo(task, ({ undone }) => ({ undone: undone && [...new Set([...undone, name])] }));
       return null;
     },
@@ -189,9 +202,17 @@ export async function finishingStep<T>(
     async (operation) => {
       const target = targetOf(journal);
       await deps.webHost(target).endProcesses(operation.mark);
-      return body({ journal, target, operation, record: (change) => deps.journals.recordUndo(task, change) });
+      return body(undoing(deps, { journal, target, operation }));
     },
   );
+}
+
+function undoing(deps: ActivityDependencies, at: Pick<UndoStep, 'journal' | 'target' | 'operation'>): UndoStep {
+  return {
+    ...at,
+    record: (change) => deps.journals.recordUndo(at.journal.task, change),
+    inTurn: (work) => inTurn(deps, at, work),
+  };
 }
 
 interface Attempt {

@@ -70,27 +70,27 @@ export function createTaskActivities(deps: ActivityDependencies) {
     async commitSwitch(ref: TaskRef) {
       const caller = callerOf();
       const mayCommit = (journal: Journal): void => assertCommit(journal, caller);
-      return finishingStep(deps, ref, { assert: mayCommit, closed: null }, async ({ journal, operation }) => {
-        const { target, created, before } = journal;
-        if (!created || !target)
-          throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
-        if (!journal.committed) {
-          await deps.locks.hold(journal.site, operation, async () => {
+      return finishingStep(deps, ref, { assert: mayCommit, closed: null }, async ({ inTurn }) => {
+        await inTurn(async ({ journal, target }) => {
+          const { created, before } = journal;
+          if (!created)
+            throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
+          if (!journal.committed) {
             await deps.epochs.assertCurrent(journal);
-            await deps.journals.commit(ref.task, caller);
+            await deps.journals.commit(journal.task, caller);
+          }
+          const state = await deps.states.find(journal.site);
+          const database = createdDatabase(created);
+          if (state?.current.database === database) return;
+          // The attempt that committed died before it saved this; what was adopted by hand since then stays.
+          if (journal.committed && state !== undefined && state.current.database !== before?.database) return;
+          const { account, password } = created;
+          await deps.states.save({
+            version: 1,
+            site: journal.site,
+            current: { database, account, password, address: loginAddressOf(journal, target), madeByKedge: true },
+            kept: state === undefined ? [] : keptBy(state),
           });
-        }
-        const state = await deps.states.find(journal.site);
-        const database = createdDatabase(created);
-        if (state?.current.database === database) return null;
-        // The attempt that committed died before it saved this; what was adopted by hand since then stays.
-        if (journal.committed && state !== undefined && state.current.database !== before?.database) return null;
-        const { account, password } = created;
-        await deps.states.save({
-          version: 1,
-          site: journal.site,
-          current: { database, account, password, address: loginAddressOf(journal, target), madeByKedge: true },
-          kept: state === undefined ? [] : keptBy(state),
         });
         return null;
       });
@@ -119,6 +119,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
       if (message === null) log.info(status, { event: 'closed' });
       else log.error(`${status}: ${message}`);
       await log.settled();
+      deps.afterTask(task);
       return null;
     },
 

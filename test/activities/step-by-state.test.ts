@@ -283,6 +283,24 @@ describe('undo in any order, by whoever answers for the workflow', () => {
     expect(leftNow).toEqual(left);
   });
 
+  it('an import that begins again: the databases of every attempt before it are gone, also where one died before it dropped any', async () => {
+    const before = await look();
+    const given = newTask('restore', { backup });
+    await take(given, 'createDatabase');
+    const { created } = await ring.master.journals.get(given.task);
+    if (!created) throw new Error('there is no database');
+    const [first = ''] = created.databases;
+    const databases = ['a', 'b', 'c'].map((generation) => first.replace(/a$/, generation));
+    await ring.master.journals.recordUndo(given.task, { created: { ...created, databases, importBegan: true } });
+    for (const database of databases) await ring.lab.mariadb.query(`CREATE DATABASE IF NOT EXISTS ${database}`);
+    await ring.call(given.run, ...callOf(given, 'importDatabase'));
+    const made = (await leftovers(ring.lab))['databases']?.filter((name) => name.startsWith(first.slice(0, -1)));
+    expect(made).toEqual([first.replace(/a$/, 'd')]);
+    for (const name of [...UNDOING].reverse()) await ring.call(given.run, ...callOf(given, name));
+    await ring.call(given.run, 'closeTask', { task: given.task }, CLOSED);
+    expect(differences(before, await look())).toEqual([]);
+  });
+
   it('in the middle of a step: the step is ended, and goes no further', async () => {
     const before = await look();
     const given = newTask('restore', { backup });

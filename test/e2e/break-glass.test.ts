@@ -114,9 +114,9 @@ it('an undo that cannot finish ends the command with 4, and can be abandoned', a
   const stuck = (real: ActivityDependencies): ActivityDependencies => ({
     ...real,
     attentionAfterMs: 500,
-    databaseServer: async (address, signal) => {
+    databaseServer: async (...asked) => {
       const refuse = (): Promise<never> => Promise.reject(new KedgeError('DatabaseRefused', 'made to fail'));
-      return { ...(await real.databaseServer(address, signal)), importDump: refuse, dropDatabase: refuse };
+      return { ...(await real.databaseServer(...asked)), importDump: refuse, dropDatabase: refuse };
     },
   });
   await withWorkerInProcess(lab, stuck, async () => {

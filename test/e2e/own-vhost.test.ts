@@ -61,8 +61,8 @@ const bothPorts = async (): Promise<number[]> => [
 function lookingOn(watch: { seen: number[][]; fails: boolean }): (real: ActivityDependencies) => ActivityDependencies {
   return (real) => ({
     ...real,
-    databaseServer: async (address, signal) => {
-      const server = await real.databaseServer(address, signal);
+    databaseServer: async (...asked) => {
+      const server = await real.databaseServer(...asked);
       const importDump: typeof server.importDump = async (...args) => {
         watch.seen.push(await bothPorts());
         if (watch.fails) throw new KedgeError('ImportFailed', 'the import was made to fail');

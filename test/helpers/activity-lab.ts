@@ -11,6 +11,8 @@ import { type Master, createMaster } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import type { TaskType } from '../../src/contract/names';
 import { liveFolder } from '../../src/core/sites/site-folder';
+import type { LockWait } from '../../src/core/hosts/kernel-lock';
+import { SiteLocks } from '../../src/core/tasks/site-locks';
 import { proveAdoption } from '../../src/core/sites/adoption';
 import { type Lab, type WordPressSite, leftovers, startLab } from './e2e';
 import { testOperation } from './operation';
@@ -39,7 +41,7 @@ export class ActivityLab {
     readonly running: Set<string>,
   ) {}
 
-  static async start(): Promise<ActivityLab> {
+  static async start(wait: LockWait = {}): Promise<ActivityLab> {
     const lab = await startLab({ sites: ['gazette.example'] });
     const site = lab.sites[0] as WordPressSite;
     // Requests are vouched for elsewhere: here everybody may ask, and the journal alone says what is next.
@@ -50,7 +52,9 @@ export class ActivityLab {
     const running = new Set<string>();
     const dependencies: ActivityDependencies = {
       ...master,
+      locks: new SiteLocks(join(lab.state, 'locks'), master.master, wait),
       attempts: new Attempts(),
+      afterTask: () => undefined,
       isRunning: async (_workflowId, runId) => running.has(runId),
       whoRuns: async () => null,
       attentionAfterMs: 1000,

@@ -209,6 +209,7 @@ export interface JournalView {
   readonly step: string | null;
   readonly undoing: boolean;
   readonly created: { readonly importBegan: boolean; readonly databases: readonly string[] } | null;
+  readonly backup: { readonly id: string } | null;
   readonly outcome: { readonly status: string; readonly code: string | null } | null;
 }
 

@@ -45,7 +45,7 @@ export function failing(
     ...real,
     ...(part === 'archives' ? { archives: wrap(real.archives) } : {}),
     ...(part === 'databaseServer'
-      ? { databaseServer: async (address, signal) => wrap(await real.databaseServer(address, signal)) }
+      ? { databaseServer: async (...asked) => wrap(await real.databaseServer(...asked)) }
       : {}),
     ...(part === 'kindOf' ? { kindOf: (target) => wrap(real.kindOf(target)) } : {}),
     ...(part === 'webHost' ? { webHost: (target) => wrap(real.webHost(target)) } : {}),

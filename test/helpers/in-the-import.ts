@@ -8,8 +8,8 @@ export function inTheImport(act: (...args: [DatabaseServer, ...Parameters<Import
   let acted = false;
   return (real: ActivityDependencies): ActivityDependencies => ({
     ...real,
-    databaseServer: async (address, signal) => {
-      const server = await real.databaseServer(address, signal);
+    databaseServer: async (...asked) => {
+      const server = await real.databaseServer(...asked);
       return {
         ...server,
         importDump: async (...args) => {

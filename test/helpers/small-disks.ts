@@ -111,7 +111,7 @@ export function justBefore(part: 'archives' | 'databaseServer', method: string, 
     ...real,
     ...(part === 'archives' ? { archives: wrap(real.archives) } : {}),
     ...(part === 'databaseServer'
-      ? { databaseServer: async (address, signal) => wrap(await real.databaseServer(address, signal)) }
+      ? { databaseServer: async (...asked) => wrap(await real.databaseServer(...asked)) }
       : {}),
   });
 }

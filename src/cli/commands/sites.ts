@@ -132,21 +132,24 @@ export function registerSites(program: Command, run: Registration): void {
           claimedDatabases: claimed,
           operation,
         });
-        const known = states.find((state) => state.site === uri);
-        const same = known?.current.database === settings.database && known.current.account.user === account.user;
-        await master.states.save({
-          version: 1,
-          site: uri,
-          current: {
-            database: settings.database,
-            account: { user: account.user, hosts: [...account.hosts] },
-            password: settings.password,
-            address: settings.address,
-            madeByKedge: same ? known.current.madeByKedge : false,
-          },
-          kept: known?.kept ?? [],
+        // In turn with tasks of the site, and with the sweeper: neither drops a database that is adopted at this moment.
+        await master.locks.hold(uri, operation, async () => {
+          const known = await master.states.find(uri);
+          const same = known?.current.database === settings.database && known.current.account.user === account.user;
+          await master.states.save({
+            version: 1,
+            site: uri,
+            current: {
+              database: settings.database,
+              account: { user: account.user, hosts: [...account.hosts] },
+              password: settings.password,
+              address: settings.address,
+              madeByKedge: same ? known.current.madeByKedge : false,
+            },
+            kept: known?.kept ?? [],
+          });
+          await master.webServer(target.web).writeVhost(target.site, operation);
         });
-        await master.webServer(target.web).writeVhost(target.site, operation);
         context.printer.result({ site: uri, database: settings.database, account }, [
           `${uri} is adopted: database ${settings.database}, account ${account.user}`,
         ]);

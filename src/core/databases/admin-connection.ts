@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { DatabaseServerAddress } from '../../contract/target';
 import { type ConnectionLimits, type ConnectionRequest, type Endpoint, LimitedConnection } from './limited-connection';
 import { databaseError, isConnectionError } from './sql-errors';
+import { takeTurn } from './turn';
 
 export interface StatementContext {
   /** What the statement is for, in lower case: `creating the database shop`. */
@@ -33,6 +34,8 @@ export class AdminConnection {
     private readonly address: DatabaseServerAddress,
     private readonly password: string | undefined,
     readonly signal?: AbortSignal | undefined,
+    /** No other connection of this name executes a statement any more when this one is given its first. */
+    private readonly turn?: string | undefined,
   ) {
     signal?.addEventListener('abort', () => void this.close(), { once: true });
   }
@@ -125,12 +128,23 @@ export class AdminConnection {
   }
 
   private openAdmin(): Promise<LimitedConnection> {
-    const opening = this.open(undefined);
+    const opening = this.openInTurn();
     opening.then(
       (connection) => connection.onLost(() => this.forget(opening)),
       () => this.forget(opening),
     );
     return opening;
+  }
+
+  private async openInTurn(): Promise<LimitedConnection> {
+    const connection = await this.open(undefined);
+    try {
+      if (this.turn !== undefined) await takeTurn(connection, this.turn, this.server);
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
   }
 
   private open(database: string | undefined): Promise<LimitedConnection> {

@@ -34,6 +34,8 @@ export interface DatabaseServerOptions {
   readonly programs?: ClientPrograms;
   /** The work it is opened for: its statements and connections end with it. */
   readonly signal?: AbortSignal | undefined;
+  /** Name of the turn its statements belong to, see {@link AdminConnection}. */
+  readonly turn?: string | undefined;
   /** An import of which the client takes no byte for so many ms is ended. Default: ten minutes. */
   readonly importSilenceMs?: number;
 }
@@ -45,9 +47,10 @@ export function openDatabaseServer({
   host,
   programs = new ClientPrograms(host),
   signal,
+  turn,
   importSilenceMs,
 }: DatabaseServerOptions): DatabaseServer {
-  const admin = new AdminConnection(address, adminPassword, signal);
+  const admin = new AdminConnection(address, adminPassword, signal, turn);
   const context: ClientContext = { admin, address, adminPassword, host, programs };
   return {
     name: address.name,

@@ -9,17 +9,24 @@ export class OpenServers {
   private readonly byWork = new Map<AbortSignal | null, Map<string, Promise<DatabaseServer>>>();
 
   constructor(
-    private readonly open: (address: DatabaseServerAddress, signal: AbortSignal | undefined) => Promise<DatabaseServer>,
+    private readonly open: (
+      address: DatabaseServerAddress,
+      signal: AbortSignal | undefined,
+      turn: string | undefined,
+    ) => Promise<DatabaseServer>,
   ) {}
 
-  /** Without a signal it is shared, and stays open until {@link close}. @throws the signal's reason */
-  get(address: DatabaseServerAddress, signal?: AbortSignal): Promise<DatabaseServer> {
+  /**
+   * Without a signal it is shared, and stays open until {@link close}. With the name of a turn its statements are the only ones of
+   * that name, see `takeTurn`. @throws the signal's reason
+   */
+  get(address: DatabaseServerAddress, signal?: AbortSignal, turn?: string): Promise<DatabaseServer> {
     signal?.throwIfAborted();
     const servers = this.serversOf(signal ?? null);
-    const key = JSON.stringify(address);
+    const key = JSON.stringify([address, turn]);
     const known = servers.get(key);
     if (known) return known;
-    const opening = this.open(address, signal);
+    const opening = this.open(address, signal, turn);
     servers.set(key, opening);
     opening.catch(() => servers.delete(key));
     return opening;

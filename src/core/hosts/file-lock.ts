@@ -1,80 +1,117 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, unlink } from 'node:fs/promises';
+import { readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Operation } from '../operation';
 import { diskFullOr } from './disk-full';
-import { identify } from './processes';
+import type { Host } from './host';
+import { HungProcesses, LIFE_SIGN_MS } from './hung-process';
+import { HUNG_AFTER_MS, withKernelLock } from './kernel-lock';
+import { type RunningProcess, endProcess, identify } from './processes';
 
-/** Names of lock files: what a crash leaves of {@link withFileLock}. */
+/** Names of locks: what a crash leaves of {@link withFileLock}. */
 export const LOCK_FILE = /^\..+\.lock$/;
 
 const POLL_MS = 2;
-/** A holder that is paused keeps nobody for longer. */
-const LONGEST_WAIT_MS = 5_000;
+const LOOK_MS = 250;
 
 /**
- * Does short work while no other process does work under the same lock: one file, made by one of many and taken away by
- * who made it. What a killed process left is taken over at once, what a paused one holds after five seconds: so the lock
- * keeps processes that run out of each other's way, and is no proof that another has ended. `server` is where the file lies.
- * @throws KedgeError DiskFull
+ * Does short work while no other process does work under the same lock: a link that leads nowhere, made by one of many, which says
+ * who made it, and is taken away by who made it. It costs three system calls, where the kernel's own lock takes a program.
+ * What a killed process left is taken over at once. A process that has it and does not run any more is ended first, for it
+ * would go on with its work when it wakes: nobody loses the lock alive.
+ * @throws KedgeError DiskFull, ProgramTimedOut when a holder cannot be ended
  */
-export async function withFileLock<T>(path: string, server: string, work: () => Promise<T>): Promise<T> {
+export async function withFileLock<T>(
+  path: string,
+  host: Host,
+  work: () => Promise<T>,
+  hungAfterMs = HUNG_AFTER_MS,
+): Promise<T> {
   const me = await identify(process.pid);
   const name = `${process.pid} ${me?.started ?? ''} ${randomBytes(6).toString('hex')}`;
-  await acquire(path, server, name);
+  const alive = setInterval(() => undefined, LIFE_SIGN_MS);
   try {
-    return await work();
-  } finally {
-    await release(path, name);
-  }
-}
-
-async function acquire(path: string, server: string, name: string): Promise<void> {
-  for (const began = Date.now(); ;) {
-    const file = await create(path).catch((error: unknown) => {
-      throw diskFullOr(error, server);
-    });
-    if (file) {
-      try {
-        await file.writeFile(name);
-      } finally {
-        await file.close();
-      }
-      return;
+    await acquire(path, host, name, new HungProcesses(hungAfterMs));
+    try {
+      return await work();
+    } finally {
+      await ignoreMissing(unlink(path));
     }
-    const holder = await holderOf(path);
-    const waited = Date.now() - began;
-    if (holder !== null && (waited > LONGEST_WAIT_MS || (await hasEnded(holder)))) await release(path, holder);
-    else await delay(POLL_MS);
+  } finally {
+    clearInterval(alive);
   }
 }
 
-/** Null when it is there. */
-async function create(path: string): Promise<FileHandle | null> {
-  return open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EEXIST') return null;
-    throw error;
+/** What a killed process left of a lock; null when it is gone, or its holder runs. */
+export async function findEndedLock(path: string, host: Host): Promise<{ remove(): Promise<void> } | null> {
+  const holder = await holderOf(path);
+  if (holder === null) return null;
+  const running = processOf(holder);
+  if (running !== null && (await isRunning(running))) return null;
+  return { remove: () => takeAway(path, host, holder) };
+}
+
+async function acquire(path: string, host: Host, name: string, hung: HungProcesses): Promise<void> {
+  for (let waitedMs = 0; !(await isMade(path, name, host)); waitedMs += POLL_MS) {
+    const holder = await holderOf(path);
+    if (holder === null) continue;
+    const running = processOf(holder);
+    if (running === null || !(await isRunning(running))) await takeAway(path, host, holder);
+    else if (waitedMs % LOOK_MS === 0 && running.pid !== process.pid && (await hung.look(running))) {
+      await endProcess(running, host.name);
+    } else await delay(POLL_MS);
+  }
+}
+
+/** False when it is there. */
+async function isMade(path: string, name: string, host: Host): Promise<boolean> {
+  return symlink(name, path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return false;
+      throw diskFullOr(error, host.name);
+    },
+  );
+}
+
+/**
+ * Takes away what a process left that has ended. Only here does anybody take away what is not his, and one process at a time: so
+ * what was looked at is what is taken away, however long this one sleeps in between.
+ */
+async function takeAway(path: string, host: Host, holder: string): Promise<void> {
+  await withKernelLock(`${path}.ended`, host, QUIETLY, async () => {
+    if ((await holderOf(path)) === holder) await ignoreMissing(unlink(path));
   });
 }
 
-/** What it says of who made it; null when it is gone. */
+/** What it says of who made it; null when it is gone. An older Kedge made a file of it. */
 async function holderOf(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const read = readlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EINVAL') throw error;
+    return readFile(path, 'utf8');
+  });
+  return ignoreMissing(read);
+}
+
+function processOf(holder: string): RunningProcess | null {
+  const [pid = '', started = ''] = holder.split(' ');
+  return /^\d+$/.test(pid) ? { pid: Number(pid), started } : null;
+}
+
+async function isRunning({ pid, started }: RunningProcess): Promise<boolean> {
+  return (await identify(pid))?.started === started;
+}
+
+async function ignoreMissing<T>(work: Promise<T>): Promise<T | null> {
+  return work.catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
 }
 
-/** An empty file is one that was made this moment, or that a killed process left: time tells. */
-async function hasEnded(holder: string): Promise<boolean> {
-  const [pid = '', started = ''] = holder.split(' ');
-  if (pid === '') return false;
-  return (await identify(Number(pid)))?.started !== started;
-}
-
-/** Takes the file away, unless it is another's by now. */
-async function release(path: string, name: string): Promise<void> {
-  if ((await holderOf(path)) !== name) return;
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-}
+const QUIETLY: Operation = {
+  signal: new AbortController().signal,
+  mark: 'lock',
+  progress: () => undefined,
+  log: { info: () => undefined, warn: () => undefined },
+};

@@ -10,8 +10,8 @@ import { type RunningProcess, endProcess, findLockHolders } from './processes';
 
 export interface LockWait {
   /**
-   * How long a holder that runs is waited for, ms; then it is ended. Default three minutes: longer than anything takes that is
-   * done under a lock. A holder that does not run any more is ended after {@link HUNG_AFTER_MS}, whatever this says.
+   * How long a holder that runs is waited for, ms; then it is ended. Default fifteen minutes: longer than anything takes that is
+   * done under a lock, hooks among it. A holder that does not run any more is ended after {@link HUNG_AFTER_MS}, whatever this says.
    */
   readonly patienceMs?: number;
   /** Default {@link HUNG_AFTER_MS}. */
@@ -22,7 +22,7 @@ export interface LockWait {
 
 /** A process that did nothing for so long is taken to be stopped, frozen, or in an endless loop; ms. */
 export const HUNG_AFTER_MS = 5_000;
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 15 * 60_000;
 const LOOK_MS = 250;
 /** Nobody is spoken of who lets go of the lock within it. */
 const QUIET_MS = 1_000;

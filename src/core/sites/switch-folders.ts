@@ -9,6 +9,11 @@ export interface StagedFolder {
   readonly live: string;
   /** `.kedge/<token>` on its file system; folders of one site may share it. */
   readonly staging: string;
+  /**
+   * `.kedge/<token>.previous`, where the folder of before waits: apart from what is staged, so that whoever takes that away
+   * never takes the only copy of a site. Journals of before have it in `staging`.
+   */
+  readonly previous?: string | undefined;
 }
 
 /** Where a restored folder waits. */
@@ -17,13 +22,23 @@ export function stagedFolder({ staging, name }: StagedFolder): string {
 }
 
 /** Where the folder that was live before waits. No name of a folder holds a dot. */
-export function previousFolder({ staging, name }: StagedFolder): string {
-  return join(staging, `${name}.previous`);
+export function previousFolder({ staging, previous, name }: StagedFolder): string {
+  return previous === undefined ? join(staging, `${name}.previous`) : join(previous, name);
+}
+
+/** The folder of the folders of before, for a new task. */
+export function previousBeside(staging: string): string {
+  return `${staging}.previous`;
 }
 
 /** Each staging folder once. */
 export function stagingFolders(folders: readonly StagedFolder[]): string[] {
   return [...new Set(folders.map(({ staging }) => staging))];
+}
+
+/** Where folders of before wait, apart from what is staged, each once. */
+export function previousFolders(folders: readonly StagedFolder[]): string[] {
+  return [...new Set(folders.flatMap(({ previous }) => (previous === undefined ? [] : [previous])))];
 }
 
 /** A folder that was live before and waits; undefined when none does. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Operation } from '../operation';
-import { stagingFolders } from '../sites/switch-folders';
+import { previousFolders, stagingFolders } from '../sites/switch-folders';
 import { type OnlineParts, type TakeOver, bringOnline } from './bring-online';
 import type { Journal } from './journal';
 
@@ -38,7 +38,7 @@ export async function abandonTask(
 
 function remainsOf({ token, target, staged, created, backup, before, committed }: Journal): string[] {
   const remains: string[] = [];
-  for (const staging of stagingFolders(staged)) remains.push(`the folder ${staging}`);
+  for (const folder of [...stagingFolders(staged), ...previousFolders(staged)]) remains.push(`the folder ${folder}`);
   if (target) remains.push(`the folder ${join(target.spool, token)}`);
   if (backup && !backup.published) remains.push(`the file ${backup.temporaryArchive}`);
   if (created && !committed) {

@@ -1,14 +1,20 @@
-import { isKedgeError } from '../../contract/errors';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import type { Epochs } from './epochs';
-import { type SiteParts, type TaskAtHand, endMaintenance, liftFence, putVhostBack, switchBack } from './give-back';
-import type { Journal } from './journal';
-import type { Journals } from './journals';
+import {
+  type SiteParts,
+  type TaskInTurn,
+  endMaintenance,
+  inTurn,
+  liftFence,
+  putVhostBack,
+  switchBack,
+} from './give-back';
+import { type Journal, markOf } from './journal';
 import { type SiteView, findObstacles } from './shut-sites';
 import type { SiteLocks } from './site-locks';
 
 export interface OnlineParts extends SiteParts {
-  readonly journals: Journals;
   readonly epochs: Epochs;
 }
 
@@ -37,6 +43,8 @@ export async function bringOnline(
 ): Promise<BroughtOnline[]> {
   const open = (await parts.journals.open(site)).filter(({ target }) => target !== null);
   if (open.length === 0) return [];
+  // Whatever holds the lock for such a task ends with its programs: a hook, say, that does not.
+  for (const journal of open) if (journal.target) await parts.webHost(journal.target).endProcesses(markOf(journal));
   // Under the lock: a switch or a commit is done or will be refused, and the journals read below say which.
   await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
   const brought: BroughtOnline[] = [];
@@ -62,6 +70,7 @@ export async function removeObstacles(
   locks: SiteLocks,
   operation: Operation,
 ): Promise<RemovedObstacle[]> {
+  const { uri } = site.target.site;
   const done: RemovedObstacle[] = [];
   for (const { what, hint, remove } of await findObstacles(site, operation)) {
     if (remove === null) {
@@ -69,7 +78,11 @@ export async function removeObstacles(
       continue;
     }
     try {
-      await locks.hold(site.target.site.uri, operation, () => remove(operation));
+      await locks.hold(uri, operation, async () => {
+        const [open] = await site.journals.open(uri);
+        if (open) throw new KedgeError('SiteBusy', `${open.task} has begun meanwhile`, { site: uri });
+        await remove(operation);
+      });
       done.push({ what, removed: true, problem: null });
     } catch (error) {
       operation.signal.throwIfAborted();
@@ -84,9 +97,11 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
   if (!target) return [];
   const step = { journal, target, operation };
   const problems: string[] = [];
-  const attempt = async (what: string, work: (parts: SiteParts, step: TaskAtHand) => Promise<void>): Promise<void> => {
+  const act = (work: (parts: SiteParts, now: TaskInTurn) => Promise<void>) => () =>
+    inTurn(parts, step, (now) => work(parts, now));
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
-      await work(parts, step);
+      await work();
       operation.log.info(`${what}: done`);
     } catch (error) {
       operation.signal.throwIfAborted();
@@ -94,10 +109,10 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
     }
   };
   if (!journal.committed) {
-    if (journal.switched) await attempt('the folders from before', switchBack);
-    if (journal.vhostBefore) await attempt('the vhost from before', putVhostBack);
-    if (journal.fence) await attempt('the database account', liftFence);
+    if (journal.switched) await attempt('the folders from before', () => switchBack(parts, step));
+    if (journal.vhostBefore) await attempt('the vhost from before', act(putVhostBack));
+    if (journal.fence) await attempt('the database account', act(liftFence));
   }
-  if (journal.maintenance) await attempt('the end of maintenance', endMaintenance);
+  if (journal.maintenance) await attempt('the end of maintenance', act(endMaintenance));
   return problems;
 }

@@ -124,8 +124,10 @@ export const journalSchema = z.strictObject({
     .nullable(),
   /** Folders of the site that were not there before: empty ones were made for the new site. */
   madeFolders: z.array(z.string()),
-  /** The folders of the site that are replaced, in the order of the switch, and `.kedge/<token>` of each. */
-  staged: z.array(z.strictObject({ name: z.string(), live: z.string(), staging: z.string() })),
+  /** The folders of the site that are replaced, in the order of the switch, `.kedge/<token>` of each, and where those of before wait. */
+  staged: z.array(
+    z.strictObject({ name: z.string(), live: z.string(), staging: z.string(), previous: z.string().optional() }),
+  ),
   /** What the site used when the task began. Its password is blank once the task is closed. */
   before: siteDatabaseSchema.nullable(),
   /** The database and account the task made, newest attempt last. */

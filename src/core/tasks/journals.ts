@@ -139,21 +139,24 @@ export class Journals {
    * committed, or never came to have a target.
    */
   async beginUndo(task: string): Promise<Journal | undefined> {
-    const mayUndo = (journal: Journal): boolean =>
-      journal.target !== null && journal.outcome === null && !journal.committed;
     const known = await this.find(task);
-    if (!known || !mayUndo(known)) return undefined;
+    if (!known || !mayBeUndone(known)) return undefined;
     const journal = await this.change(
       task,
-      (current) => (mayUndo(current) ? { undoing: true } : {}),
+      (current) => (mayBeUndone(current) ? { undoing: true } : {}),
       () => undefined,
     );
-    return mayUndo(journal) ? journal : undefined;
+    return mayBeUndone(journal) ? journal : undefined;
   }
 
-  /** Changes a journal on behalf of an undo or of what follows the commit point, which nothing stops. */
+  /**
+   * Changes a journal on behalf of an undo or of what follows the commit point, which nothing stops before the task is closed.
+   * @throws KedgeError TaskSuperseded
+   */
   async recordUndo(task: string, change: Change): Promise<Journal> {
-    return this.change(task, change, () => undefined);
+    return this.change(task, change, ({ outcome, site }) => {
+      if (outcome !== null) throw new KedgeError('TaskSuperseded', `task ${task} is closed by now`, { site });
+    });
   }
 
   /**
@@ -273,7 +276,7 @@ export class Journals {
     const before = this.turns.get(site) ?? Promise.resolve();
     const locked = async (): Promise<T> => {
       await this.host.makeFolder(this.tasksFolder, { mode: 0o700 });
-      return withFileLock(join(this.tasksFolder, `.${site}.lock`), this.host.name, work);
+      return withFileLock(join(this.tasksFolder, `.${site}.lock`), this.host, work);
     };
     const mine = before.then(locked, locked);
     const settled = mine.catch(() => undefined);
@@ -288,6 +291,11 @@ export class Journals {
     if (!isTaskName(task)) throw new KedgeError('TaskUnknown', `${JSON.stringify(task)} is no task id`);
     return join(this.tasksFolder, `${task}.json`);
   }
+}
+
+/** False when nothing may be undone: the task is closed, or committed, or never came to have a target. */
+export function mayBeUndone({ target, outcome, committed }: Journal): boolean {
+  return target !== null && outcome === null && !committed;
 }
 
 /** Beside journals and markers lie unfinished files of a crash. */

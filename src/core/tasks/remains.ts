@@ -15,6 +15,8 @@ export interface Remains {
   /** Name of the web server of the site. */
   readonly webServer: string | null;
   readonly staged: readonly StagedFolder[];
+  /** Only then nobody needs the folders of before any more. */
+  readonly committed: boolean;
   readonly spool: string | null;
   readonly temporaryArchive: string | null;
   readonly databaseServer: string | null;
@@ -37,6 +39,7 @@ export function remainsOf(journal: Journal): Remains {
     mark: markOf(journal),
     webServer: target && target.web.name,
     staged: journal.staged,
+    committed,
     spool: target && join(target.spool, token),
     temporaryArchive: backup && !backup.published ? backup.temporaryArchive : null,
     databaseServer: target?.database.name ?? null,
@@ -84,10 +87,11 @@ export class Claims {
 export async function reasonToKeep(remains: Remains, journal: Pick<Journal, 'switched' | 'committed'>, host: Host) {
   const { staged, task } = remains;
   for (const folder of staged) {
-    const { live, staging } = folder;
-    if ((await host.status(staging)) === undefined) continue;
+    const { live, staging, previous: ofBefore = staging } = folder;
+    const left = (await host.status(staging)) === undefined ? ofBefore : staging;
+    if ((await host.status(left)) === undefined) continue;
     if ((await host.status(live)) === undefined)
-      return `${task} left ${staging}, and the folder ${live} of the site does not exist`;
+      return `${task} left ${left}, and the folder ${live} of the site does not exist`;
     if (!journal.switched || journal.committed) continue;
     const previous = previousFolder(folder);
     if ((await host.status(previous)) !== undefined)

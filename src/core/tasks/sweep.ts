@@ -1,15 +1,19 @@
 import { basename, join } from 'node:path';
+import { KedgeError } from '../../contract/errors';
 import { siteOfTask } from '../../contract/names';
 import type { DatabaseServer, Fence } from '../databases/database-server';
+import { removeEmptyFolder } from '../hosts/empty-folder';
 import { UNFINISHED_FILE } from '../hosts/durable-file';
-import { LOCK_FILE } from '../hosts/file-lock';
+import { LOCK_FILE, findEndedLock } from '../hosts/file-lock';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { stagingFolders } from '../sites/switch-folders';
-import { flagPath } from '../web/flag-paths';
+import { previousFolders, stagingFolders } from '../sites/switch-folders';
+import { flagPath, probeFolder } from '../web/flag-paths';
+import { probePrefix } from '../web/probe-file';
 import type { Journal } from './journal';
 import type { Journals } from './journals';
 import { Claims, type Remains, reasonToKeep, remainsOf } from './remains';
+import type { SiteLocks } from './site-locks';
 import type { SiteState, SiteStates } from './site-state';
 
 /** One thing that a closed task, or a crash, left behind. */
@@ -44,7 +48,8 @@ export interface SweepParts {
   /** The host of each web server, by its name in the configuration. */
   readonly webHosts: ReadonlyMap<string, Host>;
   /** By the name in the configuration. */
-  readonly databaseServers: ReadonlyMap<string, () => Promise<DatabaseServer>>;
+  readonly databaseServers: ReadonlyMap<string, (signal?: AbortSignal, turn?: string) => Promise<DatabaseServer>>;
+  readonly locks: SiteLocks;
   /** Folders of the master in which files are written durably; those below `backups` are looked through too. */
   readonly folders: { readonly state: string; readonly backups: string };
   /** Folders of maintenance flags. */
@@ -73,8 +78,11 @@ export class Sweeper {
     return this.settled.has(task);
   }
 
-  /** Looks, and changes nothing. What belongs to a site whose journal or state cannot be read is a problem, and left alone. */
-  async search(signal: AbortSignal): Promise<Search> {
+  /**
+   * Looks, for what one task left or for everything, and changes nothing. What belongs to a site whose journal or state cannot be
+   * read is a problem, and left alone.
+   */
+  async search(signal: AbortSignal, only?: string): Promise<Search> {
     const problems: string[] = [];
     const shut: string[] = [];
     /** Sites of which not all is known: what they use may be among what closed tasks made. */
@@ -84,7 +92,8 @@ export class Sweeper {
       remains: Remains;
       journal: Pick<Journal, 'switched' | 'committed' | 'fence'> & { abandoned: boolean };
     }[] = [];
-    for (const task of await this.parts.journals.all()) {
+    if (only !== undefined) open.push(...(await this.parts.journals.open()));
+    for (const task of only === undefined ? await this.parts.journals.all() : [only]) {
       signal.throwIfAborted();
       if (this.settled.has(task)) continue;
       const journal = await this.parts.journals.find(task).catch((error: unknown) => {
@@ -92,8 +101,9 @@ export class Sweeper {
         unreadable.add(siteOfTask(task) ?? task);
         return undefined;
       });
-      if (journal?.outcome === null) open.push(journal);
-      else if (journal)
+      if (journal?.outcome === null) {
+        if (only === undefined) open.push(journal);
+      } else if (journal)
         closed.push({
           remains: remainsOf(journal),
           journal: {
@@ -127,6 +137,7 @@ export class Sweeper {
       const server = needsServer ? await servers.at(remains.databaseServer ?? '') : null;
       const found = await this.files(remains, host);
       if (server && known.unreadable.size === 0) found.push(...(await this.databaseThings(remains, server, claims)));
+      found.push(...(await this.probeFilesOf(remains)));
       if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
         // Nobody but who abandoned it knows which folder and which database the site lives on now.
         const left = found.map(({ what }) => what).join(', ');
@@ -144,17 +155,22 @@ export class Sweeper {
       if (host && nothingThere) this.settled.set(remains.task, remains.mark);
     }
     problems.push(...servers.problems);
-    shut.push(...(await this.shutSites(states, open)));
-    const marks = new Map([...this.settled].map(([task, mark]) => [mark, task]));
+    const sites =
+      only === undefined ? states : states.filter(({ site }) => closed.some(({ remains }) => remains.site === site));
+    shut.push(...(await this.shutSites(sites, open)));
+    const marks = new Map(only === undefined ? [...this.settled].map(([task, mark]) => [mark, task]) : []);
     for (const { remains } of closed) marks.set(remains.mark, remains.task);
     leftovers.push(...(await this.processes(marks)));
-    leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
+    if (only === undefined) leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
     return { leftovers, problems, shut };
   }
 
-  /** Removes everything that a search finds, one after the other; what cannot be removed is a problem, and no reason to stop. */
-  async sweep(operationFor: (task: string | null) => Operation): Promise<Swept> {
-    const { leftovers, problems, shut } = await this.search(operationFor(null).signal);
+  /**
+   * Removes everything that a search finds, for one task or for all, one after the other; what cannot be removed is a problem, and
+   * no reason to stop.
+   */
+  async sweep(operationFor: (task: string | null) => Operation, only?: string): Promise<Swept> {
+    const { leftovers, problems, shut } = await this.search(operationFor(null).signal, only);
     const removed: string[] = [];
     const failed: string[] = [];
     for (const { what, task, remove } of leftovers) {
@@ -187,6 +203,13 @@ export class Sweeper {
     for (const staging of stagingFolders(remains.staged))
       if (webHost)
         await look(webHost, staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
+    for (const previous of previousFolders(remains.staged))
+      if (webHost)
+        await look(webHost, previous, 'the folder of before', async (operation) => {
+          if (remains.committed) await webHost.removeTree(previous, operation);
+          else if (!(await removeEmptyFolder(webHost, previous, operation)))
+            throw new KedgeError('FileRefused', 'it holds a folder of the site');
+        });
     if (spool !== null)
       await look(master, spool, 'the spool folder', (operation) => master.removeTree(spool, operation));
     if (temporaryArchive !== null)
@@ -196,21 +219,31 @@ export class Sweeper {
 
   private async databaseThings(remains: Remains, at: KnownServer, claims: Claims): Promise<Leftover[]> {
     const { server, databases, users } = at;
-    const { task } = remains;
-    const { states } = this.parts;
+    const { task, site } = remains;
+    const { states, locks } = this.parts;
     const found: Leftover[] = [];
+    // In turn with the tasks of the site, and with who adopts it: nobody comes to use what is looked at here meanwhile.
+    const drop =
+      (isClaimed: (claims: Claims) => boolean, work: (own: DatabaseServer) => Promise<void>) =>
+      (operation: Operation) =>
+        locks.hold(site, operation, async ({ signal, name }) => {
+          const now = await states.readable();
+          if (now.unreadable.size > 0 || isClaimed(new Claims(now.states, []))) return;
+          await work(await at.open(signal, name));
+        });
     // The accounts first: nobody writes into a database that goes.
     for (const account of remains.accounts) {
       if (!users.has(account.user) || claims.hasAccount(account) || !(await server.accountExists(account))) continue;
       found.push({
         what: `the account ${account.user} of ${server.name}`,
         task,
-        async remove() {
-          const now = await states.readable();
-          if (now.unreadable.size > 0 || new Claims(now.states, []).hasAccount(account)) return;
-          await server.lockAccount(account);
-          await server.dropAccount(account);
-        },
+        remove: drop(
+          (now) => now.hasAccount(account),
+          async (own) => {
+            await own.lockAccount(account);
+            await own.dropAccount(account);
+          },
+        ),
       });
     }
     for (const database of remains.databases) {
@@ -218,11 +251,10 @@ export class Sweeper {
       found.push({
         what: `the database ${database} of ${server.name}`,
         task,
-        async remove() {
-          const now = await states.readable();
-          if (now.unreadable.size > 0 || new Claims(now.states, []).hasDatabase(database)) return;
-          await server.dropDatabase(database);
-        },
+        remove: drop(
+          (now) => now.hasDatabase(database),
+          (own) => own.dropDatabase(database),
+        ),
       });
     }
     return found;
@@ -266,10 +298,28 @@ export class Sweeper {
       ...flags,
     ];
     const found: Leftover[] = [];
-    for (const { host, path } of places)
-      for (const name of await host.list(path))
-        if (UNFINISHED_FILE.test(name) || LOCK_FILE.test(name))
-          found.push(...(await oldFile(host, join(path, name), 'the unfinished file')));
+    for (const { host, path: folder } of places) {
+      for (const name of await host.list(folder)) {
+        const path = join(folder, name);
+        if (UNFINISHED_FILE.test(name)) found.push(...(await oldFile(host, path, 'the unfinished file')));
+        const lock = LOCK_FILE.test(name) ? await findEndedLock(path, host) : null;
+        if (lock)
+          found.push({ what: `the lock ${path} of a process that has ended`, task: null, remove: () => lock.remove() });
+      }
+    }
+    return found;
+  }
+
+  /** Those of a closed task, whatever their age. */
+  private async probeFilesOf({ task, site, mark }: Remains): Promise<Leftover[]> {
+    const found: Leftover[] = [];
+    for (const { host, path } of this.parts.flags) {
+      const folder = probeFolder(path, site);
+      for (const name of (await host.list(folder)).filter((file) => file.startsWith(probePrefix(mark)))) {
+        const file = join(folder, name);
+        found.push({ what: `the probe file ${file}`, task, remove: () => host.removeFile(file) });
+      }
+    }
     return found;
   }
 
@@ -292,6 +342,7 @@ const PROBE_FOLDER = '.probe';
 
 interface KnownServer {
   readonly server: DatabaseServer;
+  readonly open: (signal?: AbortSignal, turn?: string) => Promise<DatabaseServer>;
   readonly databases: ReadonlySet<string>;
   readonly users: ReadonlySet<string>;
 }
@@ -322,7 +373,12 @@ class DatabaseServers {
     if (!opened) return null;
     try {
       const server = await opened();
-      return { server, databases: new Set(await server.databaseNames()), users: new Set(await server.userNames()) };
+      return {
+        server,
+        open: opened,
+        databases: new Set(await server.databaseNames()),
+        users: new Set(await server.userNames()),
+      };
     } catch (error) {
       this.problems.push(`${name} cannot be asked for what tasks left there: ${textOf(error)}`);
       return null;

@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { isKedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { withProbeFile } from './probe-file';
+import { newProbeName, withProbeFile } from './probe-file';
 import { ask } from './request';
 import { DRILL_ENDING, renderSnippet } from './snippet';
 import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
@@ -28,7 +27,7 @@ export async function drillMaintenance(
   operation: Operation,
 ): Promise<string | null> {
   const where = `${name} at ${listen.address}:${listen.port}`;
-  const token = randomBytes(16).toString('hex');
+  const token = newProbeName(operation);
   const headers = { [PROBE_HEADER]: token };
   const place = { host, flags: address.flags, uri: site.uri };
   const get = (path: string) =>

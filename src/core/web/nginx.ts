@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
 import { awaitRequests } from './php-requests';
-import { withProbeFile } from './probe-file';
+import { newProbeName, withProbeFile } from './probe-file';
 import { type PhpScript, runPhpScript } from './php-script';
 import { type PhpCache, refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
@@ -174,7 +173,7 @@ class Nginx implements WebServer {
     path: string,
     operation: Operation,
   ): Promise<Answer> {
-    const token = randomBytes(16).toString('hex');
+    const token = newProbeName(operation);
     const place = { host: this.host, flags: this.address.flags, uri: site.uri };
     return withProbeFile(place, token, '', () => this.ask(listen, site, path, { [PROBE_HEADER]: token }, operation));
   }

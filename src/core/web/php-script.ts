@@ -5,7 +5,7 @@ import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { askFastCgi } from './fast-cgi';
-import { withProbeFile } from './probe-file';
+import { newProbeName, withProbeFile } from './probe-file';
 
 /** Visitors of a site in maintenance wait as long. */
 const TIME_LIMIT_MS = 10_000;
@@ -37,28 +37,24 @@ export async function runPhpScript<T>(
 ): Promise<T | null> {
   // What the site itself prints, by auto_prepend_file say, is told from the answer by this.
   const mark = randomBytes(16).toString('hex');
-  const output = await withProbeFile(
-    { ...place, uri: site.uri },
-    `${randomBytes(16).toString('hex')}.php`,
-    code,
-    (script) =>
-      askFastCgi({
-        socket: site.phpSocket,
-        parameters: {
-          GATEWAY_INTERFACE: 'CGI/1.1',
-          SERVER_PROTOCOL: 'HTTP/1.1',
-          REQUEST_METHOD: 'GET',
-          REQUEST_URI: '/',
-          SCRIPT_NAME: '/',
-          SCRIPT_FILENAME: script,
-          DOCUMENT_ROOT: dirname(script),
-          KEDGE_REQUEST: JSON.stringify(request),
-          KEDGE_ANSWER: mark,
-        },
-        timeoutMs,
-        maximumBytes: MAXIMUM_ANSWER_BYTES,
-        signal: operation.signal,
-      }),
+  const output = await withProbeFile({ ...place, uri: site.uri }, `${newProbeName(operation)}.php`, code, (script) =>
+    askFastCgi({
+      socket: site.phpSocket,
+      parameters: {
+        GATEWAY_INTERFACE: 'CGI/1.1',
+        SERVER_PROTOCOL: 'HTTP/1.1',
+        REQUEST_METHOD: 'GET',
+        REQUEST_URI: '/',
+        SCRIPT_NAME: '/',
+        SCRIPT_FILENAME: script,
+        DOCUMENT_ROOT: dirname(script),
+        KEDGE_REQUEST: JSON.stringify(request),
+        KEDGE_ANSWER: mark,
+      },
+      timeoutMs,
+      maximumBytes: MAXIMUM_ANSWER_BYTES,
+      signal: operation.signal,
+    }),
   );
   const line = output
     .toString('utf8')

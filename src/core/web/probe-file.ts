@@ -1,10 +1,25 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
 import { probeFolder } from './flag-paths';
 import { prepareFlags } from './maintenance';
 
 /** Older files were left by a worker that died. Nothing that uses one takes nearly as long. */
 const LEFT_BEHIND_MS = 10 * 60_000;
+
+const PREFIX_LENGTH = 12;
+
+/** A name that nobody can guess, 32 hexadecimal digits, by which what a killed task left is known to be its own. */
+export function newProbeName({ mark }: Pick<Operation, 'mark'>): string {
+  const [ofTask = ''] = mark.replace(/^(?:undo|finish)-/, '').split('/');
+  return `${probePrefix(ofTask)}${randomBytes(16).toString('hex').slice(PREFIX_LENGTH)}`;
+}
+
+/** What the names of a task's probe files begin with, by the mark of the task. */
+export function probePrefix(markOfTask: string): string {
+  return createHash('sha256').update(markOfTask).digest('hex').slice(0, PREFIX_LENGTH);
+}
 
 /**
  * Does `work` while a file of this name exists where the web server and PHP can read it. The file is gone afterwards,

@@ -1,5 +1,6 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import type { Fence } from '../../../src/core/databases/database-server';
+import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import { type DatabaseLab, openLab, until } from './lab';
 
 let lab: DatabaseLab;
@@ -165,4 +166,61 @@ test('accounts that a fence does not stop are told: those that may write, are no
     'writer@%',
   ]);
   await lab.query("DROP USER 'reader'@'%', 'writer'@'%', 'wide'@'%', 'locked'@'%', 'elsewhere'@'%', 'all'@'%'");
+});
+
+describe('a statement whose client died before the server got round to it', () => {
+  /** The account is being locked by a client that is gone, and the server waits with that. */
+  async function withLateLock(turn: string | undefined, work: () => Promise<void>): Promise<void> {
+    const blocking = await createConnection({ socketPath: lab.mariadb.socket, user: 'root' });
+    const { mariadb, host } = lab;
+    const death = new AbortController();
+    const client = { address: mariadb.address, adminPassword: undefined, host, turn, signal: death.signal };
+    const gone = openDatabaseServer(client);
+    try {
+      await blocking.query('FLUSH TABLES WITH READ LOCK');
+      const locking = gone.lockAccount({ user: 'site', hosts: ['localhost'] }).catch((error: unknown) => error);
+      await until('the server has the statement', async () =>
+        (await lab.query('SELECT INFO FROM information_schema.PROCESSLIST')).includes('ACCOUNT LOCK\n'),
+      );
+      death.abort(new Error('its worker died'));
+      expect(await locking).toMatchObject({ message: 'its worker died' });
+      await work();
+      await blocking.query('UNLOCK TABLES');
+      await until(
+        'the server executes it no more',
+        async () => !(await lab.query('SELECT INFO FROM information_schema.PROCESSLIST')).includes('ACCOUNT LOCK\n'),
+      );
+    } finally {
+      await blocking.end();
+    }
+  }
+  const isLocked = async (): Promise<boolean> =>
+    (await lab.server.planFence({ user: 'site', hosts: ['localhost'] }, 'my_site')).lockedBefore.length > 0;
+
+  it('is executed all the same', async () => {
+    await withLateLock(undefined, async () => undefined);
+    await until('the account is locked', isLocked);
+  });
+
+  it('is never executed once a successor has its turn; other turns go on', async () => {
+    const open = (turn: string) =>
+      openDatabaseServer({ address: lab.mariadb.address, adminPassword: undefined, host: lab.host, turn });
+    const successor = open('one');
+    const other = open('other');
+    try {
+      await other.databaseNames();
+      await withLateLock('one', async () => {
+        expect(await successor.planFence({ user: 'site', hosts: ['localhost'] }, 'my_site')).toMatchObject({
+          lockedBefore: [],
+        });
+      });
+      expect(await isLocked()).toBe(false);
+      // Its turn is his that took it last, and nobody else has lost a connection by that.
+      expect(await successor.userNames()).toContain('site');
+      expect(await other.databaseNames()).toContain('my_site');
+    } finally {
+      await successor.close();
+      await other.close();
+    }
+  });
 });

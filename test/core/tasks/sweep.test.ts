@@ -1,13 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Target } from '../../../src/contract/target';
+import { withFileLock } from '../../../src/core/hosts/file-lock';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { type Journal, markOf } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
+import { SiteLocks } from '../../../src/core/tasks/site-locks';
 import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-state';
 import { stagingFolders } from '../../../src/core/sites/switch-folders';
+import { newProbeName } from '../../../src/core/web/probe-file';
 import { Sweeper } from '../../../src/core/tasks/sweep';
 import { type TestOperation, testOperation } from '../databases/lab';
 import { type DatabaseLab, openLab, until } from '../databases/lab';
@@ -49,6 +52,7 @@ const newSweeper = (databaseServer = async () => lab.server): Sweeper =>
     master: host,
     journals,
     states,
+    locks: new SiteLocks(join(folder, 'state/locks'), host),
     webHosts: new Map([['web', host]]),
     databaseServers: new Map([['db', databaseServer]]),
     folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
@@ -191,6 +195,50 @@ describe('sweeper', () => {
     expect(await remaining(closed)).toEqual([]);
     expect(await remaining(open)).toHaveLength(5);
     expect(await sweep()).toEqual({ removed: [], problems: [] });
+  });
+
+  it('right after a task, what that one left: its probe file too, however young, and nothing of others', async () => {
+    const mine = await begin();
+    await close(mine);
+    const other = await begin();
+    await close(other);
+    const probe = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `undo-${markOf(mine)}/probeSite` }));
+    const another = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `${markOf(other)}/probeSite` }));
+    const unfinished = await makeOld(join(folder, 'state/tasks/.a.json.0123456789ab.tmp'));
+    await Promise.all([probe, another].map((path) => writeFile(path, '')));
+    const { removed, problems } = await sweeper.sweep(() => operation, mine.task);
+    expect([problems, removed]).toEqual([[], expect.arrayContaining([`the probe file ${probe}`])]);
+    expect(removed).toHaveLength(6);
+    expect(await remaining(mine)).toEqual([]);
+    expect(await remaining(other)).toHaveLength(5);
+    expect([probe, another, unfinished].map((path) => existsSync(path))).toEqual([false, true, true]);
+  });
+
+  it('what came into the folder of before, and was not committed, is left to a person', async () => {
+    const journal = await begin();
+    const previous = `${stagingOf(journal)}.previous`;
+    await journals.recordUndo(journal.task, {
+      staged: journal.staged.map((staged) => ({ ...staged, previous })),
+      switched: true,
+    });
+    await close(journal);
+    await mkdir(join(previous, 'site'), { recursive: true });
+    const { problems } = await sweep();
+    expect(problems).toEqual([expect.stringContaining(join(previous, 'site'))]);
+    expect(existsSync(join(previous, 'site'))).toBe(true);
+    // Once it is empty it goes, with the rest.
+    await rm(join(previous, 'site'), { recursive: true });
+    expect((await sweep()).removed).toEqual(expect.arrayContaining([`the folder of before ${previous}`]));
+    expect(existsSync(previous)).toBe(false);
+  });
+
+  it('locks of processes that have ended go, and no others', async () => {
+    const [ended, held] = ['.a.example.lock', '.b.example.lock'].map((name) => join(folder, 'state/tasks', name));
+    await mkdir(join(folder, 'state/tasks'), { recursive: true });
+    await symlink('4194305 1 abc', ended ?? '');
+    await withFileLock(held ?? '', host, async () => {
+      expect((await sweep()).removed).toEqual([`the lock ${ended} of a process that has ended`]);
+    });
   });
 
   it('looks without touching', async () => {

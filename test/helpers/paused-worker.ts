@@ -1,0 +1,225 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import type { TaskType } from '../../src/contract/names';
+import { STEPS, type StepName, planOf } from '../../src/contract/steps';
+import { ActivityLab, type Run } from './activity-lab';
+import { journalsOf, leftovers, until } from './e2e';
+
+/** Which activity is called by the worker that stops, and when the others come. */
+export interface Pause {
+  /** How the task goes until then. */
+  readonly part: 'forward' | 'undo' | 'finishing';
+  readonly activity: string;
+  /** Before which act of the activity it stops, from 1. */
+  readonly act: number;
+  /** What the successor does: takes the task back, or goes on with it. Of undo and what follows the commit: goes on. */
+  readonly successor: 'undoes' | 'finishes';
+  /** After how many calls of the successor it wakes; beyond them in the middle of the next task. */
+  readonly wakesAfter: number;
+}
+
+const FINISHING = ['endMaintenance', 'discardPrevious', 'discardReplacedDatabase', 'discardSpool'];
+const ARGUMENTS: Record<string, unknown[]> = {
+  fenceWrites: [{ allowShared: true }],
+  tarball: [{ description: 'by a test', trigger: 'restore', compression: 'zstd' }],
+  verify: [{ folder: 'staged' }],
+};
+const DONE = { status: 'done', code: null, message: null, warnings: [] };
+const FAILED = { status: 'failed', code: null, message: 'made to fail', warnings: [] };
+
+interface TaskOfTest {
+  readonly type: TaskType;
+  readonly task: string;
+  readonly run: Run;
+}
+
+/** Restores of one site, in which a worker stops and wakes at whatever moment is worst. */
+export class PausedWorkers {
+  private runs = 0;
+  private backup = '';
+
+  private constructor(
+    private readonly ring: ActivityLab,
+    private saved: Fingerprint,
+  ) {}
+
+  static async start(): Promise<PausedWorkers> {
+    const ring = await ActivityLab.start({ hungAfterMs: 1_000 });
+    const { site, lab } = ring;
+    const started = new PausedWorkers(ring, await fingerprint(site, lab.nginx.port, lab.mariadb));
+    const first = started.begin('backup');
+    await started.take(first, 'publishBackup');
+    started.backup = journalsOf(lab, 'backup').at(-1)?.backup?.id ?? '';
+    await started.call(first, 'discardSpool');
+    await started.call(first, 'closeTask', DONE);
+    // From here on the site lives on a database that Kedge made, and may drop.
+    const restore = started.begin('restore');
+    await started.take(restore, null);
+    await started.finish(restore);
+    return started;
+  }
+
+  async stop(): Promise<void> {
+    await this.ring.stop();
+  }
+
+  /** Each activity of a restore that does anything, with its part. */
+  activities(): Pick<Pause, 'part' | 'activity'>[] {
+    const plan = planOf({ type: 'restore', quiesce: false, hooks: [] }).filter((step) => step !== 'preflight');
+    return [
+      ...plan.map((activity) => ({ part: 'forward' as const, activity })),
+      ...this.undosOf(plan.at(-1) ?? null).map((activity) => ({ part: 'undo' as const, activity })),
+      ...FINISHING.map((activity) => ({ part: 'finishing' as const, activity })),
+    ];
+  }
+
+  /**
+   * Lets a worker stop, a successor do its work, and the first one wake. Everything is to be as if nobody had slept.
+   * Returns what it stopped before; null where the activity has no such act: then the task went its way.
+   */
+  async prove({ part, activity, act, successor, wakesAfter }: Pause): Promise<string | null> {
+    const { lab } = this.ring;
+    const before = await leftovers(lab);
+    const given = this.begin('restore');
+    const calls = await this.upTo(given, part, activity);
+    const paused = this.pausing(given, activity, act);
+    const stoppedAt = await paused.stopped;
+    const rest =
+      part === 'forward' && successor === 'undoes'
+        ? [...this.undosOf(activity as StepName), 'closeTask']
+        : calls.slice(stoppedAt === null ? 1 : 0);
+    const closing = part === 'undo' || (part === 'forward' && successor === 'undoes') ? FAILED : DONE;
+    try {
+      for (const [index, name] of rest.entries()) {
+        if (index === wakesAfter) await paused.wake();
+        await this.call(given, name, ...(name === 'closeTask' ? [closing] : []));
+      }
+      if (wakesAfter >= rest.length) await this.wakeWithin(paused);
+      await paused.wake();
+    } finally {
+      paused.child.kill('SIGKILL');
+    }
+    await this.expectWhole(before, closing === DONE);
+    return stoppedAt;
+  }
+
+  /** In the middle of the next task of the site, whose page and fence are to stay. */
+  private async wakeWithin(paused: { wake(): Promise<void> }): Promise<void> {
+    const { locked } = await this.shut();
+    const next = this.begin('restore');
+    await this.take(next, 'fenceWrites');
+    const shut = await this.shut();
+    expect(shut).toEqual({ status: 503, locked: locked + 1 });
+    await paused.wake();
+    expect(await this.shut()).toEqual(shut);
+    for (const name of [...this.undosOf('fenceWrites'), 'closeTask'])
+      await this.call(next, name, ...(name === 'closeTask' ? [FAILED] : []));
+  }
+
+  private async shut(): Promise<{ status: number; locked: number }> {
+    const { lab, site } = this.ring;
+    const { locked = [] } = await leftovers(lab);
+    return { status: (await get(lab.nginx.port, site.uri, '/')).status, locked: locked.length };
+  }
+
+  private async expectWhole(before: Record<string, string[]>, isRestored: boolean): Promise<void> {
+    const { lab, site } = this.ring;
+    await until('no process of a task is left', async () => ((await leftovers(lab))['processes'] ?? []).length === 0);
+    const after = await leftovers(lab);
+    expect(differences(this.saved, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+    if (!isRestored) expect(after).toEqual(before);
+    // Another database and account, as many as before.
+    const count = (left: Record<string, string[]>) =>
+      Object.fromEntries(Object.entries(left).map(([what, found]) => [what, found.length]));
+    expect({ ...after, databases: [], accounts: [], grants: [] }).toEqual({
+      ...before,
+      databases: [],
+      accounts: [],
+      grants: [],
+    });
+    expect(count(after)).toEqual(count(before));
+    expect((await this.shut()).status).toBe(200);
+  }
+
+  private begin(type: TaskType): TaskOfTest {
+    this.runs += 1;
+    const run = { workflowId: `site/${this.ring.site.uri}`, runId: `run-${this.runs}` };
+    this.ring.running.clear();
+    this.ring.running.add(run.runId);
+    return { type, task: this.ring.newTask(type), run };
+  }
+
+  private argumentsOf({ type, task }: TaskOfTest, name: string): unknown[] {
+    const input = { site: this.ring.site.uri, ...(type === 'restore' ? { backup: this.backup } : {}) };
+    if (name === 'preflight') return [{ type, task, input }];
+    return [{ task }, ...(ARGUMENTS[name] ?? [])];
+  }
+
+  private async call(given: TaskOfTest, name: string, ...more: unknown[]): Promise<void> {
+    await this.ring.call(given.run, name, ...this.argumentsOf(given, name), ...more);
+  }
+
+  private async take(given: TaskOfTest, last: string | null): Promise<void> {
+    for (const step of planOf({ type: given.type, quiesce: false, hooks: [] })) {
+      await this.call(given, step);
+      if (step === last) return;
+    }
+  }
+
+  private async finish(given: TaskOfTest): Promise<void> {
+    for (const name of FINISHING) await this.call(given, name);
+    await this.call(given, 'closeTask', DONE);
+  }
+
+  /** Brings a task to where an activity is next; returns that one and what follows it. */
+  private async upTo(given: TaskOfTest, part: Pause['part'], activity: string): Promise<string[]> {
+    const plan: string[] = planOf({ type: given.type, quiesce: false, hooks: [] });
+    const last = plan.at(-2) as StepName;
+    const whole =
+      part === 'undo'
+        ? [...plan.slice(0, -1), ...this.undosOf(last), 'closeTask']
+        : [...plan, ...FINISHING, 'closeTask'];
+    const place = whole.indexOf(activity);
+    for (const name of whole.slice(0, place)) await this.call(given, name);
+    return whole.slice(place);
+  }
+
+  /** What takes back everything up to a step, newest first. */
+  private undosOf(last: StepName | null): string[] {
+    const plan = planOf({ type: 'restore', quiesce: false, hooks: [] });
+    const begun = plan.slice(0, last === null ? undefined : plan.indexOf(last) + 1).reverse();
+    return [...new Set(begun.flatMap((step) => STEPS[step].undoneBy ?? []))];
+  }
+
+  private pausing(given: TaskOfTest, activity: string, act: number) {
+    const more = JSON.stringify(this.argumentsOf(given, activity));
+    const child: ChildProcess = spawn(
+      process.execPath,
+      [
+        ...[join(__dirname, 'pausing-activity.js'), this.ring.lab.configuration, activity, more],
+        ...[JSON.stringify(given.run), String(act)],
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...this.ring.lab.environment } },
+    );
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const ended = once(child, 'exit');
+    const said = (): string | undefined => /^(?:stopped before|ended with) .*$/m.exec(output)?.[0];
+    return {
+      child,
+      /** Null when it came to its end. */
+      stopped: until(`${activity} stops or ends`, () => said() !== undefined || child.exitCode !== null).then(() => {
+        const [, stoppedAt = null] = /^stopped before (.*)$/.exec(said() ?? '') ?? [];
+        if (stoppedAt === null) expect(said()).toBe('ended with done');
+        return stoppedAt;
+      }),
+      /** It was ended, or goes on until it is refused: both are awaited. */
+      async wake(): Promise<void> {
+        child.kill('SIGCONT');
+        await ended;
+      },
+    };
+  }
+}
