@@ -16,6 +16,10 @@ export function createHookActivities(deps: ActivityDependencies) {
   const run = async (name: HookName, { journal, target, operation }: TaskAtHand): Promise<null> => {
     const argv = target.hooks[name];
     if (argv === undefined) return null;
+    if (journal.type === 'deploy' && name === 'before') {
+      operation.log.info('before: not run, for the site has no folder yet that it could run in');
+      return null;
+    }
     const { task, site, type, who, description, source, backup } = journal;
     const described = { task, site, type, who, description, source: source?.id ?? null, backup: backup?.id ?? null };
     await runHook(liveFolder(deps.webHost(target), target.site), { name, argv, task: described }, operation);

@@ -96,7 +96,7 @@ export type Redirects = z.infer<typeof redirectsSchema>;
 const hook = z.array(z.string().min(1)).min(1);
 /** Programs of a site's owner that tasks run: program and arguments, never a shell line. */
 export const hooksSchema = z.strictObject({
-  /** Before anything is done. */
+  /** Before anything is done; not of a deploy, whose site is not there yet. */
   before: hook.optional(),
   /** Once the site is in maintenance and its writes are fenced. */
   fenced: hook.optional(),

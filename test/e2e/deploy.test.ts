@@ -1,11 +1,13 @@
-import { rename } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
 import { type Fingerprint, currentDatabase, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { BackupResult, DeployResult, RestoreResult } from '../../src/contract/tasks';
 import { KedgeError } from '../../src/contract/errors';
 import {
   type Lab,
   type WordPressSite,
+  cli,
   cliFailure,
   cliJson,
   leftovers,
@@ -97,7 +99,15 @@ it('a lost site is deployed from its archive: pages, files, tables and definitio
     lab,
     (real) => real,
     async () => {
+      const asItWas = await readFile(lab.configuration, 'utf8');
+      const configuration = parse(asItWas) as { sites: Record<string, object> };
+      const hooks = { before: ['false'], afterSwitch: ['echo', 'it is there'] };
+      Object.assign(configuration.sites[site.uri] as object, { hooks });
+      await writeFile(lab.configuration, stringify(configuration));
       const deployed = await cliJson<DeployResult>(lab, 'deploy', archive, site.uri);
+      await writeFile(lab.configuration, asItWas);
+      // Before, there is nothing that a hook could run in.
+      expect((await cli(lab, 'log', deployed.task)).stdout).toMatch(/before: not run.*afterSwitch: it is there/s);
       // Whoever brings an archive does not say whose files are on this machine.
       const warnings = [
         expect.stringMatching(/files of other accounts; all becomes .*: .\/wp-content\/uploads\/by-another\.bin$/),
