@@ -3,15 +3,14 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { WebServerAddress } from '../../src/contract/target';
 import { freePort } from './free-port';
-import { startTied } from './tied-process';
+import { type RestartableServer, startRestartable } from './tied-process';
 
-export interface PrivateNginx {
+export interface PrivateNginx extends RestartableServer {
   readonly address: WebServerAddress;
   readonly port: number;
   readonly configurationFile: string;
   readonly accessLog: string;
   readonly errorLog: string;
-  stop(): Promise<void>;
 }
 
 export interface PrivateNginxOptions {
@@ -59,8 +58,11 @@ http {
 }
 `,
   );
-  const { stop } = await startTied(['nginx', '-c', configurationFile, '-e', errorLog], errorLog, () => listens(port));
+  const server = await startRestartable(['nginx', '-c', configurationFile, '-e', errorLog], errorLog, () =>
+    listens(port),
+  );
   return {
+    ...server,
     address: {
       name: 'lab',
       kind: 'nginx',
@@ -74,7 +76,6 @@ http {
     configurationFile,
     accessLog,
     errorLog,
-    stop,
   };
 }
 

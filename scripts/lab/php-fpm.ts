@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startTied } from './tied-process';
+import { type RestartableServer, startRestartable } from './tied-process';
 
 export interface PhpFpmPool {
   readonly name: string;
@@ -13,12 +13,11 @@ export interface PhpFpmPool {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-export interface PrivatePhpFpm {
+export interface PrivatePhpFpm extends RestartableServer {
   /** `8.2` */
   readonly version: string;
   /** @throws Error for a pool that does not exist */
   socketOf(pool: string): string;
-  stop(): Promise<void>;
 }
 
 /** Longest path of a Unix socket that Linux takes. */
@@ -52,16 +51,16 @@ export async function startPhpFpm({
     configurationFile,
     `[global]\ndaemonize = no\nerror_log = ${log}\npid = ${join(folder, 'php-fpm.pid')}\n\n${texts.join('\n')}`,
   );
-  const { stop } = await startTied([program, '--nodaemonize', '--fpm-config', configurationFile], log, async () =>
+  const server = await startRestartable([program, '--nodaemonize', '--fpm-config', configurationFile], log, async () =>
     (await Promise.all(pools.map((pool) => listens(socket(pool.name))))).every(Boolean),
   );
   return {
+    ...server,
     version,
     socketOf(pool) {
       if (!pools.some(({ name }) => name === pool)) throw new Error(`there is no pool ${pool}`);
       return socket(pool);
     },
-    stop,
   };
 }
 

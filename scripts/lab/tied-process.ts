@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -8,6 +8,30 @@ const DEADLINE_MS = 20_000;
 /** A server with processes of its own that lives no longer than the process that started it. */
 export interface TiedProcess {
   readonly stop: () => Promise<void>;
+  /** Ends it and its workers at once, as a crash would. */
+  readonly kill: () => Promise<void>;
+}
+
+/** A server that is started again on the same files after `stop` or `kill`. */
+export interface RestartableServer {
+  stop(): Promise<void>;
+  /** Ends it and its workers at once, as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again, after `kill` or `stop`; ready when this returns. */
+  start(): Promise<void>;
+}
+
+/** As {@link startTied}, for a server that tests end and start again. */
+export async function startRestartable(...how: Parameters<typeof startTied>): Promise<RestartableServer> {
+  let server = await startTied(...how);
+  return {
+    stop: () => server.stop(),
+    kill: () => server.kill(),
+    async start() {
+      await server.stop();
+      server = await startTied(...how);
+    },
+  };
 }
 
 /**
@@ -40,7 +64,7 @@ export async function startTied(
     }
     await delay(20);
   }
-  return { stop };
+  return { stop, kill: () => kill(keeper) };
 }
 
 /** The pipe is moved to descriptor 3 because a shell gives a background program an empty standard input. */
@@ -61,10 +85,37 @@ async function end(keeper: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => keeper.once('close', resolve));
   keeper.stdin?.destroy();
   await Promise.race([gone, delay(DEADLINE_MS, undefined, { ref: false })]);
+  await kill(keeper);
+}
+
+/** The keeper, the server and its workers, which may lead groups of their own as those of PHP-FPM do. */
+async function kill(keeper: ChildProcess): Promise<void> {
   if (hasEnded(keeper) || keeper.pid === undefined) return;
-  // It leads a group of its own, with the server and its workers in it.
-  process.kill(-keeper.pid, 'SIGKILL');
+  const gone = new Promise((resolve) => keeper.once('close', resolve));
+  // Stopped, none of them starts another while they are looked for.
+  const all = [keeper.pid];
+  for (const pid of all) {
+    signal(pid, 'SIGSTOP');
+    all.push(...childrenOf(pid));
+  }
+  for (const pid of all) signal(pid, 'SIGKILL');
   await gone;
+}
+
+function childrenOf(parent: number): number[] {
+  try {
+    return readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended.
+  }
 }
 
 function hasEnded(child: ChildProcess): boolean {

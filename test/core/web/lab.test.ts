@@ -55,6 +55,20 @@ test('private servers stop with all their workers', async () => {
   await until(async () => (await alive(started)).length === 0, 'all gone');
 });
 
+test('private servers that were killed with all their workers start again where they were', async () => {
+  const nginx = await startNginx({ folder: join(folder, 'n') });
+  const php = await startPhpFpm({ folder: join(folder, 'p'), pools: [{ name: 'a', owner: OWNER }] });
+  const first = await processes();
+  await Promise.all([nginx.kill(), php.kill()]);
+  await until(async () => (await alive(first)).length === 0, 'all gone');
+  await Promise.all([nginx.start(), php.start()]);
+  const second = await processes();
+  expect(second.length).toBe(first.length);
+  expect(second.filter((pid) => first.includes(pid))).toEqual([]);
+  await Promise.all([nginx.stop(), php.stop()]);
+  await until(async () => (await alive(second)).length === 0, 'all gone again');
+});
+
 test('private servers die with the process that started them, killed hard', async () => {
   const script = `
     const { startNginx } = require(${JSON.stringify(join(LAB, 'nginx'))});
