@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
+import { Draw } from '../../scripts/lab/draw';
 import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
 import { breakWordPress } from '../../scripts/lab/wordpress';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
@@ -16,8 +17,11 @@ import {
   until,
 } from '../helpers/e2e';
 import { startCrashingWorker } from '../helpers/running-process';
+import { StruckLab, describeStrike, everyPlace, strikeAt } from '../helpers/struck-tasks';
 
 jest.setTimeout(240_000);
+
+const SEED = Number(process.env['KEDGE_SEED'] ?? 20_261_126);
 
 let lab: Lab;
 let worker: WorkerProcess | null;
@@ -35,7 +39,9 @@ async function save(of: WordPressSite): Promise<{ site: WordPressSite; backup: B
 }
 
 beforeAll(async () => {
-  lab = await startLab({ sites: ['gazette.example', 'other.example'] });
+  lab = await startLab({
+    sites: ['gazette.example', 'other.example', ...['a', 'b', 'c'].map((name) => `${name}.example`)],
+  });
   worker = await startWorkerProcess(lab.environment);
   const [first, second] = lab.sites as [WordPressSite, WordPressSite];
   ({ site, backup, saved } = await save(first));
@@ -110,3 +116,26 @@ it('Temporal killed in mid-restore: the task goes on when it is back', async () 
   await until('the restore has ended', async () => newest()?.outcome?.status === 'done', 120_000);
   expect(differences(saved, await look(site))).toEqual([]);
 });
+
+/* All places, and other victims: test/full/crash-matrix.test.ts. */
+const drawn = new Draw(SEED, 'crash');
+const places = everyPlace();
+const strikes = [
+  ...drawn.several(
+    places.filter(({ kind, fails }) => kind === 'restore' && fails === null),
+    2,
+  ),
+  drawn.of(places.filter(({ fails }) => fails !== null)),
+  drawn.of(places.filter(({ kind, fails }) => kind !== 'restore' && fails === null)),
+].map((place) => strikeAt(place, 'worker', drawn));
+
+it(`KEDGE_SEED=${SEED}: ${strikes.map(describeStrike).join('; ')}: each task ends as it would have`, async () => {
+  await worker?.stop();
+  worker = null;
+  const struck = await StruckLab.prepare(lab, drawn);
+  try {
+    expect(await struck.strike(strikes)).toEqual({ problems: [], held: strikes.length });
+  } finally {
+    await struck.stop();
+  }
+}, 600_000);

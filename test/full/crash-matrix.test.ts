@@ -1,0 +1,51 @@
+import { Draw } from '../../scripts/lab/draw';
+import { type Lab, startLab } from '../helpers/e2e';
+import { StruckLab, everyPlace } from '../helpers/struck-tasks';
+
+/*
+ * Something is killed at every step of every kind of task, behind its commit point, and at every undo: in or behind a call that is
+ * drawn. The steps are those of src/contract/steps.ts.
+ */
+
+const SEED = Number(process.env['KEDGE_SEED'] ?? 20_261_126);
+
+jest.setTimeout(45 * 60_000);
+
+let lab: Lab;
+let struck: StruckLab;
+
+beforeAll(async () => {
+  lab = await startLab({ sites: Array.from({ length: 8 }, (_, index) => `site${index}.example`) });
+  struck = await StruckLab.prepare(lab, new Draw(SEED, 'crash matrix'));
+});
+afterAll(async () => {
+  await struck?.stop();
+  await lab?.stop();
+});
+
+it(`KEDGE_SEED=${SEED}: the worker killed at every place: each task ends as it would have`, async () => {
+  const places = everyPlace();
+  const { problems, held } = await struck.strikeAll('worker', places, new Draw(SEED, 'worker'));
+  expect(problems).toEqual([]);
+  expect(held).toBe(places.length);
+});
+
+it(`KEDGE_SEED=${SEED}: Temporal killed at every place: each task ends as it would have`, async () => {
+  const places = everyPlace();
+  const { problems, held } = await struck.strikeAll('temporal', places, new Draw(SEED, 'temporal'));
+  expect(problems).toEqual([]);
+  expect(held).toBe(places.length);
+});
+
+/* The test before this has seen which steps need what. */
+it.each(['mariadb', 'nginx', 'php-fpm'] as const)(
+  `KEDGE_SEED=${SEED}: %s killed in every step that needs it: each task ends well, or the site is as before`,
+  async (victim) => {
+    const places = struck.placesOf(victim);
+    expect(places.length).toBeGreaterThan(10);
+    const { problems, held } = await struck.strikeAll(victim, places, new Draw(SEED, victim));
+    expect(problems).toEqual([]);
+    // A call beyond the last one of a step is not waited for.
+    expect(held).toBeGreaterThan(places.length / 4);
+  },
+);

@@ -1,0 +1,434 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { appendFile, copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import type { Draw } from '../../scripts/lab/draw';
+import { type Fingerprint, currentDatabase, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import { whyItCannotWrite } from '../../scripts/lab/site-login';
+import { loseSite } from '../../scripts/lab/lose-site';
+import { unowned } from '../../scripts/lab/unowned';
+import { type StepName, planOf, STEPS } from '../../src/contract/steps';
+import type { TaskType } from '../../src/contract/names';
+import { configurationSchema } from '../../src/config/schema';
+import { type HookName, hooksSchema } from '../../src/contract/target';
+import type { BackupResult } from '../../src/contract/tasks';
+import { FINISHING_STEPS } from '../../src/workflows/steps/finish-restore';
+import { type JournalView, type Lab, type Outcome, type WordPressSite } from './e2e';
+import { cli, cliJson, journalsOf, recordsOf, shell, until } from './e2e';
+
+export type Victim = 'worker' | 'temporal' | 'mariadb' | 'php-fpm' | 'nginx';
+type Kind = 'backup' | 'quiesced backup' | 'restore' | 'deploy' | 'verify';
+
+/** A place in a task where something can be killed. */
+export interface Place {
+  readonly kind: Kind;
+  readonly activity: string;
+  /** Which activity of that name in the task: hooks have one name. */
+  readonly occurrence: number;
+  /** The step that fails first, where the place is in the undo. */
+  readonly fails: string | null;
+}
+
+/** Something killed at a place: in or behind one call of the step. */
+export interface Strike extends Place {
+  readonly victim: Victim;
+  readonly call: number;
+  readonly when: 'during' | 'after';
+}
+
+const TYPES: Record<Kind, TaskType> = {
+  backup: 'backup',
+  'quiesced backup': 'backup',
+  restore: 'restore',
+  deploy: 'deploy',
+  verify: 'verify',
+};
+/** Parts of the worker that a step acts through when it needs the victim; a worker and Temporal are always needed. */
+const PARTS: Record<Victim, readonly string[]> = {
+  worker: [],
+  temporal: [],
+  mariadb: ['databaseServer'],
+  'php-fpm': ['webServer'],
+  nginx: ['webServer'],
+};
+const HOOK_NAMES = hooksSchema.keyof().options;
+const HAS_LIMITS = 'limits' in configurationSchema.shape;
+/** Every activity makes fewer; beyond its last call it is held at its end. */
+const MOST_CALLS = 9;
+
+/** Every place there is, by the table of steps: forward, behind the commit, and in the undo of a task that fails at its last step. */
+export function everyPlace(): Place[] {
+  return (Object.keys(TYPES) as Kind[]).flatMap((kind) => {
+    const type = TYPES[kind];
+    const plan = planOf({ type, quiesce: kind === 'quiesced backup', hooks: HOOK_NAMES });
+    const seen: string[] = [];
+    const forward = [...plan, ...behind(type)].map((step): Place => {
+      const [activity = ''] = step.split(' ');
+      seen.push(activity);
+      return { kind, activity, occurrence: seen.filter((one) => one === activity).length, fails: null };
+    });
+    const last = plan.filter((step) => step !== 'commitSwitch').at(-1) as StepName;
+    const undos = new Set(plan.flatMap((step) => STEPS[step].undoneBy ?? []));
+    return [...forward, ...[...undos].map((activity) => ({ kind, activity, occurrence: 1, fails: last }))];
+  });
+}
+
+/** What a task does when nothing can be taken back any more. */
+function behind(type: TaskType): string[] {
+  if (type === 'verify') return ['closeTask'];
+  if (type === 'backup') return ['discardSpool', 'runLastHook', 'closeTask'];
+  return [...FINISHING_STEPS.filter((step) => step !== 'commitSwitch'), 'runLastHook', 'closeTask'];
+}
+
+export function strikeAt(place: Place, victim: Victim, draw: Draw): Strike {
+  return { ...place, victim, call: draw.between(1, MOST_CALLS), when: draw.of(['during', 'after']) };
+}
+
+export function describeStrike({ kind, activity, occurrence, fails, victim, call, when }: Strike): string {
+  const which = occurrence === 1 ? activity : `${activity} ${occurrence}`;
+  return `${victim} killed ${when} call ${call} of ${which} in ${kind}${fails === null ? '' : ` after ${fails} failed`}`;
+}
+
+/** A site with a backup, and what that holds. */
+interface StruckSite {
+  readonly site: WordPressSite;
+  readonly backup: string;
+  readonly saved: Fingerprint;
+  /** A copy of the archive, kept elsewhere. */
+  readonly archive: string;
+}
+
+/** A lab in which tasks run side by side, each on a site of its own, and are struck where they stand. */
+export class StruckLab {
+  private constructor(
+    readonly lab: Lab,
+    private worker: HaltingWorker,
+    private readonly sites: readonly StruckSite[],
+    private readonly draw: Draw,
+    /** `KIND: ACTIVITY by PART`, as seen. */
+    private readonly uses = new Set<string>(),
+  ) {}
+
+  /** Takes a lab over that has no worker. Its sites get hooks, and each a backup. */
+  static async prepare(lab: Lab, draw: Draw): Promise<StruckLab> {
+    const configuration = parse(await readFile(lab.configuration, 'utf8')) as { sites: Record<string, object> };
+    const hooks = Object.fromEntries(HOOK_NAMES.map((name): [HookName, string[]] => [name, ['true']]));
+    for (const uri of Object.keys(configuration.sites)) Object.assign(configuration.sites[uri] as object, { hooks });
+    // A task that is held keeps no other waiting.
+    const limits = { backups: 100, restores: 100 };
+    await writeFile(lab.configuration, stringify({ ...configuration, ...(HAS_LIMITS ? { limits } : {}) }));
+    // A reload of the web server may cut what it answers at that moment: all are adopted before the first is looked at.
+    for (const { uri } of lab.sites)
+      if (!existsSync(join(lab.state, 'sites', `${uri}.json`))) await cliJson(lab, 'sites', 'adopt', uri);
+    const worker = await HaltingWorker.start(lab);
+    const sites: StruckSite[] = [];
+    await Promise.all(
+      lab.sites.map(async (site) => {
+        const saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
+        const { backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+        const archive = join(lab.folder, `${site.uri}.tar.zst`);
+        await copyFile(backup.path, archive);
+        sites.push({ site, backup: backup.id, saved, archive });
+      }),
+    );
+    return new StruckLab(lab, worker, sites, draw);
+  }
+
+  /**
+   * The places whose steps were seen to need a victim, in all tasks so far; for a worker or Temporal, which each step needs, all
+   * places.
+   */
+  placesOf(victim: Victim): Place[] {
+    const needs = (place: Place): boolean =>
+      PARTS[victim].some((part) => this.uses.has(`${place.kind}: ${place.activity} by ${part}`));
+    return everyPlace().filter((place) => PARTS[victim].length === 0 || needs(place));
+  }
+
+  /** Strikes at all places given, by batches; returns what is not as it should be. */
+  async strikeAll(victim: Victim, places: readonly Place[], draw: Draw): Promise<{ problems: string[]; held: number }> {
+    const strikes = draw.several(places, places.length).map((place) => strikeAt(place, victim, draw));
+    const total = { problems: [] as string[], held: 0 };
+    for (let first = 0; first < strikes.length; first += this.sites.length) {
+      const { problems, held } = await this.strike(strikes.slice(first, first + this.sites.length));
+      total.problems.push(...problems);
+      total.held += held;
+    }
+    return total;
+  }
+
+  async stop(): Promise<void> {
+    await this.worker.stop();
+  }
+
+  /**
+   * Runs a task a strike side by side, holds each where it is to be struck, kills the victim once all stand there, starts it
+   * again, and compares when the tasks have ended. Returns what is not as it should be, a line each, and how many were held.
+   */
+  async strike(strikes: readonly Strike[]): Promise<{ problems: string[]; held: number }> {
+    const victim = strikes[0]?.victim ?? 'worker';
+    if (strikes.length > this.sites.length || strikes.some((one) => one.victim !== victim))
+      throw new RangeError('a batch has one victim, and a site for each task');
+    const struck = strikes.map((strike, index) => new StruckTask(this.lab, this.sites[index] as StruckSite, strike));
+    for (const task of struck) await task.loseSite();
+    await Promise.all(struck.map((task) => task.prepare()));
+    const points = Object.fromEntries(struck.map((task) => [task.site.uri, task.point]));
+    const kinds = new Map(struck.map((task, index) => [task.site.uri, strikes[index]?.kind]));
+    const tellUse = ({ site, activity, part }: Use): void =>
+      void this.uses.add(`${kinds.get(site)}: ${activity} by ${part}`);
+    this.worker.haltAt(points, tellUse);
+    for (const task of struck) task.begin();
+    await until(
+      'every task is held where it is to be struck, or has ended',
+      () => struck.every(({ site, isOver }) => isOver || this.worker.held.has(site.uri)),
+      180_000,
+    );
+    const held = struck.filter(({ site }) => this.worker.held.has(site.uri)).length;
+    await this.kill(victim, tellUse);
+    await Promise.all(struck.map((task) => task.ended()));
+    const problems: string[] = [];
+    for (const task of struck) problems.push(...(await task.look()));
+    problems.push(...(await unowned(this.lab)));
+    problems.push(...(await this.checkCatalogue()));
+    // Each next task begins from a site that is whole.
+    for (const task of struck) await task.bringSiteBack();
+    return { problems, held };
+  }
+
+  private async kill(victim: Victim, tellUse: (use: Use) => void): Promise<void> {
+    const { temporal, mariadb, phpFpm, nginx } = this.lab;
+    switch (victim) {
+      case 'worker':
+        await this.worker.die(this.draw.below(40));
+        this.worker = await HaltingWorker.start(this.lab);
+        this.worker.haltAt({}, tellUse);
+        return;
+      case 'temporal':
+        await temporal.kill();
+        this.worker.go();
+        return temporal.start();
+      case 'mariadb':
+        this.worker.go();
+        await mariadb.discard();
+        return mariadb.start();
+      case 'php-fpm':
+        this.worker.go();
+        await phpFpm.kill();
+        return phpFpm.start();
+      case 'nginx':
+        this.worker.go();
+        await nginx.kill();
+        return nginx.start();
+    }
+  }
+
+  /** What tasks published can be relied on; then only the backups of the beginning are kept. */
+  private async checkCatalogue(): Promise<string[]> {
+    const first = new Set(this.sites.map(({ backup }) => backup));
+    const made = this.sites.flatMap(({ site }) => recordsOf(this.lab, site.uri)).filter(({ id }) => !first.has(id));
+    if (made.length === 0) return [];
+    const { exitCode, stdout, stderr } = await cli(this.lab, 'backups', 'check', ...made.map(({ id }) => id));
+    for (const { id, site } of made)
+      for (const end of ['tar.zst', 'json']) await rm(join(this.lab.backups, site, `${id}.${end}`), { force: true });
+    return exitCode === 0 ? [] : [`the catalogue: ${stdout}${stderr}`];
+  }
+}
+
+/** One task of a batch. */
+class StruckTask {
+  private before: Fingerprint | null = null;
+  private known = new Set<string>();
+  private knownBackups = new Set<string>();
+  private command: Promise<Outcome> | undefined;
+  isOver = false;
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly struck: StruckSite,
+    private readonly strike: Strike,
+  ) {}
+
+  get site(): WordPressSite {
+    return this.struck.site;
+  }
+
+  get point() {
+    const { activity, occurrence, call, when, fails, victim } = this.strike;
+    return { activity, occurrence, call, when, parts: PARTS[victim], ...(fails === null ? {} : { fails }) };
+  }
+
+  /** What a deploy is for: folder, database, account, vhost and what Kedge knew are gone. */
+  async loseSite(): Promise<void> {
+    const { lab, site } = this;
+    if (this.strike.kind !== 'deploy') return;
+    await loseSite(site, lab);
+    await until('the web server does not know it', () =>
+      get(lab.nginx.port, site.uri, '/').then(
+        () => false,
+        () => true,
+      ),
+    );
+  }
+
+  /** A deploy that was undone has left none. */
+  async bringSiteBack(): Promise<void> {
+    const { lab, site, struck } = this;
+    if (!existsSync(site.root)) await cliJson(lab, 'deploy', struck.archive, site.uri);
+  }
+
+  /** Makes a site that is to be restored differ from its backup. */
+  async prepare(): Promise<void> {
+    const { lab, site, strike } = this;
+    if (strike.kind === 'restore') {
+      const database = await currentDatabase(site);
+      await lab.mariadb.query(`UPDATE \`${database}\`.wp_posts SET post_title = 'changed since' WHERE ID = 5`);
+      await appendFile(join(site.root, 'wp-content/uploads/mit Leerzeichen.txt'), ' changed since');
+    }
+    if (strike.kind !== 'deploy') this.before = await fingerprint(site, lab.nginx.port, lab.mariadb);
+    this.known = new Set(this.journals().map(({ task }) => task));
+    this.knownBackups = new Set(recordsOf(lab, site.uri).map(({ id }) => id));
+  }
+
+  begin(): void {
+    const { uri } = this.site;
+    const commands: Record<Kind, string[]> = {
+      backup: ['backup', uri],
+      'quiesced backup': ['backup', uri, '--quiesce'],
+      restore: ['restore', uri, this.struck.backup, '--yes'],
+      deploy: ['deploy', this.struck.archive, uri],
+      verify: ['verify', uri],
+    };
+    this.command = cli(this.lab, ...commands[this.strike.kind], '--json').finally(() => (this.isOver = true));
+  }
+
+  /** Waits until the command and the task have ended. */
+  async ended(): Promise<void> {
+    await this.command;
+    await until(`${describeStrike(this.strike)}: the task has ended`, () => this.outcome !== null, 180_000);
+  }
+
+  /** What is not as it should be after the end. */
+  async look(): Promise<string[]> {
+    const { lab, site, strike } = this;
+    const { status, code } = this.outcome ?? { status: 'none', code: null };
+    const problems: string[] = [];
+    const { exitCode = -1, stdout = '', stderr = '' } = (await this.command) ?? {};
+    const isDone = status === 'done';
+    if (strike.fails !== null) {
+      if (status !== 'failed' || code !== 'Internal') problems.push(`it ended as ${status} ${code}`);
+    } else if (!isDone && !this.mayFail) problems.push(`it ended as ${status} ${code}`);
+    // A command that cannot follow its task says so; it says nothing false of it.
+    const saysDone = exitCode === 0 || exitCode === 3;
+    if (saysDone !== isDone && (saysDone || this.strike.victim !== 'temporal'))
+      problems.push(`the command ended with ${exitCode}: ${stdout}${stderr}`);
+    const replaces = strike.kind === 'restore' || strike.kind === 'deploy';
+    const expected = isDone && replaces ? this.struck.saved : this.before;
+    if (expected === null) {
+      if (existsSync(site.root)) problems.push(`${site.root} is there`);
+    } else {
+      // Whoever brings an archive does not say whose files are on this machine.
+      if (strike.kind === 'deploy') shell('chown', '1:1', join(site.root, 'wp-content/uploads/by-another.bin'));
+      problems.push(...differences(expected, await fingerprint(site, lab.nginx.port, lab.mariadb)));
+      const refusal = await whyItCannotWrite(site, lab.mariadb);
+      if (refusal !== null) problems.push(`its account cannot write: ${refusal}`);
+    }
+    problems.push(...this.lookAtBackups(isDone));
+    return problems.map((problem) => `${describeStrike(strike)}: ${problem}`);
+  }
+
+  private lookAtBackups(isDone: boolean): string[] {
+    const made = recordsOf(this.lab, this.site.uri).filter(({ id }) => !this.knownBackups.has(id));
+    const { kind, fails } = this.strike;
+    // A restore that fails at its last step has its safety backup.
+    const atLeast =
+      kind === 'deploy' || kind === 'verify' ? 0 : isDone || (kind === 'restore' && fails !== null) ? 1 : 0;
+    const atMost = kind === 'deploy' || kind === 'verify' ? 0 : kind === 'restore' || isDone ? 1 : 0;
+    return made.length < atLeast || made.length > atMost ? [`${made.length} backups were made`] : [];
+  }
+
+  /** What the task needs may be away for longer than one try of a program; then it is undone. */
+  private get mayFail(): boolean {
+    return ['mariadb', 'php-fpm', 'nginx'].includes(this.strike.victim);
+  }
+
+  private get outcome(): JournalView['outcome'] {
+    const made = this.journals().filter(({ task }) => !this.known.has(task));
+    return made.length === 1 ? (made[0]?.outcome ?? null) : null;
+  }
+
+  private journals(): JournalView[] {
+    return journalsOf(this.lab).filter(({ task }) => task.startsWith(`${this.site.uri}-`));
+  }
+}
+
+/** What test/helpers/halting-worker.js is told to hold in a task. */
+interface Point {
+  readonly activity: string;
+  readonly occurrence: number;
+  readonly call: number;
+  readonly when: 'during' | 'after';
+  readonly parts: readonly string[];
+  readonly fails?: string;
+}
+
+/** An activity that called a part of the worker. */
+interface Use {
+  readonly site: string;
+  readonly activity: string;
+  readonly part: string;
+}
+
+class HaltingWorker {
+  /** Sites whose tasks stand. */
+  held = new Set<string>();
+  private tellUse: (use: Use) => void = () => undefined;
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly exited: Promise<void>,
+  ) {
+    child.on('message', (message: { held?: string; used?: Use }) => {
+      if (message.held !== undefined) this.held.add(message.held);
+      if (message.used) this.tellUse(message.used);
+    });
+  }
+
+  static async start(lab: Lab): Promise<HaltingWorker> {
+    const program = [process.execPath, join(__dirname, 'halting-worker.js'), lab.configuration];
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
+      env: { ...process.env, ...lab.environment },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-4000)));
+    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    await new Promise<void>((resolve, reject) => {
+      void exited.then(() => reject(new Error(`the halting worker ended: ${said}`)));
+      child.on('message', (message: { ready?: true }) => {
+        if (message.ready) resolve();
+      });
+    });
+    return new HaltingWorker(child, exited);
+  }
+
+  haltAt(points: Record<string, Point>, tellUse: (use: Use) => void): void {
+    this.held = new Set();
+    this.tellUse = tellUse;
+    this.child.send({ points });
+  }
+
+  go(): void {
+    this.child.send({ go: true });
+  }
+
+  /** What is held before a call makes it; after so many ms the worker is killed. */
+  async die(afterMs: number): Promise<void> {
+    this.child.send({ die: afterMs });
+    await this.exited;
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGTERM');
+    await this.exited;
+  }
+}
