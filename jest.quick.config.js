@@ -3,7 +3,7 @@ const everything = require('./jest.config.js');
 
 module.exports = {
   ...everything,
-  testMatch: ['core', 'activities', 'workflows', 'cli', 'config', 'temporal', 'contract', 'trust'].map(
+  testMatch: ['core', 'activities', 'workflows', 'cli', 'config', 'temporal', 'contract', 'trust', 'chaos'].map(
     (folder) => `<rootDir>/test/${folder}/**/*.test.ts`,
   ),
   testPathIgnorePatterns: [
