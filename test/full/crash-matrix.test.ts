@@ -45,7 +45,7 @@ it.each(['mariadb', 'nginx', 'php-fpm'] as const)(
     expect(places.length).toBeGreaterThan(10);
     const { problems, held } = await struck.strikeAll(victim, places, new Draw(SEED, victim));
     expect(problems).toEqual([]);
-    // A call beyond the last one of a step is not waited for.
-    expect(held).toBeGreaterThan(places.length / 4);
+    // A step may need it less often than it was seen to.
+    expect(held).toBeGreaterThan(places.length / 2);
   },
 );

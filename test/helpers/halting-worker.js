@@ -5,7 +5,7 @@
 // `occurrence`-th activity of that name in the task (hooks have one name), its `call`-th call of one of `parts` (empty: of any),
 // held `during` (before it acts) or `after` (when it has acted and its caller does not know yet). Where the activity makes fewer
 // calls it is held when it has done everything and Temporal has not heard of it. `fails: ACTIVITY` makes that activity fail for good.
-// The parent is told { held: SITE }, and { used: { site, activity, part } } when an activity first calls a part. It says { go: true }: everything held goes on; or { die: MS }: what is held before a call goes on, what
+// The parent is told { held: SITE }, and { used: { site, activity, part, calls } } when an activity makes one more call of a part. It says { go: true }: everything held goes on; or { die: MS }: what is held before a call goes on, what
 // is held behind one does not, and the worker ends as by `kill -9`.
 const { Context } = require('@temporalio/activity');
 const { loadConfiguration } = require('../../dist/src/config/load.js');
@@ -22,13 +22,13 @@ let points = {};
 let calls = new Map();
 let scheduled = new Map();
 let held = new Map();
-let used = new Set();
+let used = new Map();
 
 process.on('message', (message) => {
   if (message.points) {
     points = message.points;
     [calls, scheduled, held] = [new Map(), new Map(), new Map()];
-    used = new Set();
+    used = new Map();
   }
   if (message.go) {
     points = {};
@@ -59,11 +59,10 @@ function isAt(point, { site, activityType, activityId }) {
   return scheduled.get(key).indexOf(activityId) + 1 === point.occurrence;
 }
 
-function tellUse({ site, activityType }, part) {
-  const key = `${site} ${activityType} ${part}`;
-  if (used.has(key)) return;
-  used.add(key);
-  process.send({ used: { site, activity: activityType, part } });
+function tellUse({ site, activityType, activityId, attempt }, part) {
+  const key = `${activityId}/${attempt} ${site} ${part}`;
+  used.set(key, (used.get(key) ?? 0) + 1);
+  process.send({ used: { site, activity: activityType, part, calls: used.get(key) } });
 }
 
 async function hold(site) {
@@ -87,7 +86,7 @@ async function hold(site) {
 /** Stands around every call: `when` is null at the end of the activity. */
 async function pass(part, when) {
   const place = here();
-  if (place) tellUse(place, part);
+  if (place && when === 'during') tellUse(place, part);
   const point = place && points[place.site];
   if (!point) return;
   // A later attempt of what is held, or a step beside it, stands too.

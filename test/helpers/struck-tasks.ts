@@ -54,7 +54,7 @@ const PARTS: Record<Victim, readonly string[]> = {
 };
 const HOOK_NAMES = hooksSchema.keyof().options;
 const HAS_LIMITS = 'limits' in configurationSchema.shape;
-/** Every activity makes fewer; beyond its last call it is held at its end. */
+/** Few activities make more; beyond its last call one is held at its end. */
 const MOST_CALLS = 9;
 
 /** Every place there is, by the table of steps: forward, behind the commit, and in the undo of a task that fails at its last step. */
@@ -81,8 +81,8 @@ function behind(type: TaskType): string[] {
   return [...FINISHING_STEPS.filter((step) => step !== 'commitSwitch'), 'runLastHook', 'closeTask'];
 }
 
-export function strikeAt(place: Place, victim: Victim, draw: Draw): Strike {
-  return { ...place, victim, call: draw.between(1, MOST_CALLS), when: draw.of(['during', 'after']) };
+export function strikeAt(place: Place, victim: Victim, draw: Draw, calls = MOST_CALLS): Strike {
+  return { ...place, victim, call: draw.between(1, calls), when: draw.of(['during', 'after']) };
 }
 
 export function describeStrike({ kind, activity, occurrence, fails, victim, call, when }: Strike): string {
@@ -106,8 +106,8 @@ export class StruckLab {
     private worker: HaltingWorker,
     private readonly sites: readonly StruckSite[],
     private readonly draw: Draw,
-    /** `KIND: ACTIVITY by PART`, as seen. */
-    private readonly uses = new Set<string>(),
+    /** How many calls of a part an activity made, as seen: by `KIND: ACTIVITY by PART`. */
+    private readonly uses = new Map<string, number>(),
   ) {}
 
   /** Takes a lab over that has no worker. Its sites get hooks, and each a backup. */
@@ -140,14 +140,18 @@ export class StruckLab {
    * places.
    */
   placesOf(victim: Victim): Place[] {
-    const needs = (place: Place): boolean =>
-      PARTS[victim].some((part) => this.uses.has(`${place.kind}: ${place.activity} by ${part}`));
-    return everyPlace().filter((place) => PARTS[victim].length === 0 || needs(place));
+    return everyPlace().filter((place) => PARTS[victim].length === 0 || this.callsOf(victim, place) > 0);
+  }
+
+  private callsOf(victim: Victim, { kind, activity }: Place): number {
+    return Math.max(0, ...PARTS[victim].map((part) => this.uses.get(`${kind}: ${activity} by ${part}`) ?? 0));
   }
 
   /** Strikes at all places given, by batches; returns what is not as it should be. */
   async strikeAll(victim: Victim, places: readonly Place[], draw: Draw): Promise<{ problems: string[]; held: number }> {
-    const strikes = draw.several(places, places.length).map((place) => strikeAt(place, victim, draw));
+    const strikes = draw
+      .several(places, places.length)
+      .map((place) => strikeAt(place, victim, draw, this.callsOf(victim, place) || MOST_CALLS));
     const total = { problems: [] as string[], held: 0 };
     for (let first = 0; first < strikes.length; first += this.sites.length) {
       const { problems, held } = await this.strike(strikes.slice(first, first + this.sites.length));
@@ -174,8 +178,10 @@ export class StruckLab {
     await Promise.all(struck.map((task) => task.prepare()));
     const points = Object.fromEntries(struck.map((task) => [task.site.uri, task.point]));
     const kinds = new Map(struck.map((task, index) => [task.site.uri, strikes[index]?.kind]));
-    const tellUse = ({ site, activity, part }: Use): void =>
-      void this.uses.add(`${kinds.get(site)}: ${activity} by ${part}`);
+    const tellUse = ({ site, activity, part, calls }: Use): void => {
+      const key = `${kinds.get(site)}: ${activity} by ${part}`;
+      this.uses.set(key, Math.max(calls, this.uses.get(key) ?? 0));
+    };
     this.worker.haltAt(points, tellUse);
     for (const task of struck) task.begin();
     await until(
@@ -376,6 +382,7 @@ interface Use {
   readonly site: string;
   readonly activity: string;
   readonly part: string;
+  readonly calls: number;
 }
 
 class HaltingWorker {
