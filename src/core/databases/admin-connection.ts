@@ -101,6 +101,24 @@ export class AdminConnection {
     }
   }
 
+  /**
+   * A connection of its own with `database` as its current one; whoever asked for it destroys it. `answerBytes`: as much as it may be
+   * sent.
+   * @throws KedgeError as {@link execute}
+   */
+  async session(database: string, answerBytes: number, { what }: StatementContext): Promise<LimitedConnection> {
+    try {
+      return await this.open(database, { ...LIMITS, answerBytes });
+    } catch (error) {
+      throw this.failure(error, what);
+    }
+  }
+
+  /** An error of such a connection as one of Kedge's; the signal's reason once it is aborted. */
+  errorOf(error: unknown, { what }: StatementContext): unknown {
+    return this.failure(error, what);
+  }
+
   async close(): Promise<void> {
     const opened = this.opened;
     this.opened = undefined;
@@ -147,11 +165,11 @@ export class AdminConnection {
     }
   }
 
-  private open(database: string | undefined): Promise<LimitedConnection> {
+  private open(database: string | undefined, limits = LIMITS): Promise<LimitedConnection> {
     return connect({
       endpoint: endpointOf(this.address),
       server: this.server,
-      limits: LIMITS,
+      limits,
       signal: this.signal,
       user: this.address.admin.user,
       ...(this.password === undefined ? {} : { password: this.password }),

@@ -29,6 +29,8 @@ export interface ServerFacts {
   /** Where an import is written a second time; null without binary logging. */
   readonly binaryLogFolder: string | null;
   readonly skipNameResolve: boolean;
+  /** Bytes that a statement may have, and a value too. */
+  readonly maxAllowedPacket: number;
   /** Tells this server from every other: `@@hostname`, `@@port`, `@@datadir`, joined; what any account may ask. */
   readonly identity: string;
 }
@@ -43,6 +45,8 @@ export interface DatabaseFacts {
   /** Views whose tables are gone: mariadb-dump would end with error 1356 on them. */
   readonly brokenViews: readonly string[];
   readonly nonTransactionalTables: readonly string[];
+  /** Tables that keep the rows they had. */
+  readonly versionedTables: readonly string[];
   readonly events: readonly { readonly name: string; readonly enabled: boolean }[];
   readonly routines: number;
   readonly triggers: number;
@@ -106,8 +110,8 @@ export interface DatabaseServer {
   userNames(): Promise<string[]>;
 
   /**
-   * Dumps by the admin account: `--single-transaction --quick --no-autocommit --routines --events --triggers --hex-blob
-   * --no-tablespaces`, DEFINER removed while streaming. Broken views are dumped as their definition, with a warning.
+   * Dumps by the admin account: `--single-transaction --quick --no-autocommit --routines --events --triggers
+   * --no-tablespaces`, values as bytes, DEFINER removed while streaming. Broken views are dumped as their definition, with a warning.
    * Checks the trailer and that every table of the database is in the dump.
    * `output` is ended. @throws KedgeError DumpInvalid, DatabaseUnknown
    */

@@ -1,6 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DefinitionNames } from './definition-names';
-import { DumpScanner, type Refusal } from './dump-scanner';
+import { DumpScanner, type Gap, type NextStatement, type Refusal } from './dump-scanner';
 import type { Created, HeadRules } from './statement-head';
 
 /** What passed through a filter. Rows and tables in the order of the dump. */
@@ -24,6 +25,14 @@ export interface DumpFilterOptions {
   readonly onNames?: (created: Created | undefined, names: DefinitionNames) => void;
   /** Text put before the trailer. */
   readonly beforeTrailer?: string;
+  /** Statements to be put before the next one. */
+  readonly before?: (next: NextStatement) => readonly string[];
+  /** What is to stand behind the definition of a table: its rows, of which `counted` is told how many there are. */
+  readonly behind?: (table: string, counted: (rows: number) => void) => AsyncIterable<Buffer> | undefined;
+  /** Told of the length, in bytes, of a value that goes in pieces. When it throws the filter fails with that. */
+  readonly onLongValue?: (table: string | undefined, bytes: number) => void;
+  /** Rows longer than this go in pieces, in bytes. */
+  readonly longRowBytes?: number | undefined;
   /** Called for each chunk, with the bytes that came in and out so far. */
   readonly onProgress?: (bytesIn: number, bytesOut: number) => void;
 }
@@ -52,8 +61,12 @@ export class DumpFilter extends Transform {
         trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
         refused: options.onRefused,
         named: (created, names) => options.onNames?.(created, names),
+        before: (next) => options.before?.(next) ?? [],
+        leavesGap: () => options.behind !== undefined,
+        longValue: (table, bytes) => options.onLongValue?.(table, bytes),
       },
       options.rules,
+      options.longRowBytes,
     );
   }
 
@@ -78,17 +91,61 @@ export class DumpFilter extends Transform {
     this.pass(() => this.scanner.end(), callback);
   }
 
-  private pass(scan: () => Buffer[], callback: TransformCallback): void {
+  private pass(scan: () => (Buffer | Gap)[], callback: TransformCallback): void {
+    let parts: (Buffer | Gap)[];
     try {
-      for (const bytes of scan()) {
-        this.bytesOut += bytes.length;
-        this.push(bytes);
+      parts = scan();
+      if (!parts.some((part) => 'behind' in part)) {
+        for (const part of parts) if (!('behind' in part)) this.send(part);
+        this.options.onProgress?.(this.bytesIn, this.bytesOut);
+        callback();
+        return;
       }
-      this.options.onProgress?.(this.bytesIn, this.bytesOut);
-      callback();
     } catch (error) {
       callback(error instanceof Error ? error : new Error(String(error)));
+      return;
     }
+    this.fill(parts).then(
+      () => callback(),
+      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  /** Sends what came out of the scanner, and rows in its gaps as fast as they are taken. */
+  private async fill(parts: readonly (Buffer | Gap)[]): Promise<void> {
+    for (const part of parts) {
+      if (!('behind' in part)) {
+        this.send(part);
+        continue;
+      }
+      const table = part.behind;
+      const rows = this.options.behind?.(table, (count) =>
+        this.tables.set(table, (this.tables.get(table) ?? 0) + count),
+      );
+      if (!rows) continue;
+      for await (const bytes of rows) {
+        await this.sendInTime(bytes);
+        if (this.destroyed) return;
+        this.options.onProgress?.(this.bytesIn, this.bytesOut);
+      }
+    }
+    this.options.onProgress?.(this.bytesIn, this.bytesOut);
+  }
+
+  /** As {@link send}, but not before what was sent is taken: a gap may be filled with more than memory holds. */
+  private async sendInTime(bytes: Buffer): Promise<void> {
+    for (
+      let wait = 0;
+      this.readableLength > this.readableHighWaterMark && !this.destroyed;
+      wait = Math.min(wait + 1, 20)
+    )
+      await delay(wait);
+    if (!this.destroyed) this.send(bytes);
+  }
+
+  private send(bytes: Buffer): void {
+    this.bytesOut += bytes.length;
+    this.push(bytes);
   }
 
   private note(created: Created | undefined): void {

@@ -1,8 +1,10 @@
 import { IN_WORD, PASSED_OVER, endOfLiteralWord } from './insert-rows';
 import { StatementJudge } from './dump-statements';
 import { type DefinitionNames, readDefinition } from './definition-names';
+import { LongRow, PIECE_VARIABLE } from './long-row';
 import { type Created, type HeadRules, IMPORT_RULES, insertedTable, rewriteHead } from './statement-head';
-import { type Lexis, iterate, readSql } from './sql-tokens';
+import type { SessionSettings } from './session-settings';
+import { type Lexis, iterate, readSql, wordOf } from './sql-tokens';
 
 /** A place of a dump where something stands that no dump may hold. */
 export interface Refusal {
@@ -21,6 +23,12 @@ export interface Refusal {
  * (statement-head.ts) and lines with DELIMITER that client and scanner could read differently.
  */
 export interface DumpListener {
+  /** Statements to be put before the next one, without delimiter. */
+  before?(next: NextStatement): readonly string[];
+  /** Something is to be put behind the definition of this table: a {@link Gap} comes out there. */
+  leavesGap?(table: string): boolean;
+  /** A value of a row that goes in pieces has so many bytes, as far as it was read. */
+  longValue?(table: string | undefined, bytes: number): void;
   /** A statement other than INSERT, as it stands in the dump, in latin1; and what it creates. */
   statement(statement: string, created: Created | undefined): void;
   /** What a definition says of databases, when the rules name that of the dump. */
@@ -32,6 +40,32 @@ export interface DumpListener {
   /** Something no dump may hold. Unless this throws, reading goes on. */
   refused(refusal: Refusal): void;
 }
+
+/** What comes next in a dump. */
+export type NextStatement = {
+  /** In capitals. */
+  readonly firstWord: string | undefined;
+  /** As what stands before has set them. */
+  readonly settings: SessionSettings;
+} & (
+  | { readonly kind: 'rows'; readonly table: string | undefined }
+  | { readonly kind: 'other'; readonly created: Created | undefined }
+);
+
+/** The place behind the definition of a table. */
+export interface Gap {
+  readonly behind: string;
+}
+
+/** Rows that are longer than this go in pieces, and statements of more rows in several. */
+export const LONG_ROW_BYTES = 4 * 1024 * 1024;
+/** As {@link LONG_ROW_BYTES}, for a server that takes statements of so many bytes. */
+export function longRowBytesFor(maxAllowedPacket: number): number {
+  return Math.min(LONG_ROW_BYTES, Math.floor(maxAllowedPacket / 2));
+}
+
+/** Chunks are read in parts of this size: what is held back is looked at behind each. */
+const CHUNK_BYTES = 256 * 1024;
 
 /** No INSERT has more before its first row. */
 export const HEAD_LIMIT = 64 * 1024;
@@ -52,8 +86,10 @@ const SINGLE_QUOTE = 39;
 const OPEN = 40;
 const CLOSE = 41;
 const STAR = 42;
+const COMMA = 44;
 const DASH = 45;
 const SLASH = 47;
+const AT = 64;
 const BACKSLASH = 92;
 const BACKTICK = 96;
 
@@ -94,8 +130,25 @@ export class DumpScanner {
   private held: Buffer[] = [];
   private heldBytes = 0;
   private insertHead = '';
+  private insertHeadBytes: Buffer = Buffer.alloc(0);
+  private readingRows = false;
   private depth = 0;
   private rows = 0;
+  /** The table whose definition is the present statement, where something is to be put behind it. */
+  private gapBehind: string | undefined;
+  /** Bytes of an INSERT that are not sent yet: what stands behind the last whole row. */
+  private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  /** Where in the chunk the last row ended; -1 when none did in this statement. */
+  private rowEnd = -1;
+  /** Byte of the dump at which the present row begins. */
+  private rowStart = 0;
+  /** Bytes of rows that were sent by the present statement. */
+  private sentBytes = 0;
+  /** The present row goes in pieces. */
+  private longRow: LongRow | undefined;
+  /** The INSERT was ended behind a row: the next row needs its head again. */
+  private cutOff = false;
   /** The last byte of the rows before this chunk. */
   private before = 0;
   private refusedHere = false;
@@ -108,6 +161,7 @@ export class DumpScanner {
   constructor(
     private readonly listener: DumpListener,
     private readonly rules: HeadRules,
+    private readonly longRowBytes = LONG_ROW_BYTES,
   ) {
     this.lexis = this.judge.settings.lexis;
   }
@@ -117,24 +171,33 @@ export class DumpScanner {
     return this.trailerIsLast;
   }
 
-  push(chunk: Buffer): Buffer[] {
-    return this.scan(chunk, false);
+  push(chunk: Buffer): (Buffer | Gap)[] {
+    if (chunk.length <= CHUNK_BYTES) return this.scan(chunk, false);
+    const output: (Buffer | Gap)[] = [];
+    for (let at = 0; at < chunk.length; at += CHUNK_BYTES)
+      output.push(...this.scan(chunk.subarray(at, at + CHUNK_BYTES), false));
+    return output;
   }
 
-  end(): Buffer[] {
+  end(): (Buffer | Gap)[] {
     return this.scan(Buffer.alloc(0), true);
   }
 
-  private scan(chunk: Buffer, last: boolean): Buffer[] {
+  private scan(chunk: Buffer, last: boolean): (Buffer | Gap)[] {
     const bytes = this.carry.length === 0 ? chunk : Buffer.concat([this.carry, chunk]);
     const end = last ? bytes.length : bytes.length - LOOKAHEAD;
-    const output: Buffer[] = [];
+    const output: (Buffer | Gap)[] = [];
     this.backslash = -1;
+    this.rowEnd = -1;
     /** Start of the bytes that are neither emitted nor held yet. */
     let from = 0;
     let at = 0;
 
     const emit = (to: number): void => {
+      if (this.pendingBytes > 0) {
+        output.push(...this.pending);
+        this.dropPending();
+      }
       if (to > from) output.push(bytes.subarray(from, to));
       from = to;
     };
@@ -150,7 +213,58 @@ export class DumpScanner {
       hold(to);
       const head = this.held.length === 1 ? (this.held[0] ?? Buffer.alloc(0)) : Buffer.concat(this.held);
       this.release();
-      output.push(this.isInsert ? this.decideInsert(head) : this.decideStatement(head));
+      if (this.isInsert) {
+        this.decideInsert(head);
+        output.push(
+          ...this.statementsBefore({
+            kind: 'rows',
+            firstWord: 'INSERT',
+            table: insertedTable(this.insertHead),
+            settings: this.judge.settings,
+          }),
+        );
+        this.keepBack(head);
+        this.sentBytes = 0;
+        this.rowEnd = -1;
+      } else output.push(...this.decideStatement(head));
+    };
+    /** Bytes of an INSERT up to here: whole rows are sent, the rest is kept back until it is known how long the row is. */
+    const sendRows = (to: number): void => {
+      if (this.longRow) {
+        output.push(...this.readLongRow(this.longRow, bytes.subarray(from, to)));
+        from = to;
+        return;
+      }
+      if (this.rowEnd > from) {
+        this.sentBytes += this.rowEnd - from + this.pendingBytes;
+        emit(this.rowEnd);
+        if (this.sentBytes > this.longRowBytes && this.canBeCut) {
+          output.push(this.endOfStatement());
+          this.sentBytes = 0;
+          if (this.depth === 0) {
+            this.cutOff = true;
+            from = to;
+            return;
+          }
+          this.keepBack(this.insertHeadBytes);
+          from = this.rowStart - this.offset;
+        }
+      }
+      this.keepBack(bytes.subarray(from, to));
+      from = to;
+      if (this.depth === 0 || this.pendingBytes <= this.longRowBytes || !this.canBeCut) return;
+      const kept = Buffer.concat(this.pending);
+      if (this.sentBytes > 0) output.push(this.endOfStatement());
+      this.dropPending();
+      this.longRow = new LongRow(this.insertHeadBytes, this.delimiter, this.lexis);
+      const row = kept.subarray(kept.length - (this.offset + to - this.rowStart));
+      output.push(...this.readLongRow(this.longRow, row));
+    };
+    const endLongRow = (row: LongRow): void => {
+      sendRows(at);
+      output.push(...row.end());
+      this.longRow = undefined;
+      this.cutOff = true;
     };
 
     const letGoOfTooLong = (): void => {
@@ -177,7 +291,23 @@ export class DumpScanner {
       } else if (this.mode === 'block comment') {
         at = this.skipBlockComment(bytes, at, end);
       } else if (this.mode === 'rows') {
+        if (this.cutOff) {
+          while (at < end && isBetweenRows(bytes[at] ?? 0)) at += 1;
+          from = at;
+          if (at >= end) break;
+          if (bytes[at] === OPEN) {
+            this.keepBack(this.insertHeadBytes);
+            this.cutOff = false;
+            this.sentBytes = 0;
+          } else if (startsWith(bytes, at, this.delimiter)) {
+            this.endStatement();
+            at += this.delimiter.length;
+            from = at;
+            continue;
+          }
+        }
         at = this.readRows(bytes, at, end);
+        if (this.longRow && this.depth === 0) endLongRow(this.longRow);
       } else {
         // Text. The bytes that mean nothing here are most of it.
         const { special } = this;
@@ -190,6 +320,11 @@ export class DumpScanner {
           if (this.holding) decide(at);
           this.endStatement();
           at += this.delimiter.length;
+          if (this.gapBehind !== undefined) {
+            emit(at);
+            output.push({ behind: this.gapBehind });
+            this.gapBehind = undefined;
+          }
         } else if (startsComment(bytes, at)) {
           if (!this.inStatement && startsWith(bytes, at, TRAILER_BYTES)) {
             const before = this.listener.trailer();
@@ -227,6 +362,7 @@ export class DumpScanner {
               decide(at);
               this.mode = 'rows';
               this.rows = 1;
+              this.rowStart = this.offset + at;
             }
             this.depth += 1;
           } else if (this.isInsert && byte === CLOSE) this.depth -= 1;
@@ -250,6 +386,7 @@ export class DumpScanner {
     at = Math.max(at, 0);
     if (at > 0) {
       if (this.holding) hold(at);
+      else if (this.readingRows) sendRows(at);
       else emit(at);
       this.before = bytes[at - 1] ?? 0;
     }
@@ -278,10 +415,43 @@ export class DumpScanner {
       this.listener.inserted(insertedTable(this.insertHead), this.rows);
     }
     this.inStatement = false;
+    this.readingRows = false;
+    this.cutOff = false;
     this.clientKeeps = false;
     this.lineStart = false;
     this.mode = 'text';
     this.depth = 0;
+  }
+
+  /** Texts may be cut anywhere but within a letter, of UTF-8 alone. */
+  private get canBeCut(): boolean {
+    return !this.lexis.highBytes.startsWith('unknown');
+  }
+
+  private readLongRow(row: LongRow, bytes: Buffer): Buffer[] {
+    const read = row.push(bytes);
+    if (row.longestValue > 0) this.listener.longValue?.(insertedTable(this.insertHead), row.longestValue);
+    return read;
+  }
+
+  private endOfStatement(): Buffer {
+    return Buffer.concat([this.delimiter, Buffer.from('\n')]);
+  }
+
+  private keepBack(bytes: Buffer): void {
+    this.pending.push(bytes);
+    this.pendingBytes += bytes.length;
+  }
+
+  private dropPending(): void {
+    this.pending = [];
+    this.pendingBytes = 0;
+  }
+
+  private statementsBefore(next: NextStatement): Buffer[] {
+    const statements = this.listener.before?.(next) ?? [];
+    const delimiter = this.delimiter.toString('latin1');
+    return statements.map((statement) => Buffer.from(`${statement}${delimiter}\n`));
   }
 
   private release(): void {
@@ -290,20 +460,18 @@ export class DumpScanner {
     this.holding = false;
   }
 
-  private decideInsert(head: Buffer): Buffer {
+  private decideInsert(head: Buffer): void {
+    this.readingRows = true;
+    this.insertHeadBytes = head;
     this.insertHead = head.toString('latin1');
     const refused = this.judge.judgeRows(this.insertHead);
     if (refused !== undefined) this.refuse(refused);
-    return head;
   }
 
-  private decideStatement(head: Buffer): Buffer {
+  private decideStatement(head: Buffer): Buffer[] {
     const statement = head.toString('latin1');
-    const { text: withHead, created } = rewriteHead(
-      statement,
-      this.rules,
-      iterate(readSql(statement, this.lexis).tokens),
-    );
+    const { tokens } = readSql(statement, this.lexis);
+    const { text: withHead, created } = rewriteHead(statement, this.rules, iterate(tokens));
     const text = this.withNames(withHead, created);
     // Judged is what an import sends.
     const { disableEvents, cutDirectories, database } = this.rules;
@@ -311,11 +479,19 @@ export class DumpScanner {
       disableEvents && cutDirectories
         ? text
         : rewriteHead(text, { ...IMPORT_RULES, database }, iterate(readSql(text, this.lexis).tokens)).text;
-    const { refused } = this.judge.judge(sent);
+    const before = this.statementsBefore({
+      kind: 'other',
+      firstWord: wordOf(tokens[0]),
+      created,
+      settings: this.judge.settings,
+    });
+    const { refused, longValue } = this.judge.judge(sent);
+    if (longValue !== undefined) this.listener.longValue?.(undefined, longValue);
     this.lexis = this.judge.settings.lexis;
     if (refused !== undefined) this.refuse(refused);
     this.listener.statement(statement, created);
-    return text === statement ? head : Buffer.from(text, 'latin1');
+    if (created?.kind === 'table' && this.listener.leavesGap?.(created.name)) this.gapBehind = created.name;
+    return [...before, text === statement ? head : Buffer.from(text, 'latin1')];
   }
 
   /** Names of databases in definitions: those of the dump's own follow it. */
@@ -390,7 +566,10 @@ export class DumpScanner {
         at = word.end;
         before = SPACE;
       } else if (byte === OPEN) {
-        if (this.depth === 0) this.rows += 1;
+        if (this.depth === 0) {
+          this.rows += 1;
+          this.rowStart = this.offset + at;
+        }
         // An expression, or a function whose name looked like a number.
         else this.refuse('more than literals in rows');
         this.depth += 1;
@@ -401,6 +580,15 @@ export class DumpScanner {
         if (this.depth < 0) this.refuse('rows that are no rows');
         at += 1;
         before = byte;
+        if (this.depth === 0) {
+          this.rowEnd = at;
+          if (this.longRow) return at;
+        }
+      } else if (byte === AT && this.depth > 0 && IN_WORD[before] === 0) {
+        const name = endOfPieceName(bytes, at + 1);
+        if (name === undefined || !this.judge.settings.hasPieces(name)) this.refuse('more than literals in rows');
+        at += 1 + (name?.length ?? 0);
+        before = SPACE;
       } else if (byte === this.delimiter[0] && startsWith(bytes, at, this.delimiter)) {
         this.endStatement();
         return at + this.delimiter.length;
@@ -571,6 +759,19 @@ function startsComment(bytes: Buffer, at: number): boolean {
   if (byte !== SLASH || bytes[at + 1] !== STAR) return false;
   const mark = String.fromCharCode(bytes[at + 2] ?? 0, bytes[at + 3] ?? 0);
   return !mark.startsWith('!') && mark !== 'M!';
+}
+
+/** White space and the comma between two rows. */
+function isBetweenRows(byte: number): boolean {
+  return byte === COMMA || byte === SPACE || (byte >= 9 && byte <= 13);
+}
+
+/** The name of a variable that holds a value in pieces, as Kedge spells it. */
+function endOfPieceName(bytes: Buffer, at: number): string | undefined {
+  let end = at;
+  while (end - at < 16 && IN_WORD[bytes[end] ?? 0] === 1) end += 1;
+  const name = bytes.toString('latin1', at, end);
+  return PIECE_VARIABLE.test(name) ? name : undefined;
 }
 
 function isDelimiterCommand(bytes: Buffer, at: number): boolean {

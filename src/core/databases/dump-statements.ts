@@ -68,6 +68,8 @@ export interface JudgedStatement {
   readonly text: SqlText;
   /** What in it no dump may hold. */
   readonly refused: string | undefined;
+  /** Bytes of a value that goes in pieces, as far as it has come. */
+  readonly longValue: number | undefined;
 }
 
 /** Judges the statements of a dump one after another: each by what those before it have set and made. */
@@ -78,7 +80,8 @@ export class StatementJudge {
   /** A statement in latin1, without its delimiter. */
   judge(statement: string): JudgedStatement {
     const text = readSql(statement, this.settings.lexis);
-    return { text, refused: text.unclear ?? this.judgeReadings(text.tokens) };
+    const refused = text.unclear ?? this.judgeReadings(text.tokens);
+    return { text, refused, longValue: this.settings.takePieceBytes() };
   }
 
   /** An INSERT or REPLACE up to the first row, in latin1. */

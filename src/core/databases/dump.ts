@@ -9,11 +9,14 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
-import type { DatabaseFacts, DumpResult } from './database-server';
+import type { DatabaseFacts, DumpResult, ServerFacts } from './database-server';
+import { statementsOfADump } from './dump-conditions';
 import { type DumpContents, DumpFilter } from './dump-filter';
-import { type Refusal, describeRefusal, printable } from './dump-scanner';
+import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { describeDatabase, ignoresCase, readServerFacts } from './facts';
+import { ExactRows } from './exact-rows';
 import { quoteIdentifier } from './identifiers';
+import { findInexactTables } from './inexact-tables';
 import { clientError, codeOfNumber } from './sql-errors';
 import { type Created, type HeadRules, rewriteHead } from './statement-head';
 
@@ -32,9 +35,9 @@ const OPTIONS = [
   '--routines',
   '--events',
   '--triggers',
-  '--hex-blob',
   '--no-tablespaces',
-  '--default-character-set=utf8mb4',
+  // Values come as the bytes that they are.
+  '--default-character-set=binary',
   '--max-allowed-packet=1G',
 ];
 
@@ -59,9 +62,10 @@ export async function dumpDatabase(
       facts.nonTransactionalTables,
     );
     if (unlocked !== null) operation.log.warn(unlocked);
-    const contents = await runDump(context, database, facts, output, operation);
+    const server = await readServerFacts(admin);
+    const contents = await runDump(context, database, facts, server, output, operation);
     checkDump(database, facts, contents, admin.server);
-    const { version } = await readServerFacts(admin);
+    const { version } = server;
     return {
       bytes: contents.bytes,
       summary: {
@@ -83,15 +87,23 @@ async function runDump(
   context: ClientContext,
   database: string,
   facts: DatabaseFacts,
+  server: ServerFacts,
   output: Writable,
   operation: Operation,
 ): Promise<DumpContents> {
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
+  const { exact, options } = await planExactRows(context, database, facts, server, help, operation);
   const brokenViews = await describeBrokenViews(admin, database, facts.brokenViews, operation);
   const refused: Refusal[] = [];
   const doubts: string[] = [];
   let doubtful = 0;
+  let begun: Promise<void> | undefined;
+  const addStatements = statementsOfADump();
+  async function* rowsOf(table: string, counted: (rows: number) => void): AsyncGenerator<Buffer> {
+    await begun;
+    yield* exact.statements(table, counted);
+  }
   const filter = new DumpFilter({
     rules: { ...DUMP_RULES, database, ignoreCase: await ignoresCase(admin) },
     onNames: (created, names) => {
@@ -103,8 +115,18 @@ async function runDump(
       if (refused.length < REFUSALS_NAMED) refused.push(refusal);
     },
     beforeTrailer: brokenViews,
+    longRowBytes: longRowBytesFor(server.maxAllowedPacket),
+    before: (next) => {
+      if (begun === undefined && next.firstWord !== 'SET') {
+        begun = exact.begin();
+        begun.catch(() => undefined);
+      }
+      return addStatements(next);
+    },
+    behind: (table, counted) => (exact.has(table) ? rowsOf(table, counted) : undefined),
     onProgress: (_bytesIn, bytes) => operation.progress({ bytes }),
   });
+  await exact.hold();
   const written = pipeline(filter, output);
   const run = runClient(host, address, {
     program,
@@ -113,6 +135,7 @@ async function runDump(
       // Clients of MySQL would add statements that only an admin can run, and ask for what MariaDB does not have.
       ...(help.includes('--set-gtid-purged') ? ['--set-gtid-purged=OFF'] : []),
       ...(help.includes('--column-statistics') ? ['--skip-column-statistics'] : []),
+      ...options,
       ...facts.brokenViews.map((view) => `--ignore-table=${database}.${view}`),
       '--',
       database,
@@ -123,7 +146,9 @@ async function runDump(
     operation,
   });
   run.catch((error: unknown) => filter.destroy(error instanceof Error ? error : undefined));
-  const [ran, flowed] = await Promise.allSettled([run, written]);
+  const [ran, flowed] = await Promise.allSettled([run, written]).finally(() => exact.close());
+  // Its failure is the cause of all others.
+  await begun;
   if (ran.status === 'rejected') throw dumpFailure(ran.reason, program, database, admin.server);
   // A small dump is written when its program has ended.
   if (flowed.status === 'rejected') throw diskFullOr(flowed.reason, host.name);
@@ -143,6 +168,37 @@ async function runDump(
 function describeDoubts(created: Created | undefined, doubts: readonly string[]): string {
   const what = created ? `the ${created.kind} ${created.name}` : 'a table';
   return `${what} at ${[...new Set(doubts)].slice(0, 3).map(printable).join(' and ')}`;
+}
+
+/** The tables whose rows Kedge reads by itself, and what the dump program is told of them and of history. */
+async function planExactRows(
+  { admin }: ClientContext,
+  database: string,
+  facts: DatabaseFacts,
+  server: ServerFacts,
+  help: string,
+  operation: Operation,
+): Promise<{ exact: ExactRows; options: string[] }> {
+  const knowsHistory = help.includes('--dump-history');
+  const found = await findInexactTables(admin, database, facts, server, knowsHistory);
+  const warn = (what: string, tables: readonly string[]): void => {
+    const said = findingsOf(operation.log, what, tables);
+    if (said !== null) operation.log.warn(said);
+  };
+  warn(`system-versioned tables of ${database} whose history is not in the dump`, found.withoutHistory);
+  const leavesRowsOut = help.includes('--ignore-table-data');
+  warn(
+    `tables of ${database} with values that may come back rounded or as others: the dump program cannot leave them to Kedge`,
+    leavesRowsOut ? [] : found.tables.map(({ name }) => name),
+  );
+  const tables = leavesRowsOut ? found.tables : [];
+  return {
+    exact: new ExactRows(admin, database, tables, operation, longRowBytesFor(server.maxAllowedPacket)),
+    options: [
+      ...(found.dumpHistory ? ['--dump-history'] : []),
+      ...tables.map(({ name }) => `--ignore-table-data=${database}.${name}`),
+    ],
+  };
 }
 
 /** A backup whose dump lacks something is none. @throws KedgeError DumpInvalid */

@@ -15,6 +15,7 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
   const [variables] = await admin.rows(
     `SELECT VERSION() AS version, @@datadir AS dataFolder, @@skip_name_resolve AS skipNameResolve,
       @@log_bin AS binaryLog, @@log_bin_basename AS binaryLogName, @@log_bin_trust_function_creators AS trusted,
+      @@global.max_allowed_packet AS maxAllowedPacket,
       CONCAT_WS(' ', @@hostname, @@port, @@datadir) AS identity`,
     z.object({
       version: z.string(),
@@ -23,6 +24,7 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
       binaryLog: z.coerce.number(),
       binaryLogName: z.string().nullable(),
       trusted: z.coerce.number(),
+      maxAllowedPacket: z.coerce.number(),
       identity: z.string(),
     }),
     context,
@@ -52,6 +54,7 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     dataFolder: variables.dataFolder,
     binaryLogFolder: variables.binaryLog === 1 && variables.binaryLogName ? dirname(variables.binaryLogName) : null,
     skipNameResolve: variables.skipNameResolve === 1,
+    maxAllowedPacket: variables.maxAllowedPacket,
     identity: variables.identity,
   };
 }
@@ -119,6 +122,7 @@ export async function describeDatabase(admin: AdminConnection, database: string)
     views,
     brokenViews: await findBrokenViews(admin, database, views),
     nonTransactionalTables: base.filter(({ transactions }) => transactions !== 'YES').map(({ name }) => name),
+    versionedTables: ofType('SYSTEM VERSIONED').map(({ name }) => name),
     events: events.map(({ name, status }) => ({ name, enabled: status === 'ENABLED' })),
     routines: await countRows(admin, `information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ${schema}`, context.what),
     triggers: await countRows(admin, `information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ${schema}`, context.what),

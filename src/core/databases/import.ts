@@ -9,10 +9,12 @@ import type { AdminConnection } from './admin-connection';
 import { endAccountConnections } from './connections';
 import type { ImportResult } from './database-server';
 import type { ClientContext } from './dump';
+import { statementsOfAnImport } from './dump-conditions';
 import { DumpFilter } from './dump-filter';
-import { describeRefusal, printable } from './dump-scanner';
+import { describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { listEvents, switchEvent } from './events';
 import { quoteLiteral, splitAccount } from './identifiers';
+import { INITIAL_SQL_MODE } from './session-settings';
 import { clientError, codeOfNumber } from './sql-errors';
 import { databaseOfHeader } from './dump-header';
 import { ignoresCase } from './facts';
@@ -33,8 +35,11 @@ const HEADER_BYTES = 4096;
 const WATCH_INTERVAL_MS = 5_000;
 /** So long one statement of a dump may take. Keys of a large table are built in less. */
 const SILENCE_LIMIT_MS = 10 * 60_000;
-/** What a dump that sets no sql_mode is read and imported with: what dump programs set. */
-const SQL_MODE = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
+/**
+ * What an old server, or a session without checks, let in is let in again: rows that break a check, rows too wide for a page, row
+ * formats. Only for the session of the import.
+ */
+const WITHOUT_CHECKS = ['innodb_strict_mode', 'check_constraint_checks', 'foreign_key_checks', 'unique_checks'];
 
 /** `DatabaseServer.importDump`; its contract is there. */
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
@@ -81,17 +86,36 @@ async function runImport(
   const { dumpPath, database, user, password, operation } = request;
   const { program, help } = await context.programs.find(['mariadb', 'mysql'], operation);
   const silenceLimitMs = request.silenceLimitMs ?? SILENCE_LIMIT_MS;
+  const { settings, maxAllowedPacket } = await sessionSettings(context.admin);
   const begunAt = Date.now();
   let takenAt = begunAt;
+  /** Why Kedge itself ended the import. The client, whose input ends early, may say something else before. */
+  let refused: KedgeError | undefined;
+  const refuse = (error: KedgeError): never => {
+    refused ??= error;
+    throw error;
+  };
   const filter = new DumpFilter({
     rules,
-    onRefused: (refusal) => {
-      throw new KedgeError(
-        'DumpIncompatible',
-        `the dump for ${database} holds a statement that no dump of a site may hold: ${describeRefusal(refusal)}`,
-        { server: context.admin.server },
+    before: statementsOfAnImport(),
+    longRowBytes: longRowBytesFor(maxAllowedPacket),
+    onLongValue: (table, bytes) => {
+      if (bytes <= maxAllowedPacket) return;
+      refuse(
+        new KedgeError('DumpIncompatible', valueTooLong(database, table, bytes, maxAllowedPacket), {
+          server: context.admin.server,
+          hint: 'Raise max_allowed_packet of the server.',
+        }),
       );
     },
+    onRefused: (refusal) =>
+      refuse(
+        new KedgeError(
+          'DumpIncompatible',
+          `the dump for ${database} holds a statement that no dump of a site may hold: ${describeRefusal(refusal)}`,
+          { server: context.admin.server },
+        ),
+      ),
     onProgress: (bytes) => {
       takenAt = Date.now();
       operation.progress({ bytes, totalBytes });
@@ -128,7 +152,7 @@ async function runImport(
       // Without it the client takes the comments out of the bodies of routines.
       '--comments',
       '--max-allowed-packet=1G',
-      `--init-command=${SQL_MODE}`,
+      `--init-command=${settings}`,
       '--',
       database,
     ],
@@ -144,6 +168,7 @@ async function runImport(
     await read;
   } catch (error) {
     operation.signal.throwIfAborted();
+    if (refused) throw refused;
     if (isKedgeError(error) && error.code === 'ImportStalled') await endImport(context, request);
     throw await importFailure(error, context, request, begunAt);
   } finally {
@@ -152,6 +177,29 @@ async function runImport(
     file.destroy();
   }
   return filter.contents.enabledEvents;
+}
+
+function valueTooLong(database: string, table: string | undefined, bytes: number, limit: number): string {
+  const where = table === undefined ? '' : ` of table ${table}`;
+  return `the dump for ${database} holds a value${where} of ${bytes} bytes, and the server takes ${limit} at most`;
+}
+
+/** The statement an import begins with: of the variables that the server has, and that an account without privileges may set. */
+async function sessionSettings(admin: AdminConnection): Promise<{ settings: string; maxAllowedPacket: number }> {
+  const variables = await admin.rows(
+    `SHOW SESSION VARIABLES WHERE Variable_name IN (${['version', 'max_allowed_packet', ...WITHOUT_CHECKS].map(quoteLiteral).join(', ')})`,
+    z.object({ Variable_name: z.string(), Value: z.string() }),
+    { what: 'reading the settings of a session' },
+  );
+  const valueOf = (wanted: string): string => variables.find((each) => each.Variable_name === wanted)?.Value ?? '';
+  const version = valueOf('version');
+  const known = WITHOUT_CHECKS.filter(
+    (name) => /mariadb/i.test(version) && variables.some((variable) => variable.Variable_name === name),
+  );
+  return {
+    settings: `SET SESSION ${[`sql_mode='${INITIAL_SQL_MODE}'`, ...known.map((name) => `${name}=0`)].join(', ')}`,
+    maxAllowedPacket: Number(valueOf('max_allowed_packet')),
+  };
 }
 
 /**

@@ -1,4 +1,6 @@
 import { type LookupFunction, type Socket, connect as connectSocket, isIP } from 'node:net';
+import type { Readable } from 'node:stream';
+import type { Connection as Driver } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import { KedgeError } from '../../contract/errors';
 
@@ -40,6 +42,7 @@ export class LimitedConnection {
 
   private constructor(
     private readonly socket: Socket,
+    private readonly driver: Driver,
     private readonly connection: Connection,
     private readonly request: ConnectionRequest,
   ) {
@@ -75,7 +78,7 @@ export class LimitedConnection {
       ...(password === undefined ? {} : { password }),
       ...(database === undefined ? {} : { database }),
     });
-    const opened = new LimitedConnection(socket, driver.promise(), request);
+    const opened = new LimitedConnection(socket, driver, driver.promise(), request);
     try {
       await opened.within(limits.handshakeMs, 'let nobody in', async () => {
         await new Promise<void>((resolve, reject) => driver.connect((error) => (error ? reject(error) : resolve())));
@@ -94,6 +97,21 @@ export class LimitedConnection {
       const [result] = await this.connection.query(statement);
       return result;
     });
+  }
+
+  /**
+   * Rows of a query one after another, as arrays of what the server sent: a Buffer for each value, null for NULL. Only the limit of
+   * bytes holds for it, and the signal.
+   */
+  stream(statement: string): Readable {
+    const rows = this.driver
+      .query({ sql: statement, rowsAsArray: true, typeCast: false })
+      .stream({ highWaterMark: 64 });
+    const stop = (error: Error): void => void rows.destroy(error);
+    if (this.failure) stop(this.failure);
+    this.onFailure.add(stop);
+    rows.once('close', () => this.onFailure.delete(stop));
+    return rows;
   }
 
   /** Calls back when the connection is lost while nobody waits for it. */

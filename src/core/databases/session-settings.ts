@@ -1,3 +1,4 @@
+import { PIECE_VARIABLE, valueBytes } from './long-row';
 import type { HighBytes, Lexis, SqlToken } from './sql-tokens';
 import { TokenReader } from './token-reader';
 
@@ -47,6 +48,9 @@ const SETTINGS: Readonly<Record<string, SettingRule>> = {
   default_storage_engine: { values: /^(?:innodb|myisam|aria)$/i, like: 'default_storage_engine' },
 };
 
+/** The sql_mode that a dump which sets none is read and imported with: what dump programs set. */
+export const INITIAL_SQL_MODE = 'NO_AUTO_VALUE_ON_ZERO';
+
 /** Elements of sql_mode of MySQL 5.5 to 8.4 and MariaDB 10 to 11. */
 const SQL_MODES = new Set(
   `allow_invalid_dates ansi ansi_quotes db2 empty_string_is_null error_for_division_by_zero high_not_precedence ignore_bad_table_options
@@ -72,10 +76,13 @@ interface Value {
 
 /** The settings of the session that a dump is imported in, followed from SET to SET. */
 export class SessionSettings {
-  private sqlMode = '';
+  private sqlMode = INITIAL_SQL_MODE;
   private charset = 'utf8mb4';
   private readonly variables = new Map<string, Value>();
   private known: Lexis | undefined;
+  /** Bytes of the values that are gathered in variables. */
+  private readonly pieces = new Map<string, number>();
+  private pieceBytes: number | undefined;
 
   /** How the server reads what comes next. */
   get lexis(): Lexis {
@@ -90,6 +97,23 @@ export class SessionSettings {
   /** Statements are sent in this character set. In lower case. */
   get clientCharset(): string {
     return this.charset;
+  }
+
+  /** In lower case. */
+  get mode(): string {
+    return this.sqlMode;
+  }
+
+  /** A value was gathered in the variable of this name. */
+  hasPieces(name: string): boolean {
+    return this.pieces.has(name);
+  }
+
+  /** How long the value is by now to which the last SET added a piece. */
+  takePieceBytes(): number | undefined {
+    const bytes = this.pieceBytes;
+    this.pieceBytes = undefined;
+    return bytes;
   }
 
   /**
@@ -112,6 +136,7 @@ export class SessionSettings {
       this.applyCharset(charset);
       return undefined;
     }
+    if (isPieceVariable(reader)) return this.setPieces(reader, inDoubt);
     const values = new Map(this.variables);
     do {
       const refusal = this.assignment(reader, values, then, inDoubt);
@@ -122,6 +147,49 @@ export class SessionSettings {
     return undefined;
   }
 
+  /**
+   * What Kedge writes of a value that is too long for one statement: `@kedge_1='…'`, `@kedge_1=CONCAT(@kedge_1,'…')`, and behind its row
+   * `@kedge_1=NULL, …`. Nothing else, for such a variable may stand in rows.
+   */
+  private setPieces(reader: TokenReader, inDoubt: boolean): string | undefined {
+    const refusal = 'SET @kedge';
+    if (inDoubt) return refusal;
+    const freed: string[] = [];
+    do {
+      const name = takePieceVariable(reader);
+      if (name === undefined || !reader.takeSymbol('=')) return refusal;
+      if (reader.takeWords('NULL')) {
+        freed.push(name);
+        continue;
+      }
+      if (freed.length > 0) return refusal;
+      const goesOn = reader.word() === 'CONCAT' && reader.symbol(1) === '(';
+      if (goesOn) {
+        reader.skip(2);
+        if (takePieceVariable(reader) !== name || !reader.takeSymbol(',') || !this.pieces.has(name)) return refusal;
+      }
+      const bytes = this.takeLiteral(reader);
+      if (bytes === undefined || (goesOn && !reader.takeSymbol(')')) || !reader.atEnd) return refusal;
+      this.pieceBytes = (goesOn ? (this.pieces.get(name) ?? 0) : 0) + bytes;
+      this.pieces.set(name, this.pieceBytes);
+      return undefined;
+    } while (reader.takeSymbol(','));
+    if (!reader.atEnd) return refusal;
+    for (const name of freed) this.pieces.delete(name);
+    return undefined;
+  }
+
+  /** Bytes of a text in quotes or a hexadecimal value; undefined for anything else. */
+  private takeLiteral(reader: TokenReader): number | undefined {
+    const { backslashEscapes } = this.lexis;
+    if (/^_[a-z0-9]+$/i.test(reader.peek()?.text ?? '') && reader.peek(1)?.kind === 'quoted') reader.skip(1);
+    const token = reader.next();
+    if (token?.kind === 'word')
+      return /^0x[0-9a-f]+$/i.test(token.text) ? valueBytes(token.text, { backslashEscapes }) : undefined;
+    const isText = token?.text.startsWith("'") || (token?.text.startsWith('"') && !this.lexis.ansiQuotes);
+    return token?.kind === 'quoted' && isText ? valueBytes(token.text, { backslashEscapes }) : undefined;
+  }
+
   private assignment(
     reader: TokenReader,
     values: Map<string, Value>,
@@ -130,6 +198,7 @@ export class SessionSettings {
   ): string | undefined {
     const target = reader.variable();
     if (!target) return 'SET';
+    if (target.own && target.name.startsWith('kedge')) return 'SET @kedge';
     if (!isOfSession(target.scope)) return `SET ${target.scope}`;
     reader.takeSymbol(':');
     if (!reader.takeSymbol('=')) return `SET ${target.name}`;
@@ -175,6 +244,7 @@ export class SessionSettings {
     if (reader.symbol() === '@') {
       const source = reader.variable();
       if (!source || !isOfSession(source.scope)) return undefined;
+      // Those of Kedge's own are never among them.
       if (source.own) return values.get(source.name);
       if (!SETTINGS[source.name]) return undefined;
       return { saved: source.name, text: this.current(source.name) };
@@ -202,6 +272,16 @@ export class SessionSettings {
   private get modes(): string[] {
     return modesOf(this.sqlMode);
   }
+}
+
+function isPieceVariable(reader: TokenReader): boolean {
+  return reader.symbol() === '@' && PIECE_VARIABLE.test(reader.peek(1)?.text ?? '');
+}
+
+function takePieceVariable(reader: TokenReader): string | undefined {
+  if (!isPieceVariable(reader)) return undefined;
+  reader.skip(1);
+  return reader.next()?.text;
 }
 
 function isOfSession(scope: string | undefined): boolean {

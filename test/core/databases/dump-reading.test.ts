@@ -187,9 +187,10 @@ describe('the client of this machine', () => {
     const sent = logged
       .split('\n')
       .map((hex) => tokensOf(Buffer.from(hex, 'hex').toString('latin1')))
-      .filter((tokens) => tokens !== '');
+      // What an import itself puts around rows.
+      .filter((tokens) => tokens !== '' && !/^SET SESSION sql_mode = '[A-Z_,]*'$/.test(tokens));
     // The first is what the client is told to begin with.
-    expect(sent[0]).toContain('NO_AUTO_VALUE_ON_ZERO');
+    expect(sent[0]).toContain("sql_mode = 'NO_AUTO_VALUE_ON_ZERO'");
     expect({ seed, sent: sent.slice(1) }).toEqual({ seed, sent: seen });
   });
 });
