@@ -187,7 +187,7 @@ function valueTooLong(database: string, table: string | undefined, bytes: number
 /** The statement an import begins with: of the variables that the server has, and that an account without privileges may set. */
 async function sessionSettings(admin: AdminConnection): Promise<{ settings: string; maxAllowedPacket: number }> {
   const variables = await admin.rows(
-    `SHOW SESSION VARIABLES WHERE Variable_name IN (${['version', 'max_allowed_packet', ...WITHOUT_CHECKS].map(quoteLiteral).join(', ')})`,
+    `SHOW GLOBAL VARIABLES WHERE Variable_name IN (${['version', 'max_allowed_packet', ...WITHOUT_CHECKS].map(quoteLiteral).join(', ')})`,
     z.object({ Variable_name: z.string(), Value: z.string() }),
     { what: 'reading the settings of a session' },
   );

@@ -206,8 +206,8 @@ test('rows longer than max_allowed_packet go in pieces, in the dump and from old
       `SET NAMES utf8mb4;\nCREATE TABLE t (a LONGBLOB);\nINSERT INTO t VALUES ('${'x'.repeat(2_200_000)}');\n${trailer}`,
     );
     await expect(lab.restore(long, 'toolong')).rejects.toMatchObject({
-      code: 'DumpIncompatible',
       message: expect.stringContaining('a value of table t of 2200000 bytes'),
+      code: 'DumpIncompatible',
     });
   } finally {
     await lab.query('SET GLOBAL max_allowed_packet = 16777216');
