@@ -14,13 +14,12 @@ beforeAll(async () => {
 afterAll(() => workers?.stop());
 
 it.each<[string, Pause]>([
-  [
-    'rename',
-    // The folder of the site is away, and the new one is not there yet.
-    { part: 'forward', activity: 'switchSite', act: 3, successor: 'undoes', wakesAfter: 3 },
-  ],
-  ['raiseFence', { part: 'forward', activity: 'fenceWrites', act: 2, successor: 'finishes', wakesAfter: 99 }],
-  ['hold', { part: 'forward', activity: 'enterMaintenance', act: 1, successor: 'undoes', wakesAfter: 99 }],
+  ['raiseMaintenance', { part: 'forward', activity: 'enterMaintenance', act: 2, successor: 'undoes', wakesAfter: 1 }],
+  // The account is unlocked by then, and the site shown.
+  ['raiseFence', { part: 'forward', activity: 'fenceWrites', act: 2, successor: 'undoes', wakesAfter: 2 }],
+  // The folder of the site is away, and the new one is not there yet.
+  ['rename', { part: 'forward', activity: 'switchSite', act: 3, successor: 'undoes', wakesAfter: 3 }],
+  // In the middle of the next task, which has the page up.
   ['hold', { part: 'undo', activity: 'leaveMaintenance', act: 3, successor: 'undoes', wakesAfter: 99 }],
 ])('before %s, as in %o', async (stoppedAt, pause) => {
   expect(await workers.prove(pause)).toBe(stoppedAt);
