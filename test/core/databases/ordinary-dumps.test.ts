@@ -85,10 +85,13 @@ describe('as the dump program of this machine writes them', () => {
   ])('%s', async (_how, options) => {
     for (const database of ['shop', 'museum']) {
       const dump = await dumpBy(database, options);
-      // Triggers that name their database are written as they were made; Kedge's own dumps leave that out.
+      // Triggers that name their database are written as they were made. An import leaves the name out where the dump
+      // says that it is its own; Kedge's dumps do so when they are made.
       const { refused } = inspect(dump);
-      expect(refused.filter((text) => !/TRIGGER shop\.co/.test(text))).toEqual([]);
-      if (refused.length === 0) expect(definersApart(filtered(dump))).toBe(definersApart(dump));
+      const qualifies = /TRIGGER shop\.co/.test(dump.toString('latin1'));
+      const isKnown = !options.includes('--skip-comments');
+      expect(refused.filter((text) => isKnown || !/TRIGGER shop\.co/.test(text))).toEqual([]);
+      if (!qualifies) expect(definersApart(filtered(dump))).toBe(definersApart(dump));
     }
   });
 
