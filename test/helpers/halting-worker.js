@@ -83,23 +83,39 @@ async function hold(site) {
   await held.get(site).going.finally(() => clearInterval(beats));
 }
 
-/** Stands around every call: `when` is null at the end of the activity. */
-async function pass(part, when) {
+/** Counts a call, and tells whether it is the one that its task is held in or behind. */
+function arrive(part) {
   const place = here();
-  if (place && when === 'during') tellUse(place, part);
+  if (!place) return false;
+  tellUse(place, part);
+  const point = points[place.site];
+  if (!point || !isAt(point, place)) return false;
+  if (point.parts.length > 0 && !point.parts.includes(part)) return false;
+  const key = `${place.activityId}/${place.attempt}`;
+  calls.set(key, (calls.get(key) ?? 0) + 1);
+  return calls.get(key) === point.call;
+}
+
+/** Stands around every call. */
+async function pass(part, when, isItsCall) {
+  const place = here();
   const point = place && points[place.site];
   if (!point) return;
   // A later attempt of what is held, or a step beside it, stands too.
-  if (held.has(place.site) && !held.get(place.site).gone) return hold(place.site);
-  if (held.has(place.site)) return;
+  if (held.has(place.site)) {
+    if (!held.get(place.site).gone) await hold(place.site);
+    return;
+  }
   if (point.fails === place.activityType && when === 'during' && !BOOKKEEPING.includes(part))
     throw new KedgeError('Internal', `${place.activityType} was made to fail`);
-  if (!isAt(point, place)) return;
-  const isCounted = point.parts.length === 0 || point.parts.includes(part);
-  const key = `${place.activityId}/${place.attempt}`;
-  if (when === 'during' && isCounted) calls.set(key, (calls.get(key) ?? 0) + 1);
-  const isItsCall = isCounted && calls.get(key) === point.call && when === point.when;
-  if (isItsCall || (when === null && point.parts.length === 0)) await hold(place.site);
+  if (isItsCall) await hold(place.site);
+}
+
+/** Every step that is to be held is held at its end at the latest, when it needs no part of a certain kind. */
+async function passEnd() {
+  const place = here();
+  const point = place && points[place.site];
+  if (point) await pass('logs', 'after', isAt(point, place) && point.parts.length === 0);
 }
 
 function around(part, object) {
@@ -107,27 +123,32 @@ function around(part, object) {
     get(target, name) {
       const value = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
-      return (...args) => call(part, name, () => Reflect.apply(value, target, args), isAsync(value));
+      return (...args) => call(part, name, () => Reflect.apply(value, target, args), isAsync(part, value));
     },
   });
 }
 
-const isAsync = (value) => value.constructor.name === 'AsyncFunction';
+/** Every function of a database server gives a promise, however it is written. */
+const isAsync = (part, value) => part === 'databaseServer' || value.constructor.name === 'AsyncFunction';
 
 function call(part, name, act, mayWait) {
   const given = (value) => (GIVES_PARTS.includes(name) && value !== null ? around(part, value) : value);
   if (mayWait) {
     return (async () => {
-      await pass(part, 'during');
+      const isItsCall = arrive(part);
+      const { when } = points[here()?.site] ?? {};
+      await pass(part, 'during', isItsCall && when === 'during');
       const value = await act();
-      await pass(part, 'after');
+      await pass(part, 'after', isItsCall && when === 'after');
       return given(value);
     })();
   }
   const value = act();
   if (!(value instanceof Promise)) return given(value);
+  // It has begun: it can be held behind its end alone.
+  const isItsCall = arrive(part);
   return value.then(async (result) => {
-    await pass(part, 'after');
+    await pass(part, 'after', isItsCall);
     return given(result);
   });
 }
@@ -140,7 +161,7 @@ function haltingLogs(real) {
       const log = real.of(...args);
       const settled = async () => {
         await log.settled();
-        await pass('logs', null);
+        await passEnd();
       };
       return { ...log, settled };
     },
@@ -151,7 +172,8 @@ function halting(real) {
   const parts = Object.entries(real).map(([name, part]) => {
     if (name === 'logs') return [name, haltingLogs(part)];
     if (name === 'attempts' || name === 'redact' || part === null) return [name, part];
-    if (typeof part === 'function') return [name, (...args) => call(name, name, () => part(...args), isAsync(part))];
+    if (typeof part === 'function')
+      return [name, (...args) => call(name, name, () => part(...args), isAsync(name, part))];
     return [name, typeof part === 'object' ? around(name, part) : part];
   });
   return Object.fromEntries(parts);
