@@ -143,6 +143,10 @@ export const ERROR_CODES = {
     'the database account of the site is used elsewhere too, so its writes cannot be fenced',
     'Give the site an account of its own, or use --no-fence.',
   ),
+  DefinitionsChanged: passing(
+    'tables of a site were made, dropped or altered while its dump was written',
+    'Nothing has to be done: the dump begins anew. Let jobs that rebuild tables rest where it goes on.',
+  ),
   DumpInvalid: permanent('a dump is empty or incomplete', 'Choose another backup.'),
   DumpIncompatible: permanent(
     'the database server cannot import the dump',

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
@@ -15,7 +16,7 @@ import { type DumpContents, DumpFilter } from './dump-filter';
 import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { describeDatabase, ignoresCase, readServerFacts } from './facts';
 import { ExactRows } from './exact-rows';
-import { quoteIdentifier } from './identifiers';
+import { quoteIdentifier, quoteLiteral } from './identifiers';
 import { findInexactTables } from './inexact-tables';
 import { clientError, codeOfNumber } from './sql-errors';
 import { type Created, type HeadRules, rewriteHead } from './statement-head';
@@ -149,7 +150,7 @@ async function runDump(
   const [ran, flowed] = await Promise.allSettled([run, written]).finally(() => exact.close());
   // Its failure is the cause of all others.
   await begun;
-  if (ran.status === 'rejected') throw dumpFailure(ran.reason, program, database, admin.server);
+  if (ran.status === 'rejected') throw await dumpFailure(ran.reason, program, database, admin);
   // A small dump is written when its program has ended.
   if (flowed.status === 'rejected') throw diskFullOr(flowed.reason, host.name);
   if (refused.length > 0) {
@@ -259,13 +260,54 @@ async function describeBrokenViews(
   });
 }
 
-function dumpFailure(error: unknown, program: string, database: string, server: string): unknown {
+async function dumpFailure(
+  error: unknown,
+  program: string,
+  database: string,
+  admin: AdminConnection,
+): Promise<unknown> {
   if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
+  const { server } = admin;
   const { number, message } = clientError(error.message);
   const code = codeOfNumber(number);
-  return new KedgeError(
-    code === 'DatabaseRefused' ? 'ProgramFailed' : code,
-    `${program} could not dump ${database} from database server ${server}: ${message}`,
-    { server },
-  );
+  const what = `${program} could not dump ${database} from database server ${server}: ${message}`;
+  if (await definitionsChanged(admin, database, number, message)) {
+    return new KedgeError('DefinitionsChanged', what, { server });
+  }
+  return new KedgeError(code === 'DatabaseRefused' ? 'ProgramFailed' : code, what, { server });
+}
+
+/** ER_TABLE_DEF_CHANGED and ER_NO_SUCH_TABLE. */
+const TABLE_CHANGED = 1412;
+const NO_SUCH_TABLE = 1146;
+const LOOK_AGAIN_MS = 500;
+
+/**
+ * The dump program met a table that was rebuilt while it ran. A table that the server lists and cannot open, now and a moment
+ * later, is broken instead.
+ */
+async function definitionsChanged(
+  admin: AdminConnection,
+  database: string,
+  number: number | undefined,
+  message: string,
+): Promise<boolean> {
+  if (number === TABLE_CHANGED || message.includes(`Error ${TABLE_CHANGED}`)) return true;
+  const isGone = number === NO_SUCH_TABLE || /couldn't read status information for table/i.test(message);
+  const table = /table '[^']*?\.([^']+)' doesn't exist|for table (\S+) \(/i.exec(message)?.slice(1).find(Boolean);
+  if (!isGone || table === undefined) return false;
+  const what = `looking whether ${database} has changed`;
+  for (let look = 0; look < 2; look += 1) {
+    if (look > 0) await delay(LOOK_AGAIN_MS, undefined, admin.signal ? { signal: admin.signal } : {});
+    const [listed] = await admin.rows(
+      `SELECT COUNT(*) AS value FROM information_schema.TABLES
+        WHERE TABLE_SCHEMA = ${quoteLiteral(database)} AND TABLE_NAME = ${quoteLiteral(table)}`,
+      z.object({ value: z.coerce.number() }),
+      { what },
+    );
+    if (listed?.value === 0) return true;
+    const name = `${quoteIdentifier(database)}.${quoteIdentifier(table)}`;
+    if ((await admin.tryStatement(`SHOW FIELDS FROM ${name}`, { what })) === undefined) return true;
+  }
+  return false;
 }

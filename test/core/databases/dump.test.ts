@@ -94,6 +94,30 @@ test('a table that cannot be read is no backup without it', async () => {
   await lab.query('DROP TABLE IF EXISTS shop.crashed');
 });
 
+test('a table that is rebuilt while it is dumped is reason to begin anew, not to give up', async () => {
+  await lab.query(`CREATE DATABASE rebuilt; USE rebuilt; CREATE TABLE a_held (id int); CREATE TABLE lookup (id int);
+    INSERT INTO a_held VALUES (1); INSERT INTO lookup VALUES (1)`);
+  for (const rebuild of ['ALTER TABLE rebuilt.lookup FORCE', 'DROP TABLE rebuilt.lookup']) {
+    const blocker = await createConnection({ socketPath: lab.mariadb.socket, user: lab.mariadb.address.admin.user });
+    try {
+      // The dump has begun its transaction, and waits.
+      await blocker.query('LOCK TABLES rebuilt.a_held WRITE');
+      const outcome = lab.dump('rebuilt').then(
+        () => 'dumped',
+        (error: unknown) => error,
+      );
+      await until('the dump waits', async () =>
+        (await lab.query('SHOW PROCESSLIST')).includes('Waiting for table metadata lock'),
+      );
+      await lab.query(rebuild);
+      await blocker.query('UNLOCK TABLES');
+      expect(await outcome).toMatchObject({ code: 'DefinitionsChanged', server: 'lab' });
+    } finally {
+      blocker.destroy();
+    }
+  }
+});
+
 test('an admin with a password of every kind of character, over TCP', async () => {
   const password = ` #"'\\;=ü😀\t[client]\\n `;
   await lab.query(
