@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { targetOf } from './config/inventory';
+import { leaseLimitsOf } from './config/limits';
 import { loadConfiguration } from './config/load';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
@@ -18,6 +19,7 @@ import { readSecret } from './core/secrets/references';
 import { guardingSettings } from './core/sites/guarded-settings';
 import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
+import { Leases } from './core/tasks/leases';
 import { Epochs } from './core/tasks/epochs';
 import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
@@ -95,6 +97,11 @@ export function createMaster({ configuration, configurationPath, environment }: 
     }),
     epochs: new Epochs(join(state, 'epochs'), master),
     locks,
+    leases: new Leases(join(state, 'leases'), {
+      master,
+      journals,
+      limits: async () => leaseLimitsOf(await loadConfiguration(configurationPath)),
+    }),
     logs: new TaskLogs(join(state, 'tasks'), redact),
     archives: createArchives(master),
     catalog: createCatalog(configuration.backups, master),

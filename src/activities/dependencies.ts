@@ -7,6 +7,7 @@ import type { RequestAuthority } from '../core/requests/request-authority';
 import type { Host } from '../core/hosts/host';
 import type { SiteKind } from '../core/sites/site-kind';
 import type { Journals } from '../core/tasks/journals';
+import type { Leases } from '../core/tasks/leases';
 import type { Epochs } from '../core/tasks/epochs';
 import type { SiteLocks } from '../core/tasks/site-locks';
 import type { SiteStates } from '../core/tasks/site-state';
@@ -21,6 +22,7 @@ export interface ActivityDependencies {
   readonly states: SiteStates;
   readonly epochs: Epochs;
   readonly locks: SiteLocks;
+  readonly leases: Leases;
   readonly requests: RequestAuthority;
   readonly logs: TaskLogs;
   /** Those of this worker. */

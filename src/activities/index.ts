@@ -3,6 +3,7 @@ import { createDatabaseActivities } from './databases';
 import type { ActivityDependencies } from './dependencies';
 import { createDeployActivities } from './deploy';
 import { createHookActivities } from './hooks';
+import { createLeaseActivities } from './leases';
 import { createMaintenanceActivities } from './maintenance';
 import { createPreflightActivities } from './preflight';
 import { createTaskActivities } from './tasks';
@@ -12,6 +13,7 @@ import { createVerifyActivities } from './verify';
 export function createActivities(deps: ActivityDependencies) {
   return {
     ...createPreflightActivities(deps),
+    ...createLeaseActivities(deps),
     ...createMaintenanceActivities(deps),
     ...createBackupActivities(deps),
     ...createDeployActivities(deps),

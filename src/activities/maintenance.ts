@@ -54,14 +54,20 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         const { journal, target, operation, record, whileMine } = step;
         const web = deps.webServer(target.web);
         const { uri, vhost, healthPath } = target.site;
-        const maintenance = journal.maintenance ?? {
+        const deadline = (): string => new Date(Date.now() + target.maintenanceLimitMs).toISOString();
+        let maintenance = journal.maintenance ?? {
           foundOn: await web.maintenanceIsOn(uri),
-          deadline: new Date(Date.now() + target.maintenanceLimitMs).toISOString(),
+          deadline: deadline(),
           seen: null,
           ended: null,
         };
         await record({ maintenance });
         await whileMine(async () => {
+          // The limit counts from the flag: nobody is kept waiting by what Kedge itself waited for until now.
+          if (!(await web.maintenanceIsOn(uri))) {
+            maintenance = { ...maintenance, deadline: deadline() };
+            await record({ maintenance });
+          }
           await web.raiseMaintenance(uri);
           await shutApplication(step);
         });

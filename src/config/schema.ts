@@ -55,6 +55,11 @@ const tasksSchema = z.strictObject({
   newest: z.int().min(1).default(100),
 });
 
+const limitsSchema = z.strictObject({
+  backups: z.int().min(1).max(1000).optional(),
+  restores: z.int().min(1).max(1000).optional(),
+});
+
 const requestsSchema = z
   .strictObject({
     key: secretReferenceSchema.optional(),
@@ -162,6 +167,8 @@ export const configurationSchema = z.strictObject({
   spool: absolutePath.optional(),
   /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
   tasks: tasksSchema.prefault({}),
+  /** How many tasks dump, pack, unpack and import at one time; of each kind as many as there are processors, and at least two. */
+  limits: limitsSchema.prefault({}),
   /** Who may ask for what destroys: whoever holds the key. Without a key, whoever reaches Temporal. */
   requests: requestsSchema.prefault({}),
   servers: z.record(name, serverSchema),

@@ -82,6 +82,10 @@ export const ERROR_CODES = {
     'Look who else reaches Temporal: Kedge itself never asks for it. Start the task anew.',
   ),
   TaskSuperseded: permanent('the site was taken over since the task began', 'Start the task anew.'),
+  LeaseAwaited: passing(
+    'other heavy tasks come first',
+    'Wait for them, or raise `limits` in the configuration if the master can do more at one time.',
+  ),
   TaskTerminated: permanent('the workflow was terminated', 'Recovery puts the site back; start the task anew.'),
   MaintenanceLimitReached: permanent(
     'the site was in maintenance for as long as the task may keep it there',

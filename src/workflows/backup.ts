@@ -15,6 +15,7 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
     { trigger: 'request' },
     [...quiet, ...BACKUP_STEPS, 'discardSpool'],
     async (task, found) => {
+      await task.awaitLease();
       await task.hook('before');
       if (input.quiesce) {
         await task.step('enterMaintenance', 'leaveMaintenance');

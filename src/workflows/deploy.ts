@@ -12,6 +12,7 @@ export async function deploy(given: DeployInput): Promise<DeployResult> {
   return asTask('deploy', input, { trigger: 'request' }, plan, async (task, { backup }) => {
     if (backup === null) throw new TypeError('preflight of a deploy names the backup');
     setBackupAttribute(backup);
+    await task.awaitLease();
     await task.hook('before');
     await deployBackup(task);
     await finishRestore(task);

@@ -6,6 +6,7 @@ import { type ErrorCode, PERMANENT_ERROR_CODES } from '../contract/error-codes';
 const SUMMARIES: Record<keyof Activities, string> = {
   findAbandonedTasks: 'Look for tasks left open',
   preflight: 'Check everything that can be known before',
+  awaitLease: 'Wait for other heavy tasks',
   enterMaintenance: 'Put up the maintenance page',
   leaveMaintenance: 'Undo: put maintenance back as it was',
   endMaintenance: 'Take the maintenance page away',
@@ -45,6 +46,11 @@ const SUMMARIES: Record<keyof Activities, string> = {
   readTaskLog: 'Read the task log',
 };
 
+/** What a server that knows priorities hands to a worker first: what takes back or ends, before what asks, before what goes on. */
+const FIRST = { priorityKey: 1 };
+/** Before the first looks of tasks that come: a site in maintenance does not wait for them. */
+const SOON = { priorityKey: 2 };
+
 /** What every activity has: an attempt that stops beating for 10 s is given up; nothing is undone while it may run. */
 const COMMON: ActivityOptions = {
   heartbeatTimeout: '10 seconds',
@@ -57,11 +63,23 @@ const COMMON: ActivityOptions = {
  */
 const FORWARD: ActivityOptions = {
   ...COMMON,
+  priority: SOON,
   startToCloseTimeout: '24 hours',
   retry: {
     initialInterval: '1 second',
     maximumInterval: '1 minute',
     maximumAttempts: 20,
+    nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
+  },
+};
+
+/** Waiting for a turn: tried again until it comes, as often as the activity itself says. */
+const QUEUEING: ActivityOptions = {
+  ...COMMON,
+  startToCloseTimeout: '1 minute',
+  retry: {
+    initialInterval: '1 second',
+    maximumInterval: '15 seconds',
     nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
   },
 };
@@ -80,6 +98,7 @@ const LOOKING: ActivityOptions = {
 /** Undo, and what follows the commit point: retried without end, whatever the error. */
 const ENDLESS: ActivityOptions = {
   ...COMMON,
+  priority: FIRST,
   startToCloseTimeout: '24 hours',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 };
@@ -96,12 +115,14 @@ const COMMITTING: ActivityOptions = {
 /** Tidying up after the commit point: what cannot be removed now is a warning, it holds nothing. */
 const TIDYING: ActivityOptions = {
   ...COMMON,
+  priority: FIRST,
   startToCloseTimeout: '1 hour',
   retry: { initialInterval: '1 second', maximumInterval: '10 seconds', maximumAttempts: 5 },
 };
 
 /** Short reads for other workflows than tasks. */
 const READING: ActivityOptions = {
+  priority: FIRST,
   startToCloseTimeout: '1 minute',
   retry: {
     initialInterval: '500 milliseconds',
@@ -120,6 +141,7 @@ function withSummaries(options: ActivityOptions): Activities {
 }
 
 export const forward = withSummaries(FORWARD);
+export const queueing = withSummaries(QUEUEING);
 export const looking = withSummaries(LOOKING);
 export const endless = withSummaries(ENDLESS);
 export const committing = withSummaries(COMMITTING);

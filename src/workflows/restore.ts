@@ -12,6 +12,7 @@ const PLAN = ['enterMaintenance', 'fenceWrites', ...BACKUP_STEPS, ...DEPLOY_STEP
 export async function restore(given: RestoreInput): Promise<RestoreResult> {
   const input = acceptInput('restore', given);
   return asTask('restore', input, { trigger: 'request', backup: input.backup }, PLAN, async (task) => {
+    await task.awaitLease();
     await task.hook('before');
     await task.step('enterMaintenance', 'leaveMaintenance');
     await task.step('fenceWrites', 'liftFence', { allowShared: input.noFence ?? false });

@@ -229,6 +229,8 @@ async function startTask(site: string, turn: Turn) {
     args: [{ ...input, task: turn.task }],
     parentClosePolicy: ParentClosePolicy.ABANDON,
     cancellationType: ChildWorkflowCancellationType.ABANDON,
+    // Whoever wants a site back is not to wait for what is saved.
+    priority: { priorityKey: type === 'backup' ? 4 : 2 },
     memo: { task: turn.task, who: input.who ?? 'unknown' },
     staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
     staticDetails: markdownText(detailsOf(type, input)),

@@ -115,10 +115,10 @@ async function strangers(given: TaskOfTest): Promise<string[]> {
       wrong.push(`${name} by ${run.workflowId} ${run.runId}: ${JSON.stringify(answer)}`);
   };
   const { run } = given;
-  for (const name of [...FORWARD, ...FINISHING, ...UNDOING, 'closeTask']) {
+  for (const name of ['awaitLease', ...FORWARD, ...FINISHING, ...UNDOING, 'closeTask']) {
     await expectCode({ ...run, workflowId: 'evil' }, name, ['WorkflowIdRefused']);
     await expectCode({ ...run, workflowId: 'site/other.example' }, name, ['WorkflowIdRefused']);
-    const isForward = name in STEPS && name !== 'commitSwitch';
+    const isForward = name === 'awaitLease' || (name in STEPS && name !== 'commitSwitch');
     await expectCode({ ...run, runId: 'another' }, name, isForward ? ['TaskWasReset'] : ['StepRefused']);
   }
   return wrong;
@@ -132,6 +132,7 @@ it('knows every activity there is', () => {
     ...READING,
     'closeTask',
     'runHook',
+    'awaitLease',
   ];
   expect(new Set(known)).toEqual(new Set(ACTIVITY_NAMES));
 });

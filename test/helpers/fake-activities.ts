@@ -137,6 +137,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
     },
     warnings: [],
   },
+  awaitLease: nothing,
   enterMaintenance: nothing,
   leaveMaintenance: nothing,
   endMaintenance: { value: 1234, warnings: [] },

@@ -34,6 +34,7 @@ describeUndo('backup', {
   undoneBy: [
     ['findAbandonedTasks', []],
     ['preflight', []],
+    ['awaitLease', []],
     ['enterMaintenance', ['leaveMaintenance']],
     ['fenceWrites', QUIET],
     ['dumpDatabase', ['discardUnpublished', ...QUIET]],
@@ -68,6 +69,7 @@ describe('backup', () => {
     expect(withoutParallel(fake.done)).toEqual([
       'findAbandonedTasks',
       'preflight',
+      'awaitLease',
       'dumpDatabase',
       'tarball',
       'publishBackup',
@@ -87,6 +89,7 @@ describe('backup', () => {
     expect(withoutParallel(fake.done)).toEqual([
       'findAbandonedTasks',
       'preflight',
+      'awaitLease',
       'enterMaintenance',
       'fenceWrites',
       'dumpDatabase',

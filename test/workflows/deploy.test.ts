@@ -15,6 +15,7 @@ const SWITCH = ['switchBack', ...DATABASE];
 const UNDONE_BY: UndoneBy = [
   ['findAbandonedTasks', []],
   ['preflight', []],
+  ['awaitLease', []],
   ['deploy', ['discardStaged']],
   ['createDatabase', DATABASE],
   ['importDatabase', DATABASE],

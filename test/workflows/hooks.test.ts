@@ -31,7 +31,7 @@ it.concurrent('a restore runs its hooks before anything, fenced, after the switc
   const fake = withHooks();
   await run('restore', restore, fake);
   expect(around(fake)).toEqual([
-    ['preflight', 'runHook', 'enterMaintenance'],
+    ['awaitLease', 'runHook', 'enterMaintenance'],
     ['fenceWrites', 'runHook', 'dumpDatabase'],
     ['reloadWebServer', 'runHook', 'probeSite'],
     ['discardSpool', 'runLastHook', 'closeTask'],
@@ -41,10 +41,10 @@ it.concurrent('a restore runs its hooks before anything, fenced, after the switc
 it.concurrent('a backup runs the first and the last, and the one between when it is quiesced', async () => {
   const plain = withHooks();
   await run('backup', {}, plain);
-  expect(around(plain).map(([before]) => before)).toEqual(['preflight', 'discardSpool']);
+  expect(around(plain).map(([before]) => before)).toEqual(['awaitLease', 'discardSpool']);
   const quiet = withHooks();
   await run('backup', { quiesce: true }, quiet);
-  expect(around(quiet).map(([before]) => before)).toEqual(['preflight', 'fenceWrites', 'discardSpool']);
+  expect(around(quiet).map(([before]) => before)).toEqual(['awaitLease', 'fenceWrites', 'discardSpool']);
 });
 
 it.concurrent('a hook that fails undoes the task; the last one is a warning', async () => {

@@ -16,6 +16,7 @@ const input = { backup: 'example.com-20261124.031502' };
 const UNDONE_BY: UndoneBy = [
   ['findAbandonedTasks', []],
   ['preflight', []],
+  ['awaitLease', []],
   ['enterMaintenance', ['leaveMaintenance']],
   ['fenceWrites', ['liftFence', 'leaveMaintenance']],
   ['dumpDatabase', ['discardUnpublished', 'liftFence', 'leaveMaintenance']],

@@ -70,6 +70,11 @@ export class Journals {
     });
   }
 
+  /** Whether a task was begun and not closed, as far as that is known without reading its journal. */
+  async isOpen(task: string): Promise<boolean> {
+    return isTaskName(task) && (await this.host.status(join(this.openFolder, task))) !== undefined;
+  }
+
   async find(task: string): Promise<Journal | undefined> {
     const path = this.pathOf(task);
     if ((await this.host.status(path)) === undefined) return undefined;

@@ -60,7 +60,10 @@ export interface SweepParts {
 const LEFT_BEHIND_MS = 10 * 60_000;
 
 /** Folders of `<state>` that hold files of their own. */
-const STATE_FOLDERS = ['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'requests'];
+const STATE_FOLDERS = [
+  ...['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'requests'],
+  ...['leases/backups', 'leases/restores'],
+];
 
 /**
  * Finds and removes what closed tasks own and crashes left. Goes by journals: what none says Kedge made is not touched,

@@ -1,10 +1,10 @@
-import { ActivityFailure } from '@temporalio/workflow';
+import { ActivityFailure, patched } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Reported, TaskRef } from '../../activities/step';
 import type { UndoName } from '../../contract/steps';
 import { ToldWarnings } from '../../contract/payload-bounds';
 import type { HookName } from '../../contract/target';
-import { committing, endless, forward, tidying } from '../options';
+import { committing, endless, forward, queueing, tidying } from '../options';
 import { Undo } from '../undo';
 import { withAttention } from './attention';
 import { Runbook } from './visibility';
@@ -49,6 +49,14 @@ export class Task {
   async step<Name extends StepName>(name: Name, undoneBy: UndoName | null, ...rest: Rest<Name>): Promise<Value<Name>> {
     if (undoneBy !== null) this.undo.register(undoneBy);
     return this.report(forward, name, rest);
+  }
+
+  /**
+   * Waits until the master has room for another heavy task. Before anything that visitors notice: whoever waits keeps nobody
+   * waiting.
+   */
+  async awaitLease(): Promise<void> {
+    if (patched('leases')) await this.report(queueing, 'awaitLease', []);
   }
 
   /** Runs a hook, where the site has it. */
