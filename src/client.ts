@@ -52,9 +52,9 @@ export { TaskHandle, type RunningStep, type TaskStatus } from './temporal/task-h
 export interface SubmitOptions {
   /** Wait for the site to be free, instead of failing with SiteBusy. */
   waitTurn?: boolean;
-  /** How long to wait for a worker to answer, ms. Default 20,000. */
+  /** How long to wait for a worker to answer, ms. Default 20,000; where a worker lives that does not answer, three times as long. */
   timeoutMs?: number;
-  /** When no worker answers, leave the request to the next one that comes, instead of withdrawing it. */
+  /** When no worker answers, leave the request to the next one that comes (`ticket.noWorker`), instead of withdrawing it. */
   keepWithoutWorker?: boolean;
 }
 

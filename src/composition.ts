@@ -1,7 +1,7 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { ConfigurationFile } from './config/configuration-file';
 import { targetOf } from './config/inventory';
 import { leaseLimitsOf } from './config/limits';
-import { loadConfiguration } from './config/load';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
 import type { DatabaseServerAddress, Target, WebServerAddress } from './contract/target';
@@ -44,7 +44,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const state = configuration.state;
   const webServers = new Map<string, WebServer>();
   const programs = new ClientPrograms(master);
-  const servers = Object.entries(configuration.servers);
+  const file = new ConfigurationFile(configurationPath, configuration);
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
@@ -63,32 +63,37 @@ export function createMaster({ configuration, configurationPath, environment }: 
     redact,
     journals,
     states,
-    sweeper: new Sweeper({
-      master,
-      journals,
-      states,
-      locks,
-      webHosts: new Map(servers.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
-      databaseServers: new Map(
-        servers.flatMap(([name, { db }]) =>
-          db
-            ? [
-                [
-                  name,
-                  (signal?: AbortSignal, turn?: string) => databaseServers.get({ name, ...db }, signal, turn),
-                ] as const,
-              ]
-            : [],
+    configuration: file,
+    sweeper: new Sweeper(async () => {
+      const { backups, servers } = await file.current();
+      const named = Object.entries(servers);
+      return {
+        master,
+        journals,
+        states,
+        locks,
+        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
+        databaseServers: new Map(
+          named.flatMap(([name, { db }]) =>
+            db
+              ? [
+                  [
+                    name,
+                    (signal?: AbortSignal, turn?: string) => databaseServers.get({ name, ...db }, signal, turn),
+                  ] as const,
+                ]
+              : [],
+          ),
         ),
-      ),
-      folders: { state, backups: configuration.backups },
-      flags: servers.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
+        folders: { state, backups },
+        flags: named.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
+      };
     }),
     requestRecords,
     requests: new RequestAuthority({
       master: configuration.master,
       records: requestRecords,
-      rules: async () => requestRulesOf(await loadConfiguration(configurationPath)),
+      rules: async () => requestRulesOf(await file.current()),
       async readKey(reference) {
         const key = await readSigningKey(reference, { environment });
         onSecret(key, null);
@@ -100,13 +105,16 @@ export function createMaster({ configuration, configurationPath, environment }: 
     leases: new Leases(join(state, 'leases'), {
       master,
       journals,
-      limits: async () => leaseLimitsOf(await loadConfiguration(configurationPath)),
+      limits: async () => leaseLimitsOf(await file.lastGood()),
     }),
     logs: new TaskLogs(join(state, 'tasks'), redact),
     archives: createArchives(master),
+    /** For a command, which ends before the configuration changes. */
     catalog: createCatalog(configuration.backups, master),
+    currentCatalog: async () => createCatalog((await file.current()).backups, master),
+    catalogOf: (target: Target) => createCatalog(dirname(target.backups), master),
     async resolveTarget(site: string): Promise<Target> {
-      const current = await loadConfiguration(configurationPath);
+      const current = await file.forNewTask();
       return targetOf(
         current,
         site,

@@ -8,10 +8,11 @@ import type { ActivityDependencies } from './activities/dependencies';
 import { FailureInterceptor } from './activities/failures';
 import { type CompositionOptions, type Master, createMaster } from './composition';
 import type { Configuration } from './config/schema';
+import { KedgeError } from './contract/errors';
 import { taskQueueOf } from './contract/names';
 import { printable } from './contract/printable';
 import type { Log, Operation } from './core/operation';
-import { type Retention, forgetOldTasks } from './core/tasks/retention';
+import { forgetOldTasks } from './core/tasks/retention';
 import { endOverdueMaintenance } from './core/tasks/watchdog';
 import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
@@ -23,11 +24,13 @@ import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
 
 export interface WorkerOptions {
   configuration: Configuration;
-  /** Read again at each preflight. */
+  /** Read again whenever something is asked of it. */
   configurationPath: string;
   environment: Record<string, string | undefined>;
   /** Called when the worker takes tasks. */
   onReady?: () => void;
+  /** Called with what an administrator is to know meanwhile, a sentence each. */
+  onNotice?: (text: string) => void;
   /** Ends the worker: steps that do not end within `SHUTDOWN_GRACE` are handed over. */
   signal: AbortSignal;
   /** Tests put faults around the parts. */
@@ -42,7 +45,8 @@ const SHUTDOWN_LIMIT = '30 seconds';
 /**
  * Runs the worker of a master until it is told to stop. Whatever fails meanwhile ends it: steps are handed over first, then
  * all that was opened is closed, and the error is that of what failed first.
- * @throws KedgeError TemporalUnreachable, ConfigurationInvalid
+ * @throws KedgeError TemporalUnreachable, ConfigurationInvalid; ConfigurationChanged once the file names another master or state
+ *   folder, and no task is open that this worker has to end
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   installRuntime();
@@ -85,10 +89,15 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     options.signal.addEventListener('abort', shutDown, { once: true });
     const watching = watch(dependencies, client);
     opened.add(() => watching.stop());
+    let outdated: KedgeError | null = null;
+    const comparing = compareConfiguration(dependencies, options.onNotice, (error) => {
+      outdated = error;
+      shutDown();
+    });
+    opened.add(() => comparing.stop());
     const starting = (async () => {
       await recoverOpenTasks(client, taskQueue, dependencies.journals);
-      const { keep: keepMs, newest } = options.configuration.tasks;
-      const sweeping = sweepHourly(dependencies, { keepMs, newest });
+      const sweeping = sweepHourly(dependencies);
       opened.add(() => sweeping.stop());
       options.onReady?.();
       if (options.signal.aborted) shutDown();
@@ -96,6 +105,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     // The worker may fail before all of it has begun.
     await Promise.race([running, starting]);
     await running;
+    if (outdated !== null) throw outdated as KedgeError;
   } finally {
     await opened.close();
   }
@@ -126,7 +136,8 @@ async function attempt(close: () => Promise<void>): Promise<void> {
 function createDependencies(
   options: CompositionOptions,
   client: Client,
-): ActivityDependencies & Pick<Master, 'sweeper' | 'requestRecords' | 'close'> & { stopSweeping(): Promise<void> } {
+): ActivityDependencies &
+  Pick<Master, 'sweeper' | 'requestRecords' | 'configuration' | 'close'> & { stopSweeping(): Promise<void> } {
   const master = createMaster(options);
   const afterTasks = new AfterTasks(master);
   return {
@@ -154,13 +165,37 @@ function watch(dependencies: ActivityDependencies, client: Client): Repeated {
   );
 }
 
+/**
+ * Says that the configuration names another master or state folder than this worker stands on: it begins no task then. Ends the
+ * worker when no task is open any more.
+ */
+function compareConfiguration(
+  dependencies: ReturnType<typeof createDependencies>,
+  tell: (text: string) => void = (text) => process.emitWarning(text, 'KedgeWorker'),
+  end: (error: KedgeError) => void,
+): Repeated {
+  const { configuration, journals } = dependencies;
+  let told: string | null = null;
+  return repeat(
+    'the look at the configuration',
+    { everyMs: WATCH_INTERVAL_MS, atOnce: false, dependencies },
+    async () => {
+      const change = await configuration.change();
+      if (change !== null && change !== told) tell(`${change}. No task begins any more: start the worker again`);
+      told = change;
+      if (change !== null && (await journals.open()).length === 0) end(new KedgeError('ConfigurationChanged', change));
+    },
+  );
+}
+
 /** Removes what closed tasks and crashes left, and forgets tasks of long ago: now, and every hour. */
-function sweepHourly(dependencies: ReturnType<typeof createDependencies>, retention: Retention): Repeated {
-  const { sweeper, journals, logs, requestRecords } = dependencies;
+function sweepHourly(dependencies: ReturnType<typeof createDependencies>): Repeated {
+  const { sweeper, journals, logs, requestRecords, configuration } = dependencies;
   return repeat('the sweeper', { everyMs: SWEEP_INTERVAL_MS, atOnce: true, dependencies }, async (signal) => {
     await sweepNow(dependencies, signal);
     const isSettled = (task: string): boolean => sweeper.isSettled(task);
-    await forgetOldTasks({ journals, logs, isSettled }, retention, new Date());
+    const { keep: keepMs, newest } = (await configuration.current()).tasks;
+    await forgetOldTasks({ journals, logs, isSettled }, { keepMs, newest }, new Date());
     await requestRecords.forgetOld(new Date());
   });
 }

@@ -63,6 +63,7 @@ export interface JournalView {
   readonly step: string | null;
   readonly steps: Readonly<Record<string, { readonly done: boolean }>> | null;
   readonly undoing: boolean;
+  readonly maintenance: object | null;
   readonly committed: boolean;
   readonly created: { readonly importBegan: boolean; readonly databases: readonly string[] } | null;
   readonly backup: { readonly id: string } | null;

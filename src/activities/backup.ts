@@ -12,6 +12,7 @@ import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../cont
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { type Target, rootsOf } from '../contract/target';
 import { checkRoots } from '../core/archive/restorable';
+import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
 import { firstOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
@@ -80,9 +81,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const { site } = target;
         const options = tarballOptionsOf(journal) ?? asked;
-        const folder = await deps.catalog.folderOf(site.uri);
+        const catalog = deps.catalogOf(target);
+        const folder = await catalog.folderOf(site.uri);
         const created = journal.backup?.created ?? new Date().toISOString();
-        const id = journal.backup?.id ?? (await deps.catalog.nextId(site.uri, new Date(created)));
+        const id = journal.backup?.id ?? (await catalog.nextId(site.uri, new Date(created)));
         const spool = spoolOf(target, journal);
         const dump = join(spool, 'database.sql');
         const codeVersion = await deps.kindOf(target).codeVersion(liveFolder(deps.webHost(target), site), operation);
@@ -134,16 +136,17 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Reads the archive back, holds it against what was packed, and publishes it, its record last. */
     async publishBackup(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, operation, record }): Promise<BackupSummary> => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }): Promise<BackupSummary> => {
         const { backup } = journal;
+        const catalog = deps.catalogOf(target);
         if (!backup?.packed)
           throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
-        if (backup.published) return summaryOfRecord(deps, await deps.catalog.get(journal.site, backup.id));
-        const { backups } = await deps.catalog.list(journal.site);
+        if (backup.published) return summaryOfRecord(catalog, await catalog.get(journal.site, backup.id));
+        const { backups } = await catalog.list(journal.site);
         const inTheCatalogue = backups.find((other) => other.id === backup.id);
-        const published = inTheCatalogue ?? (await publish(deps, journal, backups, operation));
+        const published = inTheCatalogue ?? (await publish(deps, catalog, journal, backups, operation));
         await record({ backup: { ...backup, published: true } });
-        return summaryOfRecord(deps, published);
+        return summaryOfRecord(catalog, published);
       });
     },
 
@@ -164,6 +167,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
 async function publish(
   deps: ActivityDependencies,
+  catalog: Catalog,
   journal: Journal,
   others: readonly BackupRecord[],
   operation: Operation,
@@ -172,7 +176,7 @@ async function publish(
   if (!backup?.packed)
     throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
   // An attempt that died between the two halves of publishing has given the archive its final name already.
-  const renamed = join(await deps.catalog.folderOf(journal.site), backup.archive);
+  const renamed = join(await catalog.folderOf(journal.site), backup.archive);
   const path = (await deps.master.status(backup.temporaryArchive)) ? backup.temporaryArchive : renamed;
   const inspection = await deps.archives.inspect(path, { from: 'catalogue', owner: null }, operation);
   const context = { site: journal.site, state: 'the backup is not in the catalogue' };
@@ -182,7 +186,8 @@ async function publish(
   if (!inspection.record) throw new KedgeError('BackupDamaged', `${path} holds no record`, context);
   checkRoots(inspection.record, inspection);
   if (!inspection.dump?.complete) throw new KedgeError('DumpInvalid', `the dump in ${path} is incomplete`, context);
-  const missing = inspection.record.database.tables.filter((table) => !inspection.dump?.tables.includes(table.name));
+  const held = new Set(inspection.dump.tables);
+  const missing = inspection.record.database.tables.filter((table) => !held.has(table.name));
   if (missing.length > 0) {
     throw new KedgeError(
       'DumpInvalid',
@@ -203,7 +208,7 @@ async function publish(
     published: nextPublication(others, new Date()),
     warnings: [...backup.packed.warnings, ...inspection.leftOut],
   };
-  await deps.catalog.publish(record, backup.temporaryArchive);
+  await catalog.publish(record, backup.temporaryArchive);
   return record;
 }
 
@@ -214,10 +219,10 @@ function tarballOptionsOf({ type, accepted, description }: Journal): TarballOpti
   return { description: description ?? DEFAULT_DESCRIPTION, trigger: 'request', compression: accepted.compression };
 }
 
-function summaryOfRecord(deps: ActivityDependencies, record: BackupRecord): BackupSummary {
+function summaryOfRecord(catalog: Catalog, record: BackupRecord): BackupSummary {
   const { id, bytes, sha256, created, description } = record;
   const safety = isSafetyBackup(record);
-  return { id, path: deps.catalog.pathOf(record), bytes, sha256, created, description, safety };
+  return { id, path: catalog.pathOf(record), bytes, sha256, created, description, safety };
 }
 
 function databaseOf(journal: Journal): string {

@@ -28,7 +28,10 @@ export interface ActivityDependencies {
   /** Those of this worker. */
   readonly attempts: Attempts;
   readonly archives: Archives;
-  readonly catalog: Catalog;
+  /** The backups there are where the configuration has them now. */
+  currentCatalog(): Promise<Catalog>;
+  /** Where a task has them: what is changed in the configuration meanwhile holds for the next one. */
+  catalogOf(target: Target): Catalog;
   /** `site`: whose text it is; null or left out where that cannot be told. */
   redact<T>(value: T, site?: string | null): T;
   /** Reads the configuration anew. @throws KedgeError ConfigurationInvalid, SiteUnknown */

@@ -178,13 +178,14 @@ export function createTaskActivities(deps: ActivityDependencies) {
     /** A page of a site's backups, newest first: as many as were asked for, or as fit. */
     async listBackups(input: unknown): Promise<ListBackupsResult> {
       const request = decodeInput(listBackupsInputSchema, input);
-      const { backups } = await deps.catalog.list(request.site);
+      const catalog = await deps.currentCatalog();
+      const { backups } = await catalog.list(request.site);
       const offset = request.offset ?? 0;
       const page: BackupSummary[] = [];
       let room = PAGE_BYTES;
       for (const record of backups.slice(offset, offset + (request.limit ?? 100))) {
         const { id, bytes, sha256, created, description } = record;
-        const path = deps.catalog.pathOf(record);
+        const path = catalog.pathOf(record);
         const summary = {
           ...{ id, path, bytes, sha256, created, safety: isSafetyBackup(record) },
           description: shortened(description, MAXIMUM_TEXT_BYTES),

@@ -83,10 +83,13 @@ export async function reportTask<Result extends { warnings: string[] }>(
   lines: (result: Result) => string[],
 ): Promise<void> {
   const { printer } = context;
+  const { task, site, ticket } = handle;
   const left = (): void =>
-    printer.result({ task: handle.task, site: handle.site, detached: true }, [
-      `${handle.task} goes on; see \`kedge log -f ${handle.task}\``,
-    ]);
+    ticket.noWorker
+      ? printer.result({ task, site, detached: true, waitsFor: 'worker' }, [
+          `${task} is accepted and waits for a worker: start one with \`kedge worker\` on the master`,
+        ])
+      : printer.result({ task, site, detached: true }, [`${task} goes on; see \`kedge log -f ${task}\``]);
   if (detach) return left();
   const followed = await followTask(context, handle);
   if (followed.outcome === 'detached') return left();

@@ -29,6 +29,11 @@ export const ERROR_CODES = {
     'Correct the named line, then run `kedge config check`.',
     2,
   ),
+  ConfigurationChanged: permanent(
+    'the configuration names another master, or another state folder, than the worker was started with',
+    'Start the worker again: tasks of before end with what they began with, and new ones go by the file.',
+    2,
+  ),
   SecretUnavailable: permanent(
     'a referenced secret cannot be read',
     'Check the file or environment variable the reference names.',

@@ -23,6 +23,12 @@ export const GIVE_UP_UPDATE = 'giveUp';
 /** Signal of `turns` with the id of a submit whose caller has gone away unanswered. */
 export const WITHDRAW_SIGNAL = 'withdraw';
 
+/**
+ * Signal of `turns` with a request that is to wait until a worker comes. Unlike an update that no worker has seen, Temporal keeps
+ * it, whatever happens to its server.
+ */
+export const KEEP_SIGNAL = 'keep';
+
 /** Search attributes (Keyword). Every task sets each of them to a value or to {@link NO_VALUE}. */
 export const SEARCH_ATTRIBUTES = {
   site: 'KedgeSite',

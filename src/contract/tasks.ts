@@ -141,6 +141,17 @@ export interface Ticket {
   workflowId: string;
   /** True when the task waits behind another one. */
   waiting: boolean;
+  /** No worker has seen it: it waits until one comes. */
+  noWorker?: true;
+}
+
+/** A request that waits until a worker comes. */
+export interface KeptRequest {
+  request: SubmitRequest;
+  /** The id the task is to have. */
+  task: string;
+  /** The submit that nobody answered, and that this stands for. */
+  updateId: string;
 }
 
 /** Who holds a site, in the details of a SiteBusy failure. */

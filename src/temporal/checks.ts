@@ -1,9 +1,8 @@
-import { hostname } from 'node:os';
 import { type Client, type WorkflowExecutionInfo, isGrpcServiceError } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
 import type { Complaint } from '../contract/findings';
 import { KedgeError } from '../contract/errors';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
+import { workerPolls } from './pollers';
 import { isLoopback, listensBeyondLoopback } from './listeners';
 import { checkSearchAttributes } from './search-attributes';
 
@@ -35,8 +34,6 @@ export const TEMPORAL_CHECKS: readonly TemporalCheck[] = [
 const HOUR_SECONDS = 3600;
 /** Long enough to look into a task after a weekend. */
 const LEAST_RETENTION_HOURS = 72;
-/** A worker polls anew each minute; one that died is listed for longer. */
-const POLLED_WITHIN_MS = 75_000;
 /** A workflow task that failed this often fails again. */
 const STUCK_ATTEMPTS = 3;
 
@@ -90,17 +87,7 @@ async function checkAttributes({ client, namespace }: ConnectedTemporal): Promis
 }
 
 async function checkWorker({ client, namespace, taskQueue }: ConnectedTemporal): Promise<readonly Complaint[]> {
-  const { pollers } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: taskQueue },
-    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-  });
-  const since = Date.now() - POLLED_WITHIN_MS;
-  const polls = (pollers ?? []).some(
-    ({ identity, lastAccessTime }) =>
-      Number(lastAccessTime?.seconds ?? 0) * 1000 >= since && !isDeadProcess(identity ?? ''),
-  );
-  if (polls) return [];
+  if (await workerPolls(client, namespace, taskQueue)) return [];
   return [
     {
       level: 'error',
@@ -108,18 +95,6 @@ async function checkWorker({ client, namespace, taskQueue }: ConnectedTemporal):
       hint: 'Start one with `kedge worker`, or see why its service does not run.',
     },
   ];
-}
-
-/** Workers call themselves `pid@host`: of one of this machine the end is known at once. */
-function isDeadProcess(identity: string): boolean {
-  const [, pid, host] = /^(\d+)@(.*)$/.exec(identity) ?? [];
-  if (pid === undefined || host !== hostname()) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
 }
 
 /** Running workflows whose code fails, and undo that cannot finish. */

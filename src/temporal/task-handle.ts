@@ -4,6 +4,7 @@ import {
   type WorkflowExecutionDescription,
   type WorkflowHandle,
   WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { z } from 'zod';
@@ -108,10 +109,16 @@ export class TaskHandle<Result> {
   /** Gives the turn up that the task waits for. False when it has its turn already, or never asked for one. */
   async giveUpTurn(): Promise<boolean> {
     const queue = this.client.workflow.getHandle(turnsWorkflowId(this.site));
-    return queue.executeUpdate<boolean, [string]>(GIVE_UP_UPDATE, { args: [this.task] }).catch((error: unknown) => {
+    const asking = this.client.withDeadline(Date.now() + ANSWER_MS, () =>
+      queue.executeUpdate<boolean, [string]>(GIVE_UP_UPDATE, { args: [this.task] }),
+    );
+    return asking.catch((error: unknown) => {
       // A queue that has ended has given every turn.
       if (error instanceof WorkflowNotFoundError) return false;
-      throw error;
+      if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+      throw new KedgeError('NoWorker', `no worker answered on ${this.taskQueue}: ${this.task} may still begin`, {
+        site: this.site,
+      });
     });
   }
 
@@ -160,6 +167,8 @@ export class TaskHandle<Result> {
   }
 }
 
+/** For a worker to answer. */
+const ANSWER_MS = 20_000;
 const POLL_INTERVAL_MS = 500;
 /** A task begins a few tens of milliseconds after its ticket was given, unless it waits for its turn. */
 const START_POLL_INTERVAL_MS = 50;

@@ -22,6 +22,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   DEFAULT_DESCRIPTION,
   GIVE_UP_UPDATE,
+  KEEP_SIGNAL,
   SUBMIT_UPDATE,
   type TaskType,
   WITHDRAW_SIGNAL,
@@ -30,14 +31,15 @@ import {
   turnsWorkflowId,
 } from '../contract/names';
 import { markdownText } from '../contract/printable';
-import type { Busy, SubmitRequest, Ticket } from '../contract/tasks';
+import type { Busy, KeptRequest, SubmitRequest, Ticket } from '../contract/tasks';
 import { reading } from './options';
-import { MAXIMUM_WAITING, acceptRequest, acceptSite, acceptTurnsState } from './steps/input';
+import { MAXIMUM_WAITING, acceptKept, acceptRequest, acceptSite, acceptTurnsState } from './steps/input';
 import type { Turn, TurnsState } from './steps/turn';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
 const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
 const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
+const keep = defineSignal<[KeptRequest]>(KEEP_SIGNAL);
 
 /**
  * The queue in front of a site. Callers reach it by update-with-start: it gives the turn, answers that the site is busy,
@@ -85,10 +87,26 @@ export async function turns(site: string, state?: TurnsState): Promise<void> {
     if (typeof updateId === 'string' && updateId.length <= MAXIMUM_UPDATE_ID_LENGTH) withdrawn.add(updateId);
   });
 
+  /** Submits that were answered, or are being answered. */
+  const answered = new Set<string>();
+  setHandler(keep, (given: unknown) => {
+    const turn = acceptKept(site, given, new Date());
+    if (turn === null || answered.has(turn.updateId)) return;
+    withdrawn.add(turn.updateId);
+    const { requestKey } = turn.request.input;
+    if (waiting.length >= MAXIMUM_WAITING || ids.has(turn.task) || (requestKey && byKey.has(requestKey))) return;
+    ids.add(turn.task);
+    const { task, request, submitted } = turn;
+    const place: Turn = { task, request, submitted, kept: true };
+    if (requestKey) byKey.set(requestKey, place);
+    waiting.push(place);
+  });
+
   setHandler(
     submit,
     async (request): Promise<Ticket> => {
       asked = true;
+      answered.add(currentUpdateInfo()?.id ?? '');
       const { requestKey } = request.input;
       const asTicket = async (task: string): Promise<Ticket> => {
         await withdrawRequest(request);
@@ -162,6 +180,7 @@ export async function turns(site: string, state?: TurnsState): Promise<void> {
       if (early > 0 && (await condition(askedAgain, early))) continue;
       return;
     }
+    if (turn.kept && (await wasCarriedOut(site, turn.request))) continue;
     starting = turn;
     const child = await startTask(site, turn).catch(async (error: unknown) => {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
@@ -177,7 +196,7 @@ export async function turns(site: string, state?: TurnsState): Promise<void> {
       if (terminated) await recoverSite(site);
       ended.add(turn.task);
       running = null;
-    } else if (turn.request.waitTurn) {
+    } else if (turn.request.waitTurn || turn.kept) {
       // Somebody started a task directly. An accepted turn is never lost: it is tried again.
       waiting.unshift(turn);
       await sleep(BUSY_RETRY_MS);
@@ -242,6 +261,11 @@ function detailsOf(type: TaskType, input: Turn['request']['input']): string {
   if ('backup' in input) return `to ${input.backup}`;
   // Temporal takes 20,000 bytes of details, in which some characters have six.
   return 'archive' in input ? `from ${input.archive}`.slice(0, 1000) : '';
+}
+
+/** What was kept has asked nobody whether the same was asked for before. */
+async function wasCarriedOut(site: string, { input: { requestKey } }: SubmitRequest): Promise<boolean> {
+  return requestKey !== undefined && (await reading.findTaskOfRequest({ site, requestKey })) !== null;
 }
 
 /** A terminated task has undone nothing: recovery runs the same undo, from its journal. */

@@ -13,7 +13,9 @@ import { kedgeErrorOf } from '../../src/temporal/failures';
 import {
   type FailureDocument,
   type Lab,
+  type Outcome,
   type WordPressSite,
+  cli,
   cliJson,
   journalsOf,
   leftovers,
@@ -38,7 +40,7 @@ let before: Fingerprint;
 let leftBefore: Record<string, string[]>;
 let configuration: string;
 /** Asked of a master without a worker while the other tests run, for it takes its time. */
-let unanswered: Promise<[Failure, Failure]>;
+let unanswered: Promise<[Failure, Outcome]>;
 
 beforeAll(async () => {
   lab = await startLab({ sites: [GAZETTE, NEIGHBOUR] });
@@ -50,7 +52,7 @@ beforeAll(async () => {
   });
   unanswered = Promise.all([
     failure(['backup', 'lonely.example', '--config', lonely]),
-    failure(['backup', 'left.example', '--config', lonely, '--detach']),
+    cli(lab, 'backup', 'left.example', '--config', lonely, '--detach', '--json'),
   ]);
   worker = await startWorkerProcess(lab.environment);
   client = await KedgeClient.connect('lab', lab.environment);
@@ -434,12 +436,12 @@ describe('what is around the site', () => {
     }
   });
 
-  it('no worker: the run that nobody took is ended; with --detach it is left', async () => {
-    const [ended, left] = await unanswered;
-    for (const told of [ended, left]) {
-      expectFailure(told, 'NoWorker', /kedge\/nobody/);
-      expect(told.exitCode).toBe(13);
-    }
+  it('no worker: the run that nobody took is ended; with --detach it is accepted, and said to wait for one', async () => {
+    const [told, left] = await unanswered;
+    expectFailure(told, 'NoWorker', /kedge\/nobody/);
+    expect(told.exitCode).toBe(13);
+    expect(left.exitCode).toBe(0);
+    expect(JSON.parse(left.stdout)).toMatchObject({ site: 'left.example', detached: true, waitsFor: 'worker' });
     const statusOf = async (uri: string): Promise<string> =>
       (await client.temporal.workflow.getHandle(`turns/${uri}`).describe()).status.name;
     expect(await statusOf('lonely.example')).toBe('TERMINATED');

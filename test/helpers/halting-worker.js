@@ -16,7 +16,7 @@ const [configurationPath] = process.argv.slice(2);
 /** Parts whose calls are the bookkeeping of a step: a step that fails has begun. */
 const BOOKKEEPING = ['attempts', 'epochs', 'journals', 'locks', 'logs'];
 /** Functions of the parts whose results have calls of their own. */
-const GIVES_PARTS = ['beginStep', 'databaseServer', 'kindOf', 'webHost', 'webServer'];
+const GIVES_PARTS = ['beginStep', 'databaseServer', 'kindOf', 'webHost', 'webServer', 'catalogOf'];
 
 let points = {};
 let calls = new Map();

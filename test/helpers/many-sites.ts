@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { createMaster } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
-import type { Lab } from './e2e';
+import { type JournalView, type Lab, journalsOf } from './e2e';
 import { testOperation } from './operation';
 
 /** A small PHP application with a database of its own. */
@@ -77,6 +77,13 @@ export async function addSmallSites(lab: Lab, { count, settings = () => ({}) }: 
     await master.close();
   }
   return sites.map(({ uri, root }) => ({ uri, root }));
+}
+
+/** Tasks that keep their site shut and have not begun to bring it back. */
+export function keptShut(lab: Lab): number {
+  const keepsShut = ({ outcome, undoing, maintenance }: JournalView): boolean =>
+    outcome === null && !undoing && maintenance !== null;
+  return journalsOf(lab).filter(keepsShut).length;
 }
 
 const SETTINGS = {

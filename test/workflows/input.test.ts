@@ -278,14 +278,58 @@ describe('without a worker', () => {
   it.concurrent('a request that may wait for a worker is carried out when one comes', async () => {
     const site = 'patient.example';
     const { client, besideWorker } = masterOf('patient');
-    const asked = client.verify({ site }, { timeoutMs: 1000, keepWithoutWorker: true });
-    await expect(asked).rejects.toMatchObject({ code: 'NoWorker' });
+    const kept = { timeoutMs: 1000, keepWithoutWorker: true };
+    const [first, second] = [
+      await client.verify({ site, requestKey: 'nightly' }, kept),
+      await client.backup({ site }, kept),
+    ];
+    await client.verify({ site, requestKey: 'nightly' }, kept);
+    for (const { ticket } of [first, second]) expect(ticket).toMatchObject({ waiting: true, noWorker: true });
+    expect(await first.status()).toMatchObject({ state: 'waiting' });
     const fake = new FakeActivities();
     await besideWorker(fake, async () => {
+      expect(await first.result()).toMatchObject({ site, status: 200 });
+      expect(await second.result()).toMatchObject({ site });
       await ended(`turns/${site}`);
-      await ended(`site/${site}`);
     });
-    expect(fake.done).toContain('verify');
+    // Once each, although Temporal delivers what it was asked first, too, and the same was asked for again.
+    expect(fake.done.filter((step) => step === 'verify' || step === 'publishBackup')).toEqual([
+      'verify',
+      'publishBackup',
+    ]);
+  });
+
+  it.concurrent('a request that a worker answers at the last moment is answered, be it withdrawn or kept', async () => {
+    const { client } = masterOf('slow');
+    const queue = taskQueueOf('slow');
+    /** The worker answers once it has seen that its answer is not waited for any more. */
+    const whenSignalled = async (site: string): Promise<null> => {
+      const handle = lab.environment.client.workflow.getHandle(`turns/${site}`);
+      for (;;) {
+        const { events } = await handle.fetchHistory();
+        if (events?.some((event) => event.workflowExecutionSignaledEventAttributes)) return null;
+      }
+    };
+    const fake = new FakeActivities();
+    const activities = {
+      ...fake.implementation(),
+      findTaskOfRequest: ({ site }: { site: string }) => whenSignalled(site),
+    };
+    await withWorker(
+      lab.environment,
+      activities,
+      async () => {
+        for (const keepWithoutWorker of [false, true]) {
+          const site = keepWithoutWorker ? 'kept.example' : 'withdrawn.example';
+          const handle = await client.verify({ site, requestKey: 'x' }, { timeoutMs: 500, keepWithoutWorker });
+          expect(handle.ticket).toMatchObject({ waiting: false });
+          expect(handle.ticket.noWorker).toBeUndefined();
+          expect(await handle.result()).toMatchObject({ site, task: handle.task });
+        }
+      },
+      queue,
+    );
+    expect(fake.done.filter((step) => step === 'verify')).toHaveLength(2);
   });
 
   it.concurrent('a request nobody answered is not carried out hours later', async () => {

@@ -16,6 +16,6 @@ export function submitOptions({ waitTurn = false, detach = false }: TaskOptions)
 export function withTaskOptions(command: Command): Command {
   return command
     .option('--wait-turn', 'wait for the site to be free, instead of ending with exit code 11')
-    .option('--detach', 'submit, print the task, and return')
+    .option('--detach', 'submit, print the task, and return; without a worker it waits for one')
     .option('--request-key <key>', 'makes a repeated call the same task');
 }

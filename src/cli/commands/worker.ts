@@ -72,6 +72,7 @@ async function work(context: CommandContext, environment: Record<string, string 
     configurationPath: context.configurationPath(),
     environment,
     signal: stop.signal,
+    onNotice: (text) => context.printer.warn(text),
     onReady: () => context.printer.note(`worker of ${configuration.master} is ready`),
   });
 }

@@ -25,7 +25,8 @@ export interface ExaminationParts {
   readonly master: Host;
   readonly states: SiteStates;
   readonly archives: Archives;
-  readonly catalog: Catalog;
+  /** Where the target has its backups. */
+  catalogOf(target: Target): Catalog;
   kindOf(target: Target): SiteKind;
   webHost(target: Target): Host;
   webServer(address: WebServerAddress): WebServer;
@@ -152,8 +153,9 @@ export async function examineBackup(
   id: string,
   operation: Operation,
 ): Promise<ExaminedSource> {
-  const record = await parts.catalog.get(target.site.uri, id);
-  const path = parts.catalog.pathOf(record);
+  const catalog = parts.catalogOf(target);
+  const record = await catalog.get(target.site.uri, id);
+  const path = catalog.pathOf(record);
   await assertTrustedFile(parts.master, path);
   const { owner } = target.site;
   const inspection = await parts.archives.inspect(

@@ -49,7 +49,7 @@ export class Leases {
     const limit = (await this.parts.limits())[kind];
     // Before the lock: Temporal may take its time.
     const idle = await this.idle(await this.look(folder), { task, limit, runs });
-    return withFileLock(join(folder, LOCK), master.name, async () => {
+    return withFileLock(join(folder, LOCK), master, async () => {
       const { held, waiting } = await this.look(folder);
       if (held.includes(task)) return null;
       const free = Math.max(0, limit - held.filter((holder) => !idle.has(holder)).length);

@@ -74,7 +74,10 @@ export class Sweeper {
   /** Closed tasks of which nothing is left, with their marks: not looked at again but for processes. */
   private readonly settled = new Map<string, string>();
 
-  constructor(private readonly parts: SweepParts) {}
+  private parts!: SweepParts;
+
+  /** `read`: asked at each search, for the servers and folders there are now. */
+  constructor(private readonly read: () => Promise<SweepParts>) {}
 
   /** True once a search found nothing left of the task. */
   isSettled(task: string): boolean {
@@ -86,6 +89,7 @@ export class Sweeper {
    * read is a problem, and left alone.
    */
   async search(signal: AbortSignal, only?: string): Promise<Search> {
+    this.parts = await this.read();
     const problems: string[] = [];
     const shut: string[] = [];
     /** Sites of which not all is known: what they use may be among what closed tasks made. */

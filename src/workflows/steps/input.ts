@@ -82,7 +82,20 @@ function acceptTurn(site: string, turn: unknown): Turn {
     throw invalid(`what waits is no id of a ${type} of ${site}`, site);
   if (typeof submitted !== 'string' || Number.isNaN(Date.parse(submitted)))
     throw invalid('what waits has no time at which it was submitted', site);
-  return { task, request: request as SubmitRequest, submitted };
+  const { kept } = turn as Partial<Turn>;
+  return { task, request: request as SubmitRequest, submitted, ...(kept === true ? { kept } : {}) };
+}
+
+/** A request that was kept until a worker came, as a turn; null for what is none, since nobody is there to be told. */
+export function acceptKept(site: string, given: unknown, now: Date): (Turn & { updateId: string }) | null {
+  const { task, request, updateId } = isRecord(given) ? given : {};
+  if (typeof updateId !== 'string') return null;
+  try {
+    return { ...acceptTurn(site, { task, request, submitted: now.toISOString(), kept: true }), updateId };
+  } catch (error) {
+    if (error instanceof ApplicationFailure) return null;
+    throw error;
+  }
 }
 
 /** How many may wait for one site: all of them fit into one payload, of 2 MB, that one run hands to the next. */

@@ -5,6 +5,8 @@ export interface Turn {
   task: string;
   request: SubmitRequest;
   submitted: string;
+  /** Nobody waits for an answer: it is given its turn whenever the site is free. */
+  kept?: true;
 }
 
 /** What a run of `turns` hands to the next one when its history grows long. */

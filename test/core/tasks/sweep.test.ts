@@ -48,7 +48,7 @@ afterEach(async () => {
 });
 
 const newSweeper = (databaseServer = async () => lab.server): Sweeper =>
-  new Sweeper({
+  new Sweeper(async () => ({
     master: host,
     journals,
     states,
@@ -57,7 +57,7 @@ const newSweeper = (databaseServer = async () => lab.server): Sweeper =>
     databaseServers: new Map([['db', databaseServer]]),
     folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
     flags: [{ host, path: join(folder, 'flags') }],
-  });
+  }));
 
 const target = (): Target => ({
   version: 1,
