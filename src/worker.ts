@@ -6,6 +6,7 @@ import { createActivities } from './activities';
 import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
 import { FailureInterceptor } from './activities/failures';
+import { lives } from './activities/step';
 import { type CompositionOptions, type Master, createMaster } from './composition';
 import type { Configuration } from './config/schema';
 import { KedgeError } from './contract/errors';
@@ -13,10 +14,10 @@ import { taskQueueOf } from './contract/names';
 import { printable } from './contract/printable';
 import type { Log, Operation } from './core/operation';
 import { forgetOldTasks } from './core/tasks/retention';
-import { endOverdueMaintenance } from './core/tasks/watchdog';
+import { Watchdog } from './core/tasks/watchdog';
 import { connectClient } from './temporal/connection';
 import { recoverOpenTasks } from './temporal/recovery';
-import { isRunning, temporalAnswers, whoRuns } from './temporal/running';
+import { runStateOf, temporalAnswers, whoRuns } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
 import { connectWorker } from './temporal/worker-connection';
@@ -96,7 +97,18 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     });
     opened.add(() => comparing.stop());
     const starting = (async () => {
-      await recoverOpenTasks(client, taskQueue, dependencies.journals);
+      const recover = (): Promise<unknown> =>
+        recoverOpenTasks(client, taskQueue, {
+          open: () => dependencies.journals.open(),
+          lives: (journal) => lives(dependencies, journal),
+        });
+      await recover();
+      const recovering = repeat(
+        'the recovery',
+        { everyMs: RECOVERY_INTERVAL_MS, atOnce: false, dependencies },
+        async () => void (await recover()),
+      );
+      opened.add(() => recovering.stop());
       const sweeping = sweepHourly(dependencies);
       opened.add(() => sweeping.stop());
       options.onReady?.();
@@ -145,24 +157,34 @@ function createDependencies(
     afterTask: (task) => afterTasks.sweep(task),
     stopSweeping: () => afterTasks.stop(),
     attempts: new Attempts(),
-    isRunning: (workflowId, runId) => isRunning(client, workflowId, runId),
+    runStateOf: (workflowId, runId) => runStateOf(client, workflowId, runId),
     whoRuns: (workflowId) => whoRuns(client, workflowId),
     attentionAfterMs: 60_000,
   };
 }
 
 const WATCH_INTERVAL_MS = 5_000;
+/** A workflow may be ended by somebody, and be forgotten by a Temporal that came back from an old copy. */
+const RECOVERY_INTERVAL_MS = 60_000;
 const SWEEP_INTERVAL_MS = 3_600_000;
 
-/** Looks now and then after sites whose maintenance nobody ends, with Temporal away. */
+/** Looks now and then after sites whose maintenance nobody ends. */
 function watch(dependencies: ActivityDependencies, client: Client): Repeated {
-  return repeat('the watchdog', { everyMs: WATCH_INTERVAL_MS, atOnce: false, dependencies }, (signal) =>
-    endOverdueMaintenance(
-      dependencies,
-      () => temporalAnswers(client),
-      (task) => backgroundOperation(signal, `watchdog/${task}`, dependencies.logs.of(task, 'watchdog', 1)),
-    ),
+  const { attempts } = dependencies;
+  const parts = {
+    ...dependencies,
+    revoke: (task: string, reason: KedgeError) => attempts.revoke(task, undefined, reason),
+  };
+  const watchdog = new Watchdog(parts, () => temporalAnswers(client));
+  const repeated = repeat('the watchdog', { everyMs: WATCH_INTERVAL_MS, atOnce: false, dependencies }, (signal) =>
+    watchdog.look((task) => backgroundOperation(signal, `watchdog/${task}`, dependencies.logs.of(task, 'watchdog', 1))),
   );
+  return {
+    async stop() {
+      await repeated.stop();
+      await watchdog.settled();
+    },
+  };
 }
 
 /**

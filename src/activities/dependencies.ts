@@ -1,5 +1,5 @@
 import type { DatabaseServerAddress, Target, WebServerAddress } from '../contract/target';
-import type { Busy } from '../contract/tasks';
+import type { Busy, RunState } from '../contract/tasks';
 import type { Archives } from '../core/archive/archive';
 import type { Catalog } from '../core/catalog/catalog';
 import type { DatabaseServer } from '../core/databases/database-server';
@@ -43,8 +43,7 @@ export interface ActivityDependencies {
   databaseServer(address: DatabaseServerAddress, signal: AbortSignal, turn?: string): Promise<DatabaseServer>;
   /** Looks, without being waited for, for what a closed task left. */
   afterTask(task: string): void;
-  /** True while this run of the workflow is open in Temporal. */
-  isRunning(workflowId: string, runId: string): Promise<boolean>;
+  runStateOf(workflowId: string, runId: string): Promise<RunState>;
   /** Who runs under a workflow ID now; null when nobody does. */
   whoRuns(workflowId: string): Promise<Busy | null>;
   /** How long undo may fail before it asks for attention, ms. */

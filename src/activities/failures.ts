@@ -8,6 +8,7 @@ import { siteOfTask } from '../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import { printableLines } from '../contract/printable';
 import type { TaskFailureDetails } from '../contract/tasks';
+import { whyStopped } from './why-stopped';
 
 /** How often in all a step is tried whose program was ended from outside. */
 const KILLED_ATTEMPTS = 3;
@@ -35,11 +36,11 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
   private failureOf(error: unknown, ofInput: string | null): unknown {
     const { cancellationSignal, cancellationDetails } = Context.current();
     if (cancellationSignal.aborted) {
-      // A stopping worker cancels too; the attempt is to be made again by the next worker.
-      if (cancellationDetails?.cancelRequested) return cancellationSignal.reason;
+      const { type, said } = whyStopped(cancellationDetails);
+      if (type === 'Cancelled') return cancellationSignal.reason;
       return ApplicationFailure.create({
-        type: 'WorkerStopped',
-        message: 'the worker stopped in the middle of this step',
+        type,
+        message: said,
         // Nothing is wrong: another worker may go on at once.
         nextRetryDelay: '1 millisecond',
       });

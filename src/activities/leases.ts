@@ -34,7 +34,8 @@ export function createLeaseActivities(deps: ActivityDependencies) {
         scheduledTimestampMs: began,
       } = Context.current().info;
       const log = deps.logs.of(task, 'awaitLease', attempt);
-      const runs = ({ workflowId, runId }: { workflowId: string; runId: string }) => deps.isRunning(workflowId, runId);
+      const runs = async ({ workflowId, runId }: { workflowId: string; runId: string }): Promise<boolean> =>
+        (await deps.runStateOf(workflowId, runId)) === 'running';
       const before = kind === null ? null : await deps.leases.ask(task, kind, runs);
       if (before === null) {
         if (attempt > 1) log.info(`waited ${Math.round((asked - began) / 1000)} s for its turn among the ${kind}`);

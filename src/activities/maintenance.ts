@@ -6,9 +6,10 @@ import { liveFolder } from '../core/sites/site-folder';
 import { examineFence } from '../core/tasks/examination';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
 import { type TaskInTurn, assertSwitchedBack, endMaintenance, liftFence } from '../core/tasks/give-back';
+import { WORKFLOW_GRACE_MS, limitAfter, shutFor } from '../core/tasks/maintenance-limit';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
-import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
+import { type TaskRef, type UndoStep, decodeTaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 const fenceOptionsSchema = z.strictObject({ allowShared: z.boolean() });
 
@@ -54,10 +55,9 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         const { journal, target, operation, record, whileMine } = step;
         const web = deps.webServer(target.web);
         const { uri, vhost, healthPath } = target.site;
-        const deadline = (): string => new Date(Date.now() + target.maintenanceLimitMs).toISOString();
         let maintenance = journal.maintenance ?? {
           foundOn: await web.maintenanceIsOn(uri),
-          deadline: deadline(),
+          ...limitAfter(target.maintenanceLimitMs),
           seen: null,
           ended: null,
         };
@@ -65,7 +65,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         await whileMine(async () => {
           // The limit counts from the flag: nobody is kept waiting by what Kedge itself waited for until now.
           if (!(await web.maintenanceIsOn(uri))) {
-            maintenance = { ...maintenance, deadline: deadline() };
+            maintenance = { ...maintenance, ...limitAfter(target.maintenanceLimitMs) };
             await record({ maintenance });
           }
           await web.raiseMaintenance(uri);
@@ -92,6 +92,15 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
       });
     },
 
+    /**
+     * How long the workflow may still let the steps of a task run with the site shut, by the clock of this machine, ms: 0
+     * when they are to be ended. Null when the task keeps nobody out.
+     */
+    async maintenanceTimeLeft(ref: TaskRef): Promise<number | null> {
+      const left = shutFor(await deps.journals.get(decodeTaskRef(ref).task));
+      return left === null ? null : Math.max(0, left + WORKFLOW_GRACE_MS);
+    },
+
     /** Undo of enterMaintenance: puts back what was found. */
     async leaveMaintenance(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
@@ -110,7 +119,8 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         await step.inTurn((now) => lower(step, now));
         const { maintenance } = await deps.journals.get(ref.task);
         if (!maintenance?.seen || !maintenance.ended) return 0;
-        return new Date(maintenance.ended).getTime() - new Date(maintenance.seen).getTime();
+        // The clock of the machine may have been set back meanwhile.
+        return Math.max(0, new Date(maintenance.ended).getTime() - new Date(maintenance.seen).getTime());
       });
     },
 

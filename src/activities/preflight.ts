@@ -25,11 +25,12 @@ import {
 import { examineAccounts } from '../core/tasks/examine-accounts';
 import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
+import { WORKFLOW_GRACE_MS } from '../core/tasks/maintenance-limit';
 import { sideBySide } from '../core/side-by-side';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
-import { type Reported, callerOf, reported } from './step';
+import { type Reported, callerOf, lives, reported } from './step';
 
 export interface PreflightRequest {
   type: TaskType;
@@ -45,11 +46,23 @@ const preflightRequestSchema = z.strictObject({
   input: z.unknown(),
 });
 
+/** By what a workflow ends the steps of a task that keep its site shut. */
+export interface MaintenanceLimits {
+  /** From the moment the site is shut until `maintenanceTimeLeft` is asked, ms. */
+  limitMs: number;
+  /** An answer that has not come by then does not come: whatever holds the steps holds it too, ms. */
+  answerWithinMs: number;
+}
+
+const ANSWER_WITHIN_MS = 20_000;
+
 /** What later decisions of the workflow rest on. */
 export interface PreflightResult {
   site: string;
   description: string;
   attentionAfterMs: number;
+  /** Absent in results of a Kedge whose workflows kept no limit. */
+  maintenance?: MaintenanceLimits;
   /** Id of the backup that a restore goes back to or a deploy unpacks. */
   backup: string | null;
   /** Hooks the site has. */
@@ -69,7 +82,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const abandoned: string[] = [];
       for (const journal of await deps.journals.open(site)) {
         if (journal.runId === mine) continue;
-        if (await deps.isRunning(journal.workflowId, journal.runId)) {
+        if (await lives(deps, journal)) {
           throw new KedgeError(
             'SiteBusy',
             `${site} is busy: ${journal.task} by ${journal.who} since ${journal.started}`,
@@ -169,6 +182,10 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           site: input.site,
           description: description ?? DEFAULT_DESCRIPTION,
           attentionAfterMs: deps.attentionAfterMs,
+          maintenance: {
+            limitMs: target.maintenanceLimitMs + WORKFLOW_GRACE_MS,
+            answerWithinMs: ANSWER_WITHIN_MS,
+          },
           backup: (await deps.journals.get(request.task)).source?.id ?? null,
           hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
         };

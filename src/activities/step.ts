@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import type { StepName } from '../contract/steps';
 import { MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
-import type { Progress } from '../contract/tasks';
+import type { Progress, RunState } from '../contract/tasks';
 import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
@@ -11,9 +11,12 @@ import { type TaskInTurn, inTurn } from '../core/tasks/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
 import type { SiteTurn } from '../core/tasks/site-locks';
+import { taskLives } from '../core/tasks/task-life';
+import { monotonicMs } from '../core/clock';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { assertInTime, inTime } from './time-limit';
+import { whyStopped } from './why-stopped';
 
 const taskRefSchema = z.strictObject({ task: z.string().max(300) });
 /** What every step of a task is given. Everything else is in the task's journal. */
@@ -119,6 +122,12 @@ export function callerOf(): Caller {
   throw new KedgeError('WorkflowIdRefused', 'a step of a task was called outside of a workflow');
 }
 
+/** Whether a task may still go on by itself; what runs of it in this worker counts where Temporal does not know its run. */
+export async function lives(deps: ActivityDependencies, journal: Journal): Promise<boolean> {
+  const runStateOf = (workflowId: string, runId: string): Promise<RunState> => deps.runStateOf(workflowId, runId);
+  return taskLives(journal, runStateOf, (task) => deps.attempts.has(task));
+}
+
 /**
  * Sees to it that the caller may undo, finish and close a task: its own run, or one that holds the site now that the run is
  * no more. Temporal has one open run of a workflow id at a time.
@@ -127,7 +136,7 @@ export function callerOf(): Caller {
 export async function assertMayEnd(deps: ActivityDependencies, journal: Journal): Promise<void> {
   const caller = callerOf();
   assertHoldsSite(journal, caller);
-  if (caller.runId === journal.runId || !(await deps.isRunning(journal.workflowId, journal.runId))) return;
+  if (caller.runId === journal.runId || !(await lives(deps, journal))) return;
   throw new KedgeError(
     'StepRefused',
     `a call of ${journal.task} was refused: it belongs to run ${journal.runId}, which goes on`,
@@ -236,23 +245,32 @@ export async function reported<T>(
   const context = Context.current();
   const log = deps.logs.of(ref.task, name, context.info.attempt);
   let progress: Progress = {};
-  const heartbeats = setInterval(() => context.heartbeat(progress), HEARTBEAT_INTERVAL_MS);
-  const began = Date.now();
+  let toldAt: number | null = null;
+  cancellation.addEventListener('abort', () => (toldAt = monotonicMs()), { once: true });
+  const heartbeats = setInterval(() => {
+    // The workflow waits for the end of what it cancelled for as long as that beats.
+    if (toldAt === null || monotonicMs() - toldAt < OBEYS_WITHIN_MS) context.heartbeat(progress);
+  }, HEARTBEAT_INTERVAL_MS);
+  const began = monotonicMs();
   log.info('began', { event: 'began' });
   try {
-    await deps.attempts.revoke(ref.task, revokes === 'step' ? name : undefined);
+    for (const deaf of await deps.attempts.revoke(ref.task, revokes === 'step' ? name : undefined))
+      log.warn(
+        `an earlier attempt of ${deaf} does not end although it was told to; it can change nothing of the task any more`,
+      );
     const value = await deps.attempts.run(ref.task, name, cancellation, (signal) =>
       body({ signal, mark, log, progress: (next) => (progress = { ...progress, ...beaten(next) }) }),
     );
     log.info('done', {
       event: 'done',
-      durationMs: Date.now() - began,
+      durationMs: Math.round(monotonicMs() - began),
       ...(progress.bytes === undefined ? {} : { bytes: progress.bytes }),
     });
     const { warnings, more } = log.told;
     return { value, warnings, ...(more === 0 ? {} : { moreWarnings: more }) };
   } catch (error) {
-    log.error(cancellation.aborted ? 'cancelled' : error instanceof Error ? error.message : String(error));
+    const stopped = cancellation.aborted ? whyStopped(context.cancellationDetails) : null;
+    log.error(stopped?.said ?? (error instanceof Error ? error.message : String(error)));
     throw error;
   } finally {
     clearInterval(heartbeats);
@@ -261,6 +279,8 @@ export async function reported<T>(
 }
 
 const HEARTBEAT_INTERVAL_MS = 1000;
+/** An attempt that goes on for longer once it was told to end is given up: its heartbeats end, and Temporal times it out. */
+const OBEYS_WITHIN_MS = 20_000;
 
 /** Progress as a heartbeat carries it. */
 function beaten(progress: Progress): Progress {

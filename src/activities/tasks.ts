@@ -24,6 +24,7 @@ import type { SiteState } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
 import { decodeInput } from './decode-input';
 import { createdDatabase, loginAddressOf } from './journal-parts';
+import { tellWhatStaysShut } from './stays-shut';
 import { type TaskRef, assertMayEnd, callerOf, decodeTaskRef, finishingStep } from './step';
 
 const closingSchema = z.strictObject({
@@ -97,30 +98,33 @@ export function createTaskActivities(deps: ActivityDependencies) {
     },
 
     /**
-     * The last thing of every task: its outcome is written, and it is open no more.
+     * The last thing of every task: its outcome is written, and it is open no more. Returns what it warns of itself: that the
+     * site of a task that ended well stays shut.
      * @throws KedgeError StepRefused as long as something of it is neither done nor undone
      */
-    async closeTask(given: TaskRef, closing: Closing): Promise<null> {
+    async closeTask(given: TaskRef, closing: Closing): Promise<{ warnings: string[] } | null> {
       const { task } = decodeTaskRef(given);
       const { status, code, message, warnings } = decodeInput(closingSchema, closing);
       const journal = await deps.journals.find(task);
       if (!journal) return null;
       await assertMayEnd(deps, journal);
       if (journal.outcome !== null) return null;
+      const shut = status === 'done' ? await tellWhatStaysShut(deps, journal) : [];
       const outcome = {
         status,
         code,
         message: message === null ? null : shortened(deps.redact(message, journal.site), MAXIMUM_MESSAGE_BYTES),
-        warnings,
+        warnings: [...warnings, ...shut],
         ended: new Date().toISOString(),
       };
       await deps.journals.close(task, outcome, (current) => assertClosable(current, status));
       const log = deps.logs.of(task, 'closeTask', 1);
+      for (const warning of shut) log.warn(warning);
       if (message === null) log.info(status, { event: 'closed' });
       else log.error(`${status}: ${message}`);
       await log.settled();
       deps.afterTask(task);
-      return null;
+      return { warnings: deps.redact(shut, journal.site) };
     },
 
     /** What the journal of a task says, that its workflow may not know. A task that never came to have one did nothing. */

@@ -1,12 +1,25 @@
 import { KedgeError } from '../contract/errors';
+import type { Target } from '../contract/target';
 import { liveFolder, waitingFolder } from '../core/sites/site-folder';
 import { compareMarks } from '../core/web/content-mark';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, createdOf, loginAddressOf, stagedOf } from './journal-parts';
 import { type TaskRef, forwardStep } from './step';
+import { WrongAnswers } from './wrong-answers';
 
 /** Activities that look whether a site is right. */
 export function createVerifyActivities(deps: ActivityDependencies) {
+  const wrongAnswers = new WrongAnswers();
+
+  /** @throws KedgeError ProbeFailed; AnswerWrong once the answer has stayed the same */
+  const refuse = (wrong: string, { site, web }: Target): never => {
+    const context = { site: site.uri, server: web.name };
+    const seconds = wrongAnswers.finalAfterMs / 1000;
+    if (wrongAnswers.isFinal(wrong))
+      throw new KedgeError('AnswerWrong', `${wrong}, and nothing else for ${seconds} s`, context);
+    throw new KedgeError('ProbeFailed', `${wrong}; the same answer for ${seconds} s is final`, context);
+  };
+
   return {
     /**
      * Settings are read (live) or rewritten (staged) and evaluated, and their login is tried; the vhost test passes.
@@ -44,7 +57,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
 
     /**
      * Asks for a page through maintenance and holds it against the mark of the backup that was restored.
-     * @throws KedgeError ProbeFailed
+     * @throws KedgeError ProbeFailed, AnswerWrong
      */
     async probeSite(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation }) => {
@@ -53,17 +66,22 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
           return { status: 0 };
         }
-        const answer = await deps.webServer(target.web).probe(site, site.healthPath, operation);
+        const answer = await deps
+          .webServer(target.web)
+          .probe(site, site.healthPath, operation)
+          .catch((error: unknown) => {
+            wrongAnswers.forget();
+            throw error;
+          });
         const expected = journal.source?.contentMark ?? null;
-        const context = { site: site.uri, server: target.web.name };
         const comparison = expected ? compareMarks(expected, answer.mark) : 'same';
         if (expected && comparison !== 'same') {
           const message = `${site.uri} answers ${answer.status} with the title ${JSON.stringify(answer.mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
-          if (comparison === 'broken') throw new KedgeError('ProbeFailed', message, context);
+          if (comparison === 'broken') refuse(message, target);
           operation.log.warn(message);
         }
-        if (!expected && answer.status >= 500)
-          throw new KedgeError('ProbeFailed', `${site.uri} answers ${answer.status}`, context);
+        if (!expected && answer.status >= 500) refuse(`${site.uri} answers ${answer.status}`, target);
+        wrongAnswers.forget();
         return { status: answer.status };
       });
     },

@@ -3,6 +3,7 @@ import type { RunningStep, TaskHandle } from '../client';
 import { z } from 'zod';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
+import { waitingText } from './render/waiting';
 import { bytesText, durationText, progressText } from './render/units';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
@@ -123,6 +124,8 @@ async function askAboutInterrupt(context: CommandContext): Promise<'detach' | 'c
 /** A line for each step that ended, from the task's log; what runs now, from Temporal's heartbeats. */
 class StepView {
   private offset = 0;
+  /** What was said of steps that wait for their next attempt. */
+  private readonly told = new Set<string>();
 
   constructor(
     private readonly context: CommandContext,
@@ -144,8 +147,26 @@ class StepView {
         printer.detail(`  ${line.message}`);
       }
     }
+    await this.tellWaiting(running);
     if (running.length > 0) printer.running(running.map(runningText).join(' · '));
   }
+
+  /** Once for each reason. */
+  private async tellWaiting(running: readonly RunningStep[]): Promise<void> {
+    const news = running.filter((step) => step.lastFailure !== null && !this.told.has(keyOf(step)));
+    if (news.length === 0) return;
+    const master = await this.context.master();
+    const journal = await master.journals.find(this.task).catch(() => undefined);
+    for (const step of news) {
+      this.told.add(keyOf(step));
+      const text = waitingText(this.task, step, journal);
+      if (text !== null) this.context.printer.note(master.redact(text, journal?.site));
+    }
+  }
+}
+
+function keyOf({ step, lastFailure }: RunningStep): string {
+  return `${step} ${lastFailure}`;
 }
 
 function runningText(step: RunningStep): string {

@@ -214,6 +214,10 @@ export const ERROR_CODES = {
     'Run `kedge verify <site>`; is the vhost loaded?',
   ),
   ProbeFailed: passing('the site does not answer as it should', 'Look at the error log of the web server and of PHP.'),
+  AnswerWrong: permanent(
+    'the site answers as it should not, in the same way again and again',
+    'Look at the error log of the web server and of PHP; a restore that failed so may need another backup.',
+  ),
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

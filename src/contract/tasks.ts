@@ -158,6 +158,9 @@ export interface KeptRequest {
 export const busySchema = z.object({ task: z.string(), type: z.string(), who: z.string(), since: z.string() });
 export type Busy = z.infer<typeof busySchema>;
 
+/** How the workflow run of a task stands in Temporal. */
+export type RunState = 'running' | 'closed' | 'unknown';
+
 /** Details of a heartbeat: a hint for those who watch. */
 export const progressSchema = z.object({
   bytes: z.number().optional(),

@@ -2,6 +2,7 @@ import { type Client, type WorkflowExecutionInfo, isGrpcServiceError } from '@te
 import type { Complaint } from '../contract/findings';
 import { KedgeError } from '../contract/errors';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
+import { findForeignWorkflows } from './foreign-workflows';
 import { workerPolls } from './pollers';
 import { isLoopback, listensBeyondLoopback } from './listeners';
 import { checkSearchAttributes } from './search-attributes';
@@ -14,10 +15,13 @@ export interface ConnectedTemporal {
   readonly tls: boolean;
   /** The queue of the master. */
   readonly taskQueue: string;
+  /** Those of the configuration. */
+  readonly sites: readonly string[];
 }
 
 interface TemporalCheck {
   readonly check: string;
+  readonly limitMs?: number;
   readonly after?: readonly string[];
   run(temporal: ConnectedTemporal): Promise<readonly Complaint[]>;
 }
@@ -28,6 +32,7 @@ export const TEMPORAL_CHECKS: readonly TemporalCheck[] = [
   { check: 'temporal-namespace', run: checkNamespace },
   { check: 'temporal-search-attributes', after: ['temporal-namespace'], run: checkAttributes },
   { check: 'temporal-worker', after: ['temporal-namespace'], run: checkWorker },
+  { check: 'temporal-site-ids', after: ['temporal-namespace'], limitMs: 120_000, run: checkSiteIds },
   { check: 'temporal-workflows', after: ['temporal-namespace'], run: checkWorkflows },
 ];
 
@@ -95,6 +100,20 @@ async function checkWorker({ client, namespace, taskQueue }: ConnectedTemporal):
       hint: 'Start one with `kedge worker`, or see why its service does not run.',
     },
   ];
+}
+
+/** The id of a site is its lock: whoever holds it keeps every task away. */
+async function checkSiteIds({ client, taskQueue, sites }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  const complaints: Complaint[] = [];
+  for (const site of sites) {
+    for (const { workflowId, why } of await findForeignWorkflows(client, taskQueue, site))
+      complaints.push({
+        level: 'error',
+        message: `${workflowId} is held by a workflow that is not Kedge's: ${why}; no task of ${site} can begin`,
+        hint: `\`kedge sites online ${site}\` ends it. See who else reaches Temporal.`,
+      });
+  }
+  return complaints;
 }
 
 /** Running workflows whose code fails, and undo that cannot finish. */

@@ -1,20 +1,25 @@
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { siteWorkflowId } from '../contract/names';
-import { isRunning } from './running';
 
 /** What of the journals recovery needs. */
-interface OpenTasks {
-  open(): Promise<readonly { site: string; workflowId: string; runId: string }[]>;
+export interface OpenTasks<Task extends { readonly site: string }> {
+  open(): Promise<readonly Task[]>;
+  /** Whether a task may still go on by itself. */
+  lives(task: Task): Promise<boolean>;
 }
 
 /**
- * Starts `recover` for every site with a task that was left open by a workflow that is no more: what a worker does first.
- * Returns the sites.
+ * Starts `recover` for every site with a task that was left open by a workflow that is no more: what a worker does first,
+ * and again and again. Returns the sites.
  */
-export async function recoverOpenTasks(client: Client, taskQueue: string, journals: OpenTasks): Promise<string[]> {
+export async function recoverOpenTasks<Task extends { readonly site: string }>(
+  client: Client,
+  taskQueue: string,
+  tasks: OpenTasks<Task>,
+): Promise<string[]> {
   const sites = new Set<string>();
-  for (const { site, workflowId, runId } of await journals.open()) {
-    if (!(await isRunning(client, workflowId, runId))) sites.add(site);
+  for (const task of await tasks.open()) {
+    if (!(await tasks.lives(task))) sites.add(task.site);
   }
   for (const site of sites) {
     await client.workflow

@@ -1,5 +1,5 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
-import type { Busy } from '../contract/tasks';
+import type { Busy, RunState } from '../contract/tasks';
 
 /** Whether Temporal answers at all within `timeoutMs`. */
 export async function temporalAnswers(client: Client, timeoutMs = 3000): Promise<boolean> {
@@ -11,9 +11,14 @@ export async function temporalAnswers(client: Client, timeoutMs = 3000): Promise
     );
 }
 
-/** True while this run is open in Temporal; false when it is closed or its history is gone. */
-export async function isRunning(client: Client, workflowId: string, runId: string): Promise<boolean> {
-  return (await describe(client, workflowId, runId))?.status.name === 'RUNNING';
+/**
+ * How this run stands in Temporal. One that it does not know may have ended long ago; or this Temporal is another one than
+ * that which runs it: restored from an old copy, or another namespace.
+ */
+export async function runStateOf(client: Client, workflowId: string, runId: string): Promise<RunState> {
+  const description = await describe(client, workflowId, runId);
+  if (description === null) return 'unknown';
+  return description.status.name === 'RUNNING' ? 'running' : 'closed';
 }
 
 /** Who runs under a workflow ID now, as far as Temporal knows; null when nobody does. */

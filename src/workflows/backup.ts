@@ -3,6 +3,7 @@ import type { BackupInput, BackupResult } from '../contract/tasks';
 import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
 import { asTask } from './steps/as-task';
+import { shutSite } from './steps/shut-site';
 import { setBackupAttribute } from './steps/visibility';
 
 /** Saves a site: its folder and its database in one archive, in the catalogue only once it was read back. */
@@ -17,11 +18,7 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
     async (task, found) => {
       await task.awaitLease();
       await task.hook('before');
-      if (input.quiesce) {
-        await task.step('enterMaintenance', 'leaveMaintenance');
-        await task.step('fenceWrites', 'liftFence', { allowShared: false });
-        await task.hook('fenced');
-      }
+      if (input.quiesce) await shutSite(task, { allowShared: false });
       const made = await makeBackup(task, {
         description: found.description,
         trigger: 'request',

@@ -8,6 +8,7 @@ const SUMMARIES: Record<keyof Activities, string> = {
   preflight: 'Check everything that can be known before',
   awaitLease: 'Wait for other heavy tasks',
   enterMaintenance: 'Put up the maintenance page',
+  maintenanceTimeLeft: 'See how long the site may still be shut',
   leaveMaintenance: 'Undo: put maintenance back as it was',
   endMaintenance: 'Take the maintenance page away',
   fenceWrites: 'Lock the account of the site',
@@ -84,6 +85,15 @@ const QUEUEING: ActivityOptions = {
   },
 };
 
+/**
+ * The probe: asked often, for what a site answers wrongly in the same way for 20 s is final by its code; one that does not
+ * answer has five minutes at least, or what is left of the task's maintenance.
+ */
+const PROBING: ActivityOptions = {
+  ...FORWARD,
+  retry: { ...FORWARD.retry, maximumInterval: '5 seconds', maximumAttempts: 60 },
+};
+
 /** Looking before doing: a server that does not answer is said soon. */
 const LOOKING: ActivityOptions = {
   ...COMMON,
@@ -131,19 +141,30 @@ const READING: ActivityOptions = {
   },
 };
 
-function withSummaries(options: ActivityOptions): Activities {
+/** A question that is asked while something holds everything else: whoever asks does not wait for its end. */
+const ASKING: ActivityOptions = {
+  startToCloseTimeout: '10 seconds',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '2 seconds' },
+};
+
+function withSummaries(
+  options: ActivityOptions,
+  exceptions: Partial<Record<keyof Activities, ActivityOptions>> = {},
+): Activities {
   const names = Object.keys(SUMMARIES) as (keyof Activities)[];
   const entries = names.map((name) => [
     name,
-    proxyActivities<Activities>({ ...options, summary: SUMMARIES[name] })[name],
+    proxyActivities<Activities>({ ...(exceptions[name] ?? options), summary: SUMMARIES[name] })[name],
   ]);
   return Object.fromEntries(entries) as Activities;
 }
 
-export const forward = withSummaries(FORWARD);
+export const forward = withSummaries(FORWARD, { probeSite: PROBING });
 export const queueing = withSummaries(QUEUEING);
 export const looking = withSummaries(LOOKING);
 export const endless = withSummaries(ENDLESS);
 export const committing = withSummaries(COMMITTING);
 export const tidying = withSummaries(TIDYING);
 export const reading = withSummaries(READING);
+export const asking = withSummaries(ASKING);

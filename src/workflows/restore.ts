@@ -5,6 +5,7 @@ import { DEPLOY_STEPS, deployBackup } from './steps/deploy-backup';
 import { FINISHING_STEPS, finishRestore } from './steps/finish-restore';
 import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
+import { shutSite } from './steps/shut-site';
 
 const PLAN = ['enterMaintenance', 'fenceWrites', ...BACKUP_STEPS, ...DEPLOY_STEPS, ...FINISHING_STEPS] as const;
 
@@ -14,9 +15,7 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
   return asTask('restore', input, { trigger: 'request', backup: input.backup }, PLAN, async (task) => {
     await task.awaitLease();
     await task.hook('before');
-    await task.step('enterMaintenance', 'leaveMaintenance');
-    await task.step('fenceWrites', 'liftFence', { allowShared: input.noFence ?? false });
-    await task.hook('fenced');
+    await shutSite(task, { allowShared: input.noFence ?? false });
 
     const safetyBackup = await makeBackup(task, {
       description: SAFETY_DESCRIPTION,

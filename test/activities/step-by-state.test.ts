@@ -20,6 +20,7 @@ const CLOSED = { status: 'failed', code: null, message: 'a forged end', warnings
 const DONE = { ...CLOSED, status: 'done', message: null };
 /** Activities that belong to no task. */
 const READING = [
+  'maintenanceTimeLeft',
   'findAbandonedTasks',
   'readJournal',
   'listOpenTasks',

@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
 import { KedgeError } from '../../src/contract/errors';
 import type { BackupResult } from '../../src/contract/tasks';
+import { bootNow } from '../../src/core/clock';
+import { identify } from '../../src/core/hosts/processes';
 import type { Journal } from '../../src/core/tasks/journal';
 import {
   type Lab,
@@ -17,6 +22,8 @@ import {
   until,
   withWorkerInProcess,
 } from '../helpers/e2e';
+import { taskQueueOf } from '../../src/contract/names';
+import { connectClient } from '../../src/temporal/connection';
 import { inTheImport } from '../helpers/in-the-import';
 
 jest.setTimeout(240_000);
@@ -78,6 +85,19 @@ async function restoreWithTemporalAway(act: () => Promise<void>): Promise<void> 
   });
 }
 
+/** The limit of the newest restore has passed that long ago, wherever the task has come. */
+async function passLimit(agoMs: number): Promise<void> {
+  const path = join(lab.state, 'tasks', `${newest()?.task}.json`);
+  const journal = JSON.parse(await readFile(path, 'utf8')) as Journal;
+  const { maintenance } = journal;
+  if (!maintenance) throw new Error('the task keeps nobody out');
+  const deadline = new Date(Date.now() - agoMs).toISOString();
+  await writeFile(path, JSON.stringify({ ...journal, maintenance: { ...maintenance, deadline, limit: null } }));
+}
+
+const journalText = (): Promise<string> => readFile(join(lab.state, 'tasks', `${newest()?.task}.json`), 'utf8');
+const PAST_ALL_GRACE = 180_000;
+
 async function expectAsBefore(): Promise<void> {
   expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
   expect(await leftovers(lab)).toEqual(leftBefore);
@@ -97,10 +117,7 @@ it('kedge sites online, with Temporal away: the site is back at once, and its ta
 
 it('the worker ends maintenance by itself at its limit, with Temporal away; the task undoes and says why', async () => {
   await restoreWithTemporalAway(async () => {
-    // The limit passes now, wherever the task has come in the meantime.
-    const journal = join(lab.state, 'tasks', `${newest()?.task}.json`);
-    const text = await readFile(journal, 'utf8');
-    await writeFile(journal, text.replace(/"deadline": "[^"]+"/, `"deadline": "${new Date().toISOString()}"`));
+    await passLimit(0);
     await until('the site is back', async () => (await status()) === 200);
   });
   expect(newest()?.outcome).toMatchObject({ code: 'TaskSuperseded' });
@@ -108,6 +125,69 @@ it('the worker ends maintenance by itself at its limit, with Temporal away; the 
     'its maintenance limit passed while Temporal was away',
   );
   await expectAsBefore();
+});
+
+it('the worker switches back a restore that hangs past its limit, with Temporal up; the task only undoes', async () => {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const hanging = (real: ActivityDependencies): ActivityDependencies => ({
+    ...real,
+    webServer: (address) => {
+      const server = real.webServer(address);
+      return new Proxy(server, {
+        get: (_server, name) => {
+          if (name === 'probe')
+            return async (...args: Parameters<typeof server.probe>) => {
+              await released;
+              return server.probe(...args);
+            };
+          const value = Reflect.get(server, name) as unknown;
+          return typeof value === 'function' ? (value.bind(server) as unknown) : value;
+        },
+      });
+    },
+  });
+  await withWorkerInProcess(lab, hanging, async () => {
+    await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+    await until('it has switched, and hangs', () => newest()?.step === 'probeSite');
+    expect(await status()).toBe(503);
+    await passLimit(PAST_ALL_GRACE);
+    await until('the site is given back', async () => /"givenBack": ?"/.test(await journalText()));
+    expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+    release();
+    await until('the task is closed', () => newest()?.outcome?.status === 'failed', 90_000);
+    await cliJson(lab, 'verify', site.uri, '--wait-turn');
+  });
+  expect((await cli(lab, 'log', newest()?.task ?? '')).stdout).toContain('its workflow did not end it');
+  await expectAsBefore();
+});
+
+it("somebody's own workflow under the id of a site: doctor names it, sites online ends it", async () => {
+  const client = await connectClient(lab.environment);
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      const ids = [`site/${site.uri}`, `turns/${site.uri}`];
+      for (const workflowId of ids)
+        await client.workflow.start('somethingElse', { workflowId, taskQueue: 'somewhere-else' });
+      const doctor = (await cli(lab, 'doctor')).stdout;
+      const online = await cli(lab, 'sites', 'online', site.uri);
+      expect(online.exitCode).toBe(0);
+      for (const id of ids) {
+        expect(doctor).toContain(`${id} is held by a workflow that is not Kedge's: it is of the type somethingElse`);
+        expect(online.stdout).toContain(`${id} was held by a workflow that is not Kedge's`);
+      }
+      await cliJson(lab, 'verify', site.uri, '--wait-turn');
+      // One of the right kind that is to begin in a year holds it as well.
+      const late = { workflowId: `site/${site.uri}`, taskQueue: taskQueueOf('lab'), startDelay: '365 days' } as const;
+      await client.workflow.start('verify', { ...late, args: [{ site: site.uri }] });
+      expect((await cli(lab, 'verify', site.uri)).exitCode).toBe(11);
+      await cli(lab, 'sites', 'online', site.uri);
+      await cliJson(lab, 'verify', site.uri, '--wait-turn');
+    },
+  );
+  await client.connection.close();
 });
 
 it('an undo that cannot finish ends the command with 4, and can be abandoned', async () => {
@@ -124,13 +204,33 @@ it('an undo that cannot finish ends the command with 4, and can be abandoned', a
     expect([restore.exitCode, restore.stderr]).toEqual([4, expect.stringContaining('discardDatabase')]);
     expect(await status()).toBe(503);
     const { task } = newest() ?? { task: '' };
+    // Its undo is paused on top of it: the worker itself opens the site past its limit, and doctor says what goes on.
+    const client = await connectClient(lab.environment);
+    const run = client.workflow.getHandle(`site/${site.uri}`);
+    await client.workflowService.pauseActivity({
+      namespace: 'default',
+      execution: { workflowId: run.workflowId },
+      type: 'discardDatabase',
+      identity: 'test',
+    });
+    await passLimit(60_000);
+    expect((await cli(lab, 'doctor')).stdout).toContain(`${task} keeps ${site.uri} from its visitors`);
+    expect(await status()).toBe(503);
+    await passLimit(PAST_ALL_GRACE);
+    await until('the site is given back', async () => /"givenBack": ?"/.test(await journalText()));
+    expect(await status()).toBe(200);
+    expect((await cli(lab, 'doctor')).stdout).toContain(`${task}, which may only undo since, has not ended`);
     expect((await cli(lab, 'abandon', task)).exitCode).toBe(2);
+    const { runId } = await run.describe();
     const abandoned = await cliJson<{ remains: string[] }>(lab, 'abandon', task, '--yes', '-m', 'the server is gone');
     expect(await status()).toBe(200);
     const left = (await leftovers(lab))['databases']?.filter((name) => !leftBefore['databases']?.includes(name));
     expect(left).toHaveLength(1);
     expect(abandoned.remains).toContain(`the database ${left?.[0]}`);
-    // Its workflow ends by itself, and the site is free.
+    // What held its workflow holds it no more, and the site is free.
+    expect((await client.workflow.getHandle(run.workflowId, runId).describe()).status.name).toBe('TERMINATED');
+    await client.connection.close();
+    expect((await cli(lab, 'abandon', task, '--yes')).exitCode).toBe(10);
     await cliJson(lab, 'verify', site.uri, '--wait-turn');
     expect(newest()?.outcome?.status).toBe('abandoned');
     for (const name of left ?? [])
@@ -144,6 +244,30 @@ it('a site that no task holds is left as it is', async () => {
   const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri);
   expect([exitCode, stdout]).toEqual([0, expect.stringContaining('no task holds')]);
   await expectAsBefore();
+});
+
+it('a task that ends well warns when the site stays shut', async () => {
+  const flag = join(lab.nginx.address.flags, site.uri);
+  await writeFile(flag, '');
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      const verified = await cli(lab, 'verify', site.uri);
+      expect([verified.exitCode, verified.stderr]).toEqual([
+        3,
+        expect.stringContaining(`${site.uri} stays shut to its visitors: its maintenance page is up`),
+      ]);
+      expect(verified.stdout).not.toContain('all is well');
+      const restored = await cliJson<{ warnings: string[] }>(lab, 'restore', site.uri, backup.backup.id, '--yes');
+      expect(restored.warnings).toContainEqual(expect.stringContaining('stays shut to its visitors'));
+      await rm(flag);
+      expect((await cli(lab, 'verify', site.uri)).exitCode).toBe(0);
+    },
+  );
+  // The restore was done all the same.
+  leftBefore = await leftovers(lab);
+  before = await fingerprint(site, lab.nginx.port, lab.mariadb);
 });
 
 it('what shuts a site without an owner is found and put right: flag, account, vhost', async () => {
@@ -171,6 +295,57 @@ it('what shuts a site without an owner is found and put right: flag, account, vh
   expect(await status()).toBe(200);
   await expectAsBefore();
   expect((await cli(lab, 'sites', 'online', site.uri)).stdout).toContain('nothing was changed');
+});
+
+it('sites online does not wait behind a process that is stopped with the lock of the site: it names and ends it', async () => {
+  await writeFile(join(lab.nginx.address.flags, site.uri), '');
+  const program = join(__dirname, '../helpers/lock-holder.js');
+  const holder = spawn(process.execPath, [program, join(lab.state, 'locks'), site.uri]);
+  const ended = once(holder, 'exit');
+  let said = '';
+  holder.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await until('it holds the lock', () => said.includes('held'));
+  holder.kill('SIGSTOP');
+  const { exitCode, stdout, stderr } = await cli(lab, 'sites', 'online', site.uri);
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('its maintenance page is up; put right')]);
+  expect(stderr).toMatch(
+    new RegExp(`process ${holder.pid} on lab, which has the lock .*does not run any more: it is ended`),
+  );
+  expect((await ended)[1]).toBe('SIGKILL');
+  expect(await status()).toBe(200);
+});
+
+it('a task whose run Temporal does not know is left alone while its worker lives, and undone afterwards', async () => {
+  const [last] = journalsOf(lab, 'restore').filter(({ outcome }) => outcome?.status === 'failed');
+  const path = join(lab.state, 'tasks', `${last?.task}.json`);
+  const text = await readFile(path, 'utf8');
+  const worker = spawn('sleep', ['600']);
+  const ended = once(worker, 'exit');
+  const { pid = 0 } = worker;
+  const { started = '' } = (await identify(pid)) ?? {};
+  // As another Temporal runs it, or one that came back from an old copy.
+  const open = { outcome: null, runId: randomUUID(), worker: { boot: bootNow().boot, pid, started } };
+  await writeFile(path, JSON.stringify({ ...(JSON.parse(text) as Journal), ...open }));
+  await writeFile(join(lab.state, 'open', last?.task ?? ''), '');
+  try {
+    await withWorkerInProcess(
+      lab,
+      (real) => real,
+      async () => {
+        const busy = await cli(lab, 'verify', site.uri);
+        expect([busy.exitCode, busy.stderr]).toEqual([11, expect.stringContaining(last?.task ?? '')]);
+        expect((JSON.parse(await readFile(path, 'utf8')) as Journal).outcome).toBeNull();
+        worker.kill('SIGKILL');
+        await ended;
+        expect((await cli(lab, 'verify', site.uri)).exitCode).toBe(0);
+      },
+    );
+    expect((JSON.parse(await readFile(path, 'utf8')) as Journal).outcome).toMatchObject({ status: 'recovered' });
+  } finally {
+    worker.kill('SIGKILL');
+    await writeFile(path, text);
+  }
+  await expectAsBefore();
 });
 
 it('a task that was closed without its undo: its fence, and the folder that its switch took away', async () => {

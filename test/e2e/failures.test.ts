@@ -76,10 +76,14 @@ it('its bytes are seen while it imports; cancelled there: the client is gone, th
 
 it('a step that fails twice, then works: the restore succeeds', async () => {
   const passing = failing('webServer', 'probe', 'ProbeFailed', 1, 2);
-  const { exitCode } = await withWorkerInProcess(lab, passing, () =>
+  const { exitCode, stderr } = await withWorkerInProcess(lab, passing, () =>
     cli(lab, 'restore', site.uri, backup.backup.id, '--yes'),
   );
   expect(exitCode).toBe(0);
+  // Whoever waits is told for what, until when, and what he can do.
+  expect(stderr).toMatch(
+    /probeSite failed: .*\. It is tried again until \d\d:\d\d:\d\d UTC, when the task undoes; `kedge cancel \S+-restore` ends it now/,
+  );
   const { body } = await get(lab.nginx.port, site.uri, '/?p=5');
   expect(body.toString()).not.toContain('changed since');
 });

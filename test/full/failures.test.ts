@@ -1,3 +1,4 @@
+import type { ActivityDependencies } from '../../src/activities/dependencies';
 import type { ErrorCode } from '../../src/contract/error-codes';
 import { RestorableLab, failing } from '../helpers/failing-restore';
 
@@ -19,4 +20,20 @@ it.each<[string, ReturnType<typeof failing>, ErrorCode]>([
   ['reloadWebServer', failing('webServer', 'writeVhost', 'VhostTestFailed'), 'VhostTestFailed'],
 ])('failing for good at %s: the site is as before', async (_step, fault, code) => {
   await restorable.expectUndone(fault, code, true);
+});
+
+it('a restored site that answers wrongly, in the same way for twenty seconds: undone then, not at the limit', async () => {
+  const wrong = { status: 500, retryAfter: null, mark: { status: 500, title: null } };
+  const fault = (real: ActivityDependencies): ActivityDependencies => ({
+    ...real,
+    webServer: (address) =>
+      new Proxy(real.webServer(address), {
+        get: (server, name) => {
+          if (name === 'probe') return async () => wrong;
+          const value = Reflect.get(server, name) as unknown;
+          return typeof value === 'function' ? (value.bind(server) as unknown) : value;
+        },
+      }),
+  });
+  await restorable.expectUndone(fault, 'AnswerWrong', true);
 });

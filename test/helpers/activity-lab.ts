@@ -55,7 +55,7 @@ export class ActivityLab {
       locks: new SiteLocks(join(lab.state, 'locks'), master.master, wait),
       attempts: new Attempts(),
       afterTask: () => undefined,
-      isRunning: async (_workflowId, runId) => running.has(runId),
+      runStateOf: async (_workflowId, runId) => (running.has(runId) ? 'running' : 'closed'),
       whoRuns: async () => null,
       attentionAfterMs: 1000,
     };

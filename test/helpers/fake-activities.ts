@@ -10,8 +10,10 @@ export type Behaviour =
   | { fails: string }
   /** Fails this often, then works. */
   | { failsTimes: number; code: string }
-  /** Runs until it is cancelled, then takes `settlesAfterMs` to end. */
-  | { blocks: true; settlesAfterMs?: number }
+  /** Runs until it is cancelled, then takes `settlesAfterMs` to end; by this failure, where one is named. */
+  | { blocks: true; settlesAfterMs?: number; endsWith?: string }
+  /** It says nothing any more, as if its process were gone. */
+  | { dies: true }
   /** Returns this. */
   | { returns: unknown };
 
@@ -65,13 +67,15 @@ export class FakeActivities {
         this.failures.set(name, count);
         if (count <= behaviour.failsTimes) throw failure(behaviour.code, name);
       }
+      // No heartbeat of it brings the news: only a worker that stops tells it.
+      if (behaviour && 'dies' in behaviour) await Context.current().cancelled;
       if (behaviour && 'blocks' in behaviour) {
         const context = Context.current();
         const beats = setInterval(() => context.heartbeat(), 100);
         await context.cancelled
           .catch(async (error: unknown) => {
             await new Promise((resolve) => setTimeout(resolve, behaviour.settlesAfterMs ?? 0));
-            throw error;
+            throw behaviour.endsWith === undefined ? error : failure(behaviour.endsWith, name);
           })
           .finally(() => clearInterval(beats));
       }
@@ -139,6 +143,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   },
   awaitLease: nothing,
   enterMaintenance: nothing,
+  maintenanceTimeLeft: 0,
   leaveMaintenance: nothing,
   endMaintenance: { value: 1234, warnings: [] },
   fenceWrites: nothing,
@@ -186,5 +191,11 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   listBackups: { total: 0, backups: [] },
   readTaskLog: { lines: [], next: 0, ended: true },
 };
+
+/** What preflight finds for a site that may be shut for so long. */
+export function preflightWithLimit(limitMs: number, answerWithinMs: number): { returns: unknown } {
+  const { value, warnings } = DEFAULTS.preflight;
+  return { returns: { value: { ...value, maintenance: { limitMs, answerWithinMs } }, warnings } };
+}
 
 export const ACTIVITY_NAMES = Object.keys(DEFAULTS) as Name[];

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
-import { FakeActivities } from '../helpers/fake-activities';
+import { FakeActivities, preflightWithLimit } from '../helpers/fake-activities';
 import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 
 /**
@@ -18,6 +18,18 @@ async function record(): Promise<void> {
     ['backup-quiesced', 'backup', { site, quiesce: true }, new FakeActivities()],
     ['restore', 'restore', restore, new FakeActivities()],
     ['restore-undone', 'restore', restore, new FakeActivities().set('importDatabase', { fails: 'ImportFailed' })],
+    [
+      'restore-within-limit',
+      'restore',
+      restore,
+      new FakeActivities().set('preflight', preflightWithLimit(600_000, 20_000)),
+    ],
+    [
+      'restore-past-limit',
+      'restore',
+      restore,
+      new FakeActivities().set('preflight', preflightWithLimit(1_000, 20_000)).set('deploy', { blocks: true }),
+    ],
     ['verify', 'verify', { site }, new FakeActivities()],
     ['deploy', 'deploy', { site, archive: '/root/archive.tar.zst' }, new FakeActivities()],
   ];

@@ -25,6 +25,7 @@ function subject(changes: Partial<ConnectedTemporal> = {}): ConnectedTemporal {
     namespace: 'default',
     tls: false,
     taskQueue: TASK_QUEUE,
+    sites: [],
     ...changes,
   };
 }

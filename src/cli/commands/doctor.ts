@@ -112,13 +112,13 @@ function exitCodeOf(findings: readonly Finding[]): number {
 /** Without Temporal the rest is looked at all the same. */
 async function connectTemporal(
   context: CommandContext,
-  { master }: Configuration,
+  { master, sites }: Configuration,
 ): Promise<{ temporal: ConnectedTemporal | null; findings: Finding[] }> {
   try {
     const { temporalPlace } = await import('../../temporal/connection.js');
     const place = temporalPlace(context.io.environment);
     const { temporal: client } = await context.client();
-    return { temporal: { client, ...place, taskQueue: taskQueueOf(master) }, findings: [] };
+    return { temporal: { client, ...place, taskQueue: taskQueueOf(master), sites: Object.keys(sites) }, findings: [] };
   } catch (error) {
     return { temporal: null, findings: [{ check: 'temporal-connection', ...complaintOf(error) }] };
   }
@@ -172,8 +172,11 @@ function installationOf(
       databaseServer: (target) => master.databaseServer(target.database),
       isRunning: async (workflowId, runId) => {
         if (!temporal) return null;
-        const { isRunning } = await import('../../temporal/running.js');
-        return isRunning(temporal.client, workflowId, runId).catch(() => null);
+        const { runStateOf } = await import('../../temporal/running.js');
+        return runStateOf(temporal.client, workflowId, runId).then(
+          (state) => state === 'running',
+          () => null,
+        );
       },
     })),
   };

@@ -1,10 +1,36 @@
 import type { Command } from 'commander';
-import { bringOnline, removeObstacles } from '../../core/tasks/bring-online';
+import { taskQueueOf } from '../../contract/names';
+import { type TakeOver, bringOnline, removeObstacles } from '../../core/tasks/bring-online';
+import type { ForeignWorkflow } from '../../temporal/foreign-workflows';
+import { breakGlassLocks } from '../break-glass';
+import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
 import { liveFolder } from '../../core/sites/site-folder';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
+
+/** Who breaks the glass does not wait for a Temporal that hangs, ms. */
+const ANSWER_WITHIN_MS = 10_000;
+
+/** Ends what keeps the tasks of a site from beginning. With Temporal away that has to wait. */
+async function endForeign(context: CommandContext, site: string, { by, why }: TakeOver): Promise<ForeignWorkflow[]> {
+  const { endForeignWorkflow, findForeignWorkflows } = await import('../../temporal/foreign-workflows.js');
+  try {
+    const { temporal } = await context.client();
+    const queue = taskQueueOf((await context.configuration()).master);
+    return await temporal.withDeadline(Date.now() + ANSWER_WITHIN_MS, async () => {
+      const found = await findForeignWorkflows(temporal, queue, site);
+      for (const one of found) await endForeignWorkflow(temporal, one, `${why} (${by})`);
+      return found;
+    });
+  } catch (error) {
+    context.printer.note(
+      `whether a workflow that is not Kedge's holds ${site} cannot be seen: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return [];
+  }
+}
 
 /** `kedge sites`, `sites show`, `sites adopt` */
 export function registerSites(program: Command, run: Registration): void {
@@ -78,7 +104,8 @@ export function registerSites(program: Command, run: Registration): void {
         const master = await context.master();
         const takeOver = { by: context.who(), why: options.message };
         const operation = commandOperation(context, `online-${uri}`);
-        const tasks = master.redact(await bringOnline(master, uri, takeOver, operation), uri);
+        const locks = breakGlassLocks(context, master);
+        const tasks = master.redact(await bringOnline({ ...master, locks }, uri, takeOver, operation), uri);
         const target = await master.resolveTarget(uri);
         const view = {
           target,
@@ -89,19 +116,23 @@ export function registerSites(program: Command, run: Registration): void {
           journals: master.journals,
           states: master.states,
         };
-        const found = master.redact(await removeObstacles(view, master.locks, operation), uri);
+        const found = master.redact(await removeObstacles(view, locks, operation), uri);
         const problems = [
           ...tasks.flatMap((task) => task.problems),
           ...found.flatMap(({ what, problem }) => (problem === null ? [] : [`${what}: ${problem}`])),
         ];
+        const ended = await endForeign(context, uri, takeOver);
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;
         const lines = [
+          ...ended.map(
+            ({ workflowId, why }) => `${workflowId} was held by a workflow that is not Kedge's: ${why}; it is ended`,
+          ),
           ...tasks.map(({ task }) => `${uri} was taken over from ${task}, which can only undo now`),
           ...found.filter(({ removed }) => removed).map(({ what }) => `${uri}: ${what}; put right`),
         ];
         context.printer.result(
-          { site: uri, tasks, found },
+          { site: uri, tasks, found, ended },
           lines.length + problems.length === 0
             ? [`no task holds ${uri}, and nothing keeps it from its visitors; nothing was changed`]
             : lines,

@@ -4,8 +4,10 @@ import { KedgeError } from '../../contract/errors';
 import { printable } from '../../contract/printable';
 import { WORKFLOW_TYPES, isTaskIdOf } from '../../contract/names';
 import { abandonTask } from '../../core/tasks/abandon';
+import type { TakeOver } from '../../core/tasks/bring-online';
 import type { Journal } from '../../core/tasks/journal';
 import type { TaskLogLine } from '../../core/tasks/task-log';
+import { breakGlassLocks } from '../break-glass';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -123,13 +125,27 @@ export function registerAbandon(program: Command, run: Registration): void {
       run<{ yes?: boolean; message: string }>(async (context, [task = ''], options) => {
         const master = await context.master();
         const journal = await master.journals.get(task);
-        if (journal.outcome)
-          throw new KedgeError('TaskUnknown', `${task} has ended: ${journal.outcome.status}`, { site: journal.site });
-        await confirmAbandon(context, task, options.yes ?? false);
         const takeOver = { by: context.who(), why: options.message };
+        if (journal.outcome) {
+          // One whose workflow goes on was given up while Temporal was away.
+          if ((await endWorkflowOf(context, journal, takeOver)) !== 'ended')
+            throw new KedgeError('TaskUnknown', `${task} has ended: ${journal.outcome.status}`, { site: journal.site });
+          context.printer.result({ task, site: journal.site, problems: [], remains: [] }, [
+            `the workflow of ${task}, which was given up before, is ended`,
+          ]);
+          return;
+        }
+        await confirmAbandon(context, task, options.yes ?? false);
         const operation = commandOperation(context, `abandon-${task}`);
-        const abandoned = await abandonTask(master, journal, takeOver, operation);
-        const problems = master.redact(abandoned.problems, journal.site);
+        const parts = { ...master, locks: breakGlassLocks(context, master) };
+        const abandoned = await abandonTask(parts, journal, takeOver, operation);
+        // Behind the journal: what it leaves would else be recovered.
+        const workflow = await endWorkflowOf(context, journal, takeOver);
+        const problems = [...master.redact(abandoned.problems, journal.site)];
+        if (workflow === 'unknown')
+          problems.push(
+            `Temporal does not answer: should the workflow of ${task} still be there, \`kedge abandon ${task}\` ends it once Temporal is back`,
+          );
         const { remains } = abandoned;
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;
@@ -139,6 +155,26 @@ export function registerAbandon(program: Command, run: Registration): void {
         ]);
       }),
     );
+}
+
+/** Who gives a task up does not wait for a Temporal that hangs, ms. */
+const ANSWER_WITHIN_MS = 10_000;
+
+/** Ends the workflow of a task whose journal is closed: nothing is left for it to undo, and something may hold it for good. */
+async function endWorkflowOf(
+  context: CommandContext,
+  { workflowId, runId }: Journal,
+  { by, why }: TakeOver,
+): Promise<'ended' | 'was over' | 'unknown'> {
+  const { endRun } = await import('../../temporal/foreign-workflows.js');
+  try {
+    const { temporal } = await context.client();
+    const end = (): Promise<boolean> => endRun(temporal, workflowId, runId, `${why} (${by})`);
+    return (await temporal.withDeadline(Date.now() + ANSWER_WITHIN_MS, end)) ? 'ended' : 'was over';
+  } catch (error) {
+    context.printer.detail(context.redact(String(error)));
+    return 'unknown';
+  }
 }
 
 async function confirmAbandon(context: CommandContext, task: string, yes: boolean): Promise<void> {
@@ -180,7 +216,8 @@ async function siteOfWaitingTask(context: CommandContext, task: string): Promise
 async function findTask(context: CommandContext, name: string): Promise<Journal> {
   const { journals } = await context.master();
   if (Object.hasOwn((await context.configuration()).sites, name)) {
-    const [newest] = await journals.newest(1, name);
+    // The one that runs, whatever time its id says: somebody may have set the clock back.
+    const [newest] = [...(await journals.open(name)), ...(await journals.newest(1, name))];
     if (newest) return newest;
     throw new KedgeError('TaskUnknown', `${name} had no task yet`, { site: name });
   }

@@ -16,8 +16,8 @@ export function registerVerify(program: Command, run: Registration): void {
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
         const handle = await client.verify({ site, who: context.who(), ...key }, submitOptions(options));
-        await reportTask(context, handle, options.detach ?? false, ({ status }) => [
-          `${site} answers ${status}: all is well`,
+        await reportTask(context, handle, options.detach ?? false, ({ status, warnings }) => [
+          warnings.length === 0 ? `${site} answers ${status}: all is well` : `${site} answers ${status}`,
         ]);
       }),
     );

@@ -38,8 +38,10 @@ class FileCatalog implements Catalog {
   }
 
   async nextId(site: string, created: Date): Promise<string> {
-    const base = `${site}-${timeStamp(created)}`;
     const names = await this.master.list(this.path(site));
+    // A clock that was set back must not make the new one look older than what is there.
+    const stamps = names.flatMap((name) => /-(\d{8}\.\d{6})(?:_\d+)?(?:\.json|\.tar\.\w+)$/.exec(name)?.[1] ?? []);
+    const base = `${site}-${[timeStamp(created), ...stamps].sort().at(-1)}`;
     for (let count = 0; ; count += 1) {
       const id = count === 0 ? base : `${base}_${count}`;
       if (!names.some((name) => name === `${id}.json` || name.replace(ARCHIVE, '') === id)) return id;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { monotonicMs } from '../clock';
 import { KedgeError } from '../../contract/errors';
 import type { AdminConnection } from './admin-connection';
 import type { DatabaseAccount } from './database-server';
@@ -45,12 +46,12 @@ async function endAll(
   isAnothers: (host: string) => boolean,
 ): Promise<void> {
   const what = `ending the connections of ${whose}`;
-  const deadline = Date.now() + DEADLINE_MS;
+  const deadline = monotonicMs() + DEADLINE_MS;
   // A login that was let in just before the lock shows under its name a moment later: nobody is to be seen twice in a row.
   for (let unseen = 0; unseen < 2;) {
     const open = (await listConnections(admin, condition, what)).filter(({ host }) => !isAnothers(host));
     unseen = open.length === 0 ? unseen + 1 : 0;
-    if (open.length > 0 && Date.now() > deadline) {
+    if (open.length > 0 && monotonicMs() > deadline) {
       throw new KedgeError(
         'DatabaseRefused',
         `${open.length} connections of ${whose} do not end on database server ${admin.server}`,

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
+import { monotonicMs } from '../clock';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import { runClient } from './client-program';
@@ -87,7 +88,7 @@ async function runImport(
   const { program, help } = await context.programs.find(['mariadb', 'mysql'], operation);
   const silenceLimitMs = request.silenceLimitMs ?? SILENCE_LIMIT_MS;
   const { settings, maxAllowedPacket } = await sessionSettings(context.admin);
-  const begunAt = Date.now();
+  const begunAt = monotonicMs();
   let takenAt = begunAt;
   /** Why Kedge itself ended the import. The client, whose input ends early, may say something else before. */
   let refused: KedgeError | undefined;
@@ -117,7 +118,7 @@ async function runImport(
         ),
       ),
     onProgress: (bytes) => {
-      takenAt = Date.now();
+      takenAt = monotonicMs();
       operation.progress({ bytes, totalBytes });
     },
   });
@@ -125,7 +126,7 @@ async function runImport(
   const stop = new AbortController();
   const watch = setInterval(
     () => {
-      const silent = Date.now() - takenAt > silenceLimitMs;
+      const silent = monotonicMs() - takenAt > silenceLimitMs;
       void findObstacle(context, request, silent ? silenceLimitMs : undefined).then(
         (error) => error && stop.abort(error),
       );
@@ -271,7 +272,7 @@ async function importFailure(
   const { number, message } = clientError(error.message);
   let code = codeOfNumber(number);
   if (/ at line \d+/.test(message) && code !== 'DiskFull') {
-    const away = code === 'DatabaseUnreachable' && (await wasAway(admin, Date.now() - begunAt));
+    const away = code === 'DatabaseUnreachable' && (await wasAway(admin, monotonicMs() - begunAt));
     code = away ? 'DatabaseUnreachable' : 'ImportFailed';
   }
   return new KedgeError(

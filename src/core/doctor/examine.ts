@@ -5,7 +5,7 @@ import { MASTER_CHECKS } from './folders';
 import type { Installation } from './installation';
 import { MACHINE_CHECKS } from './programs';
 import { runChecks } from './run-checks';
-import { SITE_CHECKS, isBusy } from './sites';
+import { BUSY_SITE_CHECKS, SITE_CHECKS, isBusy } from './sites';
 import { WEB_SERVER_CHECKS } from './web-servers';
 
 /** Looks at everything an installation is made of, changes nothing, and returns what is wrong, place by place. */
@@ -21,8 +21,10 @@ export async function examine(installation: Installation, operation: Operation):
   const findings = (await Promise.all(servers)).flat();
   // One after the other: each looks through a whole site folder.
   for (const site of sites) {
-    if (await isBusy(site)) operation.log.info(`a task runs on ${site.uri}: the site is passed over`);
-    else findings.push(...(await runChecks(SITE_CHECKS, site, { site: site.uri }, operation)));
+    const isPassedOver = await isBusy(site);
+    if (isPassedOver) operation.log.info(`a task runs on ${site.uri}: the site is passed over`);
+    const checks = isPassedOver ? BUSY_SITE_CHECKS : SITE_CHECKS;
+    findings.push(...(await runChecks(checks, site, { site: site.uri }, operation)));
   }
   return findings;
 }

@@ -10,7 +10,9 @@ import { describeOtherDatabases, findOtherDatabases } from '../sites/other-datab
 import { readableByAll } from '../sites/site-files';
 import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
 import { examineReach } from '../tasks/examine-accounts';
-import { type Obstacle, findObstacles } from '../tasks/shut-sites';
+import type { Journal } from '../tasks/journal';
+import { shutFor } from '../tasks/maintenance-limit';
+import { findShutters } from '../tasks/shut-sites';
 import { checkSpace } from '../tasks/space';
 import { isListening } from '../web/fast-cgi';
 import { stampOf, wasManaged } from '../web/vhost';
@@ -240,9 +242,14 @@ function complaintsOfFile(uri: string, what: string, found: string | null, wante
   ];
 }
 
+/** Checks of a site that a task runs on. */
+export const BUSY_SITE_CHECKS: readonly Check<ConfiguredSite>[] = [{ check: 'open-tasks', run: checkOpenTasks }];
+
 async function checkOpenTasks({ uri, journals, isRunning }: ConfiguredSite): Promise<readonly Complaint[]> {
   const complaints: Complaint[] = [];
-  for (const { task, workflowId, runId } of await journals.open(uri)) {
+  for (const journal of await journals.open(uri)) {
+    const { task, workflowId, runId } = journal;
+    complaints.push(...complaintsOfLimit(journal));
     const running = await isRunning(workflowId, runId);
     if (running === false)
       complaints.push({
@@ -260,8 +267,27 @@ async function checkOpenTasks({ uri, journals, isRunning }: ConfiguredSite): Pro
   return complaints;
 }
 
-/** Folder and vhost have checks of their own, and an application may be at work behind a file of its own. */
-const SEEN_ELSEWHERE: ReadonlySet<Obstacle['part']> = new Set(['folder', 'vhost', 'maintenance file']);
+/** A task that keeps its site shut for longer than it may is held by something. */
+function complaintsOfLimit(journal: Journal): Complaint[] {
+  const { site, task, givenBack, maintenance } = journal;
+  if ((shutFor(journal) ?? 0) >= 0) return [];
+  const abandon = `See what holds it by \`kedge log ${task}\`; \`kedge abandon ${task}\` gives it up.`;
+  if (givenBack !== null)
+    return [
+      {
+        level: 'warning',
+        message: `${site} was given back to its visitors at ${givenBack}, and ${task}, which may only undo since, has not ended`,
+        hint: abandon,
+      },
+    ];
+  return [
+    {
+      level: 'error',
+      message: `${task} keeps ${site} from its visitors although it was to be open by ${maintenance?.deadline}`,
+      hint: `A worker that runs opens it two minutes past that; \`kedge sites online ${site}\` does so now. ${abandon}`,
+    },
+  ];
+}
 
 /** What shuts the site although no task is open. */
 async function checkMaintenance(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
@@ -281,7 +307,7 @@ async function checkMaintenance(site: ConfiguredSite, operation: Operation): Pro
     journals,
     states,
   };
-  const found = (await findObstacles(view, operation)).filter(({ part }) => !SEEN_ELSEWHERE.has(part));
+  const found = await findShutters(view, operation);
   return found.map(({ what, hint }) => ({
     level: 'warning',
     message: `${uri} is shut to its visitors, and no task is open: ${what}`,

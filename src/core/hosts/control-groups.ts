@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, rmdir, stat, writeFile } from 'node:fs/promis
 import { totalmem } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../clock';
 
 /** What a group may use as a whole. */
 export interface GroupLimits {
@@ -72,7 +73,7 @@ export class ControlGroup {
     const limit = this.folders.map((folder) => writeFile(join(folder, 'pids.max'), '0').catch(() => undefined));
     await Promise.all(limit);
     let ended = 0;
-    for (const deadline = Date.now() + EMPTY_WITHIN_MS; Date.now() < deadline; await delay(POLL_MS)) {
+    for (const deadline = monotonicMs() + EMPTY_WITHIN_MS; monotonicMs() < deadline; await delay(POLL_MS)) {
       const pids = await this.pids();
       if (pids.length === 0) break;
       if (ended === 0) ended = pids.length;
@@ -85,7 +86,8 @@ export class ControlGroup {
   async remove(): Promise<void> {
     const gone = this.folders.map(async (folder) => {
       // Of a process that is gone the kernel lets go a moment later.
-      for (const deadline = Date.now() + 200; !(await removed(folder)) && Date.now() < deadline;) await delay(POLL_MS);
+      for (const deadline = monotonicMs() + 200; !(await removed(folder)) && monotonicMs() < deadline;)
+        await delay(POLL_MS);
     });
     await Promise.all(gone);
   }

@@ -1,6 +1,7 @@
 import { readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../clock';
 import { KedgeError } from '../../contract/errors';
 
 /** The environment variable that carries an operation's mark. */
@@ -45,9 +46,9 @@ export async function identify(pid: number): Promise<RunningProcess | null> {
 
 /** @throws KedgeError ProgramTimedOut when it is still there after 10 s */
 export async function waitUntilGone(process: RunningProcess, server: string): Promise<void> {
-  const deadline = Date.now() + GIVE_UP_MS;
+  const deadline = monotonicMs() + GIVE_UP_MS;
   while ((await statOf(process.pid))?.started === process.started) {
-    if (Date.now() > deadline) {
+    if (monotonicMs() > deadline) {
       throw new KedgeError('ProgramTimedOut', `process ${process.pid} does not end on ${server}`, { server });
     }
     await delay(POLL_MS);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { monotonicMs } from '../clock';
 import { isKedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
@@ -62,9 +63,9 @@ export async function flushObjectCache(
   const unnamed = 'its settings give its keys no prefix (WP_CACHE_KEY_SALT) to tell them from those of others';
   if (prefixes.length === 0 && multisite) return { removed: 0, problem: unnamed };
   let removed = 0;
-  const deadline = Date.now() + timeLimitMs;
+  const deadline = monotonicMs() + timeLimitMs;
   for (const server of servers) {
-    const leftMs = deadline - Date.now();
+    const leftMs = deadline - monotonicMs();
     if (leftMs <= 0) return { removed, problem: 'its servers take too long' };
     const request = { store, server, prefixes, tablePrefix, seconds: leftMs / 1000 };
     const timeoutMs = leftMs + PHP_MS;

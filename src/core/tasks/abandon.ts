@@ -14,7 +14,7 @@ export interface Abandoned {
 
 /**
  * Gives a task up whose undo cannot finish: the site is given back as far as that goes, the journal is closed, and what
- * the task made is left where it is, and named. Its workflow then ends by itself, for there is nothing left to undo.
+ * the task made is left where it is, and named. Nothing is left to its workflow then.
  */
 export async function abandonTask(
   parts: OnlineParts,

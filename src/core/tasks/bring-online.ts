@@ -3,6 +3,7 @@ import type { Operation } from '../operation';
 import type { Epochs } from './epochs';
 import {
   type SiteParts,
+  type TaskAtHand,
   type TaskInTurn,
   endMaintenance,
   inTurn,
@@ -11,6 +12,7 @@ import {
   switchBack,
 } from './give-back';
 import { type Journal, markOf } from './journal';
+import type { Journals } from './journals';
 import { type SiteView, findObstacles } from './shut-sites';
 import type { SiteLocks } from './site-locks';
 
@@ -48,9 +50,19 @@ export async function bringOnline(
   // Under the lock: a switch or a commit is done or will be refused, and the journals read below say which.
   await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
   const brought: BroughtOnline[] = [];
-  for (const { task } of open)
-    brought.push({ task, problems: await giveBack(parts, await parts.journals.get(task), operation) });
+  for (const { task } of open) {
+    const problems = await giveBack(parts, await parts.journals.get(task), operation);
+    if (problems.length === 0) await noteGivenBack(parts.journals, task);
+    brought.push({ task, problems });
+  }
   return brought;
+}
+
+async function noteGivenBack(journals: Journals, task: string): Promise<void> {
+  await journals.recordUndo(task, { givenBack: new Date().toISOString() }).catch((error: unknown) => {
+    // It was closed meanwhile, and nobody asks any more.
+    if (!isKedgeError(error) || error.code !== 'TaskSuperseded') throw error;
+  });
 }
 
 /** What was found in the way of a site's visitors, with no open task, and what became of it. */
@@ -92,16 +104,38 @@ export async function removeObstacles(
   return done;
 }
 
+/** One server that hangs must not keep the site from what the others can give back, ms. */
+const PART_LIMIT_MS = 60_000;
+
+/** Ends work that takes too long; what does not even hear of its end is not waited for. */
+async function withinLimit(operation: Operation, work: (operation: Operation) => Promise<void>): Promise<void> {
+  const limit = new AbortController();
+  const reached = new Promise<never>((_resolve, reject) => {
+    const { signal } = limit;
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  const timer = setTimeout(
+    () => limit.abort(new KedgeError('ProgramTimedOut', `not done within ${PART_LIMIT_MS / 1000} s`)),
+    PART_LIMIT_MS,
+  );
+  const working = work({ ...operation, signal: AbortSignal.any([operation.signal, limit.signal]) });
+  working.catch(() => undefined);
+  try {
+    await Promise.race([working, reached]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function giveBack(parts: OnlineParts, journal: Journal, operation: Operation): Promise<string[]> {
   const { target } = journal;
   if (!target) return [];
-  const step = { journal, target, operation };
   const problems: string[] = [];
-  const act = (work: (parts: SiteParts, now: TaskInTurn) => Promise<void>) => () =>
+  const act = (work: (parts: SiteParts, now: TaskInTurn) => Promise<void>) => (step: TaskAtHand) =>
     inTurn(parts, step, (now) => work(parts, now));
-  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+  const attempt = async (what: string, work: (step: TaskAtHand) => Promise<void>): Promise<void> => {
     try {
-      await work();
+      await withinLimit(operation, (limited) => work({ journal, target, operation: limited }));
       operation.log.info(`${what}: done`);
     } catch (error) {
       operation.signal.throwIfAborted();
@@ -109,7 +143,7 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
     }
   };
   if (!journal.committed) {
-    if (journal.switched) await attempt('the folders from before', () => switchBack(parts, step));
+    if (journal.switched) await attempt('the folders from before', (step) => switchBack(parts, step));
     if (journal.vhostBefore) await attempt('the vhost from before', act(putVhostBack));
     if (journal.fence) await attempt('the database account', act(liftFence));
   }

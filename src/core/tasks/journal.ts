@@ -4,7 +4,9 @@ import { backupIdSchema, contentMarkSchema } from '../../contract/backup-record'
 import { WORKFLOW_TYPES } from '../../contract/names';
 import { siteUriSchema, targetSchema } from '../../contract/target';
 import { compressionSchema } from '../../contract/tasks';
+import { bootMomentSchema } from '../clock';
 import { siteDatabaseSchema } from './site-state';
+import { workerProcessSchema } from './worker-process';
 
 const instant = z.iso.datetime();
 const accountSchema = z.strictObject({ user: z.string(), hosts: z.array(z.string()) });
@@ -44,6 +46,8 @@ export const journalSchema = z.strictObject({
   notHeld: z.array(z.string()).default([]),
   /** From the first undo on no forward step may write here any more. */
   undoing: z.boolean(),
+  /** The worker that began the newest step, or undo. Null in journals of a Kedge that did not note it. */
+  worker: workerProcessSchema.nullable().default(null),
   /** Newest forward step that began. */
   step: z.string().nullable(),
   /** What the accepted request asks of its steps; null in journals of a Kedge that did not note it. */
@@ -64,8 +68,10 @@ export const journalSchema = z.strictObject({
   maintenance: z
     .strictObject({
       foundOn: z.boolean(),
-      /** From here on no attempt begins. */
+      /** From here on no attempt begins: as people read it. */
       deadline: instant,
+      /** The same by the boot's clock, which counts. Null in journals of a Kedge that did not note it. */
+      limit: bootMomentSchema.nullable().default(null),
       /** When a request was first answered by the maintenance page. */
       seen: instant.nullable(),
       ended: instant.nullable(),
@@ -142,6 +148,8 @@ export const journalSchema = z.strictObject({
     .nullable(),
   /** Set before the first rename. */
   switched: z.boolean(),
+  /** When the site was given back to its visitors without the workflow of the task, all of it. */
+  givenBack: instant.nullable().default(null),
   /** What Kedge had in the folder of vhosts. */
   vhostBefore: z.strictObject({ vhost: z.string().nullable(), snippet: z.string().nullable() }).nullable(),
   committed: z.boolean(),
@@ -185,6 +193,7 @@ export function newJournal(
     contentMark: null,
     notHeld: [],
     undoing: false,
+    worker: null,
     step: null,
     steps: {},
     undone: [],
@@ -197,6 +206,7 @@ export function newJournal(
     before: null,
     created: null,
     switched: false,
+    givenBack: null,
     vhostBefore: null,
     committed: false,
     outcome: null,

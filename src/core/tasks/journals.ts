@@ -8,6 +8,7 @@ import type { Host } from '../hosts/host';
 import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
 import { type Journal, journalSchema, newJournal } from './journal';
 import { decode } from './state-file';
+import { thisProcess } from './worker-process';
 
 /** What begins a task. */
 export type NewTask = Pick<
@@ -103,9 +104,10 @@ export class Journals {
    */
   async beginStep(task: string, caller: Caller, step: StepName): Promise<BegunStep> {
     const attempt = randomBytes(6).toString('hex');
+    const worker = await thisProcess();
     const journal = await this.change(
       task,
-      ({ steps }) => ({ step, steps: steps && { ...steps, [step]: { attempt, done: false } } }),
+      ({ steps }) => ({ step, worker, steps: steps && { ...steps, [step]: { attempt, done: false } } }),
       (current) => {
         assertOwn(current, caller);
         assertForward(current);
@@ -146,9 +148,10 @@ export class Journals {
   async beginUndo(task: string): Promise<Journal | undefined> {
     const known = await this.find(task);
     if (!known || !mayBeUndone(known)) return undefined;
+    const worker = await thisProcess();
     const journal = await this.change(
       task,
-      (current) => (mayBeUndone(current) ? { undoing: true } : {}),
+      (current) => (mayBeUndone(current) ? { undoing: true, worker } : {}),
       () => undefined,
     );
     return mayBeUndone(journal) ? journal : undefined;

@@ -21,6 +21,8 @@ export interface Obstacle {
   readonly what: string;
   /** What a person does, one sentence. */
   readonly hint: string;
+  /** It could not be looked at: nobody knows whether anything is wrong. */
+  readonly unseen?: true;
   /** Takes it away; null where a person has to decide. Idempotent. */
   readonly remove: ((operation: Operation) => Promise<void>) | null;
 }
@@ -62,11 +64,19 @@ export async function findObstacles(site: SiteView, operation: Operation): Promi
     const unseen = (error: unknown): Obstacle[] => {
       operation.signal.throwIfAborted();
       const hint = isKedgeError(error) ? error.hint : 'Report it.';
-      return [{ part, what: `its ${part} cannot be looked at: ${String(error)}`, hint, remove: null }];
+      return [{ part, what: `its ${part} cannot be looked at: ${String(error)}`, hint, remove: null, unseen: true }];
     };
     found.push(...(await look().catch(unseen)));
   }
   return found;
+}
+
+/** Folder and vhost have checks of their own, and an application may be at work behind a file of its own. */
+const SEEN_ELSEWHERE: ReadonlySet<Obstacle['part']> = new Set(['folder', 'vhost', 'maintenance file']);
+
+/** Of {@link findObstacles} what shuts a site that is whole, and that nothing else tells of. */
+export async function findShutters(site: SiteView, operation: Operation): Promise<Obstacle[]> {
+  return (await findObstacles(site, operation)).filter(({ part }) => !SEEN_ELSEWHERE.has(part));
 }
 
 async function folderObstacles({ target, host }: SiteView, closed: readonly Journal[]): Promise<Obstacle[]> {

@@ -28,6 +28,11 @@ export class SiteLocks {
     private readonly defaults: LockWait = {},
   ) {}
 
+  /** The same locks, for who waits for them otherwise. */
+  waiting(wait: LockWait): SiteLocks {
+    return new SiteLocks(this.folder, this.master, { ...this.defaults, ...wait });
+  }
+
   /**
    * Waits for the lock and does `work` under it: nobody else's work for the site is under way then, and what was begun before is
    * never gone on with by a process that was stopped in it. `wait` says how long a holder that runs is waited for.

@@ -1,42 +1,92 @@
+import { KedgeError } from '../../contract/errors';
+import { monotonicMs } from '../clock';
 import type { Operation } from '../operation';
 import { type OnlineParts, bringOnline } from './bring-online';
 import type { Journal } from './journal';
+import { WATCHDOG_GRACE_MS, shutFor } from './maintenance-limit';
 
-/**
- * Ends maintenance that outlasted its limit while Temporal was away: nobody else would. A restore whose switch has begun
- * and is not committed is left to its workflow, or to a person. `operationFor` gives the work for a task.
- */
-export async function endOverdueMaintenance(
-  parts: OnlineParts,
-  temporalAnswers: () => Promise<boolean>,
-  operationFor: (task: string) => Operation,
-): Promise<void> {
-  const now = new Date();
-  const overdue: Journal[] = [];
-  for (const journal of await parts.journals.open()) {
-    if (!isOverdue(journal, now)) continue;
-    // An epoch that cannot be read says nothing against ending maintenance.
-    const epoch = await parts.epochs.current(journal.site).catch(() => 0);
-    if (epoch <= journal.epoch) overdue.push(journal);
-  }
-  if (overdue.length === 0 || (await temporalAnswers())) return;
-  const takeOver = { by: 'the worker', why: 'its maintenance limit passed while Temporal was away' };
-  for (const { site, task } of overdue) {
-    const operation = operationFor(task);
-    try {
-      for (const { problems } of await bringOnline(parts, site, takeOver, operation))
-        for (const problem of problems) operation.log.warn(problem);
-    } catch (error) {
-      operation.signal.throwIfAborted();
-      // One site must not keep the others shut.
-      operation.log.warn(
-        `${site} could not be brought online: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-  }
+export interface WatchdogParts extends OnlineParts {
+  /** Tells what runs of a task in this worker to end, and why, and waits for it for a while. */
+  readonly revoke: (task: string, reason: KedgeError) => Promise<unknown>;
 }
 
-function isOverdue({ maintenance, switched, committed }: Journal, now: Date): boolean {
-  if (!maintenance || maintenance.ended !== null || maintenance.foundOn) return false;
-  return new Date(maintenance.deadline) < now && (!switched || committed);
+/** A process that runs and does not give the lock of the site back in the meantime is ended, ms. */
+const PATIENCE_MS = 60_000;
+const FIRST_RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 60_000;
+
+/** A site that could not be given back whole is tried again: not before, and with what was in its way the last time. */
+interface Failed {
+  readonly notBefore: number;
+  readonly waitedMs: number;
+  readonly problems: string;
+}
+
+/**
+ * Ends maintenance that outlasted its limit, from the journals alone: at the limit while Temporal is away; and with Temporal
+ * up when the workflow, which has a limit of its own, has not done it a little later, whatever holds it: a step or an undo
+ * that is paused, a queue that nobody serves, code that cannot replay it, a worker that hangs. What the task still has to
+ * undo stays its own affair; a restore that switched and has not committed is switched back.
+ */
+export class Watchdog {
+  private readonly atWork = new Map<string, Promise<void>>();
+  private readonly failed = new Map<string, Failed>();
+
+  private readonly parts: WatchdogParts;
+
+  constructor(
+    parts: WatchdogParts,
+    private readonly temporalAnswers: () => Promise<boolean>,
+  ) {
+    this.parts = { ...parts, locks: parts.locks.waiting({ patienceMs: PATIENCE_MS }) };
+  }
+
+  /**
+   * Begins what is to be done now; no site waits for another. `operationFor` gives the work for a task.
+   */
+  async look(operationFor: (task: string) => Operation): Promise<void> {
+    const overdue = (await this.parts.journals.open()).filter((journal) => this.isOverdue(journal));
+    const held = overdue.filter((journal) => (shutFor(journal) ?? 0) < -WATCHDOG_GRACE_MS);
+    const answers = held.length < overdue.length && (await this.temporalAnswers());
+    for (const journal of answers ? held : overdue) {
+      const why = held.includes(journal)
+        ? 'its maintenance limit passed and its workflow did not end it'
+        : 'its maintenance limit passed while Temporal was away';
+      const working = this.giveBack(journal, why, operationFor(journal.task));
+      this.atWork.set(journal.task, working);
+      void working.finally(() => this.atWork.delete(journal.task));
+    }
+  }
+
+  /** Waits for what was begun. */
+  async settled(): Promise<void> {
+    await Promise.all(this.atWork.values());
+  }
+
+  private isOverdue(journal: Journal): boolean {
+    const { task, givenBack, target } = journal;
+    if (target === null || givenBack !== null || (shutFor(journal) ?? 1) > 0) return false;
+    return !this.atWork.has(task) && monotonicMs() >= (this.failed.get(task)?.notBefore ?? 0);
+  }
+
+  private async giveBack({ site, task }: Journal, why: string, operation: Operation): Promise<void> {
+    const taken = `${site} was taken over by the worker: ${why}`;
+    if (!this.failed.has(task)) operation.log.info(taken);
+    await this.parts.revoke(task, new KedgeError('TaskSuperseded', taken, { site }));
+    const problems = await bringOnline(this.parts, site, { by: 'the worker', why }, operation).then(
+      (brought) => brought.flatMap((one) => one.problems),
+      (error: unknown) => [error instanceof Error ? error.message : String(error)],
+    );
+    if (operation.signal.aborted) return;
+    if (problems.length === 0) {
+      this.failed.delete(task);
+      return;
+    }
+    const before = this.failed.get(task);
+    const waitedMs = before ? Math.min(2 * before.waitedMs, LONGEST_RETRY_MS) : FIRST_RETRY_MS;
+    const said = problems.join('; ');
+    // Once for each new reason: it is tried again until it succeeds.
+    if (said !== before?.problems) operation.log.warn(`${site} could not be given back to its visitors: ${said}`);
+    this.failed.set(task, { notBefore: monotonicMs() + waitedMs, waitedMs, problems: said });
+  }
 }

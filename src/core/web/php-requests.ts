@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../clock';
 import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
 
@@ -24,7 +25,7 @@ interface Look {
  * many have not ended within `limitMs`.
  */
 export async function awaitRequests(host: Host, socket: string, limitMs: number, signal: AbortSignal): Promise<number> {
-  const deadline = Date.now() + limitMs;
+  const deadline = monotonicMs() + limitMs;
   const first = await look(host, socket);
   const seen = new Set(first.taken);
   const waitingFor = new Set(first.taken);
@@ -42,7 +43,7 @@ export async function awaitRequests(host: Host, socket: string, limitMs: number,
     if (now.queued === 0) queued = 0;
     for (const inode of waitingFor) if (!now.taken.has(inode)) waitingFor.delete(inode);
     if (waitingFor.size + queued === 0) return 0;
-    if (Date.now() > deadline) return waitingFor.size + queued;
+    if (monotonicMs() > deadline) return waitingFor.size + queued;
     await delay(POLL_MS, undefined, { signal });
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../clock';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
@@ -79,12 +80,12 @@ export async function waitUntilLoaded(
   limitMs: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const deadline = Date.now() + limitMs;
+  const deadline = monotonicMs() + limitMs;
   let inARow = 0;
   for (;;) {
     inARow = (await isLoaded()) ? inARow + 1 : 0;
     if (inARow >= ANSWERS_IN_A_ROW) return true;
-    if (Date.now() > deadline) return false;
+    if (monotonicMs() > deadline) return false;
     await delay(POLL_MS, undefined, { signal });
   }
 }

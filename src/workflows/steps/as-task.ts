@@ -44,6 +44,7 @@ export async function asTask<Result>(
   const { site } = input;
   const task = new Task(site, input.task ?? taskIdOf(site, type, began), ['preflight', ...plan]);
   setTaskAttributes({ site, ...attributes });
+  const whole = CancellationScope.current();
   try {
     for (const abandoned of await looking.findAbandonedTasks({ site })) await recoverTask({ task: abandoned }, site);
     task.runbook.began('preflight');
@@ -52,26 +53,37 @@ export async function asTask<Result>(
     task.runbook.ended('preflight');
     task.told.addAll(reported);
     task.undo.attentionAfterMs = found.attentionAfterMs;
+    task.limit.limits = found.maintenance ?? null;
     task.hooks = found.hooks;
-    const result = await runbook(task, found);
-    await CancellationScope.nonCancellable(() =>
+    const result = await task.limit.within(() => runbook(task, found));
+    const closed = await CancellationScope.nonCancellable(() =>
       endless.closeTask(task.ref, { status: 'done', code: null, message: null, warnings: task.warnings }),
     );
-    return { ...result, task: task.ref.task, site, warnings: task.warnings, durationMs: Date.now() - began.getTime() };
+    if (closed) task.told.addAll(closed);
+    return {
+      ...result,
+      task: task.ref.task,
+      site,
+      warnings: task.warnings,
+      durationMs: Math.max(0, Date.now() - began.getTime()),
+    };
   } catch (error) {
-    throw await CancellationScope.nonCancellable(() => fail(task, error));
+    // Who asked for it is told so, whatever the attempt failed with that was to hear of it.
+    const cancelled = whole.consideredCancelled || isCancellation(error);
+    throw await CancellationScope.nonCancellable(() => fail(task, error, cancelled));
   }
 }
 
 /** Undoes, closes, and gives the failure the workflow ends with. */
-async function fail(task: Task, error: unknown): Promise<unknown> {
+async function fail(task: Task, error: unknown, wasCancelled: boolean): Promise<unknown> {
   const cause = causeOf(error);
-  const cancelled = isCancellation(error);
   const { open, committed, safetyBackup } = await endless.readJournal(task.ref);
   // The journal of a reset task says more than what this run has registered: that it was committed, for one.
   if (cause?.type === 'TaskWasReset') task.undo.registerAll();
   if (open && committed) await finishRestore(task);
   else await task.takeBack();
+  // A task behind its commit point is not as it was before.
+  const cancelled = wasCancelled && !committed;
   const message = shortened(
     cause?.message ?? (error instanceof Error ? error.message : String(error)),
     MAXIMUM_MESSAGE_BYTES,

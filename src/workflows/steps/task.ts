@@ -7,6 +7,7 @@ import type { HookName } from '../../contract/target';
 import { committing, endless, forward, queueing, tidying } from '../options';
 import { Undo } from '../undo';
 import { withAttention } from './attention';
+import { MaintenanceLimit } from './maintenance-limit';
 import { Runbook } from './visibility';
 
 /** Activities that are steps of a task: they are given its reference, and report. */
@@ -30,6 +31,7 @@ export class Task {
   hooks: readonly HookName[] = [];
   readonly undo = new Undo();
   readonly runbook: Runbook;
+  readonly limit: MaintenanceLimit;
 
   constructor(
     readonly site: string,
@@ -38,6 +40,7 @@ export class Task {
   ) {
     this.ref = { task };
     this.runbook = new Runbook(site, plan);
+    this.limit = new MaintenanceLimit(this.ref, site);
   }
 
   /** What all its steps warned about. */

@@ -106,6 +106,9 @@ describe('the catalogue', () => {
     await writeFile(join(folder, `${ID}_2.json`), '');
     expect(await catalog.nextId(SITE, created)).toBe(`${ID}_3`);
     expect(await catalog.nextId('other.example', created)).toBe('other.example-20261124.031502');
+    // A clock that was set back by a day: ids stay in order all the same.
+    const dayBefore = new Date(created.getTime() - 86_400_000);
+    expect(await catalog.nextId(SITE, dayBefore)).toBe(`${ID}_3`);
   });
 
   test('published last is newest, also when the clock was set back or a backup took long', async () => {

@@ -200,7 +200,7 @@ describe.each(TASKS)('every step in every state of a %s', (task) => {
 
   it('is closed only when nothing of it is left to do or to take back', () => {
     const ended = '2026-11-24T03:20:00.000Z';
-    const maintenance = { foundOn: false, deadline: ended, seen: null, ended: null };
+    const maintenance = { foundOn: false, deadline: ended, limit: null, seen: null, ended: null };
     const fence = {
       account: { user: 'u', hosts: ['localhost'] },
       database: 'd',

@@ -1,0 +1,33 @@
+import { Context } from '@temporalio/activity';
+import type { Journal } from '../core/tasks/journal';
+import { findShutters } from '../core/tasks/shut-sites';
+import type { ActivityDependencies } from './dependencies';
+
+/** The end of a task does not wait longer for a server that hangs, ms. */
+const LIMIT_MS = 15_000;
+
+/**
+ * What keeps the site of a task that ends well from its visitors all the same, a sentence each: the page that was up before,
+ * what somebody put up meanwhile. A task that ends so has done its work, and the site is not what its visitors expect.
+ */
+export async function tellWhatStaysShut(deps: ActivityDependencies, journal: Journal): Promise<string[]> {
+  const { target, task } = journal;
+  if (target === null) return [];
+  const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(LIMIT_MS)]);
+  const log = { info: () => undefined, warn: () => undefined };
+  const view = {
+    target,
+    host: deps.webHost(target),
+    kind: deps.kindOf(target),
+    webServer: deps.webServer(target.web),
+    databaseServer: () => deps.databaseServer(target.database, signal),
+    journals: deps.journals,
+    states: deps.states,
+  };
+  const found = await findShutters(view, { signal, mark: `look/${task}`, progress: () => undefined, log }).catch(
+    () => [],
+  );
+  return found
+    .filter(({ unseen }) => !unseen)
+    .map(({ what, hint }) => `${journal.site} stays shut to its visitors: ${what}. ${hint}`);
+}
