@@ -12,6 +12,8 @@ export interface WatchdogParts extends OnlineParts {
 
 /** A process that runs and does not give the lock of the site back in the meantime is ended, ms. */
 const PATIENCE_MS = 60_000;
+/** Then it is begun anew, and what is in the way is in the log of the task, ms. */
+const LONGEST_MS = 300_000;
 const FIRST_RETRY_MS = 5_000;
 const LONGEST_RETRY_MS = 60_000;
 
@@ -73,7 +75,8 @@ export class Watchdog {
     const taken = `${site} was taken over by the worker: ${why}`;
     if (!this.failed.has(task)) operation.log.info(taken);
     await this.parts.revoke(task, new KedgeError('TaskSuperseded', taken, { site }));
-    const problems = await bringOnline(this.parts, site, { by: 'the worker', why }, operation).then(
+    const signal = AbortSignal.any([operation.signal, AbortSignal.timeout(LONGEST_MS)]);
+    const problems = await bringOnline(this.parts, site, { by: 'the worker', why }, { ...operation, signal }).then(
       (brought) => brought.flatMap((one) => one.problems),
       (error: unknown) => [error instanceof Error ? error.message : String(error)],
     );
