@@ -9,7 +9,7 @@ const warned: string[] = [];
 const log = { info: () => undefined, warn: (text: string) => void warned.push(text), error: () => undefined };
 const parts = {
   attempts: new Attempts(),
-  logs: { of: () => ({ ...log, warnings: [], settled: async () => undefined }) },
+  logs: { of: () => ({ ...log, told: { warnings: [], more: 0 }, settled: async () => undefined }) },
 } as unknown as ActivityDependencies;
 
 /** An attempt that ends when it is released, whatever it is told. */
