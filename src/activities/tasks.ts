@@ -109,6 +109,8 @@ export function createTaskActivities(deps: ActivityDependencies) {
       if (!journal) return null;
       await assertMayEnd(deps, journal);
       if (journal.outcome !== null) return null;
+      // Of a task that may not be closed yet the page and the fence are its own.
+      assertClosable(journal, status);
       const shut = status === 'done' ? await tellWhatStaysShut(deps, journal) : [];
       const outcome = {
         status,
