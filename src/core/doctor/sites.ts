@@ -19,6 +19,11 @@ import { stampOf, wasManaged } from '../web/vhost';
 import type { ConfiguredSite } from './installation';
 import { type Check, complaintOf } from './run-checks';
 
+const OPEN_TASKS: Check<ConfiguredSite> = { check: 'open-tasks', run: checkOpenTasks };
+
+/** Checks of a site that a task runs on. */
+export const BUSY_SITE_CHECKS: readonly Check<ConfiguredSite>[] = [OPEN_TASKS];
+
 /** Checks of one site no task runs on. */
 export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
   { check: 'site-owner', run: checkOwner },
@@ -33,7 +38,7 @@ export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
   },
   { check: 'site-php', after: ['site-owner'], run: checkPhp },
   { check: 'site-vhost', after: ['site-owner'], run: checkVhost },
-  { check: 'open-tasks', run: checkOpenTasks },
+  OPEN_TASKS,
   { check: 'maintenance', after: ['site-owner', 'open-tasks'], run: checkMaintenance },
   { check: 'site-answer', after: ['site-owner', 'site-folder', 'site-php', 'site-vhost'], run: checkAnswer },
   { check: 'catalogue', run: checkCatalogue },
@@ -241,9 +246,6 @@ function complaintsOfFile(uri: string, what: string, found: string | null, wante
     },
   ];
 }
-
-/** Checks of a site that a task runs on. */
-export const BUSY_SITE_CHECKS: readonly Check<ConfiguredSite>[] = [{ check: 'open-tasks', run: checkOpenTasks }];
 
 async function checkOpenTasks({ uri, journals, isRunning }: ConfiguredSite): Promise<readonly Complaint[]> {
   const complaints: Complaint[] = [];
