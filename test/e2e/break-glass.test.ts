@@ -193,7 +193,8 @@ it("somebody's own workflow under the id of a site: doctor names it, sites onlin
 it('an undo that cannot finish ends the command with 4, and can be abandoned', async () => {
   const stuck = (real: ActivityDependencies): ActivityDependencies => ({
     ...real,
-    attentionAfterMs: 500,
+    // Long enough for the undos before the one that cannot finish.
+    attentionAfterMs: 4_000,
     databaseServer: async (...asked) => {
       const refuse = (): Promise<never> => Promise.reject(new KedgeError('DatabaseRefused', 'made to fail'));
       return { ...(await real.databaseServer(...asked)), importDump: refuse, dropDatabase: refuse };
