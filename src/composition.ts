@@ -16,6 +16,7 @@ import { readSigningKey } from './core/requests/signing-key';
 import { RequestRecords } from './core/requests/request-records';
 import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
+import { withFurtherSettings } from './core/sites/further-settings';
 import { guardingSettings } from './core/sites/guarded-settings';
 import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
@@ -123,7 +124,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
         (path) => readTemplate(master, path),
       );
     },
-    kindOf: (target: Target) => guardingSettings(siteKindOf(target.site), onSecret),
+    kindOf: (target: Target) => guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
     webHost: () => master,
     webServer(address: WebServerAddress): WebServer {
       const key = JSON.stringify(address);

@@ -12,7 +12,12 @@ import type { SiteTurn } from '../core/tasks/site-locks';
 import type { SiteDatabase } from '../core/tasks/site-state';
 import type { ActivityDependencies } from './dependencies';
 import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
-import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
+import { type Reported, type TaskRef, finishingStep, forwardStep, undoStep } from './step';
+
+/** What a restore kept of the database before. */
+export interface KeptReport {
+  kept: string[];
+}
 
 /** Activities that make the new database and account of a restore, and let go of the old ones. */
 export function createDatabaseActivities(deps: ActivityDependencies) {
@@ -135,8 +140,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     },
 
     /** After the commit point: what Kedge made is dropped, what it adopted is kept, locked, and reported. */
-    async discardReplacedDatabase(ref: TaskRef) {
-      return finishingStep(deps, ref, BEHIND_COMMIT, async ({ journal, operation, inTurn }) => {
+    async discardReplacedDatabase(ref: TaskRef): Promise<Reported<KeptReport | null>> {
+      return finishingStep<KeptReport | null>(deps, ref, BEHIND_COMMIT, async ({ journal, operation, inTurn }) => {
         const { before } = journal;
         if (!before) return null;
         if (before.madeByKedge) {
@@ -149,20 +154,9 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           });
           return null;
         }
-        if (journal.fence === null) {
-          operation.log.info(
-            `the adopted database ${before.database} is kept, and its account ${before.account.user} as it was`,
-          );
-          return null;
-        }
-        const accounts = before.account.hosts.map((host) => `'${before.account.user}'@'${host}'`);
-        operation.log.info(
-          `the adopted database ${before.database} is kept; its account ${accounts.join(', ')} stays locked`,
-        );
-        operation.log.info(
-          `to unlock it: ${accounts.map((account) => `ALTER USER ${account} ACCOUNT UNLOCK;`).join(' ')}`,
-        );
-        return null;
+        const kept = keptSentences(journal.site, before, journal.fence !== null);
+        for (const sentence of kept) operation.log.info(sentence);
+        return { kept };
       });
     },
   };
@@ -192,6 +186,17 @@ async function tellRightsLeftBehind(
   if (!before) return;
   for (const right of await server.rightsLeftBehind(before.account, before.database))
     operation.log.info(`to give ${right.grantee} the same on the new database: ${grantStatement(right, database)}`);
+}
+
+/** What a restore leaves of the database and account that Kedge had not made, a sentence each. */
+function keptSentences(site: string, { database, account }: SiteDatabase, locked: boolean): string[] {
+  const accounts = account.hosts.map((host) => `'${account.user}'@'${host}'`);
+  const drop = `\`kedge sites let-go ${site}\` drops what nobody needs any more`;
+  if (!locked) return [`the adopted database ${database} is kept, and its account ${account.user} as it was; ${drop}`];
+  return [
+    `the adopted database ${database} is kept; its account ${accounts.join(', ')} stays locked; ${drop}`,
+    `to unlock it: ${accounts.map((name) => `ALTER USER ${name} ACCOUNT UNLOCK;`).join(' ')}`,
+  ];
 }
 
 const BEHIND_COMMIT = { assert: assertFinishing, closed: null };

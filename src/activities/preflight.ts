@@ -17,6 +17,7 @@ import {
   examineArchive,
   examineBackup,
   examineFence,
+  examineLogins,
   examineMaintenance,
   examineNewSite,
   examineSite,
@@ -165,11 +166,12 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         }
         if (request.type === 'restore') {
           await examineMaintenance(deps, target, operation);
-          const { backup } = decodeInput(restoreInputSchema, request.input);
+          const { backup, leaveLogins = false } = decodeInput(restoreInputSchema, request.input);
+          const { current } = await deps.states.get(input.site);
+          await examineLogins(deps, target, current, { leave: leaveLogins }, operation);
           const checked = await examineBackup(deps, target, backup, operation);
           needs.push(...checked.needs);
           await record({ source: checked.source });
-          const { current } = await deps.states.get(input.site);
           const server = await deps.databaseServer(target.database, operation.signal);
           // Before anything is shut; the fence looks again. Who goes on without one is told by it.
           if (step.journal.accepted?.noFence !== true)

@@ -226,7 +226,7 @@ const PAGE_BYTES = 64 * 1024;
 /** What of a replaced database is remembered: nothing when Kedge made it, for it is dropped. */
 function keptBy({ current, kept }: SiteState): SiteState['kept'] {
   const { database, account, address, madeByKedge } = current;
-  return madeByKedge ? kept : [...kept, { database, account, address }];
+  return madeByKedge ? kept : [...kept, { database, account, address, since: new Date().toISOString() }];
 }
 
 function safetyBackupOf(journal: Journal): string | null {

@@ -90,6 +90,12 @@ function insideContradictions(site: SiteConfiguration): { key: readonly string[]
       key: ['settings', 'file'],
       message: `${site.settings.file} lies in no declared path; within the site folder its path is relative`,
     });
+  for (const [at, { file }] of (site.furtherSettings ?? []).entries())
+    if (isOutside(file))
+      found.push({
+        key: ['furtherSettings', String(at), 'file'],
+        message: `${file} lies in no declared path; within the site folder its path is relative`,
+      });
   return found;
 }
 

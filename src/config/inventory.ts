@@ -40,6 +40,7 @@ export async function targetOf(
     ...(site.paths === undefined ? {} : { paths: site.paths }),
     owner: await lookUpOwner(site.owner),
     ...(site.settings === undefined ? {} : { settings: site.settings }),
+    ...(site.furtherSettings === undefined ? {} : { furtherSettings: site.furtherSettings }),
     phpSocket: site.php.socket,
     ...(site.php.reload === undefined ? {} : { phpReload: site.php.reload }),
     vhost: site.vhost,

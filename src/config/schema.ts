@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { WORKFLOW_TYPES } from '../contract/names';
 import {
   PATH_NAME,
+  furtherSettingsSchema,
   hooksSchema,
   listenSchema,
   secretReferenceSchema,
@@ -147,6 +148,7 @@ const siteSchema = z
       .regex(/^\/[\x21-\x7e]*$/, 'a path that begins with a slash')
       .default('/'),
     settings: settingsFormatSchema.optional(),
+    furtherSettings: z.array(furtherSettingsSchema).optional(),
     exclude: z.array(z.string().min(1)).optional(),
     maintenanceLimit: duration.default(15 * 60_000),
     hooks: hooksSchema.default({}),

@@ -2,8 +2,8 @@ import { z } from 'zod';
 
 /** What a check found wrong, and what mends it. */
 export const complaintSchema = z.strictObject({
-  /** An error stops tasks, or puts a site or a secret at risk; a warning does so later. */
-  level: z.enum(['error', 'warning']),
+  /** An error stops tasks, or puts a site or a secret at risk; a warning does so later; a note is to be known. */
+  level: z.enum(['error', 'warning', 'note']),
   /** In lower case and without a full stop, as errors say it. */
   message: z.string().min(1),
   /** What to do: a full sentence, with the command where there is one. */
@@ -21,7 +21,7 @@ export type Finding = z.infer<typeof findingSchema>;
 
 /** The document of `kedge doctor --json`. */
 export const doctorReportSchema = z.strictObject({
-  /** True when nothing at all was found. */
+  /** True when there is neither error nor warning. */
   ok: z.boolean(),
   /** With `--sweep`: what was removed before the checks were made. */
   removed: z.array(z.string()).optional(),

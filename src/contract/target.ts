@@ -57,6 +57,15 @@ export const settingsFormatSchema = z.strictObject({
 });
 export type SettingsFormat = z.infer<typeof settingsFormatSchema>;
 
+/** Further files with the login, besides the settings of the site: which parts of it they hold, and by which names. */
+export const furtherSettingsSchema = z.strictObject({
+  ...settingsFormatSchema.shape,
+  names: settingsFormatSchema.shape.names
+    .partial()
+    .refine((names) => Object.keys(names).length > 0, 'at least one of database, user, password and host'),
+});
+export type FurtherSettings = z.infer<typeof furtherSettingsSchema>;
+
 export const databaseServerSchema = z.strictObject({
   name: z.string().min(1),
   kind: z.enum(['mariadb', 'mysql']),
@@ -137,6 +146,8 @@ export const siteLocationSchema = z.strictObject({
   owner: ownerSchema,
   /** Only for kind `php`; WordPress has names of its own. */
   settings: settingsFormatSchema.optional(),
+  /** Of any kind. */
+  furtherSettings: z.array(furtherSettingsSchema).optional(),
   /** FPM's socket. */
   phpSocket: absolutePath,
   /** Command that reloads FPM, for when its cache cannot be refreshed otherwise. */

@@ -56,6 +56,8 @@ export const restoreInputSchema = z.strictObject({
   backup: backupIdSchema,
   /** Go on although the account is shared and cannot be fenced. */
   noFence: z.boolean().optional(),
+  /** Go on although files besides the settings hold the login, which changes: a warning names them. */
+  leaveLogins: z.boolean().optional(),
 });
 export type RestoreInput = z.infer<typeof restoreInputSchema>;
 
@@ -103,6 +105,8 @@ export const restoreResultSchema = z.strictObject({
   safetyBackup: backupIdSchema,
   /** From the maintenance page being seen to its being gone, ms. */
   downtimeMs: z.int(),
+  /** What was kept of a database and account that Kedge had not made, and what is locked: a sentence each. */
+  kept: z.array(z.string()).optional(),
 });
 export type RestoreResult = z.infer<typeof restoreResultSchema>;
 

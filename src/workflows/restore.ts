@@ -24,7 +24,12 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
     });
 
     await deployBackup(task);
-    const downtimeMs = await finishRestore(task);
-    return { restored: input.backup, safetyBackup: safetyBackup.id, downtimeMs };
+    const { downtimeMs, kept } = await finishRestore(task);
+    return {
+      restored: input.backup,
+      safetyBackup: safetyBackup.id,
+      downtimeMs,
+      ...(kept.length === 0 ? {} : { kept }),
+    };
   });
 }

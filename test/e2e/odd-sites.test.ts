@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { parse, stringify } from 'yaml';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { differences, fingerprint } from '../../scripts/lab/fingerprint';
+import type { Finding } from '../../src/contract/findings';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { works } from '../core/hosts/machine';
 import { type Lab, type WordPressSite, cli, cliFailure, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
@@ -60,8 +62,8 @@ const ODDITIES: readonly Oddity[] = [
   {
     name: 'is a symbolic link',
     possible: () => true,
-    make: () => shell('sh', '-ec', 'mv "$1" "$1.real"; ln -s "$1.real" "$1"', 'sh', site.root),
-    unmake: () => shell('sh', '-ec', 'rm "$1"; mv "$1.real" "$1"', 'sh', site.root),
+    make: () => shell('sh', '-ec', 'mv "$1" "$2"; ln -s "$2" "$1"', 'sh', site.root, join(lab.folder, 'elsewhere')),
+    unmake: () => shell('sh', '-ec', 'rm "$1"; mv "$2" "$1"', 'sh', site.root, join(lab.folder, 'elsewhere')),
     message: /is a symbolic link/,
   },
   {
@@ -109,10 +111,105 @@ it('links that lead out are named and stay links, what they lead to stays; acces
   expect(saved.warnings.join()).toContain(`linked -> ${outside}`);
   const before = await look();
   shell('rm', inside('linked'), inside('index.php'));
-  await cliJson<RestoreResult>(lab, 'restore', site.uri, saved.backup.id, '--yes');
+  const { kept } = await cliJson<RestoreResult>(lab, 'restore', site.uri, saved.backup.id, '--yes');
+  expect(kept?.join()).toMatch(
+    new RegExp(`the adopted database ${site.database} is kept; its account '${site.user}'.* stays locked`),
+  );
   expect(differences(before, await look())).toEqual([]);
   expect(await readFile(join(outside, 'file'), 'utf8')).toBe('kept\n');
   if (canList) expect(acl()).toBe(listed);
+});
+
+describe('a login that a restore has changed', () => {
+  const stateOf = async () =>
+    JSON.parse(await readFile(join(lab.state, 'sites', `${site.uri}.json`), 'utf8')) as {
+      current: { database: string; account: { user: string }; password: string };
+    };
+  const shown = () =>
+    cliJson<{ kept: { database: string; since: string; bytes: number; account: { user: string } }[] }>(
+      lab,
+      ...['sites', 'show', site.uri],
+    );
+  const notes = async (): Promise<Finding[]> => {
+    const { findings } = JSON.parse((await cli(lab, 'doctor', '--json')).stdout) as { findings: Finding[] };
+    return findings.filter(({ check, site: of }) => check === 'site-kept' && of === site.uri);
+  };
+
+  it('leaves the adopted database, which is shown, named at the end, and let go when that is said', async () => {
+    const saved = await cliJson<BackupResult>(lab, 'backup', site.uri);
+    const again = await cli(lab, 'restore', site.uri, saved.backup.id, '--yes');
+    expect(again.stdout).not.toContain('is kept');
+    const { kept } = await shown();
+    expect(kept).toEqual([
+      {
+        database: site.database,
+        account: expect.anything() as unknown,
+        since: expect.any(String) as unknown,
+        bytes: expect.any(Number) as unknown,
+      },
+    ]);
+    expect(await notes()).toEqual([
+      expect.objectContaining({
+        level: 'note',
+        message: expect.stringContaining(`${site.database}, since today, `) as unknown,
+      }),
+    ]);
+    expect(await cli(lab, 'sites', 'let-go', site.uri)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(site.database) as unknown,
+    });
+    expect((await shown()).kept).toEqual(kept);
+    expect(await cliFailure(lab, 'sites', 'let-go', site.uri, 'mysql', '--yes')).toMatchObject({ exitCode: 2 });
+    const before = await look();
+    const gone = await cli(lab, 'sites', 'let-go', site.uri, '--yes');
+    expect(gone).toMatchObject({ exitCode: 0, stdout: `dropped ${site.database} and its account ${site.user}\n` });
+    const { databases = [], locked = [] } = await leftovers(lab);
+    expect(databases).not.toContain(site.database);
+    expect(locked.join()).not.toContain(site.user);
+    expect((await shown()).kept).toEqual([]);
+    expect(await notes()).toEqual([]);
+    expect((await cli(lab, 'sites', 'let-go', site.uri, '--yes')).stdout).toContain('keeps no database');
+    expect(differences(before, await look())).toEqual([]);
+  });
+
+  it('and that stands in other files too is refused, or left with a warning, or rewritten where it is listed', async () => {
+    const saved = await cliJson<BackupResult>(lab, 'backup', site.uri);
+    const job = inside('cron/job.php');
+    const write = async (): Promise<string> => {
+      const { database, account, password } = (await stateOf()).current;
+      const text = `<?php\n$cron = ['db' => '${database}',\n 'user' => '${account.user}', 'pass' => "${password}"];\n`;
+      await mkdir(dirname(job), { recursive: true });
+      await writeFile(job, text);
+      return text;
+    };
+    await write();
+    const refusal = await cliFailure(lab, 'restore', site.uri, saved.backup.id, '--dry-run');
+    expect(refusal).toMatchObject({ code: 'LoginElsewhere', exitCode: 1, state: 'the site is unchanged' });
+    expect(refusal.message).toContain('cron/job.php line 3');
+    expect((await cli(lab, 'sites', 'adopt', site.uri)).stderr).toContain('cron/job.php line 3');
+
+    const withJob = await cliJson<BackupResult>(lab, 'backup', site.uri);
+    const left = await cliJson<RestoreResult>(lab, 'restore', site.uri, withJob.backup.id, '--yes');
+    expect(left.warnings.join()).toContain('cron/job.php line 3');
+
+    const document = parse(await readFile(lab.configuration, 'utf8')) as { sites: Record<string, object> };
+    document.sites[site.uri] = {
+      ...document.sites[site.uri],
+      furtherSettings: [
+        {
+          file: 'cron/job.php',
+          format: 'variables',
+          names: { database: "cron['db']", user: "cron['user']", password: "cron['pass']" },
+        },
+      ],
+    };
+    await writeFile(lab.configuration, stringify(document));
+    await write();
+    const listed = await cliJson<BackupResult>(lab, 'backup', site.uri);
+    const restored = await cliJson<RestoreResult>(lab, 'restore', site.uri, listed.backup.id, '--yes');
+    expect(restored.warnings.join()).not.toContain('cron');
+    expect(await readFile(job, 'utf8')).toBe(await write());
+  });
 });
 
 it('of a site with thousands of pipes and hundreds of tables, Temporal is told little and the log has all', () =>
@@ -180,6 +277,9 @@ describe('an adopted database', () => {
     });
     expect(await whatIs()).toEqual([other.database]);
     const restored = await cliJson<RestoreResult>(lab, 'restore', other.uri, saved.backup.id, '--yes', '--no-fence');
+    expect(restored.kept?.join()).toContain(
+      `the adopted database ${other.database} is kept, and its account ${other.user}`,
+    );
     expect(restored.warnings.join()).toContain(`the account ${other.user} is shared`);
     expect(restored.warnings.join()).toContain("on which these have no privileges: 'report'@'localhost' (SELECT)");
     expect(await whatIs()).toEqual([other.database]);
@@ -201,5 +301,9 @@ describe('an adopted database', () => {
     await cli(lab, 'doctor', '--sweep');
     expect(await whatIs()).toEqual([other.database]);
     expect(existsSync(join(other.root, 'index.php'))).toBe(true);
+    const letGo = await cli(lab, 'sites', 'let-go', other.uri, '--yes');
+    expect(letGo).toMatchObject({ exitCode: 3, stdout: `dropped ${other.database}\n` });
+    expect(letGo.stderr).toContain(`the account ${other.user} stays: it reaches elsewhere`);
+    expect(await whatIs()).toEqual([]);
   });
 });

@@ -40,7 +40,7 @@ export function registerDoctor(program: Command, run: Registration): void {
         const findings = await examineAll(context, operation);
         context.exitCode = exitCodeOf(findings);
         const report: DoctorReport = {
-          ok: findings.length === 0,
+          ok: findings.every(({ level }) => level === 'note'),
           ...(removed === null ? {} : { removed: [...removed] }),
           findings,
         };
@@ -106,7 +106,7 @@ const CONFIGURATION_CHECK = 'configuration';
 function exitCodeOf(findings: readonly Finding[]): number {
   if (findings.some(({ check }) => check === CONFIGURATION_CHECK)) return EXIT.usage;
   if (findings.some(({ level }) => level === 'error')) return EXIT.failed;
-  return findings.length === 0 ? EXIT.done : EXIT.warnings;
+  return findings.some(({ level }) => level === 'warning') ? EXIT.warnings : EXIT.done;
 }
 
 /** Without Temporal the rest is looked at all the same. */

@@ -196,9 +196,9 @@ async function report(
         .map(({ uri, problems }) => ({ site: uri, problems: [...problems] })),
       unsupported: discovery.apache.map(({ name, file }) => ({ name, file })),
       notes: [...discovery.notes],
-      doctor: doctorReportSchema.parse({ ok: findings.length === 0, findings }),
+      doctor: doctorReportSchema.parse({ ok: findings.every(({ level }) => level === 'note'), findings }),
     };
-    if (findings.length > 0) context.exitCode = EXIT.warnings;
+    if (findings.some(({ level }) => level !== 'note')) context.exitCode = EXIT.warnings;
     const { colors } = context.printer;
     context.printer.colouredResult(document, [
       ...findingLines(findings, { grouped: context.io.isTerminal, colors }),

@@ -8,6 +8,7 @@ import {
   contentMarkOf,
   examineBackup,
   examineFence,
+  examineLogins,
   examineMaintenance,
   examineSite,
   withAddresses,
@@ -29,7 +30,7 @@ import { bytesText, durationText, progressText } from '../render/units';
 export async function tellRestore(
   context: CommandContext,
   record: BackupRecord,
-  { fence, waitTurn = false }: { fence: boolean; waitTurn?: boolean },
+  { fence, yes = false, waitTurn = false }: { fence: boolean; yes?: boolean; waitTurn?: boolean },
 ): Promise<void> {
   const { printer } = context;
   const { site, id } = record;
@@ -57,6 +58,7 @@ export async function tellRestore(
   const { needs, databaseBytes } = await examineSite(master, target, state.current, operation);
   await contentMarkOf(master, target, operation);
   await examineMaintenance(master, target, operation);
+  await examineLogins(master, target, state.current, { leave: yes }, operation);
   const examined = await examineBackup(master, target, id, operation);
   const space = [...needs, ...examined.needs];
   await checkSpace(master.master, space, site);

@@ -29,7 +29,7 @@ export function registerRestore(program: Command, run: Registration): void {
       '[backup]',
       'id of the backup, or `latest`, the newest that was asked for; without it a list to choose from',
     )
-    .option('-y, --yes', 'do not ask')
+    .option('-y, --yes', 'do not ask; go on although files besides the settings hold the login, which changes')
     .option('--dry-run', 'check everything a restore checks first, and say what it would do; changes nothing')
     .option('--no-fence', 'go on although the database account is shared and its writes cannot be fenced')
     .addHelpText(
@@ -51,6 +51,7 @@ export function registerRestore(program: Command, run: Registration): void {
             backup: record.id,
             who: context.who(),
             ...(options.fence ? {} : { noFence: true }),
+            ...(options.yes ? { leaveLogins: true } : {}),
             ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
           },
           submitOptions(options),
@@ -59,9 +60,10 @@ export function registerRestore(program: Command, run: Registration): void {
           context,
           handle,
           options.detach ?? false,
-          ({ restored, safetyBackup, downtimeMs, durationMs }) => [
+          ({ restored, safetyBackup, downtimeMs, durationMs, kept = [] }) => [
             `Restored ${site} to ${restored} in ${durationText(durationMs)}, ${durationText(downtimeMs)} of it in maintenance`,
             `Safety backup: ${safetyBackup}`,
+            ...kept.map((sentence) => `Note: ${printable(sentence)}`),
           ],
         );
       }),

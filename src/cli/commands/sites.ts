@@ -4,11 +4,17 @@ import { type TakeOver, bringOnline, removeObstacles } from '../../core/tasks/br
 import type { ForeignWorkflow } from '../../temporal/foreign-workflows';
 import { breakGlassLocks } from '../break-glass';
 import type { CommandContext } from '../context';
+import type { Master } from '../../composition';
+import { isKedgeError } from '../../contract/errors';
+import type { Target } from '../../contract/target';
+import { keptDatabases } from '../../core/tasks/kept-databases';
+import type { SiteState } from '../../core/tasks/site-state';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
 import { liveFolder } from '../../core/sites/site-folder';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
+import { registerLetGo } from './sites-let-go';
 
 /** Who breaks the glass does not wait for a Temporal that hangs, ms. */
 const ANSWER_WITHIN_MS = 10_000;
@@ -32,7 +38,7 @@ async function endForeign(context: CommandContext, site: string, { by, why }: Ta
   }
 }
 
-/** `kedge sites`, `sites show`, `sites adopt` */
+/** `kedge sites`, `sites show`, `sites adopt`, `sites online`, `sites let-go` */
 export function registerSites(program: Command, run: Registration): void {
   const sites = program
     .command('sites')
@@ -68,7 +74,7 @@ export function registerSites(program: Command, run: Registration): void {
 
   sites
     .command('show')
-    .description('what Kedge knows of a site; no password')
+    .description('what Kedge knows of a site, databases that restores replaced and that are kept among it; no password')
     .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites show example.com')
     .action(
@@ -85,10 +91,13 @@ export function registerSites(program: Command, run: Registration): void {
               madeByKedge: state.current.madeByKedge,
             }
           : null;
-        const document = { site: target.site, database: current, kept: state?.kept ?? [], web: target.web.name };
+        const kept = state ? await keptWithSizes(master, target, state) : [];
+        const document = { site: target.site, database: current, kept, web: target.web.name };
         context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
       }),
     );
+
+  registerLetGo(sites, run);
 
   sites
     .command('online')
@@ -186,4 +195,15 @@ export function registerSites(program: Command, run: Registration): void {
         ]);
       }),
     );
+}
+
+/** With size and age; where the server cannot be asked, as the state has it. */
+async function keptWithSizes(master: Master, target: Target, state: SiteState): Promise<object[]> {
+  if (state.kept.length === 0) return [];
+  try {
+    return await keptDatabases(state, await master.databaseServer(target.database));
+  } catch (error) {
+    if (!isKedgeError(error)) throw error;
+    return state.kept;
+  }
 }

@@ -16,7 +16,7 @@ export function findingLines(
 }
 
 function groupedLines(findings: readonly Finding[], colors: ReturnType<typeof createColors>): string[] {
-  const label = { error: colors.red('error  '), warning: colors.yellow('warning') };
+  const label = { error: colors.red('error  '), warning: colors.yellow('warning'), note: colors.cyan('note   ') };
   const lines: string[] = [];
   for (const [place, found] of byPlace(findings)) {
     lines.push(colors.bold(printable(place)));
@@ -46,7 +46,7 @@ function placeOf({ check, server, site }: Finding): string {
 }
 
 function summaryOf(findings: readonly Finding[]): string {
-  if (findings.length === 0) return 'All is well.';
+  if (findings.every(({ level }) => level === 'note')) return 'All is well.';
   const count = (level: Finding['level']): string => {
     const number = findings.filter((found) => found.level === level).length;
     return `${number} ${level}${number === 1 ? '' : 's'}`;

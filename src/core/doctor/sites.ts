@@ -6,11 +6,13 @@ import type { Operation } from '../operation';
 import { weaknessOf } from '../secrets/weak-password';
 import { describeWeakness } from '../sites/adoption';
 import { checkSiteFolder } from '../sites/folder-check';
+import { describeLoginElsewhere, hintOfLoginElsewhere, loginElsewhere } from '../sites/login-elsewhere';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
 import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
 import { examineReach } from '../tasks/examine-accounts';
 import type { Journal } from '../tasks/journal';
+import { describeKept, keptDatabases } from '../tasks/kept-databases';
 import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../tasks/shut-sites';
 import { checkSpace } from '../tasks/space';
@@ -36,6 +38,7 @@ export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
     after: ['site-owner', 'site-folder', 'site-adopted', 'site-settings'],
     run: checkDatabases,
   },
+  { check: 'site-kept', after: ['site-owner', 'site-adopted'], run: checkKept },
   { check: 'site-php', after: ['site-owner'], run: checkPhp },
   { check: 'site-vhost', after: ['site-owner'], run: checkVhost },
   OPEN_TASKS,
@@ -107,7 +110,7 @@ async function checkStaging(site: ConfiguredSite): Promise<readonly Complaint[]>
   return [];
 }
 
-/** They can be read, name the database Kedge knows, and log the site in. */
+/** They can be read and given another login, name the database Kedge knows, and log the site in; no other file has the login. */
 async function checkSettings(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
   const { uri } = site;
   const target = await site.target();
@@ -115,6 +118,14 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
   const folder = folderOf(site, target);
   const settings = await kind.readSettings(folder, operation);
   const complaints: Complaint[] = [];
+  await kind.assertRewritable(folder, operation).catch((error: unknown) => complaints.push(complaintOf(error)));
+  const elsewhere = await loginElsewhere(folder, kind, settings, operation);
+  if (elsewhere.length > 0)
+    complaints.push({
+      level: 'warning',
+      message: describeLoginElsewhere(uri, elsewhere),
+      hint: hintOfLoginElsewhere(uri),
+    });
   const known = (await site.states.find(uri).catch(() => undefined))?.current.database;
   if (known !== undefined && known !== settings.database) {
     complaints.push({
@@ -178,6 +189,21 @@ async function checkDatabases(site: ConfiguredSite, operation: Operation): Promi
   if (message === null) return complaints;
   const hint = `Save the others by other means, or take from ${current.account.user} what ${uri} does not need.`;
   return [...complaints, { level: 'warning', message, hint }];
+}
+
+/** Databases that restores replaced and Kedge had not made. */
+async function checkKept(site: ConfiguredSite): Promise<readonly Complaint[]> {
+  const state = await site.states.find(site.uri);
+  if (state === undefined || state.kept.length === 0) return [];
+  const server = await site.databaseServer(await site.target());
+  // Where the server does not answer, its own checks say so.
+  if ((await server.facts().catch(() => null)) === null) return [];
+  const kept = await keptDatabases(state, server);
+  return kept.map((one) => ({
+    level: 'note',
+    message: `a restore of ${site.uri} replaced the database ${describeKept(one, new Date())}; it is kept`,
+    hint: `When nobody needs it any more, run \`kedge sites let-go ${site.uri}\`, which asks before it drops it.`,
+  }));
 }
 
 async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {

@@ -4,6 +4,7 @@ import type { DatabaseAccount, DatabaseServer } from '../databases/database-serv
 import type { Operation } from '../operation';
 import { weaknessOf } from '../secrets/weak-password';
 import { requireFolder } from './folder-check';
+import { describeLoginElsewhere, findLoginElsewhere, hintOfLoginElsewhere } from './login-elsewhere';
 import { readableByAll } from './site-files';
 import type { SiteFolder, SiteKind, SiteSettings } from './site-kind';
 
@@ -35,6 +36,7 @@ export const SYSTEM_DATABASES: ReadonlySet<string> = new Set([
 
 /**
  * Proves that a site has the database its settings name: by logging in as the site, never by believing the settings.
+ * Settings that no restore could give another login are refused too.
  * @throws KedgeError AdoptionRefused when the database is a system one, another site's, holds tables of others, lies on
  *   another server, or the account has no rights to it; SettingsInvalid, DatabaseAccessDenied, DatabaseUnreachable
  */
@@ -45,6 +47,11 @@ export async function proveAdoption(claim: AdoptionClaim): Promise<Adoption> {
   refuseForeignDatabase(claim, settings.database);
   const account = await logIn(claim, settings);
   await refuseForeignTables(claim, settings);
+  const rewritten = await kind.assertRewritable(folder, operation);
+  const known = [kind.settingsFile(folder.site), ...rewritten];
+  const found = await findLoginElsewhere(folder, settings, known, operation);
+  if (found.length > 0)
+    operation.log.warn(`${describeLoginElsewhere(folder.site.uri, found)}. ${hintOfLoginElsewhere(folder.site.uri)}`);
   await warnAboutReaders(claim);
   const reach = await server.globalPrivileges(account);
   if (reach.length > 0) operation.log.warn(describeReach(account, server.name, reach));

@@ -1,11 +1,9 @@
 import type { SettingsFormat as DeclaredFormat, SiteLocation } from '../../contract/target';
 import { KedgeError } from '../../contract/errors';
-import { rewriteSettings } from './rewrite-settings';
+import { declaredSettings } from './declared-settings';
+import { assertRewritable, rewriteSettings } from './rewrite-settings';
 import { settingsInvalid } from './settings-error';
-import { environmentSettings } from './settings-formats/environment';
-import { phpSettings } from './settings-formats/php';
-import type { SettingsFile, SettingsFormat } from './settings-formats/settings-format';
-import type { SiteFolder, SiteKind } from './site-kind';
+import type { SiteKind } from './site-kind';
 
 /** A PHP application without a kind of its own: where its settings are, the configuration says. */
 export const plainPhp: SiteKind = {
@@ -17,7 +15,7 @@ export const plainPhp: SiteKind = {
   settingsFile: (site) => declaredFormat(site).file,
 
   async readSettings(folder, operation) {
-    const { file, format, names } = declaredSettings(folder);
+    const { file, format, names } = declaredSettings(folder, declaredFormat(folder.site));
     const values = await format.evaluate(file, Object.values(names), operation);
     const value = (name: string): string => {
       const found = values.get(name);
@@ -34,29 +32,29 @@ export const plainPhp: SiteKind = {
   },
 
   async databaseTexts(folder, operation) {
-    const { file, format } = declaredSettings(folder);
+    const { file, format } = declaredSettings(folder, declaredFormat(folder.site));
     return format.databaseTexts(file, operation);
   },
 
+  async assertRewritable(folder, operation) {
+    const { file, format, names } = declaredSettings(folder, declaredFormat(folder.site));
+    const { host, ...login } = names;
+    return assertRewritable(file, format, Object.values(login), [host], operation);
+  },
+
   async writeSettings(folder, login, operation) {
-    const { file, format, names } = declaredSettings(folder);
+    const { file, format, names } = declaredSettings(folder, declaredFormat(folder.site));
     const asked = new Map([
       [names.database, login.database],
       [names.user, login.user],
       [names.password, login.password],
       [names.host, login.address],
     ]);
-    await rewriteSettings(file, format, asked, operation);
+    await rewriteSettings(file, format, asked, [], operation);
   },
 
   objectCache: () => Promise.resolve(null),
   codeVersion: () => Promise.resolve(null),
-};
-
-const FORMATS: Record<DeclaredFormat['format'], SettingsFormat> = {
-  constants: phpSettings(),
-  variables: phpSettings(),
-  env: environmentSettings,
 };
 
 function declaredFormat({ uri, settings }: SiteLocation): DeclaredFormat {
@@ -65,24 +63,4 @@ function declaredFormat({ uri, settings }: SiteLocation): DeclaredFormat {
     site: uri,
     hint: `Add \`settings:\` with file, format and names to the site ${uri}.`,
   });
-}
-
-function declaredSettings(folder: SiteFolder): {
-  file: SettingsFile;
-  format: SettingsFormat;
-  names: DeclaredFormat['names'];
-} {
-  const { file, format, names } = declaredFormat(folder.site);
-  // In the configuration a variable may stand without its dollar sign.
-  const named = (name: string): string => (format === 'variables' ? name.replace(/^\$?/, '$$') : name);
-  return {
-    file: { folder, path: file },
-    format: FORMATS[format],
-    names: {
-      database: named(names.database),
-      user: named(names.user),
-      password: named(names.password),
-      host: named(names.host),
-    },
-  };
 }

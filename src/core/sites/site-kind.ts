@@ -40,9 +40,16 @@ export interface SiteKind {
    */
   databaseTexts(folder: SiteFolder, operation: Operation): Promise<ReadonlyMap<string, string>>;
   /**
+   * Sees that `writeSettings` could give database, user and password other values, at the address of now; writes nothing.
+   * Returns the files it would rewrite, named as `settingsFile` is.
+   * @throws KedgeError SettingsInvalid, with the line that is in the way
+   */
+  assertRewritable(folder: SiteFolder, operation: Operation): Promise<readonly string[]>;
+  /**
    * Rewrites the login in the settings: everything else byte for byte, mode and owner kept, the form of the address
    * (`host`, `host:port`, `localhost:/socket`) kept as `login.address` gives it, the result checked by evaluating it.
-   * Idempotent. @throws KedgeError SettingsInvalid, with the line, when a value is not a literal
+   * Only what means the login in use is touched, in files that the settings include too.
+   * Idempotent. @throws KedgeError SettingsInvalid, with the line, when a value comes from no literal
    */
   writeSettings(folder: SiteFolder, login: SiteLogin, operation: Operation): Promise<void>;
   /**

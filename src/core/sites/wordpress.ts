@@ -1,5 +1,5 @@
 import { isKedgeError } from '../../contract/errors';
-import { rewriteSettings } from './rewrite-settings';
+import { assertRewritable, rewriteSettings } from './rewrite-settings';
 import { settingsInvalid } from './settings-error';
 import { phpSettings } from './settings-formats/php';
 import type { SettingsFile } from './settings-formats/settings-format';
@@ -15,6 +15,9 @@ const CONFIGURATION = phpSettings({
   connections: { 'drop-in': 'wp-content/db.php', file: 'db-config.php', constant: 'DB_CONFIG_FILE' },
 });
 const CODE = phpSettings();
+const LOGIN_NAMES = ['DB_NAME', 'DB_USER', 'DB_PASSWORD'];
+/** A text of the settings may be part of these too. */
+const KEPT_NAMES = ['$table_prefix'];
 
 /** Names and rules: wp-config-sample.php and wpdb::set_prefix() of WordPress. */
 export const wordPress: SiteKind = {
@@ -28,8 +31,7 @@ export const wordPress: SiteKind = {
 
   async readSettings(folder, operation) {
     const file = configurationOf(folder);
-    const names = ['DB_NAME', 'DB_USER', 'DB_PASSWORD', 'DB_HOST', '$table_prefix'];
-    const values = await CONFIGURATION.evaluate(file, names, operation);
+    const values = await CONFIGURATION.evaluate(file, [...LOGIN_NAMES, 'DB_HOST', ...KEPT_NAMES], operation);
     const value = (name: string): string => {
       const found = values.get(name);
       if (found === undefined) throw settingsInvalid(file, `do not set ${name}`);
@@ -50,6 +52,9 @@ export const wordPress: SiteKind = {
 
   databaseTexts: (folder, operation) => CONFIGURATION.databaseTexts(configurationOf(folder), operation),
 
+  assertRewritable: (folder, operation) =>
+    assertRewritable(configurationOf(folder), CONFIGURATION, LOGIN_NAMES, ['DB_HOST', ...KEPT_NAMES], operation),
+
   async writeSettings(folder, login, operation) {
     const asked = new Map([
       ['DB_NAME', login.database],
@@ -57,7 +62,7 @@ export const wordPress: SiteKind = {
       ['DB_PASSWORD', login.password],
       ['DB_HOST', login.address],
     ]);
-    await rewriteSettings(configurationOf(folder), CONFIGURATION, asked, operation);
+    await rewriteSettings(configurationOf(folder), CONFIGURATION, asked, KEPT_NAMES, operation);
   },
 
   objectCache: (folder, operation) => wordPressObjectCache(configurationOf(folder), BOOTSTRAP, operation),

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { ContentMark, PackedRecord } from '../../contract/backup-record';
-import { KedgeError } from '../../contract/errors';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 import { type DatabaseServerAddress, type Target, type WebServerAddress, rootsOf } from '../../contract/target';
 import type { Archives, DumpInspection, Inspection } from '../archive/archive';
 import { checkImportable, checkRestorable, movedPaths } from '../archive/restorable';
@@ -11,6 +11,7 @@ import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
 import { sideBySide } from '../side-by-side';
 import { checkSiteFolder } from '../sites/folder-check';
+import { describeLoginElsewhere, loginElsewhere, refuseLoginElsewhere } from '../sites/login-elsewhere';
 import { liveFolder } from '../sites/site-folder';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import type { SiteKind } from '../sites/site-kind';
@@ -67,16 +68,16 @@ export async function examineSite(
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
-  const [content, facts, , another, others, reach] = await sideBySide([
+  const [content, facts, , told, others, reach] = await sideBySide([
     checkSiteFolder(folder, operation),
     database.describe(current.database),
     site.vhost === 'none' ? null : parts.webServer(target.web).test(operation),
-    tellOtherDatabase(parts, target, current.database, operation),
+    tellSettings(parts, target, current.database, operation),
     findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation),
     examineReach(database, current),
   ]);
   const several = describeOtherDatabases(site.uri, current.database, database.name, others);
-  const databases = [another, several].filter((sentence) => sentence !== null);
+  const databases = [...told, ...(several === null ? [] : [several])];
   for (const warning of [...content.warnings, ...databases, ...(reach === null ? [] : [reach])])
     operation.log.warn(warning);
   const needs = [
@@ -84,6 +85,33 @@ export async function examineSite(
     { place: 'spool', path: target.spool, bytes: facts.bytes },
   ];
   return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...databases] };
+}
+
+/**
+ * Whether files of the site besides its settings hold its login, which a restore changes: a warning where that is to be left
+ * so. A site whose files cannot be looked through is told so, and not kept from its restore.
+ * @throws KedgeError LoginElsewhere
+ */
+export async function examineLogins(
+  parts: ExaminationParts,
+  target: Target,
+  { database, account: { user }, password }: SiteDatabase,
+  { leave }: { leave: boolean },
+  operation: Operation,
+): Promise<void> {
+  const { site } = target;
+  const folder = liveFolder(parts.webHost(target), site);
+  const found = await loginElsewhere(folder, parts.kindOf(target), { database, user, password }, operation).catch(
+    (error: unknown) => {
+      operation.signal.throwIfAborted();
+      operation.log.warn(
+        `the login of ${site.uri} cannot be looked for in its other files: ${error instanceof Error ? error.message : String(error)}`,
+      );
+      return [];
+    },
+  );
+  if (!leave) refuseLoginElsewhere(folder, found);
+  if (found.length > 0) operation.log.warn(describeLoginElsewhere(site.uri, found));
 }
 
 /** What a visitor sees now; null when the site is broken or behind its maintenance page. */
@@ -104,28 +132,38 @@ export async function contentMarkOf(
 }
 
 /**
- * Says so where the settings of a site name another database than Kedge knows, which is the one that is backed up. Their
- * owner writes them: what they say stops nobody from going back to a backup.
+ * Says so where the settings of a site name another database than Kedge knows, which is the one that is backed up, or could
+ * not be given another login. Their owner writes them: what they say stops nobody from going back to a backup.
  */
-async function tellOtherDatabase(
+async function tellSettings(
   parts: ExaminationParts,
   target: Target,
   known: string,
   operation: Operation,
-): Promise<string | null> {
+): Promise<string[]> {
   const { site } = target;
-  const settings = await parts
-    .kindOf(target)
-    .readSettings(liveFolder(parts.webHost(target), site), operation)
-    .catch((error: unknown) => {
-      operation.signal.throwIfAborted();
-      operation.log.warn(
-        `the settings of ${site.uri} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
-      return null;
-    });
-  if (settings === null || settings.database === known) return null;
-  return `the settings of ${site.uri} name the database ${settings.database}, which no backup holds: Kedge knows ${known}. Run \`kedge sites adopt ${site.uri}\` when the settings are right`;
+  const kind = parts.kindOf(target);
+  const folder = liveFolder(parts.webHost(target), site);
+  const settings = await kind.readSettings(folder, operation).catch((error: unknown) => {
+    operation.signal.throwIfAborted();
+    operation.log.warn(
+      `the settings of ${site.uri} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return null;
+  });
+  if (settings === null) return [];
+  const fixed = await kind.assertRewritable(folder, operation).then(
+    () => [],
+    (error: unknown) => {
+      if (!isKedgeError(error) || error.code !== 'SettingsInvalid') throw error;
+      return [`no restore of what is saved now could give ${site.uri} its new login: ${error.message}. ${error.hint}`];
+    },
+  );
+  if (settings.database === known) return fixed;
+  return [
+    ...fixed,
+    `the settings of ${site.uri} name the database ${settings.database}, which no backup holds: Kedge knows ${known}. Run \`kedge sites adopt ${site.uri}\` when the settings are right`,
+  ];
 }
 
 /** A backup as it was examined, and the room it needs. */

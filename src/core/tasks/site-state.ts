@@ -20,7 +20,12 @@ export const siteStateSchema = z.strictObject({
   site: z.string(),
   current: siteDatabaseSchema,
   /** Databases and accounts a restore replaced and that Kedge had not made: kept, reported, never dropped. */
-  kept: z.array(siteDatabaseSchema.omit({ password: true, madeByKedge: true })),
+  kept: z.array(
+    siteDatabaseSchema.omit({ password: true, madeByKedge: true }).extend({
+      /** When it was replaced, ISO 8601; left out by a Kedge that did not note it. */
+      since: z.iso.datetime().optional(),
+    }),
+  ),
 });
 export type SiteState = z.infer<typeof siteStateSchema>;
 

@@ -87,13 +87,14 @@ export class Task {
     await this.undo.run(this.ref, (name) => this.runbook.undoing(name));
   }
 
-  /** Removes what is no longer needed. When that cannot be done it is a warning. */
-  async tidy<Name extends StepName>(name: Name, ...rest: Rest<Name>): Promise<void> {
+  /** Removes what is no longer needed. When that cannot be done it is a warning, and null. */
+  async tidy<Name extends StepName>(name: Name, ...rest: Rest<Name>): Promise<Value<Name> | null> {
     try {
-      await this.report(tidying, name, rest);
+      return await this.report(tidying, name, rest);
     } catch (error) {
       if (!(error instanceof ActivityFailure)) throw error;
       this.told.add(`${name} could not finish: ${error.cause?.message ?? error.message}`);
+      return null;
     }
   }
 

@@ -106,6 +106,16 @@ test.each([
   expect(String(error) + JSON.stringify(error)).not.toContain('pass-canary');
 });
 
+test('refused: a login that no restore could replace, with the line', async () => {
+  const error = await adopt({ password: "pass-' . strtolower('CANARY') . '" }).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({
+    code: 'SettingsInvalid',
+    message: 'the settings in wp-config.php of shop.example compute DB_PASSWORD in line 1',
+    hint: 'Write the value of DB_PASSWORD as a text in quotes in line 1 of wp-config.php.',
+  });
+  expect(String(error) + JSON.stringify(error)).not.toContain('canary');
+});
+
 test('refused: a wrong password, and a server that is not there', async () => {
   await expect(adopt({ password: 'wrong' })).rejects.toMatchObject({ code: 'DatabaseAccessDenied' });
   await expect(adopt({ address: '127.0.0.1:1' })).rejects.toMatchObject({ code: 'DatabaseUnreachable' });

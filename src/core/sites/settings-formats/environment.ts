@@ -8,8 +8,12 @@ import type { SettingsFile, SettingsFormat } from './settings-format';
 
 /** Settings as `KEY=value` lines: `.env` files and shell snippets. Nothing is run, so nothing that needs running is read. */
 export const environmentSettings: SettingsFormat = {
-  async evaluate(file, names, operation) {
-    const content = await readSiteFile(file, operation);
+  async evaluate(file, names, operation, substitutes = []) {
+    const substitute = substitutes.find(({ path }) => path === file.path);
+    const content =
+      substitute && 'content' in substitute
+        ? substitute.content
+        : await readSiteFile(substitute ? { ...file, candidate: substitute.candidate } : file, operation);
     const values = new Map<string, string>();
     for (const entry of entriesOf(file, content)) {
       if (!names.includes(entry.key)) continue;
@@ -32,9 +36,10 @@ export const environmentSettings: SettingsFormat = {
     return texts;
   },
 
-  rewrite(file, content, changes) {
+  async rewrite(file, changes, operation) {
+    const content = await readSiteFile(file, operation);
     const replacements: Replacement[] = [];
-    for (const [name, value] of changes) {
+    for (const [name, { to: value }] of changes) {
       const entries = entriesOf(file, content).filter((entry) => entry.key === name);
       if (entries.length === 0) {
         throw settingsInvalid(file, `do not set ${name}`, `Add a line ${name}=… to ${file.path}.`);
@@ -46,7 +51,7 @@ export const environmentSettings: SettingsFormat = {
         replacements.push({ start: entry.start, end: entry.end, bytes: Buffer.from(text) });
       }
     }
-    return Promise.resolve(replaceRanges(content, replacements));
+    return [{ path: file.path, before: content, content: replaceRanges(content, replacements) }];
   },
 };
 

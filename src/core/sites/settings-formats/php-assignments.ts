@@ -5,12 +5,16 @@ import type { PhpToken } from './php-tokens';
 /** A place where the source gives a setting its value. */
 export interface PhpAssignment {
   readonly line: number;
+  /** Where it stands among the tokens. */
+  readonly at: number;
   /** The literal that is the whole value; null when the value is computed. */
   readonly literal: PhpToken | null;
 }
 
-const LITERALS = new Set(['T_CONSTANT_ENCAPSED_STRING', 'T_LNUMBER']);
+const LITERALS = new Set(['T_CONSTANT_ENCAPSED_STRING', 'T_LNUMBER', 'T_HEREDOC']);
 const OPENING = new Set(['(', '[', '{', 'T_CURLY_OPEN', 'T_DOLLAR_OPEN_CURLY_BRACES', 'T_ATTRIBUTE']);
+/** What opens a brace within a text. */
+const INTERPOLATION = new Set(['T_CURLY_OPEN', 'T_DOLLAR_OPEN_CURLY_BRACES']);
 const CLOSING = new Set([')', ']', '}']);
 /** What may stand before a statement. After anything else a variable is a parameter, a property or part of an expression. */
 const BEFORE_STATEMENT = new Set(['T_OPEN_TAG', 'T_INLINE_HTML', 'T_ELSE', ';', '{', '}', ')', ':', '@']);
@@ -82,7 +86,7 @@ function findVariable(
     if (operator?.name === '=' || operator?.name === 'T_COALESCE_EQUAL') {
       found.push(...findValue(tokens, target.next + 1, rest, [';', 'T_CLOSE_TAG']));
     } else if (operator?.name === 'T_CONCAT_EQUAL' && rest.length === 0) {
-      found.push({ line: operator.line, literal: null });
+      found.push({ line: operator.line, at: target.next, literal: null });
     }
   }
   return found;
@@ -146,7 +150,36 @@ function findValue(
 function assignment(tokens: readonly PhpToken[], at: number, ends: readonly string[]): PhpAssignment {
   const value = tokens[at];
   const whole = value && LITERALS.has(value.name) && ends.includes(tokens[at + 1]?.name ?? '');
-  return { line: value?.line ?? tokens.at(-1)?.line ?? 1, literal: whole ? value : null };
+  return { line: value?.line ?? tokens.at(-1)?.line ?? 1, at, literal: whole ? value : null };
+}
+
+/** What begins a part of the source that is run under other conditions than what stands before it. */
+const BRANCHES = new Set([
+  'T_IF',
+  'T_ELSE',
+  'T_ELSEIF',
+  'T_ENDIF',
+  'T_SWITCH',
+  'T_CASE',
+  'T_DEFAULT',
+  'T_BREAK',
+  'T_ENDSWITCH',
+]);
+
+/**
+ * For each token the part of the source it stands in, by a number: what is run together has the same. Parts rather too small
+ * than too large.
+ */
+export function branchesOf(tokens: readonly PhpToken[]): number[] {
+  const open: number[] = [];
+  let branch = 0;
+  let last = 0;
+  return tokens.map(({ name }) => {
+    if (name === '{' || INTERPOLATION.has(name)) open.push(branch);
+    if (name === '{' || BRANCHES.has(name)) branch = last += 1;
+    if (name === '}') branch = open.pop() ?? (last += 1);
+    return branch;
+  });
 }
 
 function isString(token: PhpToken): boolean {

@@ -4,10 +4,11 @@ import type { Operation } from '../../operation';
 import { runPhp } from '../php-runner';
 import { settingsInvalid } from '../settings-error';
 import { MAXIMUM_FILE_BYTES } from '../site-files';
-import { folderOfFile, seenPath, shownFolders } from '../site-folder';
+import { folderOfFile, isBelow, seenPath, shownFolders } from '../site-folder';
 import { decodeText } from './decode-text';
 import { parsePhpName } from './php-name';
-import type { SettingsFile } from './settings-format';
+import { SUBSTITUTES } from './php-substitutes';
+import type { SettingsFile, Substitute } from './settings-format';
 
 /**
  * What the settings start when they are through, and evaluation must not: a file of the site folder, found through a
@@ -42,6 +43,10 @@ final class KedgeEvaluation {
         $_SERVER['SCRIPT_FILENAME'] = $request['root'] . '/index.php';
         $_SERVER['SCRIPT_NAME'] = $_SERVER['PHP_SELF'] = '/index.php';
         chdir($request['root']);
+        foreach ($request['environment'] as $name => $value) {
+            putenv("$name=$value");
+            $_ENV[$name] = $_SERVER[$name] = $value;
+        }
         if ($request['bootstrap']) self::withoutBootstrap($request['root'], $request['bootstrap']);
         $file = $request['file'];
         if (is_link($file)) self::report('link');
@@ -50,6 +55,9 @@ final class KedgeEvaluation {
         if (!is_readable($file)) self::report('unreadable');
         if (filesize($file) > $request['maximum']) self::report('large');
         register_shutdown_function([self::class, 'end']);
+        if ($request['substitutes']) {
+            KedgeSubstitutes::show(array_map('base64_decode', json_decode(stream_get_contents(STDIN), true)));
+        }
         return $file;
     }
 
@@ -93,6 +101,7 @@ final class KedgeEvaluation {
             $report['texts'] = self::$request['texts'] ? self::texts() : [];
             $report['structures'] = array_map([self::class, 'find'], self::$request['structures']);
             $report['words'] = self::$request['words'] ? self::words(self::$request['words']) : null;
+            $report['included'] = self::$request['included'] ? array_map('bin2hex', array_slice(get_included_files(), 0, 1000)) : [];
         }
         $report = json_encode($report, JSON_PARTIAL_OUTPUT_ON_ERROR);
         fwrite(fopen('php://fd/4', 'w'), $report);
@@ -196,6 +205,7 @@ const reportSchema = z.discriminatedUnion('state', [
     texts: z.array(z.tuple([hexSchema, hexSchema])).max(400),
     structures: z.array(z.unknown()),
     words: z.array(z.string()).nullable(),
+    included: z.array(hexSchema).max(1000),
   }),
   z.object({
     state: z.literal('failed'),
@@ -225,6 +235,17 @@ export interface Connections {
   readonly constant: string;
 }
 
+/** What one evaluation is given besides the file. */
+export interface Circumstances {
+  readonly bootstrap?: Bootstrap;
+  readonly connections?: Connections;
+  readonly timeoutMs?: number;
+  /** What is looked at in the place of files of the site. */
+  readonly substitutes?: readonly Substitute[];
+  /** Variables of the environment; no secrets. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
  * What PHP makes of the names when it runs the file: confined, as the owner of the site, seeing its folders at the
  * paths they live at.
@@ -234,11 +255,28 @@ export interface Connections {
 export async function evaluatePhp(
   file: SettingsFile,
   names: readonly string[],
-  options: { readonly bootstrap?: Bootstrap; readonly timeoutMs?: number },
+  options: Circumstances,
   operation: Operation,
 ): Promise<ReadonlyMap<string, string>> {
   const { values } = await run(file, { names }, options, operation);
   return collectValues(file, names, values);
+}
+
+/**
+ * The files that were run to evaluate one, itself among them, as the site sees them: those in its folders. What it takes in
+ * without running it is not among them. Evaluated as {@link evaluatePhp} does. @throws KedgeError SettingsInvalid
+ */
+export async function includedFiles(
+  file: SettingsFile,
+  options: Circumstances,
+  operation: Operation,
+): Promise<readonly string[]> {
+  const { included } = await run(file, { included: true }, options, operation);
+  const paths = included.map((hex) => decodeText(Buffer.from(hex, 'hex')));
+  const shown = shownFolders(file.folder);
+  return paths.filter(
+    (path): path is string => path !== null && shown.some(({ to }) => path !== to && isBelow(to, path)),
+  );
 }
 
 /**
@@ -247,7 +285,7 @@ export async function evaluatePhp(
  */
 export async function databaseTexts(
   file: SettingsFile,
-  options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections },
+  options: Circumstances,
   operation: Operation,
 ): Promise<ReadonlyMap<string, string>> {
   const { texts } = await run(file, { texts: true }, options, operation);
@@ -276,7 +314,7 @@ export async function evaluateStructures(
   file: SettingsFile,
   names: readonly string[],
   words: WordsAsked,
-  options: { readonly bootstrap?: Bootstrap },
+  options: Circumstances,
   operation: Operation,
 ): Promise<{ structures: ReadonlyMap<string, unknown>; words: readonly string[] | null }> {
   const report = await run(file, { structures: names, words }, options, operation);
@@ -289,17 +327,18 @@ interface Asked {
   readonly texts?: boolean;
   readonly structures?: readonly string[];
   readonly words?: WordsAsked;
+  readonly included?: boolean;
 }
 
 async function run(
   file: SettingsFile,
   asked: Asked,
-  options: { readonly bootstrap?: Bootstrap; readonly connections?: Connections; readonly timeoutMs?: number },
+  options: Circumstances,
   operation: Operation,
 ): Promise<Extract<z.infer<typeof reportSchema>, { state: 'through' }>> {
-  const { folder, path, candidate } = file;
+  const { folder, path } = file;
   const { root, uri } = folder.site;
-  const shown = shownFolders(folder);
+  const { contents, binds } = shownInstead(file, options.substitutes ?? []);
   const request = {
     file: seenPath(folder, path),
     root,
@@ -310,18 +349,37 @@ async function run(
     texts: asked.texts ?? false,
     structures: (asked.structures ?? []).map(parsePhpName),
     words: asked.words ?? null,
+    included: asked.included ?? false,
+    environment: options.environment ?? {},
+    substitutes: contents !== null,
     maximum: MAXIMUM_FILE_BYTES,
   };
   const program = {
-    script: EVALUATE,
+    script: contents === null ? EVALUATE : `${SUBSTITUTES}${EVALUATE}`,
     arguments: [JSON.stringify(request)],
-    show: candidate === undefined ? shown : [...shown, { from: placeOf(file, candidate), to: request.file }],
+    show: [...shownFolders(folder), ...binds],
+    ...(contents === null ? {} : { input: Buffer.from(JSON.stringify(contents)) }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   };
   const report = await runPhp(file, program, reportSchema, operation);
   if (report.state === 'failed') throw settingsInvalid(file, describeFailure(report, root));
   if (report.state !== 'through') throw settingsInvalid(file, PROBLEMS[report.state]);
   return report;
+}
+
+/** Substitutes by their content, base64 by the path PHP sees; those that lie beside what they are for are mounted over it. */
+function shownInstead(
+  file: SettingsFile,
+  substitutes: readonly Substitute[],
+): { contents: Record<string, string> | null; binds: { from: string; to: string }[] } {
+  const contents: Record<string, string> = {};
+  const binds: { from: string; to: string }[] = [];
+  for (const substitute of substitutes) {
+    const to = seenPath(file.folder, substitute.path);
+    if ('content' in substitute) contents[to] = substitute.content.toString('base64');
+    else binds.push({ from: placeOf(file, substitute.candidate), to });
+  }
+  return { contents: Object.keys(contents).length === 0 ? null : contents, binds };
 }
 
 /** Where a file of the site lies. */

@@ -26,7 +26,7 @@ describe('settings as KEY=value', () => {
         path: await write(file.path, source),
         folder: folder.path,
         evaluate: () => environmentSettings.evaluate(file, ['PASS'], testOperation()),
-        rewrite: (value) => rewriteSettings(file, environmentSettings, new Map([['PASS', value]]), testOperation()),
+        rewrite: (value) => rewriteSettings(file, environmentSettings, new Map([['PASS', value]]), [], testOperation()),
       });
     });
 

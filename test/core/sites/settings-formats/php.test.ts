@@ -1,6 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import fc from 'fast-check';
-import { rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
+import { assertRewritable, rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
 import { phpSettings } from '../../../../src/core/sites/settings-formats/php';
 import { testOperation, withSite } from '../site-fixture';
 
@@ -11,11 +11,16 @@ const SINGLE = String.raw`'n\'e"w\\ $x {$y} \\n ü'`;
 const DOUBLE = String.raw`"n'e\"w\\ \$x {\$y} \\n ü"`;
 
 interface Case {
-  /** Literals that are to change stand in ⟦ ⟧, or in ⟪ ⟫ when their quotes are to become single ones. */
+  /**
+   * Literals that are to change stand in ⟦ ⟧, or in ⟪ ⟫ when their quotes are to become single ones; those that become empty
+   * in ⟨ ⟩.
+   */
   readonly source: string;
   readonly name?: string;
   readonly old?: string;
   readonly latin1?: boolean;
+  /** Another file, `other.php`, that the settings may include. */
+  readonly other?: string;
 }
 
 const ACCEPTED: Record<string, Case> = {
@@ -58,8 +63,10 @@ const ACCEPTED: Record<string, Case> = {
   'guarded, short form': { source: `<?php defined('PASS') || define('PASS', ⟦'old'⟧);` },
   'guarded, word form': { source: `<?php defined('PASS') or define('PASS', ⟦'old'⟧);` },
   silenced: { source: `<?php @define('PASS', ⟦'old'⟧);` },
-  'set twice: the first wins': { source: `<?php define('PASS', ⟦'old'⟧); @define('PASS', ⟦'later'⟧);` },
-  'either branch': { source: `<?php if (false) { define('PASS', ⟦'x'⟧); } else { define('PASS', ⟦"old"⟧); }` },
+  'set twice: the first wins': { source: `<?php define('PASS', ⟦'old'⟧); @define('PASS', 'later');` },
+  'the branch that is taken': {
+    source: `<?php if (false) { define('PASS', 'x'); } else { define('PASS', ⟦"old"⟧); }`,
+  },
   'alternative syntax': { source: `<?php if (true): define('PASS', ⟦'old'⟧); endif;` },
   'inside a function that is called': { source: `<?php function f() { define('PASS', ⟦'old'⟧); } f();` },
   'a method of that name beside it': {
@@ -87,8 +94,8 @@ const ACCEPTED: Record<string, Case> = {
   variable: { source: `<?php $pass = ⟦'old'⟧;`, name: '$pass' },
   'variable, double quotes': { source: `<?php $pass=⟦"old"⟧;`, name: '$pass' },
   'variable, last statement': { source: `<?php $pass = ⟦'old'⟧ ?>`, name: '$pass' },
-  'variable set twice: the last wins': { source: `<?php $pass = ⟦'x'⟧; $pass = ⟦"old"⟧;`, name: '$pass' },
-  'variable after if': { source: `<?php if (true) $pass = ⟦'old'⟧; else $pass = ⟦'x'⟧;`, name: '$pass' },
+  'variable set twice: the last wins': { source: `<?php $pass = 'x'; $pass = ⟦"old"⟧;`, name: '$pass' },
+  'variable after if': { source: `<?php if (true) $pass = ⟦'old'⟧; else $pass = 'x';`, name: '$pass' },
   'variable with a default': { source: `<?php $pass ??= ⟦'old'⟧;`, name: '$pass' },
   'variables of others': {
     source: `<?php $passed = 'old'; class A { public $pass = 'x'; public static $other = 'y'; } function f($pass = 'x') { $pass = 'y'; return "{$pass}"; } $g = function () { $pass = 'z'; }; $pass = ⟦'old'⟧; f();`,
@@ -112,46 +119,72 @@ const ACCEPTED: Record<string, Case> = {
   },
 };
 
+/** Values that are computed: followed to the text they come from. */
+const FOLLOWED: Record<string, Case> = {
+  'environment with a default': { source: `<?php\n\ndefine('PASS', getenv('X') ?: ⟦'old'⟧);` },
+  'an array with a default': { source: `<?php define('PASS', $_ENV['X'] ?? $_SERVER['Y'] ?? ⟦"old"⟧);` },
+  'a condition': { source: `<?php define('PASS', $_SERVER['HTTP_HOST'] === 'staging' ? 'x' : ⟦'old'⟧);` },
+  'a match': { source: `<?php define('PASS', match (true) { false => 'x', default => ⟦'old'⟧ });` },
+  'a switch': {
+    source: `<?php switch ('b') { case 'a': $pass = 'x'; break; case 'b': $pass = ⟦'old'⟧; }`,
+    name: '$pass',
+  },
+  concatenation: { source: `<?php define('PASS', ⟦'o'⟧ . ⟨'ld'⟩);` },
+  'concatenation at the end of a const': { source: `<?php const PASS = ⟪'ol'⟫ . ⟨"d"⟩;` },
+  'a variable that is appended to': { source: `<?php $pass = ⟦'o'⟧; $pass .= ⟨'ld'⟩;`, name: '$pass' },
+  nowdoc: { source: `<?php define('PASS', ⟪<<<'E'\nold\nE⟫\n);` },
+  'heredoc, indented': { source: `<?php $pass = ⟪<<<E\n  old\n  E⟫;`, name: '$pass' },
+  'another constant': { source: `<?php define('X', ⟦'old'⟧); define('PASS', X);` },
+  'a constant of a class': { source: `<?php class C { const X = ⟦'old'⟧; } define('PASS', C::X);` },
+  'a function that has it': { source: `<?php function f() { return ⟦'old'⟧; } $pass = f();`, name: '$pass' },
+  'a literal in one branch only': {
+    source: `<?php if (getenv('X')) define('PASS', getenv('X'));\nelse define('PASS', ⟦'old'⟧);`,
+  },
+  'a name that is computed': { source: `<?php foreach (['PASS' => ⟦'old'⟧] as $k => $v) define($k, $v);` },
+  'two variables at once': { source: `<?php $other = $pass = ⟦'old'⟧;`, name: '$pass' },
+  'a list of values': { source: `<?php [$user, $pass] = ['u', ⟦'old'⟧];`, name: '$pass' },
+  'a variable overwritten later': { source: `<?php $pass = 'x'; extract(['pass' => ⟦'old'⟧]);`, name: '$pass' },
+  'the same text elsewhere': {
+    source: `<?php $a = 'old'; if (!in_array('old', ['old'])) exit; define('PASS', getenv('Q') ?: ⟦'old'⟧); $b = 'old';`,
+  },
+  'an included file': { source: `<?php require __DIR__ . '/other.php';`, other: `<?php define('PASS', ⟦'old'⟧);` },
+  'an included file that returns it': {
+    source: `<?php $all = include 'other.php'; define('PASS', $all['db']['pass']);`,
+    other: `<?php // the "old" one\nreturn ['db' => ['user' => 'u', 'pass' => ⟦"old"⟧]];`,
+  },
+  'an included file that wins': {
+    source: `<?php require __DIR__ . '/other.php'; @define('PASS', 'x');`,
+    other: `<?php define('PASS', ⟦'old'⟧);`,
+  },
+  'a branch for scripts with the same login': {
+    source: `<?php if (PHP_SAPI !== 'cli') { define('PASS', ⟦'old'⟧); define('USER', 'u'); } else { define('USER', 'u'); define('PASS', ⟦"old"⟧); }`,
+  },
+  'an included file with the same login in a branch': {
+    source: `<?php require 'other.php';`,
+    other: `<?php if (false): define('PASS', ⟦'old'⟧); else: define('PASS', ⟦'old'⟧); endif;`,
+  },
+};
+
 const REFUSED: Record<string, { source: string; name?: string; message: RegExp }> = {
-  environment: { source: `<?php\n\ndefine('PASS', getenv('X') ?: 'old');`, message: /compute PASS in line 3/ },
-  concatenation: { source: `<?php define('PASS', 'o' . 'ld');`, message: /compute PASS in line 1/ },
-  'concatenation at the end of a const': {
-    source: `<?php const PASS = 'old' . '';`,
-    message: /compute PASS in line 1/,
+  'environment alone': {
+    source: `<?php\n\nputenv('X=' . md5('y')); define('PASS', getenv('X'));`,
+    message: /compute PASS in line 3/,
   },
   interpolation: { source: `<?php $x = 'ld'; define('PASS', "o$x");`, message: /compute PASS in line 1/ },
-  heredoc: { source: `<?php define('PASS', <<<E\nold\nE\n);`, message: /compute PASS in line 1/ },
-  nowdoc: { source: `<?php $pass = <<<'E'\nold\nE;`, name: '$pass', message: /compute \$pass in line 1/ },
-  'another constant': { source: `<?php define('X', 'old'); define('PASS', X);`, message: /compute PASS in line 1/ },
-  'literal in one branch only': {
-    source: `<?php if (getenv('X')) define('PASS', getenv('X'));\nelse define('PASS', 'old');`,
-    message: /compute PASS in line 1/,
+  'heredoc with a variable': {
+    source: `<?php $x = 'ld';\ndefine('PASS', <<<E\no$x\nE\n);`,
+    message: /compute PASS in line 2/,
   },
-  'a name that is computed': {
-    source: `<?php foreach (['PASS' => 'old'] as $k => $v) define($k, $v);`,
+  'a function of it': { source: `<?php define('PASS',\n  base64_decode('b2xk'));`, message: /compute PASS in line 2/ },
+  'a file that is no PHP': {
+    source: `<?php\n$ini = parse_ini_string('pass=old'); define('PASS', $ini['pass']);`,
+    message: /compute PASS in line 2/,
+  },
+  'pieces of something longer': { source: `<?php define('PASS', substr('older', 0, 3));`, message: /compute PASS/ },
+  'an unknown place': {
+    source: `<?php foreach (['PASS' => md5('x')] as $k => $v) define($k, $v);`,
     message: /do not set PASS themselves/,
   },
-  'set by an included file': { source: `<?php require __DIR__ . '/other.php';`, message: /do not set PASS themselves/ },
-  'another place wins': {
-    source: `<?php require __DIR__ . '/other.php'; @define('PASS', 'x');`,
-    message: /do not evaluate to what was written for PASS/,
-  },
-  'variable that is appended to': {
-    source: `<?php $pass = 'o'; $pass .= 'ld';`,
-    name: '$pass',
-    message: /compute \$pass/,
-  },
-  'variable overwritten later': {
-    source: `<?php $pass = 'x'; extract(['pass' => 'old']);`,
-    name: '$pass',
-    message: /do not evaluate to what was written for \$pass/,
-  },
-  'two variables at once': {
-    source: `<?php $other = $pass = 'old';`,
-    name: '$pass',
-    message: /do not set \$pass themselves/,
-  },
-  'a list of values': { source: `<?php [$user, $pass] = ['u', 'old'];`, name: '$pass', message: /do not set \$pass/ },
   'the file looks at itself': {
     source: `<?php define('PASS', 'old'); if (md5_file(__FILE__) !== 'x' && PASS !== 'old') exit;`,
     message: /exit or die/,
@@ -166,50 +199,62 @@ async function withSettings(
     folder: string;
     readonly replace: (source: Buffer) => Promise<string>;
     readonly evaluate: (names: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+    readonly write: (path: string, source: Buffer) => Promise<string>;
     readonly rewrite: (changes: Record<string, string>) => Promise<void>;
+    /** Nothing is written by it. */
+    readonly prove: (names: readonly string[]) => Promise<readonly string[]>;
   }) => Promise<void>,
 ): Promise<void> {
   await withSite({}, async (site) => {
     const file = { folder: site.folder, path: 'settings.php' };
-    await site.write('other.php', `<?php define('PASS', 'old');`);
     await work({
       path: await site.write(file.path, source),
       folder: site.folder.path,
       replace: (content) => site.write(file.path, content),
+      write: (path, content) => site.write(path, content),
+      prove: (names) => assertRewritable(file, php, names, [], testOperation()),
       evaluate: (names) => php.evaluate(file, names, testOperation()),
-      rewrite: (changes) => rewriteSettings(file, php, new Map(Object.entries(changes)), testOperation()),
+      rewrite: (changes) => rewriteSettings(file, php, new Map(Object.entries(changes)), [], testOperation()),
     });
   });
 }
 
 describe('settings as PHP', () => {
-  test.concurrent.each(Object.entries(ACCEPTED))(
+  test.concurrent.each([...Object.entries(ACCEPTED), ...Object.entries(FOLLOWED)])(
     'rewrites: %s',
-    async (_, { source, name = 'PASS', old = 'old', latin1 }) => {
+    async (_, { source, name = 'PASS', old = 'old', latin1, other }) => {
       const bytes = (text: string): Buffer => Buffer.from(text, latin1 ? 'latin1' : 'utf8');
       const value = latin1 ? "n'ew" : NEW;
-      const before = bytes(source.replace(/[⟦⟧⟪⟫]/g, ''));
-      const after = bytes(
-        source.replace(/⟦b?(['"])[^⟧]*⟧|⟪[^⟫]*⟫/g, (_whole, quote: string | undefined) =>
-          latin1 ? `'n\\'ew'` : quote === '"' ? DOUBLE : SINGLE,
-        ),
-      );
-      await withSettings(before, async ({ path, evaluate, rewrite }) => {
+      const before = (text: string): Buffer => bytes(text.replace(/[⟦⟧⟪⟫⟨⟩]/g, ''));
+      const after = (text: string): Buffer =>
+        bytes(
+          text
+            .replace(/⟨(['"])[^⟩]*⟩/g, '$1$1')
+            .replace(/⟦b?(['"])[^⟧]*⟧|⟪[^⟫]*⟫/g, (_whole, quote: string | undefined) =>
+              latin1 ? `'n\\'ew'` : quote === '"' ? DOUBLE : SINGLE,
+            ),
+        );
+      await withSettings(before(source), async ({ path, write, evaluate, rewrite, prove }) => {
+        const otherPath = other === undefined ? undefined : await write('other.php', before(other));
         expect(await evaluate([name])).toEqual(new Map([[name, old]]));
+        await prove([name]);
+        expect((await readFile(path)).toString('latin1')).toBe(before(source).toString('latin1'));
         await rewrite({ [name]: value });
-        expect((await readFile(path)).toString('latin1')).toBe(after.toString('latin1'));
+        expect((await readFile(path)).toString('latin1')).toBe(after(source).toString('latin1'));
+        if (other !== undefined && otherPath !== undefined)
+          expect((await readFile(otherPath)).toString('latin1')).toBe(after(other).toString('latin1'));
+        expect(await evaluate([name])).toEqual(new Map([[name, value]]));
       });
     },
   );
 
   test.concurrent.each(Object.entries(REFUSED))('refuses: %s', async (_, { source, name = 'PASS', message }) => {
-    await withSettings(source, async ({ path, folder, rewrite }) => {
-      await expect(rewrite({ [name]: 'other' })).rejects.toMatchObject({
-        code: 'SettingsInvalid',
-        message: expect.stringMatching(message),
-      });
+    await withSettings(source, async ({ path, folder, rewrite, prove }) => {
+      const refusal = { code: 'SettingsInvalid', message: expect.stringMatching(message) };
+      await expect(prove([name])).rejects.toMatchObject(refusal);
+      await expect(rewrite({ [name]: 'other' })).rejects.toMatchObject(refusal);
       expect(await readFile(path, 'utf8')).toBe(source);
-      expect(await readdir(folder)).toEqual(['other.php', 'settings.php']);
+      expect(await readdir(folder)).toEqual(['settings.php']);
     });
   });
 
