@@ -21,7 +21,7 @@ export function bootNow(): BootMoment {
   return { boot, ms: Number(process.hrtime.bigint() / 1_000_000n) };
 }
 
-/** Milliseconds by a clock that nobody sets; for durations within one process. */
+/** Whole milliseconds by a clock that nobody sets, as Node's timers take them; for durations within one process. */
 export function monotonicMs(): number {
-  return performance.now();
+  return Math.floor(performance.now());
 }
