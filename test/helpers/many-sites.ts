@@ -37,7 +37,7 @@ export async function addSmallSites(lab: Lab, { count, settings = () => ({}) }: 
       ...{ kind: 'php', root, vhost: 'managed', settings: SETTINGS, healthPath: '/index.php' },
       ...settings(index),
     };
-  writeFileSync(lab.configuration, stringify(document));
+  writeFileSync(lab.configuration, stringify(document, { aliasDuplicateObjects: false }));
   const configuration = await loadConfiguration(lab.configuration);
   const master = createMaster({ configuration, configurationPath: lab.configuration, environment: process.env });
   try {
