@@ -8,6 +8,7 @@ import type { ExtractRequest } from './archive';
 import { ArchiveReader, type ArchiveTaker } from './archive-reader';
 import { refused } from './fault';
 import type { Unpacked } from './judge';
+import { HoleFinder, digHoles } from './holes';
 import { reading } from './reading';
 import { END_OF_ARCHIVE, encodeHeaders, fillingFor } from './tar-writer';
 import { type UnpackedFolder, checkUnpacked } from './unpacked-folders';
@@ -40,6 +41,7 @@ export async function extract(
         throw new KedgeError('ArchiveInvalid', `${path} changed while it was unpacked`, UNCHANGED);
     }
     await file.sync();
+    await digHoles(host, shown, rewriter.holes.names, UNPACK, operation);
     await checkUnpacked(host, shown, reader.judge.tally, operation);
     return { bytes };
   } catch (error) {
@@ -99,6 +101,7 @@ async function unpack(
 /** Writes each accepted member anew, in headers of our own and under the short name of its folder; the dump to its file. */
 class Rewriter implements ArchiveTaker {
   private readonly numbers: ReadonlyMap<string, number>;
+  readonly holes = new HoleFinder();
   private pieces: Buffer[] = [];
   private dumpParts: Buffer[] = [];
 
@@ -124,14 +127,17 @@ class Rewriter implements ArchiveTaker {
 
   site(member: Unpacked): void {
     const linkTarget = member.type === 'hard link' ? this.nameOf(member.root, member.linkTarget) : member.linkTarget;
+    this.holes.begin();
     this.pieces.push(encodeHeaders({ ...member, path: this.nameOf(member.root, member.path), linkTarget }));
   }
 
   sitePart(part: Buffer): void {
+    this.holes.part(part);
     this.pieces.push(part);
   }
 
-  siteEnd({ size }: Unpacked): void {
+  siteEnd({ root, path, size }: Unpacked): void {
+    this.holes.end(this.nameOf(root, path));
     if (size > 0) this.pieces.push(fillingFor(size));
   }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExtractRequest, Origin } from '../../../src/core/archive/archive';
 import { createArchives } from '../../../src/core/archive/archives';
@@ -54,6 +54,34 @@ function listing(folder: string): string[] {
     .filter((line) => line !== '')
     .sort();
 }
+
+it('zeros of large files are given back to the disk, with content, time and mode kept', async () => {
+  const zeros = Buffer.alloc(3 * 1024 * 1024);
+  const holed = Buffer.concat([Buffer.from('begin'), zeros, Buffer.from('end')]);
+  await writeFile(
+    path,
+    archive(
+      ROOT,
+      raw(
+        { name: './holed', mode: '0004755\0', uid: '0001751\0', gid: '0001752\0', modified: '14000000000\0' },
+        holed.toString('latin1'),
+      ),
+      raw({ name: './-- "$(id)"\n' }, zeros.toString('latin1')),
+      raw({ name: './dense' }, Buffer.alloc(1024 * 1024, 'x').toString('latin1')),
+      raw({ name: './few' }, Buffer.alloc(8000).toString('latin1')),
+      DUMP,
+    ),
+  );
+  const out = await unpack(CATALOGUE);
+  const allocated = async (name: string): Promise<number> => (await stat(join(out, name))).blocks * 512;
+  expect(await readFile(join(out, 'holed'))).toEqual(holed);
+  expect(await readFile(join(out, '-- "$(id)"\n'))).toEqual(zeros);
+  expect(await allocated('holed')).toBeLessThan(100_000);
+  expect(await allocated('-- "$(id)"\n')).toBeLessThan(100_000);
+  expect(await allocated('dense')).toBeGreaterThanOrEqual(1024 * 1024);
+  const { mode, mtimeMs } = await stat(join(out, 'holed'));
+  expect([mode & 0o7777, mtimeMs]).toEqual([0o4755, 0o14000000000 * 1000]);
+});
 
 describe('what was compressed', () => {
   const tar = archive(ROOT, DUMP);
