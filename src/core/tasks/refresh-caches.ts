@@ -1,4 +1,3 @@
-import { isKedgeError } from '../../contract/errors';
 import type { Target, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import { trustedCommand } from '../hosts/trusted-command';
@@ -20,7 +19,10 @@ export interface CacheParts {
 /** PHP runs the code that is live now. Where its cache cannot be told, FPM is reloaded if the configuration says how; else it warns. */
 export async function refreshCode(parts: CacheParts, target: Target, operation: Operation): Promise<void> {
   const { uri, phpReload } = target.site;
-  const cache = await parts.webServer(target.web).refreshPhp(target.site, operation);
+  const cache = await parts
+    .webServer(target.web)
+    .refreshPhp(target.site, operation)
+    .catch((error: unknown) => ({ state: 'kept', why: whyOf(error, operation) }) as const);
   if (cache.state === 'refreshed') operation.log.info(`PHP of ${uri} forgot ${cache.scripts} scripts`);
   if (cache.state === 'off') operation.log.info(`PHP of ${uri} keeps no code: opcache is off`);
   if (cache.state === 'no answer') operation.log.info(cache.why);
@@ -36,10 +38,8 @@ export async function refreshCode(parts: CacheParts, target: Target, operation: 
     await host.run({ argv: await trustedCommand(host, phpReload), limits: { timeoutMs: RELOAD_LIMIT_MS }, operation });
     operation.log.info(`PHP-FPM of ${uri} was reloaded: ${cache.why}`);
   } catch (error) {
-    operation.signal.throwIfAborted();
-    if (!isKedgeError(error)) throw error;
     operation.log.warn(
-      `PHP of ${uri} may go on running code from before: ${cache.why}, and \`php.reload\` failed: ${error.message}`,
+      `PHP of ${uri} may go on running code from before: ${cache.why}, and \`php.reload\` failed: ${whyOf(error, operation)}`,
     );
   }
 }
@@ -59,11 +59,15 @@ export async function refreshObjectCache(parts: CacheParts, target: Target, oper
     }
     ({ problem } = flushed);
   } catch (error) {
-    operation.signal.throwIfAborted();
-    if (!isKedgeError(error)) throw error;
-    problem = error.message;
+    problem = whyOf(error, operation);
   }
   operation.log.warn(
     `the object cache of ${site.uri} was not flushed, and may hold content from before: ${problem}. Flush it by hand, by \`wp cache flush\` say`,
   );
+}
+
+/** A cache that stays as it was keeps no site shut, whatever went wrong with it. @throws the signal's reason */
+function whyOf(error: unknown, { signal }: Operation): string {
+  signal.throwIfAborted();
+  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SiteLocation, Target } from '../../../src/contract/target';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
-import { refreshCode } from '../../../src/core/tasks/refresh-caches';
+import { type CacheParts, refreshCode, refreshObjectCache } from '../../../src/core/tasks/refresh-caches';
+import type { WebServer } from '../../../src/core/web/web-server';
 import { testOperation } from '../../helpers/operation';
 import { OWNER, type WebLab, host, startWebLab } from '../web/web-lab';
 
@@ -17,10 +18,14 @@ beforeAll(async () => {
 afterAll(() => lab?.stop());
 
 /** What is warned about when the code of a site of this pool is refreshed. */
-async function warnings(pool: string, changes: Partial<SiteLocation> = {}): Promise<string[]> {
+async function warnings(
+  pool: string,
+  changes: Partial<SiteLocation> = {},
+  changedParts: Partial<CacheParts> = {},
+): Promise<string[]> {
   const site = await lab.makeSite('shop.example', { phpSocket: lab.php.socketOf(pool), ...changes });
   const operation = testOperation();
-  const parts = { kindOf: () => siteKindOf(site), webHost: () => host, webServer: () => lab.web };
+  const parts = { kindOf: () => siteKindOf(site), webHost: () => host, webServer: () => lab.web, ...changedParts };
   const target: Target = {
     version: 1,
     master: 'lab',
@@ -33,6 +38,7 @@ async function warnings(pool: string, changes: Partial<SiteLocation> = {}): Prom
     hooks: {},
   };
   await refreshCode(parts, target, operation);
+  await refreshObjectCache(parts, target, operation);
   return operation.warnings;
 }
 
@@ -55,4 +61,17 @@ test('nothing is reloaded where PHP was told, or is down', async () => {
   const phpSocket = join(lab.folder, 'none.sock');
   expect(await warnings('told', { phpSocket, phpReload: ['touch', reloaded] })).toEqual([]);
   expect(existsSync(reloaded)).toBe(false);
+});
+
+test('a fault in Kedge itself is a warning, and keeps no site shut', async () => {
+  const fault = (): never => {
+    throw new RangeError('a fault of ours');
+  };
+  const broken = { refreshPhp: async () => fault() };
+  const webServer = (): WebServer =>
+    new Proxy(lab.web, { get: (web, name, me) => Reflect.get(name in broken ? broken : web, name, me) as unknown });
+  expect(await warnings('told', {}, { webServer, kindOf: fault })).toEqual([
+    expect.stringMatching(/may go on running code from before: a fault of ours\. Reload PHP-FPM/),
+    expect.stringMatching(/may hold content from before: a fault of ours\. Flush it by hand/),
+  ]);
 });
