@@ -1,7 +1,7 @@
 import type { ActivityCancellationDetails } from '@temporalio/common';
 
 /** Why an attempt was told to end: in the log of its task, and as the type of its failure. */
-interface Stopped {
+export interface Stopped {
   readonly type: 'Cancelled' | 'StepPaused' | 'StepReset' | 'RunGone' | 'WorkerStopped';
   readonly said: string;
 }

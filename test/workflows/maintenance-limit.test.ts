@@ -71,6 +71,15 @@ describe('a site that is shut past its limit', () => {
     expect(undosIn(fake)).toEqual(UNDOS_OF_DEPLOY);
   });
 
+  it.concurrent('by a step whose attempt is paused in the moment in which the limit ends it', async () => {
+    const fake = inTime().set('deploy', { blocks: true, endsWith: 'StepPaused' });
+    const handle = await start(fake);
+    await fake.began('deploy');
+    passLimit(fake);
+    expect(await failureOf(handle)).toMatchObject({ type: 'MaintenanceLimitReached' });
+    expect(undosIn(fake)).toEqual(UNDOS_OF_DEPLOY);
+  });
+
   it.concurrent('by one of two steps that run side by side: the other is ended too', async () => {
     const fake = inTime()
       .set('dumpDatabase', { blocks: true })

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { MaintenanceLimits } from '../../activities/preflight';
 import type { TaskRef } from '../../activities/step';
+import type { Stopped } from '../../activities/why-stopped';
 import { asking } from '../options';
 
 /**
@@ -84,9 +85,14 @@ export class MaintenanceLimit {
   }
 }
 
-/** What a step failed with by itself, in the same moment. */
+/** Why an attempt was ended that had nothing to do with the step; the SDK's own names where it says so itself (1.24). */
+const ENDED_FROM_OUTSIDE: readonly (Stopped['type'] | 'ActivityPause' | 'ActivityReset')[] = [
+  ...(['Cancelled', 'StepPaused', 'StepReset', 'RunGone', 'WorkerStopped'] as const),
+  ...(['ActivityPause', 'ActivityReset'] as const),
+];
+
+/** What a step failed with by itself, in the same moment: neither the limit nor a pause that came together with it. */
 function isOwnFailure(error: unknown): boolean {
-  return error instanceof ActivityFailure
-    ? error.cause instanceof ApplicationFailure
-    : error instanceof ApplicationFailure;
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure && !ENDED_FROM_OUTSIDE.some((type) => type === cause.type);
 }
