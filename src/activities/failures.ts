@@ -8,6 +8,7 @@ import { siteOfTask } from '../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import { printableLines } from '../contract/printable';
 import type { TaskFailureDetails } from '../contract/tasks';
+import { runningActivity } from './running-activity';
 import { whyStopped } from './why-stopped';
 
 /** How often in all a step is tried whose program was ended from outside. */
@@ -84,20 +85,15 @@ export class Kills {
 
   /** Counts one more of the running activity. Returns how many it is. */
   another(): number {
-    const count = (this.counts.get(activity()) ?? 0) + 1;
+    const count = (this.counts.get(runningActivity()) ?? 0) + 1;
     if (count >= KILLED_ATTEMPTS) this.forget();
-    else this.counts.set(activity(), count);
+    else this.counts.set(runningActivity(), count);
     return count;
   }
 
   forget(): void {
-    this.counts.delete(activity());
+    this.counts.delete(runningActivity());
   }
-}
-
-function activity(): string {
-  const { workflowExecution, activityId } = Context.current().info;
-  return `${workflowExecution?.runId}/${activityId}`;
 }
 
 /** Activities have an interceptor each. */

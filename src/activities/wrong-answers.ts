@@ -1,5 +1,5 @@
-import { Context } from '@temporalio/activity';
 import { monotonicMs } from '../core/clock';
+import { runningActivity } from './running-activity';
 
 /** A site that starts up, or warms a cache, answers otherwise by then, ms. */
 const FINAL_AFTER_MS = 20_000;
@@ -15,7 +15,7 @@ export class WrongAnswers {
 
   /** Notes a wrong answer to the running probe. True when it has been the same for so long that it stays so. */
   isFinal(answer: string): boolean {
-    const probe = runningProbe();
+    const probe = runningActivity();
     const known = this.since.get(probe);
     if (known?.answer === answer) {
       if (monotonicMs() - known.at < this.finalAfterMs) return false;
@@ -28,11 +28,6 @@ export class WrongAnswers {
 
   /** The running probe was answered rightly, or not at all. */
   forget(): void {
-    this.since.delete(runningProbe());
+    this.since.delete(runningActivity());
   }
-}
-
-function runningProbe(): string {
-  const { workflowExecution, activityId } = Context.current().info;
-  return `${workflowExecution?.runId}/${activityId}`;
 }

@@ -6,7 +6,7 @@ import { diskFullOr } from './disk-full';
 import type { Host } from './host';
 import { HungProcesses, LIFE_SIGN_MS } from './hung-process';
 import { HUNG_AFTER_MS, withKernelLock } from './kernel-lock';
-import { type RunningProcess, endProcess, identify } from './processes';
+import { type RunningProcess, endProcess, identify, isRunning } from './processes';
 
 /** Names of locks: what a crash leaves of {@link withFileLock}. */
 export const LOCK_FILE = /^\..+\.lock$/;
@@ -96,10 +96,6 @@ async function holderOf(path: string): Promise<string | null> {
 function processOf(holder: string): RunningProcess | null {
   const [pid = '', started = ''] = holder.split(' ');
   return /^\d+$/.test(pid) ? { pid: Number(pid), started } : null;
-}
-
-async function isRunning({ pid, started }: RunningProcess): Promise<boolean> {
-  return (await identify(pid))?.started === started;
 }
 
 async function ignoreMissing<T>(work: Promise<T>): Promise<T | null> {

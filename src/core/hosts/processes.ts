@@ -44,10 +44,15 @@ export async function identify(pid: number): Promise<RunningProcess | null> {
   return stat && { pid, started: stat.started };
 }
 
+/** False when it has ended, whoever has its id since. */
+export async function isRunning({ pid, started }: RunningProcess): Promise<boolean> {
+  return (await identify(pid))?.started === started;
+}
+
 /** @throws KedgeError ProgramTimedOut when it is still there after 10 s */
 export async function waitUntilGone(process: RunningProcess, server: string): Promise<void> {
   const deadline = monotonicMs() + GIVE_UP_MS;
-  while ((await statOf(process.pid))?.started === process.started) {
+  while (await isRunning(process)) {
     if (monotonicMs() > deadline) {
       throw new KedgeError('ProgramTimedOut', `process ${process.pid} does not end on ${server}`, { server });
     }
@@ -60,7 +65,7 @@ export async function waitUntilGone(process: RunningProcess, server: string): Pr
  * @throws KedgeError OwnerRefused for one of another account, ProgramTimedOut
  */
 export async function endProcess(running: RunningProcess, server: string): Promise<void> {
-  if ((await identify(running.pid))?.started !== running.started) return;
+  if (!(await isRunning(running))) return;
   try {
     kill(running.pid);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bootNow } from '../clock';
-import { identify } from '../hosts/processes';
+import { identify, isRunning } from '../hosts/processes';
 
 /** A process of a worker: pid and start time name it for good within one boot. */
 export const workerProcessSchema = z.strictObject({ boot: z.string(), pid: z.int(), started: z.string() });
@@ -19,5 +19,5 @@ export async function thisProcess(): Promise<WorkerProcess | null> {
 /** True while this is another process than this one, and lives. */
 export async function livesElsewhere({ boot, pid, started }: WorkerProcess): Promise<boolean> {
   if (boot !== bootNow().boot || pid === process.pid) return false;
-  return (await identify(pid))?.started === started;
+  return isRunning({ pid, started });
 }
