@@ -16,9 +16,8 @@ import { checkConfiguredFiles } from '../../src/core/doctor/folders';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { connectionOf } from '../../src/temporal/connection';
 import { findTemporalCli } from '../../src/temporal/dev-server';
+import { describeAsRoot } from '../helpers/as-root';
 
-/** What root is offered by whoever owns the folder he stands in, or the variables he brought along. */
-const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
 const SOMEBODY = 65534;
 
 let top: string;
@@ -82,7 +81,8 @@ async function run(
   return { exitCode, ...said };
 }
 
-asRoot('root', () => {
+/* What root is offered by whoever owns the folder he stands in, or the variables he brought along. */
+describeAsRoot('root', () => {
   it('looks at no configuration of the folder he stands in, and says so', async () => {
     writeFileSync(at('home/kedge.yaml'), configuration());
     const told = await run(['config', 'check']);

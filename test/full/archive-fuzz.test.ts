@@ -1,21 +1,8 @@
-import { Fuzzer } from '../helpers/archives/fuzzing';
+import { testChangedArchives } from '../helpers/archives/fuzzing-suite';
 
 jest.setTimeout(4 * 3600_000);
 
-const RUNS = Number(process.env['KEDGE_FUZZ_RUNS'] ?? 20_000);
-const SEED = Number(process.env['KEDGE_SEED'] ?? Date.now() % 1_000_000);
-const itAsRoot = process.getuid?.() === 0 ? it : it.skip;
-
-itAsRoot(
-  `${RUNS} archives changed at random are refused, or are on the disk what was judged (KEDGE_SEED=${SEED})`,
-  async () => {
-    const fuzzer = await Fuzzer.start();
-    try {
-      const { accepted, refused } = await fuzzer.run(SEED, RUNS);
-      expect(accepted).toBeGreaterThan(RUNS / 20);
-      expect(refused).toBeGreaterThan(RUNS / 20);
-    } finally {
-      await fuzzer.stop();
-    }
-  },
+testChangedArchives(
+  Number(process.env['KEDGE_FUZZ_RUNS'] ?? 20_000),
+  Number(process.env['KEDGE_SEED'] ?? Date.now() % 1_000_000),
 );

@@ -1,4 +1,5 @@
 import { HostileOwner, type Layout, unprotected } from './hostile-owner';
+import { describeAsRoot } from './as-root';
 
 const SLOWEST_RUN_MS = 10_000;
 /** The attack comes through within a few runs as a rule; that is a matter of chance. */
@@ -13,9 +14,8 @@ const WORK = ['pack', 'raise maintenance file', 'make folder', 'remove made fold
 /** Races the owner of a site against everything Kedge does there, so many times in each layout. */
 export function describeHostileOwner(runs: number): void {
   // To act as several accounts takes root.
-  const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
 
-  asRoot.each(LAYOUTS)('an owner who swaps links %s', (_, layout) => {
+  describeAsRoot.each(LAYOUTS)('an owner who swaps links %s', (_, layout) => {
     test(
       `reads, writes and deletes nothing of others in ${runs} runs`,
       async () => {

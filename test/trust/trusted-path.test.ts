@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertTrusted, readTrustedFile } from '../../src/trust/trusted-path';
+import { describeAsRoot } from '../helpers/as-root';
 
 const SOMEBODY = 65534;
-const asRoot = process.getuid?.() === 0 ? describe : describe.skip;
 
 let top: string;
 let file: string;
@@ -19,7 +19,7 @@ afterEach(() => rm(top, { recursive: true, force: true }));
 const at = (path: string): string => join(top, path);
 const read = (path = file): string => readTrustedFile(path).toString();
 
-asRoot('to root', () => {
+describeAsRoot('to root', () => {
   it('a file of his own in folders of his own, below a sticky one, is trusted', () => {
     expect(read()).toBe('right');
     expect(() => assertTrusted(file)).not.toThrow();
@@ -103,7 +103,7 @@ asRoot('to root', () => {
   });
 });
 
-asRoot('to an ordinary user', () => {
+describeAsRoot('to an ordinary user', () => {
   beforeEach(() => chown(top, SOMEBODY, SOMEBODY));
   /** Effective only, so that root's rights come back. */
   function asSomebody<T>(work: () => T): T {

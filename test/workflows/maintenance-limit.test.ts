@@ -1,16 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import type { Activities } from '../../src/activities';
 import { endRun } from '../../src/temporal/foreign-workflows';
+import { until } from '../helpers/e2e';
 import { FakeActivities, SAFETY_BACKUP_ID, activitiesBySite, preflightWithLimit } from '../helpers/fake-activities';
 import { WORKFLOW_BUNDLE, WorkflowLab } from '../helpers/workflow-environment';
 
 /*
  * Whatever holds a step does not hold the limit of the workflow; and what only looks like a cancel is none.
  */
+
+/** For what a test waits for. */
+const PATIENCE_MS = 30_000;
 
 let lab: WorkflowLab;
 beforeAll(async () => {
@@ -38,11 +41,6 @@ async function failureOf(handle: WorkflowHandle): Promise<ApplicationFailure> {
   return error.cause as ApplicationFailure;
 }
 
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !(await condition()); await delay(20))
-    if (Date.now() > deadline) throw new Error(`never came true: ${what}`);
-}
-
 async function pause({ workflowId }: WorkflowHandle, type: keyof Activities): Promise<void> {
   const { workflowService } = lab.environment.client;
   await workflowService.pauseActivity({ namespace: 'default', execution: { workflowId }, type, identity: 'test' });
@@ -54,7 +52,7 @@ describe('a site that is shut past its limit', () => {
     const handle = await start(fake);
     await fake.began('deploy');
     await pause(handle, 'deploy');
-    await until('the attempt has ended', () => fake.calls.includes('deploy!'));
+    await until('the attempt has ended', () => fake.calls.includes('deploy!'), PATIENCE_MS);
     passLimit(fake);
     expect(await failureOf(handle)).toMatchObject({ type: 'MaintenanceLimitReached' });
     expect(undosIn(fake)).toEqual(UNDOS_OF_DEPLOY);
@@ -137,10 +135,12 @@ describe('a site that is shut past its limit', () => {
       // The one place is given to somebody else, who keeps it.
       await pause(handle, 'deploy');
       await crowded.began('preflight');
-      const endedBy = until('the step is cancelled', async () =>
-        JSON.stringify((await handle.fetchHistory()).events ?? []).includes('activityTaskCanceledEventAttributes'),
+      await until(
+        'the step is cancelled',
+        async () =>
+          JSON.stringify((await handle.fetchHistory()).events ?? []).includes('activityTaskCanceledEventAttributes'),
+        PATIENCE_MS,
       );
-      await endedBy;
       expect(undosIn(fake)).toEqual([]);
       await crowd.cancel();
       expect(await failureOf(handle)).toMatchObject({ type: 'MaintenanceLimitReached' });
@@ -181,7 +181,7 @@ describe('a site that is shut past its limit', () => {
       await beside(newer, async () => {
         const stuck = async (): Promise<number> =>
           (await client.workflow.getHandle(workflowId).describe()).raw.pendingWorkflowTask?.attempt ?? 0;
-        await until('its code fails again and again', async () => (await stuck()) >= 2);
+        await until('its code fails again and again', async () => (await stuck()) >= 2, PATIENCE_MS);
         expect(undosIn(fake)).toEqual([]);
         await expect(begin()).rejects.toThrow(/already started/i);
         const { runId } = await client.workflow.getHandle(workflowId).describe();
@@ -198,7 +198,7 @@ describe('a site that is shut past its limit', () => {
     await fake.began('commitSwitch');
     const asked = fake.calls.length;
     passLimit(fake);
-    await until('it was told', () => fake.calls.lastIndexOf('maintenanceTimeLeft') >= asked);
+    await until('it was told', () => fake.calls.lastIndexOf('maintenanceTimeLeft') >= asked, PATIENCE_MS);
     fake.clear('commitSwitch');
     expect(await handle.result()).toMatchObject({ restored: input.backup });
     expect(undosIn(fake)).toEqual([]);
@@ -210,7 +210,7 @@ describe('a site that is not shut for too long', () => {
     const fake = withLimit(300).set('deploy', { blocks: true }).set('maintenanceTimeLeft', { returns: 200 });
     const handle = await start(fake);
     const asked = (): number => fake.calls.filter((call) => call === 'maintenanceTimeLeft.').length;
-    await until('it was asked three times', () => asked() >= 3);
+    await until('it was asked three times', () => asked() >= 3, PATIENCE_MS);
     expect(fake.running).toContain('deploy');
     fake.clear('maintenanceTimeLeft');
     expect(await failureOf(handle)).toMatchObject({ type: 'MaintenanceLimitReached' });
@@ -231,7 +231,7 @@ describe('a site that is not shut for too long', () => {
     const handle = await start(fake);
     await fake.began('deploy');
     await pause(handle, 'deploy');
-    await until('the attempt has ended', () => fake.calls.includes('deploy!'));
+    await until('the attempt has ended', () => fake.calls.includes('deploy!'), PATIENCE_MS);
     fake.clear('deploy');
     const { workflowId } = handle;
     await lab.environment.client.workflowService.unpauseActivity({

@@ -9,10 +9,10 @@ import { checkUnpacked } from '../../../src/core/archive/unpacked-folders';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { testOperation } from '../../helpers/operation';
 import { END, base256, long, pax, raw } from '../../helpers/raw-tar';
+import { itAsRoot } from '../../helpers/as-root';
 
 const host = createLocalHost({ name: 'master' });
 const archives = createArchives(host);
-const whenRoot = process.getuid?.() === 0 ? it : it.skip;
 const OWNER = { user: 'anna', uid: 1001, gid: 1002 };
 const CATALOGUE: Origin = { from: 'catalogue', owner: OWNER };
 const FOREIGN: Origin = { from: 'foreign', owner: OWNER };
@@ -147,7 +147,7 @@ describe('what lies on the disk is what was judged', () => {
     raw({ name: './big', uid: '0001751\0' }, Buffer.alloc(1_000_000, 'big')),
   ];
 
-  whenRoot('from the catalogue', async () => {
+  itAsRoot('from the catalogue', async () => {
     await writeFile(path, archive(...members));
     const out = await unpack(CATALOGUE);
     const folders = (depth: number): string => 'ddddddddd/'.repeat(depth).slice(0, -1);
@@ -189,12 +189,12 @@ describe('what lies on the disk is what was judged', () => {
     expect(await readFile(join(base, 'restore.sql'), 'latin1')).toBe('SELECT 1;\n');
   });
 
-  whenRoot('foreign: all is the site owner’s', async () => {
+  itAsRoot('foreign: all is the site owner’s', async () => {
     await writeFile(path, archive(...members.slice(0, 17)));
     for (const line of listing(await unpack(FOREIGN))) expect(line).toMatch(/\|1001\|1002\|/);
   });
 
-  whenRoot('a folder of the site that the archive says nothing of is its owner’s', async () => {
+  itAsRoot('a folder of the site that the archive says nothing of is its owner’s', async () => {
     await writeFile(path, archive(DUMP));
     expect(listing(await unpack(FOREIGN))).toEqual(['|d|755|1001|1002|0.0000000000|2|']);
   });
@@ -242,7 +242,7 @@ describe('an archive that nobody inspected', () => {
   });
 });
 
-whenRoot('a disk that is full is said to be full', async () => {
+itAsRoot('a disk that is full is said to be full', async () => {
   const small = join(base, 'small');
   await mkdir(small);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small]);
@@ -285,7 +285,7 @@ describe('the look at what was unpacked', () => {
     await chmod(site, 0o2775);
   });
 
-  whenRoot('what was judged passes', async () => {
+  itAsRoot('what was judged passes', async () => {
     await expect(check()).resolves.toBeUndefined();
   });
 
@@ -310,7 +310,7 @@ describe('the look at what was unpacked', () => {
     await expect(check()).rejects.toMatchObject({ code: 'ArchiveRefused' });
   });
 
-  whenRoot('it reads no file', async () => {
+  itAsRoot('it reads no file', async () => {
     // A terabyte of holes.
     execFileSync('truncate', ['-s', '1T', join(site, 'a')]);
     await expect(check()).resolves.toBeUndefined();

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { findFoldersElsewhere } from '../../../src/core/discovery/folders-elsewhere';
 import { type Fixture, makeSite, testOperation } from '../sites/site-fixture';
+import { itAsRoot } from '../../helpers/as-root';
 
 let site: Fixture;
 beforeEach(async () => {
@@ -16,10 +17,9 @@ const find = (settings: string | null = null) => {
   const { host, path, site: location } = site.folder;
   return findFoldersElsewhere(host, path, location.owner.uid, settings, testOperation());
 };
-// Root's own folders are nobody's uploads.
-const asRoot = process.getuid?.() === 0 ? it : it.skip;
 
-asRoot('links to folders of the owner, by names that a configuration takes', async () => {
+// Root's own folders are nobody's uploads: these take another account.
+itAsRoot('links to folders of the owner, by names that a configuration takes', async () => {
   sh('mkdir -p wp-content a/b/c; ln -s "$(realpath ../media)" "wp-content/Up loads"; ln -s ../../content a/site');
   expect(await find()).toEqual(
     expect.arrayContaining([
@@ -29,7 +29,7 @@ asRoot('links to folders of the owner, by names that a configuration takes', asy
   );
 });
 
-asRoot('not what belongs to others, is no folder, lies inside, holds the site, or was named already', async () => {
+itAsRoot('not what belongs to others, is no folder, lies inside, holds the site, or was named already', async () => {
   sh('mkdir inside; touch ../media/file; ln -s inside near; ln -s .. above; ln -s ../others others; ln -s /etc etc');
   sh('ln -s ../media/file file; ln -s ../gone gone; ln -s ../media media; ln -s ../media again; mkdir -p a/b/c');
   sh('ln -s ../../../../content a/b/c/deep');
@@ -37,7 +37,7 @@ asRoot('not what belongs to others, is no folder, lies inside, holds the site, o
   expect(found.map(({ path }) => path)).toEqual([at('media')]);
 });
 
-asRoot('constants of WordPress that name folders, not those in comments', async () => {
+itAsRoot('constants of WordPress that name folders, not those in comments', async () => {
   const settings = `<?php
 // define('WP_PLUGIN_DIR', '${at('others')}');
 define( "WP_CONTENT_DIR", '${at('content')}' );
