@@ -19,8 +19,6 @@ const KINDS = {
   special: 'that are pipes, sockets or devices and are in no backup',
 } as const;
 type Kind = keyof typeof KINDS;
-/** Kinds after which the folder of a site is in the archive all the same. */
-const HARMLESS: ReadonlySet<Kind> = new Set(['changed', 'attributes']);
 
 /**
  * tar's words for what an owner can do to his files, also while they are read, by `src/create.c`, `src/misc.c` and
@@ -84,8 +82,9 @@ export class Complaints {
     if (!line.startsWith('tar: ') || /^tar: (Exiting with failure status|Error exit delayed)/.test(line)) return;
     const [, name = '', words = ''] = COMPLAINT.exec(line) ?? [];
     const kind = WORDS.find(([pattern]) => pattern.test(words))?.[1];
-    const place = this.placeOf(name);
-    if (kind === undefined || place === 'ours' || (place === 'folder' && !HARMLESS.has(kind))) {
+    // Of attributes tar names the file alone, without its folder, and without them each member is whole.
+    const place = kind === 'attributes' ? 'inside' : this.placeOf(name);
+    if (kind === undefined || place === 'ours' || (place === 'folder' && kind !== 'changed')) {
       if (this.grave.length < GRAVE_KEPT) this.grave.push(line.slice('tar: '.length, 1000));
       return;
     }

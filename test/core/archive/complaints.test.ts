@@ -24,6 +24,7 @@ it.each([
   ['./a: Cannot open: Permission denied', /cannot be read and are in no backup/],
   ['./a: Cannot open: Required key not available', /cannot be read and are in no backup/],
   ['./a: Warning: Cannot llistxattrat: Operation not permitted', /extended attributes cannot be read/],
+  ['a: Warning: Cannot file_has_acl_at: No such file or directory', /access lists .* cannot be read .*: a$/],
   ['./a: socket ignored', /pipes, sockets or devices/],
   ['./a: file is on a different filesystem; not dumped', /another file system/],
   [
