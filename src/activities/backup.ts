@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { z } from 'zod';
 import {
   type BackupRecord,
@@ -10,19 +11,24 @@ import {
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
-import { type Target, rootsOf } from '../contract/target';
+import { SITE_FOLDER, type SiteRoot, type Target, rootsOf } from '../contract/target';
 import { checkRoots } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
-import { firstOf } from '../core/findings';
+import type { DatabaseServer, DumpResult } from '../core/databases/database-server';
+import { dumpWhatCanBeRead } from '../core/databases/partial-dump';
+import { describeUnreadable } from '../core/databases/unreadable-tables';
+import { findingsOf, firstOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
 import { liveFolder } from '../core/sites/site-folder';
+import { isLacking } from '../core/sites/folder-check';
 import { assertFinishingTask } from '../core/tasks/authority';
+import { describeMissingDatabase } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
-import { type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
+import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
   description: z.string(),
@@ -47,22 +53,31 @@ export function createBackupActivities(deps: ActivityDependencies) {
   return {
     /** Dumps the database into the spool, with a summary beside it. */
     async dumpDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, whileMine }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const spool = spoolOf(target, journal);
         // Made once the task is undone, it would be there for good.
         await whileMine(() => deps.master.makeFolder(spool, { mode: 0o700 }));
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database, operation.signal);
-        const file = await openForWriting(path, deps.master.name);
-        const output = file.createWriteStream({ flush: true, highWaterMark: WRITE_BUFFER_BYTES });
+        const places: { output: Writable; file: FileHandle }[] = [];
+        const open = async (): Promise<Writable> => {
+          const file = await openForWriting(path, deps.master.name);
+          const output = file.createWriteStream({ flush: true, highWaterMark: WRITE_BUFFER_BYTES });
+          places.push({ output, file });
+          return output;
+        };
         try {
-          const dump = await server.dump(databaseOf(journal), output, operation);
+          const dump = isSafety(journal)
+            ? await dumpWhatThereIs(server, databaseOf(journal), open, { operation, record })
+            : await server.dump(databaseOf(journal), await open(), operation);
           await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
           return { bytes: dump.bytes };
         } finally {
-          // A dump that fails before it begins leaves the stream as it is, and the file open.
-          output.destroy();
-          await file.close();
+          for (const { output, file } of places) {
+            // A dump that fails before it begins leaves the stream as it is, and the file open.
+            output.destroy();
+            await file.close();
+          }
         }
       });
     },
@@ -87,7 +102,11 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const id = journal.backup?.id ?? (await catalog.nextId(site.uri, new Date(created)));
         const spool = spoolOf(target, journal);
         const dump = join(spool, 'database.sql');
-        const codeVersion = await deps.kindOf(target).codeVersion(liveFolder(deps.webHost(target), site), operation);
+        const { missing, roots, replaced } = await packedRoots(deps, journal, target);
+        const live = liveFolder(deps.webHost(target), site);
+        const codeVersion = missing.includes(SITE_FOLDER)
+          ? null
+          : await deps.kindOf(target).codeVersion(live, operation);
         const backup = {
           id,
           created,
@@ -100,7 +119,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const packed = await deps.archives.pack(
           {
             host: deps.webHost(target),
-            roots: rootsOf(site),
+            roots,
+            saveWhatCanBe: isSafety(journal),
             exclude: [...site.exclude, ...maintenanceFile(deps, target)],
             dump,
             record: {
@@ -129,8 +149,12 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const found = packed.warnings.filter((warning) => !journal.notHeld.includes(warning));
         for (const warning of found) operation.log.warn(warning);
         const warnings = [...journal.notHeld, ...found];
-        await record({ backup: { ...backup, packed: { ...packed, warnings, codeVersion } } });
-        return { bytes: packed.bytes };
+        const { bytes, notSaved: inFolders } = packed;
+        await record(({ notSaved }) => ({
+          backup: { ...backup, packed: { bytes, warnings, codeVersion } },
+          notSaved: { ...notSaved, folders: isSafety(journal) ? mutable({ ...inFolders, ...replaced }) : {} },
+        }));
+        return { bytes };
       });
     },
 
@@ -163,6 +187,59 @@ export function createBackupActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** True for a task whose backup is the safety backup of a restore: it saves what can be saved. */
+function isSafety({ type }: Journal): boolean {
+  return type === 'restore';
+}
+
+function mutable(sentences: Readonly<Record<string, readonly string[]>>): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(sentences).map(([name, some]) => [name, [...some]]));
+}
+
+/** Dumps what can be read of the database, says what cannot, and notes that the database is to be kept for that. */
+async function dumpWhatThereIs(
+  server: DatabaseServer,
+  database: string,
+  open: () => Promise<Writable>,
+  { operation, record }: Pick<Step, 'operation' | 'record'>,
+): Promise<DumpResult> {
+  const dump = await dumpWhatCanBeRead(server, database, open, operation);
+  if (!dump.exists) operation.log.warn(describeMissingDatabase(database));
+  const what = `tables of ${database} that could not be read and are not in the safety backup`;
+  const lost = findingsOf(operation.log, what, dump.unreadable.map(describeUnreadable));
+  await record(({ notSaved }) => ({ notSaved: { ...notSaved, database: lost === null ? [] : [lost] } }));
+  return dump;
+}
+
+/**
+ * The folders of a site as they are to be packed. In the place of one that is missing, or is no folder, a safety backup holds an
+ * empty one. `replaced` tells of what lies in the place of a folder.
+ */
+async function packedRoots(
+  deps: ActivityDependencies,
+  journal: Journal,
+  target: Target,
+): Promise<{ roots: SiteRoot[]; missing: string[]; replaced: Record<string, string[]> }> {
+  const roots: SiteRoot[] = [];
+  const missing: string[] = [];
+  const replaced: Record<string, string[]> = {};
+  const { uid, gid } = target.site.owner;
+  for (const root of rootsOf(target.site)) {
+    const status = await deps.webHost(target).status(root.path);
+    if (!isSafety(journal) || !isLacking(status)) {
+      roots.push(root);
+      continue;
+    }
+    const path = join(target.spool, journal.token, 'missing', root.name);
+    await deps.master.makeFolder(dirname(path), { mode: 0o700 });
+    await deps.master.makeFolder(path, { mode: 0o755, uid, gid });
+    roots.push({ name: root.name, path });
+    missing.push(root.name);
+    if (status !== undefined) replaced[root.name] = [`${root.path} is no folder, and in no backup`];
+  }
+  return { roots, missing, replaced };
 }
 
 async function publish(
@@ -207,9 +284,16 @@ async function publish(
     members: inspection.members,
     published: nextPublication(others, new Date()),
     warnings: [...backup.packed.warnings, ...inspection.leftOut],
+    ...incompleteOf(journal),
   };
   await catalog.publish(record, backup.temporaryArchive);
   return record;
+}
+
+/** What the record of a safety backup says of what it does not hold. */
+function incompleteOf({ notSaved }: Journal): Pick<BackupRecord, 'incomplete'> {
+  const incomplete = [...notSaved.database, ...Object.values(notSaved.folders).flat()];
+  return incomplete.length === 0 ? {} : { incomplete };
 }
 
 /** What the accepted request says; null for a task that a Kedge has begun which did not note it. */

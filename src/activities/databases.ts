@@ -7,6 +7,7 @@ import { generatedName, generatedPassword } from '../core/databases/generated-na
 import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack } from '../core/tasks/give-back';
 import type { Journal } from '../core/tasks/journal';
+import { keepsDatabase, nameKept } from '../core/tasks/kept-originals';
 import { Claims } from '../core/tasks/remains';
 import type { SiteTurn } from '../core/tasks/site-locks';
 import type { SiteDatabase } from '../core/tasks/site-state';
@@ -144,6 +145,15 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
       return finishingStep<KeptReport | null>(deps, ref, BEHIND_COMMIT, async ({ journal, operation, inTurn }) => {
         const { before } = journal;
         if (!before) return null;
+        if (keepsDatabase(journal)) {
+          const { database: name, account, madeByKedge } = before;
+          await inTurn(async ({ target, turn }) => {
+            await nameKept(deps, journal, { database: { server: target.database.name, name, account, madeByKedge } });
+            if (madeByKedge) await (await serverInTurn(target, turn)).lockAccount(account);
+          });
+          operation.log.warn(`${journal.notSaved.database.join('; ')}; the database of before is kept as ${name}`);
+          if (madeByKedge) return null;
+        }
         if (before.madeByKedge) {
           await inTurn(async ({ target, turn }) => {
             await assertReplaced(deps, journal, before);

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { isKedgeError } from '../contract/errors';
 import { type Target, rootsOf } from '../contract/target';
 import { removeEmptyFolder } from '../core/hosts/empty-folder';
 import type { Host } from '../core/hosts/host';
@@ -19,6 +20,8 @@ import type { Journal } from '../core/tasks/journal';
 import { refreshCode, refreshObjectCache } from '../core/tasks/refresh-caches';
 import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack, putVhostBack, switchBack } from '../core/tasks/give-back';
+import { keptFolders, nameKept } from '../core/tasks/kept-originals';
+import type { VhostChange } from '../core/web/web-server';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
@@ -29,6 +32,29 @@ async function assertSiteLives(host: Host, journal: Journal): Promise<void> {
     if ((await host.status(folder.live)) !== undefined) continue;
     const copies = `${stagedFolder(folder)} or ${previousFolder(folder)}`;
     throw refused(journal, `the folder ${folder.live} of the site does not exist, ${copies} may be its only copy`);
+  }
+}
+
+/** Folders above one that are missing, the uppermost first. */
+async function missingAbove(host: Host, path: string): Promise<string[]> {
+  const above = dirname(path);
+  if (above === path || (await host.status(above)) !== undefined) return [];
+  return [...(await missingAbove(host, above)), above];
+}
+
+/** A vhost that was gone or broken before the restore holds nothing up: what is in its way still is a warning. */
+async function unlessBroken(
+  { site }: Target,
+  written: Promise<VhostChange>,
+  operation: Operation,
+): Promise<Pick<VhostChange, 'changed'>> {
+  try {
+    return await written;
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (!isKedgeError(error) || (error.code !== 'VhostUnfit' && error.code !== 'VhostTestFailed')) throw error;
+    operation.log.warn(`${site.uri} is restored, and is not served as it should be: ${error.message}. ${error.hint}`);
+    return { changed: false };
   }
 }
 
@@ -67,6 +93,11 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const host = deps.webHost(target);
         const roots = rootsOf(target.site);
         for (const { path } of roots) {
+          // The folders above belong to nobody that is known: the worker keeps them, and its owner enters.
+          for (const above of await missingAbove(host, path)) {
+            await record(({ madeFolders }) => ({ madeFolders: [...new Set([...madeFolders, above])] }));
+            await whileMine(() => host.makeFolder(above, { mode: 0o755 }));
+          }
           if ((await host.status(path)) !== undefined) continue;
           const { uid, gid } = target.site.owner;
           await record(({ madeFolders }) => ({ madeFolders: [...new Set([...madeFolders, path])] }));
@@ -112,7 +143,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const host = deps.webHost(target);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         await deps.master.removeTree(join(target.spool, journal.token), operation);
-        for (const path of [...previousFolders(journal.staged), ...journal.madeFolders]) {
+        for (const path of [...previousFolders(journal.staged), ...journal.madeFolders.toReversed()]) {
           if (await removeEmptyFolder(host, path, operation)) continue;
           operation.log.warn(`${path} was made for ${journal.site} and is kept: something is in it by now`);
         }
@@ -148,8 +179,17 @@ export function createDeployActivities(deps: ActivityDependencies) {
         await tellLateFiles(journal, target, operation);
         const host = deps.webHost(target);
         await inTurn(() => assertSiteLives(host, journal));
-        for (const folder of [...stagingFolders(journal.staged), ...previousFolders(journal.staged)])
-          await host.removeTree(folder, operation);
+        const kept = keptFolders(journal);
+        const folders = kept.map((folder) => ({ name: folder.name, path: previousFolder(folder) }));
+        // Named first: what nobody knows of, nobody can let go of.
+        if (kept.length > 0) await inTurn(() => nameKept(deps, journal, { folders }));
+        for (const { name, path } of folders)
+          operation.log.warn(`${journal.notSaved.folders[name]?.join('; ')}; the folder of before is kept as ${path}`);
+        for (const folder of stagingFolders(journal.staged)) await host.removeTree(folder, operation);
+        for (const folder of journal.staged)
+          if (!kept.includes(folder)) await host.removeTree(previousFolder(folder), operation);
+        for (const folder of previousFolders(journal.staged))
+          if (!kept.some(({ previous }) => previous === folder)) await host.removeTree(folder, operation);
         return null;
       });
     },
@@ -163,7 +203,10 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const web = deps.webServer(target.web);
         const vhostBefore = journal.vhostBefore ?? (await web.readVhost(target.site));
         await record({ vhostBefore });
-        const { changed } = await whileMine(() => web.writeVhost(target.site, operation));
+        const written = whileMine(() => web.writeVhost(target.site, operation));
+        const { changed } = await (target.site.unproven === undefined
+          ? written
+          : unlessBroken(target, written, operation));
         operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
         await refreshCode(deps, target, operation);
         if (journal.switched) await refreshObjectCache(deps, target, operation);

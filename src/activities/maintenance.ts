@@ -54,7 +54,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async (step) => {
         const { journal, target, operation, record, whileMine } = step;
         const web = deps.webServer(target.web);
-        const { uri, vhost, healthPath } = target.site;
+        const { uri, vhost, healthPath, unproven } = target.site;
         let maintenance = journal.maintenance ?? {
           foundOn: await web.maintenanceIsOn(uri),
           ...limitAfter(target.maintenanceLimitMs),
@@ -73,6 +73,8 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         });
         if (vhost === 'none') {
           operation.log.warn(`vhost of ${uri} is none: the web server shows no maintenance page`);
+        } else if (unproven !== undefined) {
+          operation.log.info(`the maintenance page of ${uri} was not asked for: ${unproven}`);
         } else {
           for (const { listen, answer } of await web.requestEverywhere(target.site, healthPath, operation)) {
             if (answer.status === 503 && answer.retryAfter !== null) continue;

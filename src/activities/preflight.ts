@@ -22,6 +22,7 @@ import {
   examineNewSite,
   examineSite,
   withAddresses,
+  withUnproven,
 } from '../core/tasks/examination';
 import { examineAccounts } from '../core/tasks/examine-accounts';
 import { assertOwn } from '../core/tasks/authority';
@@ -146,7 +147,9 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const attempt = { name: 'preflight', mark: `${markOf(step.journal)}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
         const record = (change: Partial<Journal>): Promise<Journal> => step.record(change);
-        const target = await withAddresses(deps, resolved, operation);
+        const isSafety = request.type === 'restore';
+        const served = isSafety ? await withUnproven(deps, resolved, operation) : resolved;
+        const target = await withAddresses(deps, served, operation);
         const needs: SpaceNeed[] = [];
         if (archive !== null) {
           await record({ target });
@@ -158,7 +161,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           const state = await deps.states.get(input.site);
           await record({ target, before: state.current });
           const [examined, contentMark] = await sideBySide([
-            examineSite(deps, target, state.current, operation),
+            examineSite(deps, target, state.current, { isSafety }, operation),
             contentMarkOf(deps, target, operation),
           ]);
           needs.push(...examined.needs);

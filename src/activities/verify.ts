@@ -1,5 +1,6 @@
-import { KedgeError } from '../contract/errors';
+import { KedgeError, isKedgeError } from '../contract/errors';
 import type { Target } from '../contract/target';
+import type { Operation } from '../core/operation';
 import { liveFolder, waitingFolder } from '../core/sites/site-folder';
 import { compareMarks } from '../core/web/content-mark';
 import type { ActivityDependencies } from './dependencies';
@@ -50,7 +51,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
             );
           }
         }
-        if (site.vhost !== 'none') await deps.webServer(target.web).test(operation);
+        if (site.vhost !== 'none' && site.unproven === undefined) await deps.webServer(target.web).test(operation);
         return null;
       });
     },
@@ -66,6 +67,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
           return { status: 0 };
         }
+        if (site.unproven !== undefined && !(await isServed(deps, target, operation))) return { status: 0 };
         const answer = await deps
           .webServer(target.web)
           .probe(site, site.healthPath, operation)
@@ -86,4 +88,17 @@ export function createVerifyActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** Whether the web server can be asked now about a site that it could not be asked about when the restore began. */
+async function isServed(deps: ActivityDependencies, target: Target, operation: Operation): Promise<boolean> {
+  try {
+    if ((await deps.webServer(target.web).addressesOf(target.site, operation)).length > 0) return true;
+    operation.log.warn(`${target.site.unproven}: the restored site was not probed`);
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (!isKedgeError(error) || error.code !== 'VhostTestFailed') throw error;
+    operation.log.warn(`${error.message}: the restored site was not probed`);
+  }
+  return false;
 }

@@ -90,7 +90,28 @@ export const backupRecordSchema = packedRecordSchema.extend({
    */
   published: z.iso.datetime().optional(),
   warnings: texts,
+  /** Safety backups alone: what the site had and could not be read, a sentence each. Absent where all of it is held. */
+  incomplete: texts.optional(),
+  /** What was put aside for that, untouched, once the site had been restored; deleting the backup lets go of it. */
+  kept: z
+    .strictObject({
+      database: z
+        .strictObject({
+          /** Name of the database server in the configuration. */
+          server: z.string(),
+          name: z.string(),
+          /** Locked. */
+          account: z.strictObject({ user: z.string(), hosts: z.array(z.string()) }),
+          /** What Kedge did not make it never drops. */
+          madeByKedge: z.boolean(),
+        })
+        .optional(),
+      /** Folders of the site, on the master. */
+      folders: z.array(siteRootSchema).optional(),
+    })
+    .optional(),
 });
+export type KeptOriginals = NonNullable<z.infer<typeof backupRecordSchema>['kept']>;
 export type BackupRecord = z.infer<typeof backupRecordSchema>;
 
 /** The backup that a restore made of the state it was to replace, which nobody asked for. */

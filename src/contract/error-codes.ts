@@ -160,6 +160,10 @@ export const ERROR_CODES = {
     'files of the site besides its settings hold the login to the database, which a restore changes',
     'Name them under `furtherSettings:` of the site, or restore with --yes.',
   ),
+  TableUnreadable: permanent(
+    'the database server cannot read tables of the site',
+    'Repair them (`REPAIR TABLE`), or restore a backup: a restore keeps aside what it cannot save.',
+  ),
   DumpInvalid: permanent('a dump is empty or incomplete', 'Choose another backup.'),
   DumpIncompatible: permanent(
     'the database server cannot import the dump',

@@ -162,6 +162,8 @@ export const siteLocationSchema = z.strictObject({
   vhostInclude: absolutePath.optional(),
   /** Where server blocks of somebody else's serve the site, as preflight found them; vhost `include` only. */
   servedOn: z.array(listenSchema).optional(),
+  /** Why the web server could not be asked about the site when a restore began: the restore does without its answers. */
+  unproven: z.string().optional(),
   /** Path asked for by probes. */
   healthPath: z.string().regex(/^\//),
   /**

@@ -70,5 +70,12 @@ it('whatever an owner does in his folders is saved or named, and keeps nobody fr
   expect(changed).toEqual([]);
   expect(shell('stat', '-c', '%a', join(site.root, 'wp-content/uploads/program')).trim()).toBe('4755');
   if (privileged) expect(shell('stat', '-c', '%a', join(site.root, 'wp-content/uploads/of-root')).trim()).toBe('755');
+  // What no archive holds is kept, until its backup is deleted.
+  expect(restored.warnings.join('\n')).toMatch(/longer than 4081 bytes.*; the folder of before is kept as /);
+  expect((await leftovers(lab))['staging']).toHaveLength(1);
+  expect((await cli(lab, 'backups', 'show', restored.safetyBackup)).stdout).toMatch(
+    /kept +the folder .*\.previous\/site/,
+  );
+  await cliJson(lab, 'backups', 'delete', restored.safetyBackup, '--yes');
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
 });

@@ -9,6 +9,8 @@ import { siteOfBackup } from '../backup-id';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
 import { bytesText, timeText } from '../render/units';
+import { describeKept, letGoOfKept } from '../../core/tasks/let-go';
+import { commandOperation } from '../operation';
 import { usage } from '../usage';
 import { registerBackupsCheck } from './backups-check';
 
@@ -38,12 +40,7 @@ export function registerBackups(program: Command, run: Registration): void {
             ? ['There are no valid backups available.']
             : context.printer.table(
                 ['Backup', 'Date/time - Reason', 'Size', ''],
-                found.map((record) => [
-                  record.id,
-                  backupLabel(record),
-                  bytesText(record.bytes),
-                  isSafetyBackup(record) ? 'safety backup' : '',
-                ]),
+                found.map((record) => [record.id, backupLabel(record), bytesText(record.bytes), markOf(record)]),
               );
         context.printer.result({ backups: found, strays }, lines);
       }),
@@ -75,6 +72,8 @@ export function registerBackups(program: Command, run: Registration): void {
                 `${record.database.tables.length} tables, ${record.database.charset}, ${record.database.serverVersion}`,
               ],
               ['code', `${record.kind} ${record.codeVersion ?? ''}`],
+              ...(record.incomplete ?? []).map((sentence) => ['incomplete', sentence]),
+              ...describeKept(record).map((what) => ['kept', what]),
               ...record.warnings.map((warning) => ['warning', warning]),
             ],
           ),
@@ -93,24 +92,47 @@ export function registerBackups(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge backups delete example.com-20261124.031502 --yes')
     .action(
       run<{ yes?: boolean }>(async (context, ids, options) => {
-        const { catalog } = await context.master();
+        const { catalog, master, states, databaseServer: open } = await context.master();
         const records: BackupRecord[] = [];
         // All are looked up before the first is deleted.
         for (const id of ids) records.push(await catalog.get(siteOfBackup(id), id));
         await confirmDeletion(context, records, options.yes ?? false);
-        for (const record of records) await catalog.delete(record.site, record.id);
+        const { sites, servers } = await context.configuration();
+        const databaseServer = (name: string) => {
+          const { db } = servers[name] ?? {};
+          return db ? open({ name, ...db }) : null;
+        };
+        const roots = Object.values(sites).flatMap(({ root, paths = {} }) => [root, ...Object.values(paths)]);
+        const operation = commandOperation(context, 'backups-delete');
+        for (const record of records) {
+          await letGoOfKept({ master, states, databaseServer, roots }, record, operation);
+          await catalog.delete(record.site, record.id);
+        }
         context.printer.result(
           { deleted: ids },
-          records.map((record) => `Deleted ${record.id}`),
+          records.flatMap((record) => [
+            `Deleted ${record.id}`,
+            ...describeKept(record).map((what) => `  and what it kept: ${what}`),
+          ]),
         );
       }),
     );
 }
 
+/** What sets a backup of a list apart. */
+function markOf(record: BackupRecord): string {
+  if (!isSafetyBackup(record)) return '';
+  if (!record.incomplete) return 'safety backup';
+  return record.kept ? 'safety backup, incomplete; originals are kept' : 'safety backup, incomplete';
+}
+
 async function confirmDeletion(context: CommandContext, records: readonly BackupRecord[], yes: boolean): Promise<void> {
   if (yes) return;
   if (!context.io.isTerminal) throw usage('deleted backups do not come back', 'Say --yes.');
-  for (const record of records) context.printer.note(`${record.id}  ${backupLabel(record)}`);
+  for (const record of records) {
+    context.printer.note(`${record.id}  ${backupLabel(record)}`);
+    for (const what of describeKept(record)) context.printer.note(`  with what it keeps: ${what}`);
+  }
   const { confirm } = await import('@inquirer/prompts');
   if (!(await confirm({ message: `Delete ${records.length} for good?`, default: false }))) {
     throw new KedgeError('Cancelled', 'nothing was deleted');

@@ -12,6 +12,7 @@ import {
   examineMaintenance,
   examineSite,
   withAddresses,
+  withUnproven,
 } from '../../core/tasks/examination';
 import { examineAccounts } from '../../core/tasks/examine-accounts';
 import { readDurations } from '../../core/tasks/durations';
@@ -54,8 +55,9 @@ export async function tellRestore(
     },
   };
   const state = await master.states.get(site);
-  const target = await withAddresses(master, await master.resolveTarget(site), operation);
-  const { needs, databaseBytes } = await examineSite(master, target, state.current, operation);
+  const served = await withUnproven(master, await master.resolveTarget(site), operation);
+  const target = await withAddresses(master, served, operation);
+  const { needs, databaseBytes } = await examineSite(master, target, state.current, { isSafety: true }, operation);
   await contentMarkOf(master, target, operation);
   await examineMaintenance(master, target, operation);
   await examineLogins(master, target, state.current, { leave: yes }, operation);

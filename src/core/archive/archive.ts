@@ -17,6 +17,8 @@ export interface PackRequest {
   readonly record: PackedRecord;
   /** Folder for the files packed beside the site (the record); worker's own, made before. */
   readonly scratch: string;
+  /** Go on behind errors of the disk too: what cannot be read is told, and kept elsewhere. Default false. */
+  readonly saveWhatCanBe?: boolean;
   /** File the archive is written to, on the master. Replaced when it exists; fsynced. */
   readonly destination: string;
   readonly compression: Compression;
@@ -24,8 +26,10 @@ export interface PackRequest {
 
 export interface PackResult {
   readonly bytes: number;
-  /** Files that changed or vanished while they were read. */
+  /** What is not as it was or not in there at all: files that changed or vanished while they were read, pipes. */
   readonly warnings: readonly string[];
+  /** Those of them about content that is there and could not be packed, by the name of the folder of the site. */
+  readonly notSaved: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
@@ -88,6 +92,8 @@ export interface DumpInspection {
   /** Collations and charsets the dump names. */
   readonly collations: readonly string[];
   readonly charsets: readonly string[];
+  /** Storage engines its tables name, in lower case. */
+  readonly engines: readonly string[];
   /** The first statements that no dump may hold, each with its place. */
   readonly refused: readonly string[];
   /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */

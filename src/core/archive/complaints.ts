@@ -17,8 +17,11 @@ const KINDS = {
   attributes: 'whose access lists or extended attributes cannot be read and are in no backup',
   elsewhere: 'that lie on another file system and are in no backup',
   special: 'that are pipes, sockets or devices and are in no backup',
+  failing: 'that the disk cannot read, and that end in zeros in the backup or are in none',
 } as const;
 type Kind = keyof typeof KINDS;
+/** Kinds of what is there, and not in the backup. */
+const NOT_SAVED: ReadonlySet<Kind> = new Set(['unreadable', 'elsewhere', 'failing']);
 
 /**
  * tar's words for what an owner can do to his files, also while they are read, by `src/create.c`, `src/misc.c` and
@@ -39,7 +42,18 @@ const WORDS: readonly (readonly [RegExp, Kind])[] = [
     /^(Warning: )?(Cannot \w+|Read error at byte .*): (Permission denied|Operation not permitted|Required key not available|Operation not supported|No such device|Text file busy|Device or resource busy)$/,
     'unreadable',
   ],
+  [
+    /^(Warning: )?(Cannot \w+|Read error at byte .*): (Input\/output error|Structure needs cleaning|Bad message|Remote I\/O error)$/,
+    'failing',
+  ],
 ];
+
+/** What a name of a complaint stands for. */
+export interface Place {
+  readonly place: 'folder' | 'inside' | 'ours';
+  /** Name of the folder of the site. */
+  readonly root: string;
+}
 
 /**
  * What GNU tar complains of while it packs, run with `--quoting-style=escape` and in the C locale. What concerns one file of
@@ -51,13 +65,18 @@ export class Complaints {
   /** tar complained of files, so that its exit code says no more than that. */
   any = false;
   private rest = '';
-  private readonly kinds = new Map<Kind, Findings>();
+  private readonly kinds = new Map<string, { kind: Kind; root: string; findings: Findings }>();
 
-  /** @param placeOf of a name as tar has it: a folder of the site itself, what lies in one, or else something of ours */
+  /**
+   * @param placeOf of a name as tar has it: a folder of the site itself, what lies in one, or else something of ours; and the
+   *   name of the folder
+   * @param saveWhatCanBe errors of the disk concern the file alone
+   */
   constructor(
     private readonly log: Log,
     private readonly site: string,
-    private readonly placeOf: (name: string) => 'folder' | 'inside' | 'ours',
+    private readonly placeOf: (name: string) => Place,
+    private readonly saveWhatCanBe = false,
   ) {}
 
   /** A piece of standard error. */
@@ -75,16 +94,28 @@ export class Complaints {
 
   /** Sentences about the files, a kind each. */
   conclude(): string[] {
-    return [...this.kinds.values()].flatMap((findings) => findings.conclude() ?? []);
+    return [...this.kinds.values()].flatMap(({ findings }) => findings.conclude() ?? []);
+  }
+
+  /** Those of them about what is there and not in the backup, by the name of the folder of the site. */
+  notSaved(): Map<string, string[]> {
+    const sentences = new Map<string, string[]>();
+    for (const { kind, root, findings } of this.kinds.values()) {
+      const sentence = NOT_SAVED.has(kind) ? findings.conclude() : null;
+      if (sentence !== null) sentences.set(root, [...(sentences.get(root) ?? []), sentence]);
+    }
+    return sentences;
   }
 
   private see(line: string): void {
     if (!line.startsWith('tar: ') || /^tar: (Exiting with failure status|Error exit delayed)/.test(line)) return;
     const [, name = '', words = ''] = COMPLAINT.exec(line) ?? [];
     const kind = WORDS.find(([pattern]) => pattern.test(words))?.[1];
+    const { place: named, root } = this.placeOf(name);
     // Of attributes tar names the file alone, without its folder, and without them each member is whole.
-    const place = kind === 'attributes' ? 'inside' : this.placeOf(name);
-    if (kind === undefined || place === 'ours' || (place === 'folder' && kind !== 'changed')) {
+    const place = kind === 'attributes' ? 'inside' : named;
+    const isGrave = kind === undefined || (kind === 'failing' && !this.saveWhatCanBe);
+    if (isGrave || place === 'ours' || (place === 'folder' && kind !== 'changed')) {
       if (this.grave.length < GRAVE_KEPT) this.grave.push(line.slice('tar: '.length, 1000));
       return;
     }
@@ -92,9 +123,14 @@ export class Complaints {
     const bytes = unquoted(name);
     // Found before packing, and named then.
     if (kind === 'special' && untellable(bytes)) return;
-    const findings = this.kinds.get(kind) ?? new Findings(this.log, `files of ${this.site} ${KINDS[kind]}`);
-    this.kinds.set(kind, findings);
-    findings.add(Buffer.from(bytes, 'latin1').toString('utf8').replace(/^\.\//, ''));
+    const key = `${kind} ${root}`;
+    const found = this.kinds.get(key) ?? {
+      kind,
+      root,
+      findings: new Findings(this.log, `files of ${this.site} ${KINDS[kind]}`),
+    };
+    this.kinds.set(key, found);
+    found.findings.add(Buffer.from(bytes, 'latin1').toString('utf8').replace(/^\.\//, ''));
   }
 }
 

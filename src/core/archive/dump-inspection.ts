@@ -7,7 +7,8 @@ import type { DumpInspection } from './archive';
 
 const COLLATION = /\bCOLLATE[\s=]+["'`]?([a-z0-9_]+)/gi;
 const CHARSET = /\b(?:CHARSET|CHARACTER\s+SET)[\s=]+["'`]?([a-z0-9_]+)/gi;
-/** So many charsets and collations are kept: no server has more. */
+const ENGINE = /\bENGINE\s*=\s*["'`]?(\w+)/gi;
+/** So many charsets, collations and engines are kept: no server has more. */
 const NAMES_KEPT = 1000;
 const NAMED = 10;
 /** So many tables and routines of other databases are kept. */
@@ -21,6 +22,7 @@ export class DumpInspector extends Writable {
   private readonly tables = new Set<string>();
   private readonly collations = new Set<string>();
   private readonly charsets = new Set<string>();
+  private readonly engines = new Set<string>();
   private readonly refused: string[] = [];
   private createsFunctions = false;
   private readonly elsewhere = new Map<string, DumpInspection['elsewhere'][number]>();
@@ -81,6 +83,7 @@ export class DumpInspector extends Writable {
       tables: [...this.tables],
       collations: [...this.collations],
       charsets: [...this.charsets],
+      engines: [...this.engines],
       refused: this.refused,
       createsFunctions: this.createsFunctions,
       elsewhere: [...this.elsewhere.values()],
@@ -95,6 +98,8 @@ export class DumpInspector extends Writable {
       const definition = statement.replace(/'(?:[^'\\]|\\.|'')*'/gs, "''");
       keepNames(this.collations, definition.matchAll(COLLATION));
       keepNames(this.charsets, definition.matchAll(CHARSET));
+      if (created?.kind === 'table' || created?.kind === 'sequence')
+        keepNames(this.engines, definition.matchAll(ENGINE));
     }
   }
 }

@@ -14,6 +14,8 @@ export interface LeftOut {
   readonly list: string;
   /** A sentence for each kind that is left out. */
   readonly warnings: readonly string[];
+  /** Those of them that tell of content, by the name of the folder. */
+  readonly notSaved: ReadonlyMap<string, readonly string[]>;
   /** A hard link joins two of the folders. */
   readonly joined: boolean;
 }
@@ -48,6 +50,7 @@ export async function lookForLeftOut(request: PackRequest, operation: Operation)
   const file = await openForWriting(list, request.host.name);
   const inodes = new Map<string, SiteRoot>();
   const warnings: string[] = [];
+  const notSaved = new Map<string, readonly string[]>();
   let joined = false;
   try {
     for (const root of request.roots) {
@@ -82,12 +85,14 @@ export async function lookForLeftOut(request: PackRequest, operation: Operation)
         acceptExitCodes: [0, 1],
         operation,
       });
-      warnings.push(...[special, tooLong].flatMap((findings) => findings.conclude() ?? []));
+      const lost = tooLong.conclude();
+      if (lost !== null) notSaved.set(root.name, [lost]);
+      warnings.push(...[special.conclude(), lost].filter((sentence) => sentence !== null));
     }
   } finally {
     await file.close();
   }
-  return { list, warnings, joined };
+  return { list, warnings, notSaved, joined };
 }
 
 const NEWLINE = Buffer.from('\n');

@@ -10,7 +10,7 @@ import type { Host } from '../hosts/host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { PackRequest, PackResult } from './archive';
-import { Complaints } from './complaints';
+import { Complaints, type Place } from './complaints';
 import { COMPRESSORS } from './compression';
 import { PACK_TRANSFORM, ROOTS, tooLongPattern } from './layout';
 import { lookForLeftOut } from './left-out';
@@ -23,7 +23,7 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
   const file = await openForWriting(request.destination, master.name);
   const unfollow = followPosition(file, operation);
   const onDisk = writeBehind(file);
-  const complaints = new Complaints(operation.log, request.record.site, placeOf);
+  const complaints = new Complaints(operation.log, request.record.site, placeOf, request.saveWhatCanBe);
   try {
     const leftOut = await lookForLeftOut(request, operation);
     const archive = { request, record, leftOut: leftOut.list, file, complaints };
@@ -33,8 +33,14 @@ export async function pack(master: Host, request: PackRequest, operation: Operat
     for (const [at, declared] of runs.entries())
       await runTar(master, archive, { declared, first: at === 0, last: at === runs.length - 1 }, operation);
     const warnings = [...leftOut.warnings, ...complaints.conclude()];
+    const lost = complaints.notSaved();
+    const notSaved = Object.fromEntries(
+      request.roots
+        .map(({ name }) => [name, [...(leftOut.notSaved.get(name) ?? []), ...(lost.get(name) ?? [])]] as const)
+        .filter(([, sentences]) => sentences.length > 0),
+    );
     await onDisk();
-    return { bytes: (await file.stat()).size, warnings };
+    return { bytes: (await file.stat()).size, warnings, notSaved };
   } catch (error) {
     throw diskFullOr(error, master.name);
   } finally {
@@ -117,11 +123,11 @@ function prefixOf(root: string): string {
 }
 
 /** Where a name of a complaint belongs. */
-function placeOf(name: string): 'folder' | 'inside' | 'ours' {
-  if (name === '.' || name === './') return 'folder';
-  if (name.startsWith('./')) return 'inside';
-  const [, path] = /^\.kedge\/roots\/[^/]+\/?(.*)$/s.exec(name) ?? [];
-  return path === undefined ? 'ours' : path === '' ? 'folder' : 'inside';
+function placeOf(name: string): Place {
+  if (name === '.' || name === './') return { place: 'folder', root: SITE_FOLDER };
+  if (name.startsWith('./')) return { place: 'inside', root: SITE_FOLDER };
+  const [, root = '', path] = /^\.kedge\/roots\/([^/]+)\/?(.*)$/s.exec(name) ?? [];
+  return { place: path === undefined ? 'ours' : path === '' ? 'folder' : 'inside', root };
 }
 
 /** A pattern of the configuration, for names as tar has them before they are changed. */

@@ -21,6 +21,8 @@ export interface Catalog {
   nextId(site: string, created: Date): Promise<string>;
   /** Gives the archive its final name, then publishes the record. Idempotent. */
   publish(record: BackupRecord, temporaryArchive: string): Promise<void>;
+  /** Changes the record of a backup, which is there. Nothing happens when it is gone. @throws KedgeError RecordInvalid */
+  amend(site: string, id: string, change: (record: BackupRecord) => BackupRecord): Promise<void>;
   list(site: string): Promise<Listing>;
   /** @throws KedgeError BackupUnknown, RecordInvalid */
   get(site: string, id: string): Promise<BackupRecord>;

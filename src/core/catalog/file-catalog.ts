@@ -56,6 +56,13 @@ class FileCatalog implements Catalog {
     });
   }
 
+  async amend(site: string, id: string, change: (record: BackupRecord) => BackupRecord): Promise<void> {
+    const path = this.recordPath(site, id);
+    if (!(await this.master.status(path))) return;
+    const record = change(await this.read(path, site, id));
+    await this.master.writeFile(path, recordText(record), { mode: 0o600 });
+  }
+
   async list(site: string): Promise<Listing> {
     const folder = this.path(site);
     const names = (await this.master.list(folder)).filter((name) => !TEMPORARY.test(name));

@@ -13,6 +13,8 @@ export interface ClientRun {
   readonly password: string | undefined;
   readonly input?: Readable;
   readonly output?: Writable;
+  /** As `Command.onErrorOutput`. */
+  readonly onErrorOutput?: (chunk: Buffer) => void;
   readonly operation: Operation;
 }
 
@@ -37,6 +39,7 @@ export async function runClient(host: Host, address: DatabaseServerAddress, clie
     }),
     ...(client.input ? { input: client.input } : {}),
     ...(client.output ? { output: client.output } : {}),
+    ...(client.onErrorOutput ? { onErrorOutput: client.onErrorOutput } : {}),
     operation: client.operation,
   });
 }

@@ -23,6 +23,10 @@ export interface ServerFacts {
   readonly kind: 'mariadb' | 'mysql';
   readonly collations: ReadonlySet<string>;
   readonly charsets: ReadonlySet<string>;
+  /** Storage engines that tables can be made with, in lower case, by all their names. */
+  readonly engines: ReadonlySet<string>;
+  /** `Posts` and `posts` are one table, `lower_case_table_names`. */
+  readonly ignoresCase: boolean;
   /** Functions and triggers can be created by an account without SUPER. */
   readonly allowsFunctionCreators: boolean;
   readonly dataFolder: string;
@@ -47,9 +51,25 @@ export interface DatabaseFacts {
   readonly nonTransactionalTables: readonly string[];
   /** Tables that keep the rows they had. */
   readonly versionedTables: readonly string[];
+  /** Those of the tables that the server cannot open. One whose rows alone are damaged is not among them. */
+  readonly unreadableTables: readonly UnreadableTable[];
   readonly events: readonly { readonly name: string; readonly enabled: boolean }[];
   readonly routines: number;
   readonly triggers: number;
+}
+
+/** A table that cannot be read, and the server's words for why. */
+export interface UnreadableTable {
+  readonly name: string;
+  readonly why: string;
+}
+
+export interface DumpOptions {
+  /**
+   * Tables that are known to be unreadable: the dump does without them. Where this is given, the dump goes on behind a table
+   * that cannot be read, to find all of them at once, and fails at its end.
+   */
+  readonly without?: readonly string[];
 }
 
 export interface DumpResult {
@@ -113,9 +133,10 @@ export interface DatabaseServer {
    * Dumps by the admin account: `--single-transaction --quick --no-autocommit --routines --events --triggers
    * --no-tablespaces`, values as bytes, DEFINER removed while streaming. Broken views are dumped as their definition, with a warning.
    * Checks the trailer and that every table of the database is in the dump.
-   * `output` is ended. @throws KedgeError DumpInvalid, DatabaseUnknown
+   * `output` is ended.
+   * @throws KedgeError DumpInvalid, DatabaseUnknown; TableUnreadable, of which `unreadableTablesOf` tells the tables
    */
-  dump(database: string, output: Writable, operation: Operation): Promise<DumpResult>;
+  dump(database: string, output: Writable, operation: Operation, options?: DumpOptions): Promise<DumpResult>;
 
   createDatabase(database: string, charset: string, collation: string): Promise<void>;
   /** Ends its connections first. Nothing happens when it does not exist. */

@@ -10,7 +10,7 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
-import type { DatabaseFacts, DumpResult, ServerFacts } from './database-server';
+import type { DatabaseFacts, DumpOptions, DumpResult, ServerFacts } from './database-server';
 import { statementsOfADump } from './dump-conditions';
 import { type DumpContents, DumpFilter } from './dump-filter';
 import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
@@ -18,8 +18,9 @@ import { describeDatabase, ignoresCase, readServerFacts } from './facts';
 import { ExactRows } from './exact-rows';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
 import { findInexactTables } from './inexact-tables';
-import { clientError, codeOfNumber } from './sql-errors';
+import { clientError, codeOfNumber, isConnectionError } from './sql-errors';
 import { type Created, type HeadRules, rewriteHead } from './statement-head';
+import { DumpComplaints, tablesUnreadable, unreadableTablesOf } from './unreadable-tables';
 
 export interface ClientContext {
   readonly admin: AdminConnection;
@@ -53,10 +54,19 @@ export async function dumpDatabase(
   database: string,
   output: Writable,
   operation: Operation,
+  { without }: DumpOptions = {},
 ): Promise<DumpResult> {
   const { admin } = context;
+  const known = new Set(without);
   try {
-    const facts = await describeDatabase(admin, database);
+    const found = await describeDatabase(admin, database);
+    const unreadable = found.unreadableTables.filter(({ name }) => !known.has(name));
+    if (unreadable.length > 0) throw tablesUnreadable(database, admin.server, unreadable);
+    const facts = {
+      ...found,
+      tables: found.tables.filter((name) => !known.has(name)),
+      brokenViews: await viewsWithout(admin, database, found, known),
+    };
     const unlocked = findingsOf(
       operation.log,
       `tables of ${database} that are not transactional, so that writes during the dump may show in them`,
@@ -64,7 +74,7 @@ export async function dumpDatabase(
     );
     if (unlocked !== null) operation.log.warn(unlocked);
     const server = await readServerFacts(admin);
-    const contents = await runDump(context, database, facts, server, output, operation);
+    const contents = await runDump(context, database, facts, server, output, operation, without);
     checkDump(database, facts, contents, admin.server);
     const { version } = server;
     return {
@@ -91,6 +101,7 @@ async function runDump(
   server: ServerFacts,
   output: Writable,
   operation: Operation,
+  without: readonly string[] | undefined,
 ): Promise<DumpContents> {
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
@@ -103,7 +114,13 @@ async function runDump(
   const addStatements = statementsOfADump();
   async function* rowsOf(table: string, counted: (rows: number) => void): AsyncGenerator<Buffer> {
     await begun;
-    yield* exact.statements(table, counted);
+    try {
+      yield* exact.statements(table, counted);
+    } catch (error) {
+      operation.signal.throwIfAborted();
+      if (!isKedgeError(error) || error.code !== 'DatabaseRefused') throw error;
+      throw tablesUnreadable(database, admin.server, [{ name: table, why: error.message }]);
+    }
   }
   const filter = new DumpFilter({
     rules: { ...DUMP_RULES, database, ignoreCase: await ignoresCase(admin) },
@@ -129,6 +146,7 @@ async function runDump(
   });
   await exact.hold();
   const written = pipeline(filter, output);
+  const complaints = new DumpComplaints();
   const run = runClient(host, address, {
     program,
     arguments: [
@@ -137,20 +155,30 @@ async function runDump(
       ...(help.includes('--set-gtid-purged') ? ['--set-gtid-purged=OFF'] : []),
       ...(help.includes('--column-statistics') ? ['--skip-column-statistics'] : []),
       ...options,
-      ...facts.brokenViews.map((view) => `--ignore-table=${database}.${view}`),
+      ...[...facts.brokenViews, ...(without ?? [])].map((table) => `--ignore-table=${database}.${table}`),
+      // Behind a table that cannot be read may be others.
+      ...(without === undefined ? [] : ['--force']),
       '--',
       database,
     ],
     user: address.admin.user,
     password: context.adminPassword,
     output: filter,
+    onErrorOutput: (chunk) => complaints.take(chunk),
     operation,
   });
   run.catch((error: unknown) => filter.destroy(error instanceof Error ? error : undefined));
   const [ran, flowed] = await Promise.allSettled([run, written]).finally(() => exact.close());
   // Its failure is the cause of all others.
   await begun;
-  if (ran.status === 'rejected') throw await dumpFailure(ran.reason, program, database, admin);
+  // Of a table whose rows Kedge reads by itself.
+  if (flowed.status === 'rejected' && unreadableTablesOf(flowed.reason).length > 0) throw flowed.reason;
+  if (ran.status === 'rejected') {
+    operation.signal.throwIfAborted();
+    const unreadable = complaints.tables();
+    if (unreadable.length > 0) throw tablesUnreadable(database, admin.server, unreadable);
+    throw await dumpFailure(ran.reason, program, database, admin);
+  }
   // A small dump is written when its program has ended.
   if (flowed.status === 'rejected') throw diskFullOr(flowed.reason, host.name);
   if (refused.length > 0) {
@@ -223,6 +251,34 @@ function checkDump(database: string, facts: DatabaseFacts, contents: DumpContent
 }
 
 /**
+ * Views that a server cannot create where tables are missing: the broken ones, and those whose definition names such a table or
+ * such a view. What only has its name is taken for it.
+ */
+async function viewsWithout(
+  admin: AdminConnection,
+  database: string,
+  { views, brokenViews }: DatabaseFacts,
+  missing: ReadonlySet<string>,
+): Promise<string[]> {
+  const without = new Set(brokenViews);
+  if (missing.size === 0) return [...without];
+  const definitions = new Map<string, string>();
+  await admin.inDatabase(database, { what: `reading the views of ${database}` }, async (rows) => {
+    for (const view of views.filter((name) => !without.has(name))) {
+      const [row] = await rows(`SHOW CREATE VIEW ${quoteIdentifier(view)}`, z.object({ 'Create View': z.string() }));
+      definitions.set(view, row?.['Create View'] ?? '');
+    }
+  });
+  for (let before = -1; before < without.size;) {
+    before = without.size;
+    const names = [...missing, ...without].map(quoteIdentifier);
+    for (const [view, definition] of definitions)
+      if (names.some((name) => definition.includes(name) && name !== quoteIdentifier(view))) without.add(view);
+  }
+  return [...without];
+}
+
+/**
  * No server creates a view whose tables are gone, so their definitions go into the dump as comments: for whoever brings
  * the tables back.
  */
@@ -245,8 +301,16 @@ async function describeBrokenViews(
       const [definition] = await rows(
         `SHOW CREATE VIEW ${quoteIdentifier(view)}`,
         z.object({ 'Create View': z.string() }),
-      );
-      const statement = Buffer.from(definition?.['Create View'] ?? '', 'utf8').toString('latin1');
+      ).catch((error: unknown) => {
+        if (isConnectionError(error)) throw error;
+        // It reads a table that the server cannot open.
+        return [];
+      });
+      if (definition === undefined) {
+        lines.push(`The definition of the view ${view} cannot be read.`);
+        continue;
+      }
+      const statement = Buffer.from(definition['Create View'], 'utf8').toString('latin1');
       const { text } = rewriteHead(statement, DUMP_RULES);
       lines.push(
         `Definition of a view that refers to what is gone:`,

@@ -61,7 +61,7 @@ export function openDatabaseServer({
     databaseExists: (database) => databaseExists(admin, database),
     databaseNames: () => databaseNames(admin),
     userNames: () => userNames(admin),
-    dump: (database, output, operation) => dumpDatabase(context, database, output, operation),
+    dump: (database, output, operation, options) => dumpDatabase(context, database, output, operation, options),
     createDatabase: (database, charset, collation) => createDatabase(admin, database, charset, collation),
     dropDatabase: (database) => dropDatabase(admin, database),
     createAccount: (account, password, database) => createAccount(admin, account, password, database),

@@ -8,7 +8,11 @@ import { isTrustedFolder, workerUid } from './trusted-path';
  * own ancestors are such: there the owner of the site can rename nothing under our hands.
  * @throws KedgeError SiteFolderRefused when it is no folder of its own or there is no such ancestor
  */
-export async function safeStagingParent(host: Host, folderOfSite: string): Promise<string> {
+export async function safeStagingParent(
+  host: Host,
+  folderOfSite: string,
+  { mayBeFile = false }: { readonly mayBeFile?: boolean } = {},
+): Promise<string> {
   const refuse = (why: string): KedgeError =>
     new KedgeError('SiteFolderRefused', `the folder ${folderOfSite} on ${host.name} ${why}`, {
       server: host.name,
@@ -17,7 +21,7 @@ export async function safeStagingParent(host: Host, folderOfSite: string): Promi
   const site = await host.status(folderOfSite);
   if (!site) throw refuse('does not exist');
   if (site.type === 'link') throw refuse('is a symbolic link; name the folder it leads to');
-  if (site.type !== 'folder') throw refuse('is no folder');
+  if (site.type !== 'folder' && !mayBeFile) throw refuse('is no folder');
   if ((await host.mountsBelow(folderOfSite)).includes(folderOfSite))
     throw refuse('is a mount point and cannot be renamed; use a folder below it');
   for (let folder = dirname(folderOfSite); folder !== dirname(folder); folder = dirname(folder)) {
@@ -28,9 +32,9 @@ export async function safeStagingParent(host: Host, folderOfSite: string): Promi
   throw refuse('has no ancestor on its file system that only root may change, to stage a restore in');
 }
 
-/** `<ancestor>/.kedge/<token>`, where a folder of a site is to be staged. @throws KedgeError SiteFolderRefused */
+/** `<ancestor>/.kedge/<token>`, where a folder of a site is to be staged; a file may lie in its place. @throws KedgeError SiteFolderRefused */
 export async function stagingFolderFor(host: Host, folderOfSite: string, token: string): Promise<string> {
-  return join(await safeStagingParent(host, folderOfSite), '.kedge', token);
+  return join(await safeStagingParent(host, folderOfSite, { mayBeFile: true }), '.kedge', token);
 }
 
 /** Makes a staging folder: 0700 and the worker's own. @throws KedgeError OwnerRefused */

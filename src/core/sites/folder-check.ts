@@ -7,6 +7,7 @@ import type { Operation } from '../operation';
 import { specialFiles, tooLongPaths } from '../archive/left-out';
 import { tooLongPattern } from '../archive/layout';
 import { Findings } from '../findings';
+import type { FileStatus } from '../hosts/host';
 import { nullRecords } from '../null-records';
 import { sideBySide } from '../side-by-side';
 import { excludedTest } from './exclusion';
@@ -37,15 +38,23 @@ const NAMED = 5;
  * @throws KedgeError SiteFolderRefused when one is missing, a link or no folder, when something is mounted at or
  *   below it, or a file is immutable; OwnerRefused when files belong to others or to other groups and the worker is not
  *   root; FileRefused when a whole folder cannot be read
+ * @param mayLack folders: what is missing then, or is no folder, is a sentence of `notHeld`
  */
-export async function checkSiteFolder(folder: SiteFolder, operation: Operation): Promise<FolderContent> {
-  await requireFolder(folder);
+export async function checkSiteFolder(
+  folder: SiteFolder,
+  operation: Operation,
+  { mayLack = false }: { readonly mayLack?: boolean } = {},
+): Promise<FolderContent> {
+  const lacking = mayLack ? await lackingFolders(folder) : [];
+  await requireFolder(folder, lacking);
   const hardLinks: HardLinks = new Map();
   const folders: { path: string; bytes: number }[] = [];
-  const notHeld: string[] = [];
+  const notHeld: string[] = lacking.map(
+    (shown) => `${nameOf(shown)} is missing, or is no folder: the safety backup holds an empty one`,
+  );
   const others: string[] = [];
   const content = { bytes: 0, files: 0, foreignOwners: false, folders };
-  for (const shown of shownFolders(folder)) {
+  for (const shown of shownFolders(folder).filter(({ name }) => !lacking.some((other) => other.name === name))) {
     const survey = await checkOne(folder, shown, hardLinks, operation);
     notHeld.push(...survey.notHeld.flatMap((findings) => findings.conclude() ?? []));
     others.push(...survey.others.flatMap((findings) => findings.conclude() ?? []));
@@ -110,10 +119,10 @@ async function checkOne(
  * The folders of the site are there, and no links.
  * @throws KedgeError SiteFolderRefused
  */
-export async function requireFolder(folder: SiteFolder): Promise<void> {
+export async function requireFolder(folder: SiteFolder, except: readonly ShownFolder[] = []): Promise<void> {
   for (const shown of shownFolders(folder)) {
     const status = await folder.host.status(shown.from);
-    if (status?.type === 'folder') continue;
+    if (status?.type === 'folder' || except.some(({ name }) => name === shown.name)) continue;
     const problem = { file: 'a file', other: 'no folder', link: 'a symbolic link' };
     const key = shown.name === SITE_FOLDER ? 'root:' : `paths.${shown.name}:`;
     throw refused(
@@ -125,6 +134,17 @@ export async function requireFolder(folder: SiteFolder): Promise<void> {
         : `Check \`${key}\` of the site in the configuration${status ? '' : ', or make the folder, owned by the owner of the site'}.`,
     );
   }
+}
+
+/** True where a folder of a site is gone, or something else lies in its place. A link may lead to it. */
+export function isLacking(status: FileStatus | undefined): boolean {
+  return status === undefined || (status.type !== 'folder' && status.type !== 'link');
+}
+
+async function lackingFolders(folder: SiteFolder): Promise<ShownFolder[]> {
+  const lacking: ShownFolder[] = [];
+  for (const shown of shownFolders(folder)) if (isLacking(await folder.host.status(shown.from))) lacking.push(shown);
+  return lacking;
 }
 
 /** How messages name a folder of a site. */

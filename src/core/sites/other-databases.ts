@@ -91,7 +91,9 @@ async function textsOf(kind: SiteKind, folder: SiteFolder, operation: Operation)
   try {
     return await kind.databaseTexts(folder, operation);
   } catch (error) {
-    if (!isKedgeError(error) || error.code !== 'SettingsInvalid') throw error;
+    operation.signal.throwIfAborted();
+    // Settings that are none, or in a folder that is gone.
+    if (!isKedgeError(error) || (error.code !== 'SettingsInvalid' && error.code !== 'FileRefused')) throw error;
     return new Map();
   }
 }

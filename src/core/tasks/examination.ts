@@ -6,6 +6,8 @@ import type { Archives, DumpInspection, Inspection } from '../archive/archive';
 import { checkImportable, checkRestorable, movedPaths } from '../archive/restorable';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer, ServerFacts } from '../databases/database-server';
+import { describeUnreadable, tablesUnreadable } from '../databases/unreadable-tables';
+import { firstOf } from '../findings';
 import type { Host } from '../hosts/host';
 import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
@@ -40,7 +42,7 @@ export async function withAddresses(
   target: Target,
   operation: Operation,
 ): Promise<Target> {
-  if (target.site.vhost !== 'include') return target;
+  if (target.site.vhost !== 'include' || target.site.unproven !== undefined) return target;
   const servedOn = await parts.webServer(target.web).addressesOf(target.site, operation);
   return { ...target, site: { ...target.site, servedOn: [...servedOn] } };
 }
@@ -51,40 +53,101 @@ export async function examineMaintenance(
   target: Target,
   operation: Operation,
 ): Promise<void> {
-  if (target.site.vhost === 'include') await parts.webServer(target.web).proveMaintenance(target.site, operation);
+  const { vhost, unproven } = target.site;
+  if (vhost === 'include' && unproven === undefined)
+    await parts.webServer(target.web).proveMaintenance(target.site, operation);
 }
 
 /**
  * Looks at the live site, whose database is known to be `current`, and says what a backup of it needs, and what it will
- * not hold: a sentence each.
+ * not hold: a sentence each. A safety backup saves what can be saved: what is missing or broken, a restore makes anew.
  * @throws KedgeError for whatever would stop a task; the site is unchanged
  */
 export async function examineSite(
   parts: ExaminationParts,
   target: Target,
   current: SiteDatabase,
+  { isSafety }: { readonly isSafety: boolean },
   operation: Operation,
 ): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[] }> {
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
   const [content, facts, , told, others, reach] = await sideBySide([
-    checkSiteFolder(folder, operation),
-    database.describe(current.database),
-    site.vhost === 'none' ? null : parts.webServer(target.web).test(operation),
+    checkSiteFolder(folder, operation, { mayLack: isSafety }),
+    examineDatabase(database, current.database, isSafety),
+    // For a restore the web server was asked already, see `withUnproven`.
+    site.vhost === 'none' || isSafety ? null : parts.webServer(target.web).test(operation),
     tellSettings(parts, target, current.database, operation),
     findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation),
     examineReach(database, current),
   ]);
   const several = describeOtherDatabases(site.uri, current.database, database.name, others);
   const databases = [...told, ...(several === null ? [] : [several])];
-  for (const warning of [...content.warnings, ...databases, ...(reach === null ? [] : [reach])])
+  for (const warning of [...content.warnings, ...facts.notHeld, ...databases, ...(reach === null ? [] : [reach])])
     operation.log.warn(warning);
   const needs = [
     { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
     { place: 'spool', path: target.spool, bytes: facts.bytes },
   ];
-  return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...databases] };
+  return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...facts.notHeld, ...databases] };
+}
+
+/**
+ * Bytes of a database, and what of it no backup will hold, as far as that is known before its rows are read.
+ * @throws KedgeError DatabaseUnknown, TableUnreadable for a backup that was asked for
+ */
+async function examineDatabase(
+  server: DatabaseServer,
+  database: string,
+  isSafety: boolean,
+): Promise<{ bytes: number; notHeld: string[] }> {
+  if (isSafety && !(await server.databaseExists(database)))
+    return { bytes: 0, notHeld: [describeMissingDatabase(database)] };
+  const { bytes, unreadableTables } = await server.describe(database);
+  if (unreadableTables.length === 0) return { bytes, notHeld: [] };
+  if (!isSafety) throw tablesUnreadable(database, server.name, unreadableTables);
+  return {
+    bytes,
+    notHeld: [
+      `tables of ${database} cannot be read and will not be in the safety backup, so that the database will be kept: ${firstOf(unreadableTables.map(describeUnreadable))}`,
+    ],
+  };
+}
+
+/** What is said of a site whose database is gone. */
+export function describeMissingDatabase(database: string): string {
+  return `the database ${database} does not exist: the safety backup holds an empty one`;
+}
+
+/**
+ * The target of a restore of a site that nobody serves, or whose web server cannot be asked: its vhost is gone, or the
+ * configuration of the server is broken, by the site's own doing as well. The restore does without what has to be seen by a
+ * request; the fence holds its writes all the same.
+ */
+export async function withUnproven(
+  parts: Pick<ExaminationParts, 'webServer'>,
+  target: Target,
+  operation: Operation,
+): Promise<Target> {
+  const { site } = target;
+  if (site.vhost === 'none') return target;
+  const web = parts.webServer(target.web);
+  let why: string | null = null;
+  try {
+    await web.test(operation);
+    if (site.vhost === 'include' && (await web.addressesOf(site, operation)).length === 0)
+      why = `no server block of ${target.web.name} serves ${site.uri}`;
+    const { vhost, snippet } = await web.readVhost(site);
+    if ((site.vhost === 'managed' ? vhost : snippet) === null)
+      why ??= `what Kedge writes for ${site.uri} is gone from ${target.web.vhosts}`;
+  } catch (error) {
+    if (!isKedgeError(error) || error.code !== 'VhostTestFailed') throw error;
+    why = error.message;
+  }
+  if (why === null) return target;
+  operation.log.warn(`${why}: the restore goes on, and nobody can see that the maintenance page shows`);
+  return { ...target, site: { ...site, unproven: why } };
 }
 
 /**
@@ -120,7 +183,7 @@ export async function contentMarkOf(
   target: Target,
   operation: Operation,
 ): Promise<ContentMark | null> {
-  if (target.site.vhost === 'none') return null;
+  if (target.site.vhost === 'none' || target.site.unproven !== undefined) return null;
   try {
     const { mark } = await parts.webServer(target.web).request(target.site, target.site.healthPath, operation);
     return mark.status < 400 ? mark : null;
@@ -205,6 +268,7 @@ export async function examineBackup(
   const database = await parts.databaseServer(target.database, operation.signal);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
+  for (const lost of record.incomplete ?? []) operation.log.warn(`the backup ${id} is incomplete: ${lost}`);
   return examinedSource(target, record, path, inspection, facts, operation);
 }
 

@@ -102,7 +102,10 @@ export async function endMaintenance(parts: SiteParts, { journal, target, operat
   const { maintenance } = journal;
   if (!maintenance || maintenance.ended !== null) return;
   const file = parts.kindOf(target).maintenanceFile;
-  if (file) await lowerMaintenanceFile(liveFolder(parts.webHost(target), target.site), file, operation);
+  const { type } = (await parts.webHost(target).status(target.site.root)) ?? {};
+  // Where there is no folder, nothing was raised in it.
+  if (file && type === 'folder')
+    await lowerMaintenanceFile(liveFolder(parts.webHost(target), target.site), file, operation);
   if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
   else await parts.webServer(target.web).lowerMaintenance(target.site.uri);
 }

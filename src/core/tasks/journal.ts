@@ -104,6 +104,13 @@ export const journalSchema = z.strictObject({
       published: z.boolean(),
     })
     .nullable(),
+  /**
+   * What of the site the safety backup of a restore does not hold though it was there, a sentence each: of its database, and of
+   * its folders by their names. These originals are kept.
+   */
+  notSaved: z
+    .strictObject({ database: z.array(z.string()), folders: z.record(z.string(), z.array(z.string())) })
+    .default({ database: [], folders: {} }),
   /** The backup a restore goes back to, or a deploy unpacks, as it was checked by preflight. */
   source: z
     .strictObject({
@@ -200,6 +207,7 @@ export function newJournal(
     maintenance: null,
     fence: null,
     backup: null,
+    notSaved: { database: [], folders: {} },
     source: null,
     madeFolders: [],
     staged: [],

@@ -3,6 +3,7 @@ import type { DatabaseAccount } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import { type StagedFolder, previousFolder } from '../sites/switch-folders';
 import { type Journal, markOf } from './journal';
+import { keepsDatabase, keptFolders } from './kept-originals';
 import type { SiteState } from './site-state';
 
 /** What a closed task may have left behind, by its journal alone: whether it is there is another question. */
@@ -30,7 +31,9 @@ export interface Remains {
  */
 export function remainsOf(journal: Journal): Remains {
   const { target, token, backup, created, before, committed } = journal;
-  const replaced = committed && before?.madeByKedge ? before : null;
+  // What could not be saved is kept until its backup is deleted.
+  const replaced = committed && before?.madeByKedge && !keepsDatabase(journal) ? before : null;
+  const kept = new Set(committed ? keptFolders(journal).map(({ previous }) => previous) : []);
   const newest = created?.databases.at(-1);
   return {
     task: journal.task,
@@ -38,7 +41,7 @@ export function remainsOf(journal: Journal): Remains {
     token,
     mark: markOf(journal),
     webServer: target && target.web.name,
-    staged: journal.staged,
+    staged: journal.staged.filter(({ previous }) => previous === undefined || !kept.has(previous)),
     committed,
     spool: target && join(target.spool, token),
     temporaryArchive: backup && !backup.published ? backup.temporaryArchive : null,

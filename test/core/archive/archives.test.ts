@@ -176,6 +176,7 @@ describe('pack, inspect, extract', () => {
       tables: ['t'],
       collations: ['utf8mb4_general_ci'],
       charsets: ['utf8mb4'],
+      engines: ['innodb'],
       refused: [],
       createsFunctions: false,
       elsewhere: [],

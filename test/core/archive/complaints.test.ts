@@ -1,12 +1,18 @@
-import { Complaints } from '../../../src/core/archive/complaints';
+import { Complaints, type Place } from '../../../src/core/archive/complaints';
 import { testOperation } from '../../helpers/operation';
 
 const { log } = testOperation();
 
 function of(lines: readonly string[], chunk = 7): Complaints {
-  const complaints = new Complaints(log, 'a.example', (name) =>
-    name === './' ? 'folder' : name.startsWith('./') ? 'inside' : 'ours',
-  );
+  return heard(new Complaints(log, 'a.example', placeOf), lines, chunk);
+}
+
+const placeOf = (name: string): Place => ({
+  place: name === './' ? 'folder' : name.startsWith('./') ? 'inside' : 'ours',
+  root: 'site',
+});
+
+function heard(complaints: Complaints, lines: readonly string[], chunk = 7): Complaints {
   const bytes = Buffer.from(`${lines.join('\n')}\n`);
   for (let at = 0; at < bytes.length; at += chunk) complaints.take(bytes.subarray(at, at + chunk));
   complaints.end();

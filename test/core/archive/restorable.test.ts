@@ -1,15 +1,22 @@
 import type { PackedRecord } from '../../../src/contract/backup-record';
 import type { SiteLocation } from '../../../src/contract/target';
-import type { Inspection } from '../../../src/core/archive/archive';
+import type { DumpInspection, Inspection } from '../../../src/core/archive/archive';
 import { checkImportable, movedPaths } from '../../../src/core/archive/restorable';
 import type { ServerFacts } from '../../../src/core/databases/database-server';
 
-const server = { version: '10.11', charsets: new Set(), collations: new Set(), allowsFunctionCreators: true };
+const server = {
+  version: '10.11',
+  charsets: new Set(),
+  collations: new Set(),
+  engines: new Set(['innodb', 'myisam']),
+  ignoresCase: false,
+  allowsFunctionCreators: true,
+};
 const SITE = { name: 'site', path: '/srv/shop' };
 
 /** Whether a backup of these folders can be restored to a site with these declared paths. */
 function judge(held: readonly { name: string; path: string }[], paths: Record<string, string>): void {
-  const dump = { bytes: 1, complete: true, tables: [], collations: [], charsets: [], refused: [] };
+  const dump = { bytes: 1, complete: true, tables: [], collations: [], charsets: [], engines: [], refused: [] };
   const roots = held.length === 0 ? [{ name: 'site' }] : held;
   checkImportable(
     record(held),
@@ -60,4 +67,40 @@ it('a declared path that has moved is named, with where it was and is', () => {
     { name: 'files', from: '/media/shop', to: '/mnt/new' },
   ]);
   expect(movedPaths(record([{ ...SITE, path: '/srv/old' }, FILES]), site({ files: '/media/shop' }))).toEqual([]);
+});
+
+describe('on another machine', () => {
+  const judgeDump = (found: Partial<DumpInspection>, facts: Partial<ServerFacts>) =>
+    checkImportable(
+      record([]),
+      {
+        dump: {
+          bytes: 1,
+          complete: true,
+          tables: [],
+          collations: [],
+          charsets: [],
+          engines: [],
+          refused: [],
+          ...found,
+        },
+        roots: [{ name: 'site' }],
+      } as unknown as Inspection,
+      { ...server, ...facts } as unknown as ServerFacts,
+      site({}),
+    );
+  const refusal = (message: RegExp): Error =>
+    expect.objectContaining({ code: 'DumpIncompatible', message: expect.stringMatching(message) as unknown }) as Error;
+
+  it('tables whose names differ in case alone are refused where they would be one', () => {
+    const tables = ['wp_posts', 'wp_Posts', 'wp_users'];
+    expect(() => judgeDump({ tables }, {})).not.toThrow();
+    expect(() => judgeDump({ tables }, { ignoresCase: true })).toThrow(refusal(/: wp_posts and wp_Posts$/));
+    expect(() => judgeDump({ tables: ['wp_Posts'] }, { ignoresCase: true })).not.toThrow();
+  });
+
+  it('an engine that the server does not have is named', () => {
+    expect(() => judgeDump({ engines: ['innodb'] }, {})).not.toThrow();
+    expect(() => judgeDump({ engines: ['innodb', 'archive'] }, {})).toThrow(refusal(/engines archive, which/));
+  });
 });

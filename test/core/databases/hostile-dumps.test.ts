@@ -19,6 +19,8 @@ const SERVER = {
   version: '10.11',
   charsets: { has: () => true },
   collations: { has: () => true },
+  engines: { has: () => true },
+  ignoresCase: false,
   allowsFunctionCreators: true,
 };
 const RECORD = { id: 'shop.example-20261124.031502', kind: 'php', roots: [{ name: 'site' }], database: { tables: [] } };

@@ -1,0 +1,375 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type Fingerprint,
+  currentDatabase,
+  differences,
+  filesOf,
+  fingerprint,
+  get,
+} from '../../scripts/lab/fingerprint';
+import type { BackupRecord } from '../../src/contract/backup-record';
+import type { RestorePlan } from '../../src/contract/documents';
+import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import { KedgeError } from '../../src/contract/errors';
+import type { ActivityDependencies } from '../../src/activities/dependencies';
+import {
+  type Lab,
+  type WordPressSite,
+  cliFailure,
+  cliJson,
+  leftovers,
+  recordsOf,
+  shell,
+  startLab,
+  withWorkerInProcess,
+} from './e2e';
+
+/** What breaks a site is given. */
+export interface BrokenSite {
+  readonly lab: Lab;
+  readonly site: WordPressSite;
+  /** Database of now. */
+  readonly database: string;
+  /** Its account, at localhost. */
+  readonly user: string;
+  /** Runs a script in the site folder. */
+  readonly run: (script: string) => string;
+  readonly sql: (statements: string) => Promise<string>;
+}
+
+/** One way in which a site can be broken. */
+export interface Breakage {
+  readonly name: string;
+  readonly break: (site: BrokenSite) => unknown;
+  /** What the dry run says beforehand. */
+  readonly said?: RegExp;
+  /** Which originals the restore keeps. */
+  readonly keeps?: 'database' | 'folder';
+  /** What the record of the safety backup says for that. */
+  readonly incomplete?: RegExp;
+  /** Puts right what no restore does. */
+  readonly after?: (site: BrokenSite) => unknown;
+}
+
+/** Tears a hole into a file of a table, with the server knowing nothing of it. */
+const tear = async ({ sql, database }: BrokenSite, file: string, at: number): Promise<void> => {
+  const [folder = ''] = (await sql('SELECT @@datadir')).trim().split('\n');
+  shell(
+    ...['sh', '-euc', 'dd if=/dev/urandom of="$1" bs=1 seek="$2" count=3000 conv=notrunc status=none', 'sh'],
+    ...[join(folder, database, file), String(at)],
+  );
+};
+const removeTableFile = async ({ sql, database }: BrokenSite, file: string): Promise<void> => {
+  const [folder = ''] = (await sql('SELECT @@datadir')).trim().split('\n');
+  shell('rm', join(folder, database, file));
+};
+
+export const BREAKAGES: readonly Breakage[] = [
+  // files
+  { name: 'files and folders that nobody may read', break: ({ run }) => run('chmod -R 0 wp-content wp-config.php') },
+  {
+    name: 'pipes in the place of files',
+    break: ({ run }) => run('rm index.php wp-login.php; mkfifo index.php wp-login.php wp-content/uploads/pipe'),
+    said: /pipes, sockets and devices in .*index\.php/,
+  },
+  { name: 'its folder gone', break: ({ site }) => shell('rm', '-r', site.root), said: /the site folder .* is missing/ },
+  {
+    name: 'a file in the place of its folder',
+    break: ({ site }) => shell('sh', '-ec', 'rm -r "$1"; echo not a folder > "$1"', 'sh', site.root),
+    said: /the site folder .* is missing, or is no folder/,
+    keeps: 'folder',
+    incomplete: /is no folder, and in no backup/,
+  },
+  { name: 'its folder empty', break: ({ run }) => run('find . -mindepth 1 -delete') },
+  { name: 'a folder nobody may enter', break: ({ site }) => shell('chmod', '0', site.root) },
+  { name: 'files of other owners', break: ({ site }) => shell('chown', '-R', '1234:4321', site.root) },
+  {
+    name: 'loops of links',
+    break: ({ run }) => run('rm -r wp-includes; ln -s wp-includes2 wp-includes; ln -s wp-includes wp-includes2'),
+  },
+  { name: 'every file cut to nothing', break: ({ run }) => run('find . -type f -exec truncate -s 0 {} +') },
+  {
+    name: 'paths that are too long to be packed',
+    break: ({ run }) =>
+      run(
+        'perl -e \'for (1 .. 900) { mkdir "deeper" or die; chdir "deeper" or die } open(my $f, ">", "end") or die; print $f "x"\'',
+      ),
+    said: /longer than 4081 bytes/,
+    keeps: 'folder',
+    incomplete: /longer than 4081 bytes/,
+  },
+  {
+    name: 'code that ends in an error',
+    break: ({ run }) => run("mkdir -p wp-content/mu-plugins; echo '<?php exit(1' > wp-content/mu-plugins/x.php"),
+  },
+  // settings
+  {
+    name: 'its settings gone',
+    break: ({ run }) => run('rm wp-config.php'),
+    said: /settings of .* cannot be read: .* are missing/,
+  },
+  {
+    name: 'settings that are no PHP',
+    break: ({ run }) => run("echo '<?php define(' > wp-config.php"),
+    said: /settings of .* cannot be read/,
+  },
+  {
+    name: 'settings that never end',
+    break: ({ run }) => run("echo '<?php while (true);' > wp-config.php"),
+    said: /settings of .* cannot be read/,
+  },
+  {
+    name: 'a pipe for settings',
+    break: ({ run }) => run('rm wp-config.php; mkfifo wp-config.php'),
+    said: /settings of .* cannot be read/,
+  },
+  {
+    name: 'settings with a wrong login',
+    break: ({ run }) =>
+      run("sed -i \"s/^define(.DB_PASSWORD.*/define('DB_PASSWORD', 'wrong-canary-81');/\" wp-config.php"),
+  },
+  {
+    name: 'settings that name another database',
+    break: ({ run }) => run("sed -i \"s/^define(.DB_NAME.*/define('DB_NAME', 'another');/\" wp-config.php"),
+    said: /name the database another/,
+  },
+  // tables
+  {
+    name: 'a crashed table',
+    async break(at) {
+      await at.sql(`FLUSH TABLES \`${at.database}\`.wp_log`);
+      await tear(at, 'wp_log.MYD', 30_000);
+      await at.sql(`FLUSH TABLES \`${at.database}\`.wp_log`);
+    },
+    keeps: 'database',
+    incomplete: /could not be read .*wp_log \(/,
+  },
+  {
+    name: 'a table whose rows are gone from the disk',
+    async break(at) {
+      await at.sql(`FLUSH TABLES \`${at.database}\`.wp_log`);
+      await removeTableFile(at, 'wp_log.MYD');
+    },
+    said: /tables of .* cannot be read .* wp_log \(.*not found/,
+    keeps: 'database',
+    incomplete: /could not be read .*wp_log \(/,
+  },
+  {
+    name: 'a lost tablespace, and views of it',
+    break: ({ sql, database }) =>
+      sql(
+        `USE \`${database}\`; CREATE VIEW of_links AS SELECT * FROM wp_links; ALTER TABLE wp_links DISCARD TABLESPACE`,
+      ),
+    keeps: 'database',
+    incomplete: /could not be read .*wp_links \(/,
+  },
+  {
+    name: 'a definition that is none',
+    async break({ sql, database }) {
+      const [folder = ''] = (await sql('SELECT @@datadir')).trim().split('\n');
+      shell('sh', '-ec', 'echo nonsense > "$1"', 'sh', join(folder, database, 'wp_nonsense.frm'));
+      await sql('FLUSH TABLES');
+    },
+    said: /tables of .* cannot be read .* wp_nonsense \(/,
+    keeps: 'database',
+    incomplete: /could not be read .*wp_nonsense \(/,
+  },
+  {
+    name: 'a view of a table that is gone',
+    break: ({ sql, database }) =>
+      sql(
+        `USE \`${database}\`; CREATE TABLE wp_short (id INT); CREATE VIEW of_short AS SELECT * FROM wp_short; DROP TABLE wp_short`,
+      ),
+  },
+  {
+    name: 'views and triggers of a definer who is gone',
+    break: ({ sql, database }) =>
+      sql(`USE \`${database}\`; CREATE DEFINER = 'nobody'@'localhost' VIEW of_nobody AS SELECT * FROM wp_posts;
+        CREATE DEFINER = 'nobody'@'localhost' TRIGGER wp_nobody BEFORE INSERT ON wp_posts FOR EACH ROW SET NEW.post_title = 'x'`),
+  },
+  {
+    name: 'all its tables dropped',
+    async break({ sql, database }) {
+      const names = await sql(
+        `SELECT CONCAT('\`', TABLE_NAME, '\`') FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${database}' AND TABLE_TYPE = 'BASE TABLE'`,
+      );
+      await sql(`SET foreign_key_checks = 0; USE \`${database}\`; DROP TABLE ${names.trim().split('\n').join(', ')}`);
+    },
+  },
+  // database and account
+  {
+    name: 'its database dropped',
+    break: ({ sql, database }) => sql(`DROP DATABASE \`${database}\``),
+    said: /the database .* does not exist/,
+  },
+  { name: 'its account dropped', break: ({ sql, user }) => sql(`DROP USER '${user}'@'localhost'`) },
+  { name: 'its account locked', break: ({ sql, user }) => sql(`ALTER USER '${user}'@'localhost' ACCOUNT LOCK`) },
+  {
+    name: 'another password of its account',
+    break: ({ sql, user }) => sql(`ALTER USER '${user}'@'localhost' IDENTIFIED BY 'other-canary-82'`),
+  },
+  {
+    name: 'no rights of its account',
+    break: ({ sql, user }) => sql(`REVOKE ALL PRIVILEGES, GRANT OPTION FROM '${user}'@'localhost'`),
+  },
+  {
+    name: 'everything gone',
+    break: ({ sql, database, user, site }) => (
+      shell('rm', '-r', site.root),
+      sql(`DROP DATABASE \`${database}\`; DROP USER '${user}'@'localhost'`)
+    ),
+    said: /the site folder .* is missing[^]*the database .* does not exist/,
+  },
+  // web server
+  {
+    name: 'its vhost gone',
+    break: ({ lab, site }) => (
+      shell('rm', join(lab.nginx.address.vhosts, `${site.uri}.conf`)),
+      shell(...(lab.nginx.address.reload as [string, ...string[]]))
+    ),
+    said: /what Kedge writes for .* is gone/,
+  },
+  {
+    name: 'a configuration of the web server that nobody can load',
+    break: ({ lab }) =>
+      shell('sh', '-ec', 'echo "nonsense;" > "$1"', 'sh', join(lab.nginx.address.vhosts, 'neighbour.conf')),
+    said: /nonsense/,
+    after: ({ lab }) => shell('rm', join(lab.nginx.address.vhosts, 'neighbour.conf')),
+  },
+];
+
+type Fault = (real: ActivityDependencies) => ActivityDependencies;
+const asIs: Fault = (real) => real;
+const failingProbe: Fault = (real) => ({
+  ...real,
+  webServer: (address) =>
+    new Proxy(real.webServer(address), {
+      get: (web, name) => {
+        if (name === 'probe') return () => Promise.reject(new KedgeError('VhostEdited', 'planted'));
+        const value: unknown = Reflect.get(web, name);
+        return typeof value === 'function' ? (value.bind(web) as unknown) : value;
+      },
+    }),
+});
+
+/** A lab with a site that was saved, to be broken again and again. */
+export class BreakableSite {
+  private constructor(
+    readonly lab: Lab,
+    readonly site: WordPressSite,
+    readonly backup: BackupResult,
+    private readonly saved: Fingerprint,
+  ) {}
+
+  static async start(): Promise<BreakableSite> {
+    const lab = await startLab({ sites: ['gazette.example'] });
+    const [site] = lab.sites as readonly [WordPressSite];
+    await lab.mariadb.query(`USE \`${site.database}\`; CREATE TABLE wp_log (id INT, text VARCHAR(200)) ENGINE = MyISAM;
+      INSERT INTO wp_log SELECT seq, REPEAT(CHAR(65 + seq % 26), 1 + seq % 150) FROM seq_1_to_2000`);
+    await cliJson(lab, 'sites', 'adopt', site.uri);
+    const backup = await withWorkerInProcess(lab, asIs, () => cliJson<BackupResult>(lab, 'backup', site.uri));
+    return new BreakableSite(lab, site, backup, await fingerprint(site, lab.nginx.port, lab.mariadb));
+  }
+
+  async stop(): Promise<void> {
+    await this.lab.stop();
+  }
+
+  look(): Promise<Fingerprint> {
+    return fingerprint(this.site, this.lab.nginx.port, this.lab.mariadb);
+  }
+
+  /** Breaks the site, restores it, and compares all of it. What the safety backup could not hold is kept, named, and let go. */
+  async expectRestored(breakage: Breakage, already?: BrokenSite): Promise<void> {
+    const { lab, site, backup } = this;
+    const broken = already ?? (await this.view());
+    if (!already) await breakage.break(broken);
+    const plan = await cliJson<RestorePlan>(lab, 'restore', site.uri, backup.backup.id, '--dry-run');
+    if (breakage.said) expect(plan.warnings.join('\n')).toMatch(breakage.said);
+    const restored = await withWorkerInProcess(lab, asIs, () =>
+      cliJson<RestoreResult>(lab, 'restore', site.uri, backup.backup.id, '--yes'),
+    );
+    await breakage.after?.(broken);
+    expect(differences(this.saved, await this.look())).toEqual([]);
+    expect((await get(lab.nginx.port, site.uri, '/')).status).toBe(200);
+    const record = recordsOf(lab, site.uri).find(({ id }) => id === restored.safetyBackup) as BackupRecord;
+    const { databases = [] } = await leftovers(lab);
+    if (breakage.keeps === undefined) {
+      expect([record.incomplete, record.kept]).toEqual([undefined, undefined]);
+    } else {
+      expect(record.incomplete?.join('\n')).toMatch(breakage.incomplete ?? /./);
+      expect(restored.warnings.join('\n')).toMatch(/ of before is kept as /);
+      const { database, folders = [] } = record.kept ?? {};
+      expect(database?.name).toBe(breakage.keeps === 'database' ? broken.database : undefined);
+      if (database) expect(databases).toContain(database.name);
+      expect(folders.map(({ path }) => existsSync(path))).toEqual(breakage.keeps === 'folder' ? [true] : []);
+      // Nobody tidies away what is kept, until somebody lets it go.
+      await cliJson(lab, 'doctor', '--sweep').catch(() => undefined);
+      expect(folders.map(({ path }) => existsSync(path))).toEqual(breakage.keeps === 'folder' ? [true] : []);
+      if (database) expect((await leftovers(lab))['databases']).toContain(database.name);
+    }
+    await cliJson(lab, 'backups', 'delete', restored.safetyBackup, '--yes');
+    const left = await leftovers(lab);
+    expect(left).toMatchObject({
+      staging: [],
+      spool: [],
+      open: [],
+      temporary: [],
+      processes: [],
+      flags: expect.anything() as unknown,
+    });
+    // The adopted database stays, whatever becomes of backups.
+    const mine = await currentDatabase(site);
+    const others = (left['databases'] ?? []).filter((name) => name.startsWith('gazetteexample') && name !== mine);
+    expect(others.filter((name) => name !== site.database)).toEqual([]);
+    expect(differences(this.saved, await this.look())).toEqual([]);
+  }
+
+  /** A restore of the broken site that fails after its switch leaves it as broken as it was. */
+  async expectUndone(breakage: Breakage): Promise<BrokenSite> {
+    const { lab, site, backup } = this;
+    const broken = await this.view();
+    await breakage.break(broken);
+    const before = await this.everything(broken);
+    const failure = await withWorkerInProcess(lab, failingProbe, () =>
+      cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
+    );
+    expect(failure).toMatchObject({ code: 'VhostEdited', state: 'the site is as it was before' });
+    expect(await this.everything(broken)).toEqual(before);
+    const record = recordsOf(lab, site.uri).find(({ id }) => id === failure.safetyBackup);
+    // What it does not hold the site still has.
+    expect(record?.kept).toBeUndefined();
+    await cliJson(lab, 'backups', 'delete', failure.safetyBackup ?? '', '--yes');
+    expect(await this.everything(broken)).toEqual(before);
+    return broken;
+  }
+
+  /** Whatever a restore touches, of a site that may have no folder or no database. */
+  private async everything({ database, sql }: BrokenSite): Promise<unknown> {
+    const { lab, site } = this;
+    const names = await sql(`SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${database}'`);
+    return {
+      files: statSync(site.root, { throwIfNoEntry: false })?.isDirectory()
+        ? filesOf(site.root)
+        : shell('sh', '-c', 'cat "$1" 2>&1 || :', 'sh', site.root),
+      tables: names.trim().split('\n').sort(),
+      vhosts: filesOf(lab.nginx.address.vhosts),
+      left: await leftovers(lab),
+    };
+  }
+
+  /** As it is now, for who breaks it. */
+  async view(): Promise<BrokenSite> {
+    const { lab, site } = this;
+    const settings = readFileSync(join(site.root, 'wp-config.php'), 'utf8');
+    return {
+      lab,
+      site,
+      database: await currentDatabase(site),
+      user: /^define\('DB_USER', '(\w+)'\)/m.exec(settings)?.[1] ?? site.user,
+      run: (script) => shell('sh', '-euc', `cd "$1"; ${script}`, 'sh', site.root),
+      sql: (statements) => lab.mariadb.query(statements),
+    };
+  }
+}
