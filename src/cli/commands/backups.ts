@@ -86,7 +86,7 @@ export function registerBackups(program: Command, run: Registration): void {
   backups
     .command('delete')
     .alias('provision-backup-delete')
-    .description('delete backups, record and archive')
+    .description('delete backups: record, archive, and the originals that a safety backup keeps')
     .argument('<backup...>', 'ids of the backups, as `kedge backups` lists them')
     .option('-y, --yes', 'do not ask')
     .addHelpText('after', '\nExample:\n  kedge backups delete example.com-20261124.031502 --yes')
