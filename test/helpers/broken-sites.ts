@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Fingerprint,
@@ -8,6 +8,7 @@ import {
   fingerprint,
   get,
 } from '../../scripts/lab/fingerprint';
+import { loginOf } from '../../scripts/lab/site-login';
 import type { BackupRecord } from '../../src/contract/backup-record';
 import type { RestorePlan } from '../../src/contract/documents';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
@@ -362,12 +363,12 @@ export class BreakableSite {
   /** As it is now, for who breaks it. */
   async view(): Promise<BrokenSite> {
     const { lab, site } = this;
-    const settings = readFileSync(join(site.root, 'wp-config.php'), 'utf8');
+    const { database, user } = await loginOf(site);
     return {
       lab,
       site,
-      database: await currentDatabase(site),
-      user: /^define\('DB_USER', '(\w+)'\)/m.exec(settings)?.[1] ?? site.user,
+      database,
+      user,
       run: (script) => shell('sh', '-euc', `cd "$1"; ${script}`, 'sh', site.root),
       sql: (statements) => lab.mariadb.query(statements),
     };
