@@ -26,6 +26,10 @@ export async function refreshCode(parts: CacheParts, target: Target, operation: 
   if (cache.state === 'refreshed') operation.log.info(`PHP of ${uri} forgot ${cache.scripts} scripts`);
   if (cache.state === 'off') operation.log.info(`PHP of ${uri} keeps no code: opcache is off`);
   if (cache.state === 'no answer') operation.log.info(cache.why);
+  if ('busy' in cache)
+    operation.log.warn(
+      `${cache.busy} workers of PHP of ${uri} were busy, and may look for files where they were before, for as long as \`realpath_cache_ttl\` says`,
+    );
   if (cache.state !== 'kept') return;
   if (phpReload === undefined) {
     operation.log.warn(

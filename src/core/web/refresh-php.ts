@@ -3,22 +3,28 @@ import { isKedgeError } from '../../contract/errors';
 import { type SiteLocation, rootsOf } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { forgetPaths } from './forget-paths';
 import { endRequests, requestsInWork } from './php-requests';
 import { runPhpScript } from './php-script';
 
-/** What became of the code that PHP keeps of a site. */
+/**
+ * What became of the code that PHP keeps of a site. `busy` workers could not be asked to forget where paths lead, where there are
+ * any.
+ */
 export type PhpCache =
-  | { readonly state: 'refreshed'; readonly scripts: number }
+  | { readonly state: 'refreshed'; readonly scripts: number; readonly busy?: number }
   /** It keeps none. */
-  | { readonly state: 'off' }
+  | { readonly state: 'off'; readonly busy?: number }
   /** It may go on running code from before. `why` is what kept Kedge from it. */
   | { readonly state: 'kept'; readonly why: string }
   | { readonly state: 'no answer'; readonly why: string };
 
+/** The other workers of its FPM, by process ID; none where PHP does not tell. */
+const workers = z.array(z.int()).max(4096);
 const answerSchema = z.union([
-  z.strictObject({ invalidated: z.int().nonnegative() }),
-  z.strictObject({ off: z.literal(true) }),
-  z.strictObject({ kept: z.enum(['disable_functions', 'opcache.restrict_api']) }),
+  z.strictObject({ invalidated: z.int().nonnegative(), workers }),
+  z.strictObject({ off: z.literal(true), workers }),
+  z.strictObject({ kept: z.enum(['disable_functions', 'opcache.restrict_api']), workers }),
 ]);
 
 /**
@@ -47,6 +53,7 @@ export async function refreshPhp(
 /**
  * Makes every worker of the site's FPM see the code now on disk, also where opcache looks at no time stamps: they share
  * one cache, so one of them is asked to invalidate each cached script under the folders of the site. Neighbours keep theirs.
+ * What each worker keeps by itself, each is asked to forget.
  */
 async function askToRefresh(
   host: Host,
@@ -64,9 +71,11 @@ async function askToRefresh(
       operation,
     );
     if (answer === null) return { state: 'kept', why: 'PHP does not run what Kedge asks it to' };
-    if ('invalidated' in answer) return { state: 'refreshed', scripts: answer.invalidated };
+    const left = await forgetPaths({ host, flags }, site, answer.workers, operation);
+    const busy = left === 0 ? {} : { busy: left };
+    if ('invalidated' in answer) return { state: 'refreshed', scripts: answer.invalidated, ...busy };
     if ('kept' in answer) return { state: 'kept', why: `${answer.kept} does not allow it` };
-    return { state: 'off' };
+    return { state: 'off', ...busy };
   } catch (error) {
     if (!isKedgeError(error) || error.code !== 'ProbeFailed') throw error;
     return { state: 'no answer', why: error.message };
@@ -100,5 +109,7 @@ if (is_array($status) && !empty($status['opcache_enabled']) && function_exists('
     // Full, or not started, it says so by its status; without one it was refused.
     $answer = is_array($status) ? ['off' => true] : ['kept' => 'opcache.restrict_api'];
 }
+$fpm = function_exists('fpm_get_status') && function_exists('getmypid') ? @fpm_get_status() : false;
+$answer['workers'] = is_array($fpm) ? array_values(array_diff(array_column($fpm['procs'], 'pid'), [getmypid()])) : [];
 echo "\\n", $_SERVER['KEDGE_ANSWER'], json_encode($answer), "\\n";
 `;

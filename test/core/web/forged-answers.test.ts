@@ -53,6 +53,7 @@ const harmless = /^[\x20-\x7e]{0,400}$/;
 test.each<[string, string | Buffer]>([
   ['nothing', ''],
   ['no JSON', '@@{'],
+  ['more workers than a server has', `@@{"invalidated":1,"workers":[${'7,'.repeat(5000)}7]}`],
   ['another mark', '00000000000000000000000000000000{"invalidated":1}'],
   ['a mark without its line', 'x@@{"invalidated":1}'],
   ['a number that is none', '@@{"invalidated":-1}'],
@@ -84,7 +85,13 @@ test('what a forged answer may claim is a number, or a reason that no terminal o
     refreshed: { state: 'kept', why: NO_ANSWER },
     flushed: { removed: 5, problem: null },
   });
-  expect(await answering('@@{"invalidated":3}')).toMatchObject({ refreshed: { state: 'refreshed', scripts: 3 } });
+  expect(await answering('@@{"invalidated":3,"workers":[]}')).toMatchObject({
+    refreshed: { state: 'refreshed', scripts: 3 },
+  });
+  // Workers that are none answer nothing, and nobody waits for them.
+  expect(await answering(`@@{"invalidated":3,"workers":[${'1,'.repeat(500)}2]}`)).toMatchObject({
+    refreshed: { state: 'refreshed', scripts: 3, busy: 2 },
+  });
 });
 
 test('whatever it prints, the answer is one of those Kedge knows', async () => {

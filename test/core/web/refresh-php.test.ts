@@ -1,4 +1,5 @@
-import { cp, mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, cp, mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { SiteLocation } from '../../../src/contract/target';
@@ -123,6 +124,66 @@ test('code in a declared path that was swapped in is served too', async () => {
   expect(saidBy(await answers(site))).toEqual(['111']);
   await refresh(site);
   expect(saidBy(await answers(site))).toEqual(['112']);
+});
+
+/** What each worker makes of the pages, or the status where that is no page of theirs. */
+const leadsTo = async (site: SiteLocation, page: string): Promise<Map<number, Set<string>>> => {
+  await put(
+    join(site.root, 'index.php'),
+    `<?php usleep(20000); echo json_encode(['worker' => getmypid(), 'says' => (string) ${page}]);`,
+  );
+  await refresh(site);
+  return answers(site);
+};
+
+test.each([
+  ['a link', (path: string, other: string) => symlink(other, path), 'other/page.txt'],
+  ['a file', (path: string) => writeFile(path, 'no folder'), ''],
+])('every worker forgets that %s lay in the place of a folder', async (_what, lay, seen) => {
+  const site = await makeVersioned('1');
+  await put(join(site.root, 'other/page.txt'), 'other');
+  const path = join(site.root, 'folder');
+  await lay(path, join(site.root, 'other'));
+  const page =
+    "(is_dir(__DIR__ . '/folder') ? '' : '') . substr(realpath(__DIR__ . '/folder/page.txt'), strlen(__DIR__) + 1)";
+  // Each worker has looked, and remembers what it saw.
+  expect(saidBy(await leadsTo(site, page))).toEqual([seen]);
+  await rm(path);
+  await put(join(path, 'page.txt'), 'page');
+  expect(await refresh(site)).toBeGreaterThan(0);
+  expect(saidBy(await answers(site))).toEqual(['folder/page.txt']);
+});
+
+test('every worker forgets that a file lay in the place of the site folder', async () => {
+  const site = await makeVersioned('1');
+  await answers(site);
+  await rename(site.root, `${site.root}.aside`);
+  await writeFile(site.root, 'no folder');
+  await refresh(site);
+  const broken = await Promise.all(Array.from({ length: 8 * WORKERS }, () => visit(lab, site.uri, '/')));
+  expect([...new Set(broken.map(({ status }) => status))]).not.toContain(200);
+  await rm(site.root);
+  await rename(`${site.root}.aside`, site.root);
+  await refresh(site);
+  const pages = await Promise.all(Array.from({ length: 8 * WORKERS }, () => visit(lab, site.uri, '/')));
+  expect([...new Set(pages.map(({ status }) => status))]).toEqual([200]);
+  expect(saidBy(await answers(site))).toEqual(['111']);
+});
+
+test('a worker that is busy all the time is told of, and keeps nobody waiting', async () => {
+  const site = await makeVersioned('1');
+  await answers(site);
+  await put(
+    join(site.root, 'endless.php'),
+    `<?php touch(__DIR__ . '/begun'); while (!file_exists(__DIR__ . '/end')) { usleep(10000); clearstatcache(); }`,
+  );
+  await chmod(site.root, 0o777);
+  const endless = visit(lab, site.uri, '/endless.php');
+  await until(async () => existsSync(join(site.root, 'begun')), 'it has begun');
+  expect(await ask(site)).toMatchObject({ state: 'refreshed', busy: 1 });
+  await writeFile(join(site.root, 'end'), '');
+  await endless;
+  expect(await ask(site)).toEqual({ state: 'refreshed', scripts: expect.any(Number) });
 });
 
 test('a script that is gone from disk is no longer run', async () => {
