@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Fingerprint,
@@ -49,6 +49,8 @@ export interface Breakage {
   readonly keeps?: 'database' | 'folder';
   /** What the record of the safety backup says for that. */
   readonly incomplete?: RegExp;
+  /** A page of it keeps a worker of PHP for good: none is asked for. */
+  readonly hangs?: true;
   /** Puts right what no restore does. */
   readonly after?: (site: BrokenSite) => unknown;
 }
@@ -72,6 +74,7 @@ export const BREAKAGES: readonly Breakage[] = [
   {
     name: 'pipes in the place of files',
     break: ({ run }) => run('rm index.php wp-login.php; mkfifo index.php wp-login.php wp-content/uploads/pipe'),
+    hangs: true,
     said: /pipes, sockets and devices in .*index\.php/,
   },
   { name: 'its folder gone', break: ({ site }) => shell('rm', '-r', site.root), said: /the site folder .* is missing/ },
@@ -118,11 +121,13 @@ export const BREAKAGES: readonly Breakage[] = [
   {
     name: 'settings that never end',
     break: ({ run }) => run("echo '<?php while (true);' > wp-config.php"),
+    hangs: true,
     said: /settings of .* cannot be read/,
   },
   {
     name: 'a pipe for settings',
     break: ({ run }) => run('rm wp-config.php; mkfifo wp-config.php'),
+    hangs: true,
     said: /settings of .* cannot be read/,
   },
   {
@@ -240,6 +245,8 @@ export const BREAKAGES: readonly Breakage[] = [
   },
 ];
 
+const PAGES = ['/', '/?page_id=2', '/wp-login.php', '/wp-content/uploads/mit%20Leerzeichen.txt'];
+
 type Fault = (real: ActivityDependencies) => ActivityDependencies;
 const asIs: Fault = (real) => real;
 const failingProbe: Fault = (real) => ({
@@ -332,31 +339,52 @@ export class BreakableSite {
     const { lab, site, backup } = this;
     const broken = await this.view();
     await breakage.break(broken);
-    const before = await this.everything(broken);
+    const before = await this.everything(broken, breakage);
     const failure = await withWorkerInProcess(lab, failingProbe, () =>
       cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
     );
     expect(failure).toMatchObject({ code: 'VhostEdited', state: 'the site is as it was before' });
-    expect(await this.everything(broken)).toEqual(before);
+    expect(await this.everything(broken, breakage)).toEqual(before);
     const record = recordsOf(lab, site.uri).find(({ id }) => id === failure.safetyBackup);
     // What it does not hold the site still has.
     expect(record?.kept).toBeUndefined();
     await cliJson(lab, 'backups', 'delete', failure.safetyBackup ?? '', '--yes');
-    expect(await this.everything(broken)).toEqual(before);
+    expect(await this.everything(broken, breakage)).toEqual(before);
     return broken;
   }
 
   /** Whatever a restore touches, of a site that may have no folder or no database. */
-  private async everything({ database, sql }: BrokenSite): Promise<unknown> {
+  private async everything({ database, user, sql }: BrokenSite, { hangs }: Breakage): Promise<unknown> {
     const { lab, site } = this;
+    const pages: Record<string, string> = {};
+    // Twice: WordPress writes while it answers for the first time.
+    for (const path of hangs ? [] : [...PAGES, ...PAGES]) {
+      const { status, body } = await get(lab.nginx.port, site.uri, path);
+      pages[path] = `${status} ${/<title>[^<]*/.exec(body.toString('latin1'))?.[0] ?? ''}`;
+    }
     const names = await sql(`SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${database}'`);
+    // A table that was broken is left alone: whoever reads it has the server repair it.
+    const whole = await sql(
+      `SELECT CONCAT('\`', TABLE_SCHEMA, '\`.\`', TABLE_NAME, '\`') FROM information_schema.TABLES
+        WHERE TABLE_SCHEMA = '${database}' AND ENGINE = 'InnoDB' AND TABLE_NAME <> 'wp_links'`,
+    );
+    const left = await leftovers(lab);
+    const answer = (statement: string): Promise<string> =>
+      sql(statement).catch((error: unknown) => (/ERROR \d+/.exec(String(error)) ?? ['no answer'])[0]);
     return {
+      pages,
+      rows: whole.trim() === '' ? '' : await sql(`CHECKSUM TABLE ${whole.trim().split('\n').join(', ')}`),
+      account: [
+        await answer(`SHOW CREATE USER '${user}'@'localhost'`),
+        await answer(`SHOW GRANTS FOR '${user}'@'localhost'`),
+      ],
+      state: readFileSync(join(lab.state, 'sites', `${site.uri}.json`), 'utf8'),
       files: statSync(site.root, { throwIfNoEntry: false })?.isDirectory()
         ? filesOf(site.root)
         : shell('sh', '-c', 'cat "$1" 2>&1 || :', 'sh', site.root),
       tables: names.trim().split('\n').sort(),
       vhosts: filesOf(lab.nginx.address.vhosts),
-      left: await leftovers(lab),
+      left: { ...left, sites: left['sites']?.filter((name) => name !== '.kedge') },
     };
   }
 
