@@ -156,6 +156,12 @@ export function createTaskActivities(deps: ActivityDependencies) {
       return null;
     },
 
+    /** The newest of a site's tasks, by its id; null for a site that has none. */
+    async findNewestTask(request: { site: string }): Promise<string | null> {
+      const { site } = decodeInput(ofSite, request);
+      return deps.journals.newestTask(site);
+    },
+
     /**
      * Keeps that a request which waits for its turn was submitted in time.
      * @throws KedgeError RequestUnsigned, SignatureInvalid, RequestExpired, RequestReplayed

@@ -76,6 +76,14 @@ export function taskTime(id: string): string | undefined {
   return TASK_ID.exec(id)?.[2];
 }
 
+/** The second of a task's id, ms since 1970; undefined for what is no such id. */
+export function secondOfTask(id: string): number | undefined {
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)\.(\d\d)(\d\d)(\d\d)$/.exec(taskTime(id) ?? '') ?? [];
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 /** True for an id that a task of this type on this site may have: it names the task's journal. */
 export function isTaskIdOf(id: string, site: string, type: TaskType): boolean {
   const named = /^\d{8}\.\d{6}-([a-z]+)(_\d{1,6})?$/.exec(id.slice(site.length + 1))?.[1];

@@ -1,4 +1,10 @@
-import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  type ActivityOptions,
+  type LocalActivityOptions,
+  proxyActivities,
+  proxyLocalActivities,
+} from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import { type ErrorCode, PERMANENT_ERROR_CODES } from '../contract/error-codes';
 
@@ -40,6 +46,7 @@ const SUMMARIES: Record<keyof Activities, string> = {
   readJournal: 'Read the journal',
   listOpenTasks: 'List tasks left open',
   findTaskOfRequest: 'Look for the same request',
+  findNewestTask: 'Look for the newest task',
   acceptTurn: 'Keep that the request came in time',
   withdrawRequest: 'Use up a request that comes to nothing',
   whoHoldsSite: 'See who holds the site',
@@ -148,6 +155,8 @@ const ASKING: ActivityOptions = {
   retry: { initialInterval: '500 milliseconds', maximumInterval: '2 seconds' },
 };
 
+const GLANCING: LocalActivityOptions = { startToCloseTimeout: '5 seconds', retry: { maximumAttempts: 2 } };
+
 function withSummaries(
   options: ActivityOptions,
   exceptions: Partial<Record<keyof Activities, ActivityOptions>> = {},
@@ -168,3 +177,5 @@ export const committing = withSummaries(COMMITTING);
 export const tidying = withSummaries(TIDYING);
 export const reading = withSummaries(READING);
 export const asking = withSummaries(ASKING);
+/** Looks of a moment that wait for no place beside heavy steps. */
+export const glancing = proxyLocalActivities<Pick<Activities, 'findNewestTask'>>(GLANCING);

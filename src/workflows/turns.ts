@@ -26,13 +26,14 @@ import {
   SUBMIT_UPDATE,
   type TaskType,
   WITHDRAW_SIGNAL,
+  secondOfTask,
   siteWorkflowId,
   taskIdOf,
   turnsWorkflowId,
 } from '../contract/names';
 import { markdownText } from '../contract/printable';
 import type { Busy, KeptRequest, SubmitRequest, Ticket } from '../contract/tasks';
-import { reading } from './options';
+import { glancing, reading } from './options';
 import { MAXIMUM_WAITING, acceptKept, acceptRequest, acceptSite, acceptTurnsState } from './steps/input';
 import type { Turn, TurnsState } from './steps/turn';
 
@@ -70,14 +71,19 @@ export async function turns(site: string, state?: TurnsState): Promise<void> {
   let asked = false;
   const ids = new Set<string>(waiting.map((turn) => turn.task));
   const ended = new Set<string>();
-  /** When the newest id was given. */
-  let newest = 0;
+  /** The time of the next id at least: ids stay in order also when the clock of Temporal goes back. */
+  let earliest = 0;
+  let learnt: Promise<void> | undefined;
+  const learnEarliest = (): Promise<void> =>
+    (learnt ??= earliestId(site).then((time) => {
+      earliest = Math.max(earliest, time);
+    }));
   const newTaskId = (request: SubmitRequest): string => {
-    const base = taskIdOf(site, request.type, new Date());
+    earliest = Math.max(earliest, Date.now());
+    const base = taskIdOf(site, request.type, new Date(earliest));
     let id = base;
     for (let count = 1; ids.has(id); count += 1) id = `${base}_${count}`;
     ids.add(id);
-    newest = Date.now();
     return id;
   };
 
@@ -119,6 +125,7 @@ export async function turns(site: string, state?: TurnsState): Promise<void> {
           byKey.get(requestKey)?.task;
         if (known) return asTicket(known);
       }
+      await learnEarliest();
       await acceptTurn(request);
       // Another submit of the same may have been accepted meanwhile.
       const meanwhile = requestKey && byKey.get(requestKey)?.task;
@@ -175,7 +182,7 @@ export async function turns(site: string, state?: TurnsState): Promise<void> {
     const turn = waiting.shift();
     if (!turn) {
       // The next queue of this site knows nothing of the ids of this one: it is to begin in another second.
-      const early = newest - (newest % 1000) + 1000 - Date.now();
+      const early = Math.min(1000, earliest - (earliest % 1000) + 1000 - Date.now());
       const askedAgain = (): boolean => waiting.length > 0 || !allHandlersFinished();
       if (early > 0 && (await condition(askedAgain, early))) continue;
       return;
@@ -239,6 +246,19 @@ async function withdrawRequest({ type, input }: SubmitRequest): Promise<void> {
   });
 }
 
+/** The first moment behind the site's newest task, ms; 0 where it has none, or nobody can tell. */
+async function earliestId(site: string): Promise<number> {
+  if (!patched(IDS_IN_ORDER)) return 0;
+  const newest = await glancing.findNewestTask({ site }).catch((error: unknown) => {
+    // Of a local activity its own failure comes, in no `ActivityFailure`.
+    if (!(error instanceof ActivityFailure || error instanceof ApplicationFailure)) throw error;
+    return null;
+  });
+  const second = newest === null ? undefined : secondOfTask(newest);
+  return second === undefined ? 0 : second + 1000;
+}
+
+const IDS_IN_ORDER = 'ids-in-order';
 const SIGNED_REQUESTS = 'signed-requests';
 
 async function startTask(site: string, turn: Turn) {

@@ -27,6 +27,7 @@ const READING = [
   'acceptTurn',
   'withdrawRequest',
   'findTaskOfRequest',
+  'findNewestTask',
   'whoHoldsSite',
   'listBackups',
   'readTaskLog',

@@ -1,7 +1,8 @@
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
+import { differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { BackupResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
-import { type Lab, cliJson, leftovers, startLab } from '../helpers/e2e';
+import { type FailureDocument, type Lab, type WordPressSite, cliJson, leftovers, startLab } from '../helpers/e2e';
 import { type RunningProcess, startCommand, startHoldingWorker } from '../helpers/running-process';
 
 jest.setTimeout(180_000);
@@ -61,3 +62,30 @@ it.each<['SIGTERM' | 'SIGKILL', string, number]>([
     expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
   },
 );
+
+it('cancelled while its worker stands still, which is then killed: a second worker takes the restore back, and it ends as cancelled', async () => {
+  const [site] = lab.sites as [WordPressSite];
+  const before = await fingerprint(site, lab.nginx.port, lab.mariadb);
+  second = await startWorkerProcess(lab.environment);
+  const { backup } = await cliJson<BackupResult>(lab, 'backup', SITE);
+  await second.stop();
+  holding = await startHoldingWorker(lab);
+  const command = startCommand(lab, ['restore', SITE, backup.id, '--yes', '--json']);
+  await holding.said('holding');
+  holding.signal('SIGSTOP');
+  await cliJson(lab, 'cancel', SITE);
+  second = await startWorkerProcess(lab.environment);
+  await holding.end('SIGKILL');
+  expect(await command.end()).toBe(130);
+  expect((JSON.parse(command.stdout) as FailureDocument).error).toMatchObject({ code: 'Cancelled', site: SITE });
+  expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  expect(await leftovers(lab)).toMatchObject({
+    // The folder of its probes stays.
+    flags: [`${SITE}.probe`],
+    staging: [],
+    spool: [],
+    open: [],
+    temporary: [],
+    processes: [],
+  });
+});

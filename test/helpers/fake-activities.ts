@@ -185,6 +185,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   readJournal: { open: true, committed: false, safetyBackup: null },
   listOpenTasks: [],
   findTaskOfRequest: null,
+  findNewestTask: null,
   acceptTurn: null,
   withdrawRequest: null,
   whoHoldsSite: { task: 'other', type: 'backup', who: 'somebody', since: '2026-11-24T03:00:00.000Z' },

@@ -40,6 +40,19 @@ describe('turns', () => {
     await untilIdle(site);
   });
 
+  it.concurrent('ids stay in order when the clock goes back', async () => {
+    const fake = new FakeActivities();
+    const site = lab.siteWith(fake);
+    fake.set('findNewestTask', { returns: `${site}-20991231.235958-backup` });
+    const [first, second] = [await client.verify({ site }), await client.verify({ site }, { waitTurn: true })];
+    expect([first.task, second.task]).toEqual([`${site}-20991231.235959-verify`, `${site}-20991231.235959-verify_1`]);
+    await second.result();
+    await untilIdle(site);
+    fake.set('findNewestTask', { fails: 'StateUnreadable' });
+    expect((await client.verify({ site })).task).toMatch(/-20[0-8]\d{5}\.\d{6}-verify$/);
+    await untilIdle(site);
+  });
+
   it.concurrent('answers a busy site with by what, by whom, since when', async () => {
     const fake = new FakeActivities().set('tarball', { blocks: true });
     const site = lab.siteWith(fake);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import { siteOfTask, taskTime } from '../../contract/names';
 import type { StepName } from '../../contract/steps';
+import { type BootMoment, bootMomentSchema, bootNow } from '../clock';
 import { withFileLock } from '../hosts/file-lock';
 import type { Host } from '../hosts/host';
 import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
@@ -64,7 +65,7 @@ export class Journals {
         throw new KedgeError('SiteBusy', `${site} is busy: ${other.task} by ${who} since ${started}`, { site });
       }
       await this.host.makeFolder(this.openFolder, { mode: 0o700 });
-      await this.host.writeFile(join(this.openFolder, task.task), '', { mode: 0o600 });
+      await this.host.writeFile(join(this.openFolder, task.task), JSON.stringify(bootNow()), { mode: 0o600 });
       const journal = newJournal({ ...task, token: newToken(), started: new Date().toISOString() });
       await this.write(journal);
       return journal;
@@ -220,7 +221,12 @@ export class Journals {
   private async removeLeftMarker(task: string): Promise<void> {
     const marker = join(this.openFolder, task);
     const status = await this.host.status(marker);
-    if (status && status.modifiedMs < Date.now() - LEFT_BEHIND_MS) await this.host.removeFile(marker);
+    if (!status) return;
+    const begun = markerMoment(await this.host.readFile(marker, MAXIMUM_MARKER_BYTES).catch(() => Buffer.of()));
+    const now = bootNow();
+    const ageMs =
+      begun === null ? Date.now() - status.modifiedMs : begun.boot === now.boot ? now.ms - begun.ms : Infinity;
+    if (ageMs > LEFT_BEHIND_MS) await this.host.removeFile(marker);
   }
 
   /** Ids of every task of this master, oldest first. */
@@ -230,6 +236,16 @@ export class Journals {
       .filter((name) => name.endsWith('.json'))
       .map((name) => name.slice(0, -'.json'.length))
       .filter(isTaskName);
+  }
+
+  /** The id of a site's newest task, by the time that ids have; null where there is none. */
+  async newestTask(site: string): Promise<string | null> {
+    return (
+      (await this.all())
+        .filter((task) => siteOfTask(task) === site)
+        .sort(byTime)
+        .at(-1) ?? null
+    );
   }
 
   /**
@@ -326,8 +342,19 @@ function byTime(a: string, b: string): number {
   return (taskTime(a) ?? '').localeCompare(taskTime(b) ?? '') || a.localeCompare(b);
 }
 
+/** When a marker was written, by the clock that nobody sets; null for one of an older Kedge. */
+function markerMoment(content: Buffer): BootMoment | null {
+  try {
+    return bootMomentSchema.parse(JSON.parse(content.toString('utf8')));
+  } catch {
+    return null;
+  }
+}
+
 /** No task takes nearly as long from its marker to its journal. */
 const LEFT_BEHIND_MS = 10 * 60_000;
+
+const MAXIMUM_MARKER_BYTES = 4096;
 
 /** Journals hold the outcome's warnings, which may be many; a torn or foreign file is not read into memory. */
 const MAXIMUM_JOURNAL_BYTES = 16 * 1024 * 1024;

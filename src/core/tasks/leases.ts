@@ -75,7 +75,7 @@ export class Leases {
       const task = waits ? name.slice(0, -WAITING.length) : name;
       if (!(await journals.isOpen(task))) await master.removeFile(path);
       else if (!waits) queue.held.push(task);
-      else if (((await master.status(path))?.modifiedMs ?? 0) > Date.now() - ASKS_NO_MORE_MS) queue.waiting.push(task);
+      else if (asksStill((await master.status(path))?.modifiedMs)) queue.waiting.push(task);
     }
     return queue;
   }
@@ -114,6 +114,12 @@ interface Asked {
   readonly task: string;
   readonly limit: number;
   readonly runs: Runs;
+}
+
+/** A time to come is one from before the clock was set back: who still waits soon asks again. */
+function asksStill(askedMs: number | undefined): boolean {
+  const agoMs = askedMs === undefined ? Infinity : Date.now() - askedMs;
+  return agoMs < ASKS_NO_MORE_MS && agoMs > -ASKS_NO_MORE_MS;
 }
 
 /** Behind the id of a task, which ends with its type or a number. */

@@ -5,9 +5,6 @@ import type { Operation } from '../operation';
 import { probeFolder } from './flag-paths';
 import { prepareFlags } from './maintenance';
 
-/** Older files were left by a worker that died. Nothing that uses one takes nearly as long. */
-const LEFT_BEHIND_MS = 10 * 60_000;
-
 const PREFIX_LENGTH = 12;
 
 /** A name that nobody can guess, 32 hexadecimal digits, by which what a killed task left is known to be its own. */
@@ -23,7 +20,7 @@ export function probePrefix(markOfTask: string): string {
 
 /**
  * Does `work` while a file of this name exists where the web server and PHP can read it. The file is gone afterwards,
- * whatever happens; one that a crash left is removed by a later call.
+ * whatever happens; what a crash left the sweeper removes.
  */
 export async function withProbeFile<T>(
   place: { readonly host: Host; readonly flags: string; readonly uri: string },
@@ -36,20 +33,11 @@ export async function withProbeFile<T>(
   await prepareFlags(host, flags);
   // Passable, not readable: other accounts of the server cannot list the tokens.
   await host.makeFolder(folder, { mode: 0o711 });
-  await removeLeftBehind(host, folder);
   const path = join(folder, name);
   try {
     await host.writeFile(path, content, { mode: 0o644 });
     return await work(path);
   } finally {
     await host.removeFile(path);
-  }
-}
-
-async function removeLeftBehind(host: Host, folder: string): Promise<void> {
-  for (const name of await host.list(folder)) {
-    const status = await host.status(join(folder, name));
-    if (status?.type === 'file' && status.modifiedMs < Date.now() - LEFT_BEHIND_MS)
-      await host.removeFile(join(folder, name));
   }
 }

@@ -174,6 +174,35 @@ describe('journals', () => {
     expect(await readdir(join(folder, 'open'))).toEqual([fresh, id]);
   });
 
+  it('a clock that somebody sets takes no fresh marker away, and keeps none of another boot', async () => {
+    await journals.begin(task());
+    const written = await readFile(join(folder, 'open', id), 'utf8');
+    const fresh = 'example.com-20261124.000000-backup';
+    const marker = join(folder, 'open', fresh);
+    await writeFile(marker, written);
+    const yesterday = new Date(Date.now() - 86_400_000);
+    await utimes(marker, yesterday, yesterday);
+    expect(await journals.open('example.com')).toHaveLength(1);
+    expect(await readdir(join(folder, 'open'))).toEqual([fresh, id]);
+    await writeFile(marker, JSON.stringify({ ...JSON.parse(written), boot: 'another' }));
+    await journals.open('example.com');
+    expect(await readdir(join(folder, 'open'))).toEqual([id]);
+    await writeFile(marker, JSON.stringify({ ...JSON.parse(written), ms: -3_600_000 }));
+    await journals.open('example.com');
+    expect(await readdir(join(folder, 'open'))).toEqual([id]);
+  });
+
+  it('the newest task of a site is that of the latest time in its id', async () => {
+    expect(await journals.newestTask('example.com')).toBeNull();
+    const ids = ['20261124.000003-backup', '20261124.000002-restore', '20261124.000001-verify'];
+    for (const end of ids) {
+      await journals.begin({ ...task(), task: `example.com-${end}` });
+      await journals.close(`example.com-${end}`, done);
+    }
+    await journals.begin({ ...task(), site: 'example.com-2', task: 'example.com-2-20291124.000000-backup' });
+    expect(await journals.newestTask('example.com')).toBe('example.com-20261124.000003-backup');
+  });
+
   it('a crash in mid-write leaves the journal as it was', async () => {
     await journals.begin(task());
     const before = await readFile(join(folder, 'tasks', `${id}.json`), 'utf8');

@@ -111,8 +111,19 @@ it('who has closed while waiting, or asks no more, keeps nobody waiting', async 
   await utimes(join(folder, 'leases', 'backups', `${silent}.waiting`), longAgo, longAgo);
   await close(holder);
   expect(await leases.ask(last, 'backups', everyRun)).toBeNull();
+  // Nor who asked before the clock was set back.
+  const toCome = new Date(Date.now() + 86_400_000);
+  await leases.ask(silent, 'backups', everyRun);
+  await utimes(join(folder, 'leases', 'backups', `${silent}.waiting`), toCome, toCome);
+  const next = await begin(5);
+  await leases.ask(next, 'backups', everyRun);
+  await close(last);
+  expect(await leases.ask(next, 'backups', everyRun)).toBeNull();
+  await close(next);
+  const again = await begin(6);
+  expect(await leases.ask(again, 'backups', everyRun)).toBeNull();
   // It finds its place again.
   expect(await leases.ask(silent, 'backups', everyRun)).toBe(1);
-  await close(last);
+  await close(again);
   expect(await leases.ask(silent, 'backups', everyRun)).toBeNull();
 });
