@@ -29,11 +29,12 @@ export function beforeOf(journal: Journal): NonNullable<Journal['before']> {
   throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
 }
 
-const LOOPBACK = ['127.0.0.1', 'localhost'];
+const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
-/** The address that settings name: as before, or for a new site by the configuration. */
+/** The address that settings name: as before, for a new site as it was proved, or else by the configuration. */
 export function loginAddressOf(journal: Journal, target: Target): string {
   if (journal.before) return journal.before.address;
+  if (journal.created?.address !== undefined) return journal.created.address;
   const { socket, host = 'localhost', port } = target.database;
   return socket === undefined ? `${host}${port === undefined ? '' : `:${port}`}` : `localhost:${socket}`;
 }
@@ -42,8 +43,9 @@ export function loginAddressOf(journal: Journal, target: Target): string {
 export async function accountHostsOf(journal: Journal, server: DatabaseServer): Promise<string[]> {
   if (journal.before) return [...journal.before.account.hosts];
   const here = await server.clientHost();
-  // By the socket it is localhost alone; by the network, one or the other by whether the server resolves names.
-  return here === '127.0.0.1' ? LOOPBACK : [here];
+  // By the socket it is localhost; by the network, one or the other by whether the server resolves names. A new site may
+  // come either way.
+  return LOOPBACK.includes(here) ? LOOPBACK : [here];
 }
 
 function partOf<Part extends 'source' | 'created'>(
