@@ -9,7 +9,7 @@ export interface PhpFpmPool {
   readonly name: string;
   /** System account of the pool when started by root; otherwise everything runs as the current user. */
   readonly owner: string;
-  /** `pm…` settings are the pool's, all others settings of PHP: `{ 'opcache.validate_timestamps': '0' }`. */
+  /** `pm…` and `env[…]` are the pool's, all others settings of PHP: `{ 'opcache.validate_timestamps': '0' }`. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -65,7 +65,7 @@ export async function startPhpFpm({
 }
 
 async function poolConfiguration({ name, owner, settings = {} }: PhpFpmPool, socket: string): Promise<string> {
-  const isPoolSetting = (key: string): boolean => /^pm(\.|$)/.test(key);
+  const isPoolSetting = (key: string): boolean => /^(?:pm(\.|$)|env\[)/.test(key);
   const given = Object.entries(settings);
   const poolSettings = { ...POOL_SETTINGS, ...Object.fromEntries(given.filter(([key]) => isPoolSetting(key))) };
   const phpSettings = { ...PHP_SETTINGS, ...Object.fromEntries(given.filter(([key]) => !isPoolSetting(key))) };

@@ -127,6 +127,7 @@ export class ActivityLab {
       kind: master.kindOf(target),
       server: await master.databaseServer(target.database),
       claimedDatabases: new Map(),
+      environmentOf: () => Promise.resolve([]),
       operation,
     });
     await master.states.save({

@@ -11,6 +11,7 @@ import { keptDatabases } from '../../core/tasks/kept-databases';
 import type { SiteState } from '../../core/tasks/site-state';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
+import { environmentOfSite } from '../../core/web/environment-of-site';
 import { liveFolder } from '../../core/sites/site-folder';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
@@ -170,6 +171,7 @@ export function registerSites(program: Command, run: Registration): void {
           kind: master.kindOf(target),
           server: await master.databaseServer(target.database),
           claimedDatabases: claimed,
+          environmentOf: () => environmentOfSite(master.webServer(target.web), target.site, operation),
           operation,
         });
         // In turn with tasks of the site, and with the sweeper: neither drops a database that is adopted at this moment.

@@ -5,6 +5,7 @@ import type { Operation } from '../operation';
 import { weaknessOf } from '../secrets/weak-password';
 import { requireFolder } from './folder-check';
 import { describeLoginElsewhere, findLoginElsewhere, hintOfLoginElsewhere } from './login-elsewhere';
+import type { EnvironmentOfSite } from './own-login';
 import { readableByAll } from './site-files';
 import type { SiteFolder, SiteKind, SiteSettings } from './site-kind';
 
@@ -16,6 +17,8 @@ export interface AdoptionClaim {
   readonly server: DatabaseServer;
   /** Database → the site that has it. */
   readonly claimedDatabases: ReadonlyMap<string, string>;
+  /** Which variables of the environment PHP of the site has. */
+  readonly environmentOf: EnvironmentOfSite;
   readonly operation: Operation;
 }
 
@@ -47,6 +50,7 @@ export async function proveAdoption(claim: AdoptionClaim): Promise<Adoption> {
   refuseForeignDatabase(claim, settings.database);
   const account = await logIn(claim, settings);
   await refuseForeignTables(claim, settings);
+  await kind.assertOwnLogin(folder, claim.environmentOf, operation);
   const rewritten = await kind.assertRewritable(folder, operation);
   const known = [kind.settingsFile(folder.site), ...rewritten];
   const found = await findLoginElsewhere(folder, settings, known, operation);

@@ -1,6 +1,7 @@
 import type { SettingsFormat as DeclaredFormat, SiteLocation } from '../../contract/target';
 import { KedgeError } from '../../contract/errors';
 import { declaredSettings } from './declared-settings';
+import { assertOwnLogin } from './own-login';
 import { assertRewritable, rewriteSettings } from './rewrite-settings';
 import { settingsInvalid } from './settings-error';
 import type { SiteKind } from './site-kind';
@@ -11,6 +12,9 @@ export const plainPhp: SiteKind = {
   // Nothing is known of its folders, so nothing is left out.
   defaultExcludes: [],
   maintenanceFile: null,
+
+  // Most are written for PDO.
+  addressForms: { inOneText: false },
 
   settingsFile: (site) => declaredFormat(site).file,
 
@@ -40,6 +44,11 @@ export const plainPhp: SiteKind = {
     const { file, format, names } = declaredSettings(folder, declaredFormat(folder.site));
     const { host, ...login } = names;
     return assertRewritable(file, format, Object.values(login), [host], operation);
+  },
+
+  async assertOwnLogin(folder, environmentOf, operation) {
+    const { file, format, names } = declaredSettings(folder, declaredFormat(folder.site));
+    await assertOwnLogin(file, format, Object.values(names), environmentOf, operation);
   },
 
   async writeSettings(folder, login, operation) {

@@ -1,7 +1,9 @@
 import type { SiteLocation } from '../../contract/target';
 import type { SiteLogin } from '../databases/database-server';
 import type { Operation } from '../operation';
+import type { AddressForms } from './new-address';
 import type { MaintenanceFile } from './maintenance-file';
+import type { EnvironmentOfSite } from './own-login';
 import type { ObjectCache } from './object-cache';
 import type { SiteFolder } from './site-folder';
 
@@ -22,6 +24,9 @@ export interface SiteKind {
   readonly defaultExcludes: readonly string[];
   /** The application's own maintenance file; never in a backup. Null where maintenance is no file. */
   readonly maintenanceFile: MaintenanceFile | null;
+
+  /** How settings name the database server. */
+  readonly addressForms: AddressForms;
 
   /**
    * The file with the login to the database, relative to the site folder, or absolute and in a declared path.
@@ -45,6 +50,11 @@ export interface SiteKind {
    * @throws KedgeError SettingsInvalid, with the line that is in the way
    */
   assertRewritable(folder: SiteFolder, operation: Operation): Promise<readonly string[]>;
+  /**
+   * Sees that the login comes from the settings, and not from variables that PHP of the site is given.
+   * @throws KedgeError SettingsInvalid, with the line
+   */
+  assertOwnLogin(folder: SiteFolder, environmentOf: EnvironmentOfSite, operation: Operation): Promise<void>;
   /**
    * Rewrites the login in the settings: everything else byte for byte, mode and owner kept, the form of the address
    * (`host`, `host:port`, `localhost:/socket`) kept as `login.address` gives it, the result checked by evaluating it.

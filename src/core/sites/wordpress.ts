@@ -1,4 +1,5 @@
 import { isKedgeError } from '../../contract/errors';
+import { assertOwnLogin } from './own-login';
 import { assertRewritable, rewriteSettings } from './rewrite-settings';
 import { settingsInvalid } from './settings-error';
 import { phpSettings } from './settings-formats/php';
@@ -27,6 +28,8 @@ export const wordPress: SiteKind = {
   // WordPress takes a time ten minutes old for an update that died: this one is always now.
   maintenanceFile: { path: '.maintenance', content: '<?php $upgrading = time(); // Kedge' },
 
+  addressForms: { inOneText: true },
+
   settingsFile: () => CONFIGURATION_FILE,
 
   async readSettings(folder, operation) {
@@ -54,6 +57,9 @@ export const wordPress: SiteKind = {
 
   assertRewritable: (folder, operation) =>
     assertRewritable(configurationOf(folder), CONFIGURATION, LOGIN_NAMES, ['DB_HOST', ...KEPT_NAMES], operation),
+
+  assertOwnLogin: (folder, environmentOf, operation) =>
+    assertOwnLogin(configurationOf(folder), CONFIGURATION, [...LOGIN_NAMES, 'DB_HOST'], environmentOf, operation),
 
   async writeSettings(folder, login, operation) {
     const asked = new Map([

@@ -52,6 +52,7 @@ async function adopt(change: Partial<typeof LOGIN> = {}, claim: Partial<Adoption
     kind: siteKindOf(site.folder.site),
     server: lab.server,
     claimedDatabases: new Map(),
+    environmentOf: () => Promise.resolve(['POOL_PASSWORD', 'POOL_FOLDER']),
     operation,
     ...claim,
   });
@@ -104,6 +105,38 @@ test.each([
     message: expect.stringContaining(message),
   });
   expect(String(error) + JSON.stringify(error)).not.toContain('pass-canary');
+});
+
+test('refused: a login that PHP of the site has from its pool; defaults of what the pool does not set are followed', async () => {
+  const withDefault = (name: string) => ({ password: `' . (getenv('${name}') ?: 'pass-canary') . '` });
+  await adopt(withDefault('OTHER_PASSWORD'));
+  expect(await adopt(withDefault('POOL_PASSWORD')).catch((caught: unknown) => caught)).toMatchObject({
+    code: 'SettingsInvalid',
+    message: expect.stringMatching(/take DB_PASSWORD from POOL_PASSWORD in line 1, which PHP of the site has/),
+  });
+});
+
+test.each([
+  ['put together', `' . (getenv('POOL' . '_PASSWORD') ?: 'pass-canary') . '`, 'POOL_PASSWORD,'],
+  ['of an array', `' . ($_SERVER['POOL_PASSWORD'] ?? 'pass-canary') . '`, 'POOL_PASSWORD in line 1,'],
+  ['named by an included file', `' . (include __DIR__ . '/environment.php') . '`, 'POOL_PASSWORD,'],
+  [
+    'by two of them',
+    `' . (getenv('POOL_FOLDER') && getenv('POOL_PASSWORD') ? 'x' : 'pass-canary') . '`,
+    'variables such as POOL_',
+  ],
+])('refused: a login from variables of the pool, %s', async (_, password, from) => {
+  await site.write('environment.php', `<?php return getenv('POOL' . '_PASSWORD') ?: 'pass-canary';`);
+  expect(await adopt({ password }).catch((caught: unknown) => caught)).toMatchObject({
+    code: 'SettingsInvalid',
+    message: expect.stringContaining(`take DB_PASSWORD from ${from}`),
+  });
+});
+
+test("a variable of the pool that the login does not come from is in nobody's way", async () => {
+  // With another value the settings do not run at all.
+  await adopt({ prefix: `wp_'; if (getenv('POOL_FOLDER')) require getenv('POOL_FOLDER') . '/none.php'; $x = '` });
+  await adopt({ prefix: `wp_'; $x = getenv('POOL_PASSWORD') . '` });
 });
 
 test('refused: a login that no restore could replace, with the line', async () => {

@@ -27,6 +27,9 @@ export const environmentSettings: SettingsFormat = {
     return values;
   },
 
+  readsEnvironment: false,
+  environmentReads: () => Promise.resolve(new Map()),
+
   async databaseTexts(file, operation) {
     const texts = new Map<string, string>();
     for (const { key, value } of entriesOf(file, await readSiteFile(file, operation))) {

@@ -1,4 +1,5 @@
 import { type Bootstrap, type Connections, databaseTexts, evaluatePhp } from './php-evaluation';
+import { environmentReads } from './php-environment';
 import { rewritePhp } from './php-rewriting';
 import type { SettingsFormat } from './settings-format';
 
@@ -11,8 +12,10 @@ export function phpSettings(
   application: { readonly bootstrap?: Bootstrap; readonly connections?: Connections } = {},
 ): SettingsFormat {
   return {
-    evaluate: (file, names, operation, substitutes = []) =>
-      evaluatePhp(file, names, { ...application, substitutes }, operation),
+    evaluate: (file, names, operation, substitutes = [], environment = {}) =>
+      evaluatePhp(file, names, { ...application, substitutes, environment }, operation),
+    readsEnvironment: true,
+    environmentReads,
     databaseTexts: (file, operation) => databaseTexts(file, application, operation),
     rewrite: (file, changes, operation) => rewritePhp(file, changes, application, operation),
   };

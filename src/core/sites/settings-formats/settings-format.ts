@@ -1,5 +1,5 @@
 import type { Operation } from '../../operation';
-import type { SiteFolder } from '../site-kind';
+import type { SiteFolder } from '../site-folder';
 
 /** One settings file of a site. */
 export interface SettingsFile {
@@ -40,7 +40,12 @@ export interface SettingsFormat {
     names: readonly string[],
     operation: Operation,
     substitutes?: readonly Substitute[],
+    environment?: Readonly<Record<string, string>>,
   ): Promise<ReadonlyMap<string, string>>;
+  /** False where nothing of the file is run. */
+  readonly readsEnvironment: boolean;
+  /** The variables of the environment that the file itself names, by the first line that does. @throws KedgeError SettingsInvalid */
+  environmentReads(file: SettingsFile, operation: Operation): Promise<ReadonlyMap<string, number>>;
   /**
    * Settings that may say which databases the application uses, whatever they are called: their names and texts.
    * @throws KedgeError SettingsInvalid
