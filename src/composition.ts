@@ -4,7 +4,13 @@ import { targetOf } from './config/inventory';
 import { leaseLimitsOf } from './config/limits';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
-import type { DatabaseServerAddress, Target, WebServerAddress } from './contract/target';
+import {
+  type DatabaseServerAddress,
+  type SecretReference,
+  type Target,
+  type WebServerAddress,
+  rootsOf,
+} from './contract/target';
 import { createArchives } from './core/archive/archives';
 import { createCatalog } from './core/catalog/file-catalog';
 import { ClientPrograms } from './core/databases/client-program';
@@ -18,6 +24,7 @@ import { Redactor } from './core/secrets/redaction';
 import { readSecret } from './core/secrets/references';
 import { withFurtherSettings } from './core/sites/further-settings';
 import { guardingSettings } from './core/sites/guarded-settings';
+import { followRoot } from './core/sites/served-root';
 import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
 import { Leases } from './core/tasks/leases';
@@ -50,6 +57,11 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
   const locks = new SiteLocks(join(state, 'locks'), master);
+  const readProbeSecret = async (reference: SecretReference): Promise<string> => {
+    const secret = await readSecret(reference, { environment });
+    onSecret(secret, null);
+    return secret;
+  };
   const requestRecords = new RequestRecords(join(state, 'requests'), master);
 
   const databaseServers = new OpenServers(async (address, signal, turn) => {
@@ -116,19 +128,24 @@ export function createMaster({ configuration, configurationPath, environment }: 
     catalogOf: (target: Target) => createCatalog(dirname(target.backups), master),
     async resolveTarget(site: string): Promise<Target> {
       const current = await file.forNewTask();
-      return targetOf(
+      const target = await targetOf(
         current,
         site,
         (user) => master.lookUpOwner(user),
         siteKindOf,
         (path) => readTemplate(master, path),
       );
+      const { backups, spool } = target;
+      const taken = [backups, spool, state].map((path) => ({ of: 'Kedge', path }));
+      for (const [uri, other] of Object.entries(current.sites))
+        if (uri !== site) taken.push(...rootsOf(other).map(({ path }) => ({ of: uri, path })));
+      return { ...target, site: await followRoot(master, target.site, taken) };
     },
     kindOf: (target: Target) => guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
     webHost: () => master,
     webServer(address: WebServerAddress): WebServer {
       const key = JSON.stringify(address);
-      const server = webServers.get(key) ?? createNginx({ address, host: master });
+      const server = webServers.get(key) ?? createNginx({ address, host: master, readSecret: readProbeSecret });
       webServers.set(key, server);
       return server;
     },

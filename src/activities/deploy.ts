@@ -7,6 +7,7 @@ import { findingsOf } from '../core/findings';
 import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
 import { filesChangedSince } from '../core/sites/late-files';
+import { assertStillLinked } from '../core/sites/served-root';
 import {
   type StagedFolder,
   previousBeside,
@@ -154,6 +155,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
     async switchSite(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
         const staged = stagedOf(journal);
+        await assertStillLinked(deps.webHost(target), target.site);
         await record({ switched: true });
         await whileMine(async ({ signal, name }) => {
           await switchFolders(deps.webHost(target), staged);

@@ -13,7 +13,6 @@ import {
 } from '../contract/tasks';
 import { type HookName, hooksSchema, siteUriSchema } from '../contract/target';
 import {
-  contentMarkOf,
   examineArchive,
   examineBackup,
   examineFence,
@@ -21,6 +20,7 @@ import {
   examineMaintenance,
   examineNewSite,
   examineSite,
+  seenSite,
   withAddresses,
   withUnproven,
 } from '../core/tasks/examination';
@@ -160,12 +160,12 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         } else {
           const state = await deps.states.get(input.site);
           await record({ target, before: state.current });
-          const [examined, contentMark] = await sideBySide([
+          const [examined, seen] = await sideBySide([
             examineSite(deps, target, state.current, { isSafety }, operation),
-            contentMarkOf(deps, target, operation),
+            seenSite(deps, target, operation),
           ]);
           needs.push(...examined.needs);
-          await record({ notHeld: examined.notHeld, contentMark });
+          await record({ notHeld: examined.notHeld, ...seen });
         }
         if (request.type === 'restore') {
           await examineMaintenance(deps, target, operation);

@@ -1,8 +1,16 @@
 import { KedgeError, isKedgeError } from '../contract/errors';
 import type { Target } from '../contract/target';
+import type { SiteLogin } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
-import { liveFolder, waitingFolder } from '../core/sites/site-folder';
+import { addressesOf, provenAddress } from '../core/sites/new-address';
+import { type SiteFolder, liveFolder, waitingFolder } from '../core/sites/site-folder';
+import { assertStillLinked } from '../core/sites/served-root';
+import type { Journal } from '../core/tasks/journal';
 import { compareMarks } from '../core/web/content-mark';
+import { defaultSocketOf } from '../core/web/default-socket';
+import { proofOf, refusesAnew } from '../core/web/proof';
+import type { ProbeAnswer } from '../core/web/web-server';
+import type { ContentMark } from '../contract/backup-record';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, createdOf, loginAddressOf, stagedOf } from './journal-parts';
 import { type TaskRef, forwardStep } from './step';
@@ -21,12 +29,40 @@ export function createVerifyActivities(deps: ActivityDependencies) {
     throw new KedgeError('ProbeFailed', `${wrong}; the same answer for ${seconds} s is final`, context);
   };
 
+  /** As before; a new site's as its backup had it, where the server is reached so. */
+  const addressFor = async (
+    journal: Journal,
+    target: Target,
+    folder: SiteFolder,
+    account: Omit<SiteLogin, 'address'>,
+    operation: Operation,
+  ): Promise<string> => {
+    if (journal.before !== null || journal.created?.address !== undefined) return loginAddressOf(journal, target);
+    const { site } = target;
+    const kind = deps.kindOf(target);
+    const server = await deps.databaseServer(target.database, operation.signal);
+    const ofBackup = await kind.readSettings(folder, operation).then(
+      ({ address }) => address,
+      (error: unknown) => {
+        if (!isKedgeError(error)) throw error;
+        return null;
+      },
+    );
+    const socket = await defaultSocketOf(deps.webServer(target.web), site, operation);
+    const addresses = addressesOf(target.database, kind.addressForms, ofBackup, socket);
+    const prove = (login: SiteLogin, its: Operation) => server.proveLogin(login, its);
+    const proven = await provenAddress(addresses, account, socket, prove, operation);
+    if (proven !== ofBackup)
+      operation.log.info(`the settings of ${site.uri} name the database server as ${proven}, no more as ${ofBackup}`);
+    return proven;
+  };
+
   return {
     /**
      * Settings are read (live) or rewritten (staged) and evaluated, and their login is tried; the vhost test passes.
      */
     async verify(ref: TaskRef, _options: { folder: 'live' | 'staged' }) {
-      return forwardStep(deps, ref, async ({ journal, target, operation }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const { site } = target;
         const kind = deps.kindOf(target);
         const server = await deps.databaseServer(target.database, operation.signal);
@@ -34,14 +70,16 @@ export function createVerifyActivities(deps: ActivityDependencies) {
         if (journal.type !== 'verify') {
           const created = createdOf(journal);
           const folder = waitingFolder(deps.webHost(target), site, stagedOf(journal));
-          const login = {
+          const account = {
             database: createdDatabase(created),
             user: created.account.user,
             password: created.password,
-            address: loginAddressOf(journal, target),
           };
-          await kind.writeSettings(folder, login, operation);
-          await server.proveLogin(login, operation);
+          const address = await addressFor(journal, target, folder, account, operation);
+          if (journal.before === null) await record({ created: { ...created, address } });
+          await kind.writeSettings(folder, { ...account, address }, operation);
+          // That of a new site was proved as its PHP takes it.
+          if (journal.before !== null) await server.proveLogin({ ...account, address }, operation);
         } else {
           const settings = await kind.readSettings(liveFolder(deps.webHost(target), site), operation);
           await server.proveLogin(settings, operation);
@@ -68,21 +106,27 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           return { status: 0 };
         }
         if (site.unproven !== undefined && !(await isServed(deps, target, operation))) return { status: 0 };
-        const answer = await deps
-          .webServer(target.web)
-          .probe(site, site.healthPath, operation)
-          .catch((error: unknown) => {
-            wrongAnswers.forget();
-            throw error;
-          });
+        await assertStillLinked(deps.webHost(target), site);
+        const web = deps.webServer(target.web);
+        const answer = await web.probe(site, site.healthPath, operation).catch((error: unknown) => {
+          wrongAnswers.forget();
+          throw error;
+        });
         const expected = journal.source?.contentMark ?? null;
-        const comparison = expected ? compareMarks(expected, answer.mark) : 'same';
+        const { mark, advice } =
+          expected && compareMarks(expected, answer.mark) === 'same'
+            ? { mark: answer.mark, advice: null }
+            : await proofOf(web, site, answer, operation);
+        if (mark.status >= 500) refuse(`${site.uri} answers ${answersOf(answer, mark)}`, target);
+        if (expected && mark !== answer.mark && refusesAnew(answer, journal.answered))
+          refuse(`${site.uri} answers ${answersOf(answer, mark)}; at backup it was ${expected.status}`, target);
+        const comparison = expected ? compareMarks(expected, mark) : 'same';
         if (expected && comparison !== 'same') {
-          const message = `${site.uri} answers ${answer.status} with the title ${JSON.stringify(answer.mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
+          const message = `${site.uri} answers ${answersOf(answer, mark)} with the title ${JSON.stringify(mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
           if (comparison === 'broken') refuse(message, target);
           operation.log.warn(message);
         }
-        if (!expected && answer.status >= 500) refuse(`${site.uri} answers ${answer.status}`, target);
+        if (advice !== null) operation.log.warn(advice);
         wrongAnswers.forget();
         return { status: answer.status };
       });
@@ -101,4 +145,9 @@ async function isServed(deps: ActivityDependencies, target: Target, operation: O
     operation.log.warn(`${error.message}: the restored site was not probed`);
   }
   return false;
+}
+
+/** `500`, or `401 to visitors, and 500 of its application`. */
+function answersOf({ status }: ProbeAnswer, mark: ContentMark): string {
+  return status === mark.status ? String(status) : `${status} to visitors, and ${mark.status} of its application`;
 }

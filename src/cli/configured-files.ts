@@ -19,6 +19,7 @@ export async function configuredFiles({ requests, servers, sites }: Configuratio
   for (const site of Object.values(sites)) {
     files.push(...filesOfCommand(site.php.reload ?? []), ...(await filesOfVhost(host, site)));
     if (site.vhostTemplate !== undefined) files.push(site.vhostTemplate);
+    if (site.probe && 'file' in site.probe.password) files.push(site.probe.password.file);
   }
   return files;
 }

@@ -49,6 +49,7 @@ export async function targetOf(
     ...(template === undefined ? {} : { vhostTemplate: { path: template, text: await readTemplate(template) } }),
     ...(site.vhostInclude === undefined ? {} : { vhostInclude: site.vhostInclude }),
     healthPath: site.healthPath,
+    ...(site.probe === undefined ? {} : { probe: site.probe }),
     exclude: site.exclude ?? [],
   };
   return {

@@ -5,6 +5,7 @@ import {
   furtherSettingsSchema,
   hooksSchema,
   listenSchema,
+  probeLoginSchema,
   secretReferenceSchema,
   settingsFormatSchema,
   siteUriSchema,
@@ -147,6 +148,7 @@ const siteSchema = z
       .string()
       .regex(/^\/[\x21-\x7e]*$/, 'a path that begins with a slash')
       .default('/'),
+    probe: probeLoginSchema.optional(),
     settings: settingsFormatSchema.optional(),
     furtherSettings: z.array(furtherSettingsSchema).optional(),
     exclude: z.array(z.string().min(1)).optional(),

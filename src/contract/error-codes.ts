@@ -156,6 +156,10 @@ export const ERROR_CODES = {
     'tables of a site were made, dropped or altered while its dump was written',
     'Nothing has to be done: the dump begins anew. Let jobs that rebuild tables rest where it goes on.',
   ),
+  RootNotServed: permanent(
+    'the web server serves another folder than the `root` of the site',
+    'Set `root` of the site to the folder that is served, or to the link that leads to it.',
+  ),
   LoginElsewhere: permanent(
     'files of the site besides its settings hold the login to the database, which a restore changes',
     'Name them under `furtherSettings:` of the site, or restore with --yes.',

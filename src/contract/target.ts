@@ -134,6 +134,12 @@ export function rootsOf({ root, paths = {} }: Pick<SiteLocation, 'root' | 'paths
   return [{ name: SITE_FOLDER, path: root }, ...Object.entries(paths).map(([name, path]) => ({ name, path }))];
 }
 
+/** A login of HTTP's basic authentication. */
+export const probeLoginSchema = z.strictObject({
+  user: z.string().regex(/^[^:\0-\x1f\x7f]+$/, 'a user name without a colon'),
+  password: secretReferenceSchema,
+});
+
 /** Where a site is and how it is run; secret-free. Part of {@link Target}. */
 export const siteLocationSchema = z.strictObject({
   uri: siteUriSchema,
@@ -141,6 +147,8 @@ export const siteLocationSchema = z.strictObject({
   kind: z.enum(['wordpress', 'php']),
   /** The site folder. */
   root: absolutePath,
+  /** The link in the configuration that led to it when the target was resolved. */
+  linkedRoot: absolutePath.optional(),
   /** Folders of the site elsewhere, by name. */
   paths: z.record(z.string().regex(PATH_NAME), absolutePath).optional(),
   owner: ownerSchema,
@@ -166,6 +174,8 @@ export const siteLocationSchema = z.strictObject({
   unproven: z.string().optional(),
   /** Path asked for by probes. */
   healthPath: z.string().regex(/^\//),
+  /** What probes get in with, where the site asks every visitor for a password. */
+  probe: probeLoginSchema.optional(),
   /**
    * Patterns left out of backups, GNU tar wildcards: relative to the site folder, or absolute and below a declared path.
    * Default: the kind's.

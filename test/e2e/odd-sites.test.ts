@@ -60,7 +60,7 @@ const ODDITIES: readonly Oddity[] = [
     message: /something is mounted in the site folder/,
   },
   {
-    name: 'is a symbolic link',
+    name: 'is a symbolic link to a folder that is not beside it',
     possible: () => true,
     make: () => shell('sh', '-ec', 'mv "$1" "$2"; ln -s "$2" "$1"', 'sh', site.root, join(lab.folder, 'elsewhere')),
     unmake: () => shell('sh', '-ec', 'rm "$1"; mv "$2" "$1"', 'sh', site.root, join(lab.folder, 'elsewhere')),

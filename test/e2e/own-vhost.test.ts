@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -18,6 +18,7 @@ import {
   cliJson,
   leftovers,
   startLab,
+  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { visitTls } from '../helpers/tls-visit';
@@ -33,22 +34,24 @@ const snippet = () => join(lab.nginx.address.vhosts, `${site.uri}.include`);
 const line = () => `include ${snippet()};`;
 
 /** The administrator's vhost, with a port for TLS. */
-async function writeOwnVhost(inner: string): Promise<void> {
+async function writeOwnVhost(inner: string, { root = site.root, secure = true } = {}): Promise<void> {
   const block = (listen: string): string => `server {
     ${listen}
     server_name ${site.uri};
-    root "${site.root}";
+    root "${root}";
     index index.php;
     ${inner}
     location / { try_files $uri $uri/ /index.php?$args; }
     location ~ \\.php$ {
         include /etc/nginx/fastcgi_params;
-        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+        # Debian's own lack the port, which this site has in its address.
+        fastcgi_param HTTP_HOST $http_host;
+        fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
         fastcgi_pass "unix:${lab.phpFpm.socketOf('pool0')}";
     }
 }
 `;
-  const text = block(`listen 127.0.0.1:${lab.nginx.port};`) + block(tls);
+  const text = block(`listen 127.0.0.1:${lab.nginx.port};`) + (secure ? block(tls) : '');
   await writeFile(join(lab.nginx.address.vhosts, 'admin.conf'), text);
 }
 
@@ -101,10 +104,27 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-it('adopting says which line is missing, and proves both ports once it is there', async () => {
-  await writeOwnVhost('');
+const reload = (): void => {
   const [program = '', ...options] = lab.nginx.address.reload;
   execFileSync(program, options);
+};
+
+/** Its status; 0 where nginx, which is reloaded, cuts the request. */
+const frontPage = (): Promise<number> =>
+  get(lab.nginx.port, site.uri, '/').then(
+    ({ status }) => status,
+    () => 0,
+  );
+
+async function configure(change: Record<string, unknown>): Promise<void> {
+  const document = parse(readFileSync(lab.configuration, 'utf8')) as { sites: Record<string, object> };
+  document.sites[site.uri] = { ...document.sites[site.uri], ...change };
+  await writeFile(lab.configuration, stringify(document));
+}
+
+it('adopting says which line is missing, and proves both ports once it is there', async () => {
+  await writeOwnVhost('');
+  reload();
   const failure = await cliFailure(lab, 'sites', 'adopt', site.uri);
   expect(failure).toMatchObject({ code: 'VhostUnfit', exitCode: 1, site: site.uri });
   expect(failure.hint).toContain(`\`${line()}\``);
@@ -156,4 +176,92 @@ it('restores show the maintenance page on both ports, and bring the site back or
     expect(await bothPorts()).toEqual([200, 200]);
     expect(watch.seen).toHaveLength(2);
   });
+});
+
+it('behind a password the application itself is asked, or the visitor with credentials', async () => {
+  const users = join(lab.folder, 'users');
+  const secret = join(lab.folder, 'probe-password');
+  await writeFile(users, 'tester:{PLAIN}open sesame\n', { mode: 0o644 });
+  await writeFile(secret, 'open sesame', { mode: 0o600 });
+  await writeOwnVhost(`${line()} auth_basic "members"; auth_basic_user_file "${users}";`, { secure: false });
+  reload();
+  const answers = async (): Promise<Finding[]> => {
+    const { findings } = JSON.parse((await cli(lab, 'doctor', '--json')).stdout) as { findings: Finding[] };
+    return findings.filter(({ check }) => check === 'site-answer');
+  };
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      await until('a password is asked for', async () => (await frontPage()) === 401);
+      expect(await cliJson(lab, 'verify', site.uri)).toMatchObject({ status: 401, warnings: [] });
+      const { backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+      const record = JSON.parse(readFileSync(backup.path.replace(/\.tar\.zst$/, '.json'), 'utf8')) as object;
+      expect(record).toMatchObject({ contentMark: { status: 200, title: expect.any(String) as unknown } });
+      expect(await answers()).toEqual([]);
+
+      // A page that works, but not this site's: nothing but its application tells.
+      const front = join(site.root, 'index.php');
+      const code = readFileSync(front, 'utf8');
+      await writeFile(front, '<?php http_response_code(500);');
+      // PHP looks at its files every other second.
+      await until('the application is seen to be broken', async () =>
+        (await answers()).some(({ level, message }) => level === 'warning' && message.includes('answers 500')),
+      );
+      await writeFile(front, '<?php http_response_code(404);');
+      const unproven = await cli(lab, 'verify', site.uri);
+      expect(unproven).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('set `probe:` of') as unknown });
+      expect(await answers()).toEqual([expect.objectContaining({ level: 'warning' })]);
+      await writeFile(front, code);
+
+      await configure({ probe: { user: 'tester', password: { file: secret } } });
+      expect(await cliJson(lab, 'verify', site.uri)).toMatchObject({ status: 200, warnings: [] });
+    },
+  );
+  await writeOwnVhost(line());
+  reload();
+});
+
+it('releases: a link as root is followed at each task, and a root that is not served is refused', async () => {
+  const project = join(lab.folder, 'project');
+  const current = join(project, 'current');
+  execFileSync('sh', [
+    '-ec',
+    'mkdir -p "$2/releases"; mv "$1" "$2/releases/1"; ln -s releases/1 "$2/current"',
+    'sh',
+    site.root,
+    project,
+  ]);
+  await writeOwnVhost(line(), { root: current });
+  reload();
+  await configure({ root: current });
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      await until('the link is served', async () => (await frontPage()) === 200);
+      const { backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
+      execFileSync('sh', [
+        '-ec',
+        'cd "$1/releases"; cp -a 1 2; echo two > 2/marker; ln -sfn releases/2 ../current',
+        'sh',
+        project,
+      ]);
+      const { restored } = await cliJson<RestoreResult>(lab, 'restore', site.uri, backup.id, '--yes');
+      expect(restored).toBe(backup.id);
+      expect(existsSync(join(project, 'releases/2/index.php'))).toBe(true);
+      expect(existsSync(join(project, 'releases/2/marker'))).toBe(false);
+      expect(readlinkSync(current)).toBe('releases/2');
+      expect((await get(lab.nginx.port, site.uri, '/')).status).toBe(200);
+
+      await configure({ root: join(project, 'releases/1') });
+      const failure = await cliFailure(lab, 'backup', site.uri);
+      expect(failure).toMatchObject({ code: 'RootNotServed', exitCode: 1 });
+      expect(failure.message).toContain(`${current}, which leads to ${project}/releases/2`);
+      const { findings } = JSON.parse((await cli(lab, 'doctor', '--json')).stdout) as { findings: Finding[] };
+      expect(findings.filter(({ check }) => check === 'site-served')).toEqual([
+        expect.objectContaining({ level: 'error', message: failure.message }),
+      ]);
+    },
+  );
 });

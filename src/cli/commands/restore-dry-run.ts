@@ -5,12 +5,12 @@ import { siteWorkflowId } from '../../contract/names';
 import { hooksSchema } from '../../contract/target';
 import type { Progress } from '../../contract/tasks';
 import {
-  contentMarkOf,
   examineBackup,
   examineFence,
   examineLogins,
   examineMaintenance,
   examineSite,
+  seenSite,
   withAddresses,
   withUnproven,
 } from '../../core/tasks/examination';
@@ -58,7 +58,7 @@ export async function tellRestore(
   const served = await withUnproven(master, await master.resolveTarget(site), operation);
   const target = await withAddresses(master, served, operation);
   const { needs, databaseBytes } = await examineSite(master, target, state.current, { isSafety: true }, operation);
-  await contentMarkOf(master, target, operation);
+  await seenSite(master, target, operation);
   await examineMaintenance(master, target, operation);
   await examineLogins(master, target, state.current, { leave: yes }, operation);
   const examined = await examineBackup(master, target, id, operation);

@@ -8,6 +8,7 @@ import { type FpmPool, readFpmPools } from './fpm-pools';
 import type { FolderElsewhere } from './folders-elsewhere';
 import { readDirectives, readDump } from './nginx-configuration';
 import { type NginxSite, includedFolder, readNginxSites } from './nginx-sites';
+import { folderBehind } from '../sites/served-root';
 import { recogniseTree } from './site-tree';
 
 /** Where to look. */
@@ -166,13 +167,15 @@ async function describeSite(
   if (uri === undefined) return `${file}: the vhost of ${found.root} has no host name that a site can have`;
   if (!found.root.startsWith('/')) return `${file}: the document root of ${uri} is no absolute path: ${found.root}`;
   if (found.root.includes('$')) return `${file}: the document root of ${uri} holds a variable: ${found.root}`;
-  const status = await host.status(found.root);
+  const folder = await folderBehind(host, found.root);
+  const status = await host.status(folder);
   if (status === undefined) return `${file}: the document root of ${uri} is not there: ${found.root}`;
   const problems: string[] = [];
   const notes: string[] = [];
   if (status.type !== 'folder') {
-    return `${file}: the document root of ${uri} is a link, and a site folder cannot be one: ${found.root}`;
+    return `${file}: the document root of ${uri} is a link to a folder that is not beside it, and a site folder cannot be one: ${found.root}`;
   }
+  if (folder !== found.root) notes.push(`its root is a link, which each task follows: to ${folder} now`);
   const socket = found.php?.startsWith('unix:/') ? found.php.slice('unix:'.length).replace(/:$/, '') : null;
   if (found.php === null) problems.push('its vhost sends no PHP to FPM');
   else if (socket === null) problems.push(`its PHP listens at ${found.php}, and Kedge reaches FPM by a socket only`);
@@ -187,7 +190,7 @@ async function describeSite(
   const owner = name === null ? null : await ownerOf(host, name);
   if (name !== null && owner === null) problems.push(`there is no account ${name}`);
 
-  const tree = await recogniseTree(host, found.root, owner, operation);
+  const tree = await recogniseTree(host, folder, owner, operation);
   if (tree === null) return `${file}: nothing of PHP was found in the document root of ${uri}: ${found.root}`;
   const above = tree.settingsFiles.find((path) => path.startsWith('../'));
   if (above !== undefined)

@@ -9,6 +9,7 @@ import { checkSiteFolder } from '../sites/folder-check';
 import { describeLoginElsewhere, hintOfLoginElsewhere, loginElsewhere } from '../sites/login-elsewhere';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
+import { assertServed } from '../sites/served-root';
 import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
 import { examineReach } from '../tasks/examine-accounts';
 import type { Journal } from '../tasks/journal';
@@ -16,7 +17,9 @@ import { describeKept, keptDatabases } from '../tasks/kept-databases';
 import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../tasks/shut-sites';
 import { checkSpace } from '../tasks/space';
+import { environmentOfSite } from '../web/environment-of-site';
 import { isListening } from '../web/fast-cgi';
+import { proofOf } from '../web/proof';
 import { stampOf, wasManaged } from '../web/vhost';
 import type { ConfiguredSite } from './installation';
 import { type Check, complaintOf } from './run-checks';
@@ -31,6 +34,7 @@ export const SITE_CHECKS: readonly Check<ConfiguredSite>[] = [
   { check: 'site-owner', run: checkOwner },
   { check: 'site-adopted', run: checkAdopted },
   { check: 'site-folder', after: ['site-owner'], limitMs: 600_000, run: checkFolder },
+  { check: 'site-served', after: ['site-owner'], run: checkServed },
   { check: 'site-staging', after: ['site-owner', 'site-folder'], run: checkStaging },
   { check: 'site-settings', after: ['site-owner', 'site-folder'], run: checkSettings },
   {
@@ -93,6 +97,20 @@ async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<
   return complaints;
 }
 
+/** The folder is the one that visitors are served from. */
+async function checkServed(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const target = await site.target();
+  if (target.site.vhost !== 'include') return [];
+  const web = site.webServer(target);
+  // Where the web server's configuration cannot be read, its own check says so.
+  const readable = {
+    name: web.name,
+    documentRoots: (...asked: Parameters<typeof web.documentRoots>) => web.documentRoots(...asked).catch(() => []),
+  };
+  await assertServed(site.host, readable, target.site, operation);
+  return [];
+}
+
 /** Nothing where the server cannot be asked: its own checks say why. */
 async function databaseNeeds(site: ConfiguredSite, target: Target): Promise<{ bytes: number; folder: string }> {
   try {
@@ -119,6 +137,9 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
   const settings = await kind.readSettings(folder, operation);
   const complaints: Complaint[] = [];
   await kind.assertRewritable(folder, operation).catch((error: unknown) => complaints.push(complaintOf(error)));
+  await kind
+    .assertOwnLogin(folder, () => environmentOfSite(site.webServer(target), target.site, operation), operation)
+    .catch((error: unknown) => complaints.push(complaintOf(error)));
   const elsewhere = await loginElsewhere(folder, kind, settings, operation);
   if (elsewhere.length > 0)
     complaints.push({
@@ -350,8 +371,20 @@ async function checkAnswer(site: ConfiguredSite, operation: Operation): Promise<
   const { site: location } = target;
   const web = site.webServer(target);
   if (location.vhost === 'none') return [];
-  const { status } = await web.request(location, location.healthPath, operation);
-  if (status < 500 || (await web.maintenanceIsOn(uri))) return [];
+  const answer = await web.request(location, location.healthPath, operation);
+  if (await web.maintenanceIsOn(uri)) return [];
+  const { mark, advice } = await proofOf(web, location, answer, operation);
+  const { status } = mark;
+  if (status < 500)
+    return advice === null
+      ? []
+      : [
+          {
+            level: 'warning',
+            message: advice,
+            hint: `Until then probes of ${uri} may not tell a site that works from one that does not.`,
+          },
+        ];
   return [
     {
       level: 'warning',

@@ -176,6 +176,8 @@ export interface Host {
   writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void>;
   /** Undefined when nothing is there. Describes a link itself. */
   status(path: string): Promise<FileStatus | undefined>;
+  /** Where a path leads, every link on it followed, also where nothing is there any more; null for links in a circle. */
+  realPath(path: string): Promise<string | null>;
   /** Names in a folder, sorted; empty when the folder is missing. */
   list(path: string): Promise<string[]>;
   /** Makes the folder and missing parents, all with these attributes; keeps what exists. Durable. */

@@ -18,6 +18,7 @@ import { isMissing, statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from './host';
 import { type Limiter, limiterFor } from './limiter';
 import { readMountPointsBelow } from './mounts';
+import { realPathOf } from './real-path';
 import { endMarkedProcesses, endSocketHolders, listMarks } from './processes';
 import { run } from './run';
 
@@ -74,6 +75,10 @@ class LocalHost implements Host {
 
   async writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void> {
     await this.writing(writeFileDurably(path, content, attributes));
+  }
+
+  realPath(path: string): Promise<string | null> {
+    return realPathOf(path);
   }
 
   status(path: string): Promise<FileStatus | undefined> {

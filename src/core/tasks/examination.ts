@@ -15,8 +15,11 @@ import { sideBySide } from '../side-by-side';
 import { checkSiteFolder } from '../sites/folder-check';
 import { describeLoginElsewhere, loginElsewhere, refuseLoginElsewhere } from '../sites/login-elsewhere';
 import { liveFolder } from '../sites/site-folder';
+import { assertServed } from '../sites/served-root';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import type { SiteKind } from '../sites/site-kind';
+import { environmentOfSite } from '../web/environment-of-site';
+import { proofOf } from '../web/proof';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
 import { examineReach } from './examine-accounts';
@@ -73,6 +76,8 @@ export async function examineSite(
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
+  if (site.vhost === 'include' && site.unproven === undefined)
+    await assertServed(parts.webHost(target), parts.webServer(target.web), site, operation);
   const [content, facts, , told, others, reach] = await sideBySide([
     checkSiteFolder(folder, operation, { mayLack: isSafety }),
     examineDatabase(database, current.database, isSafety),
@@ -177,20 +182,27 @@ export async function examineLogins(
   if (found.length > 0) operation.log.warn(describeLoginElsewhere(site.uri, found));
 }
 
-/** What a visitor sees now; null when the site is broken or behind its maintenance page. */
-export async function contentMarkOf(
-  parts: ExaminationParts,
-  target: Target,
-  operation: Operation,
-): Promise<ContentMark | null> {
-  if (target.site.vhost === 'none' || target.site.unproven !== undefined) return null;
+/** What a site is answered as. */
+export interface SeenSite {
+  /** What tells it from others; null when it is broken or behind its maintenance page. */
+  readonly contentMark: ContentMark | null;
+  /** Status that visitors are answered; null where nobody answers. */
+  readonly answered: number | null;
+}
+
+/** What visitors see now, or the application behind a refusal. */
+export async function seenSite(parts: ExaminationParts, target: Target, operation: Operation): Promise<SeenSite> {
+  const unseen = { contentMark: null, answered: null };
+  if (target.site.vhost === 'none' || target.site.unproven !== undefined) return unseen;
   try {
-    const { mark } = await parts.webServer(target.web).request(target.site, target.site.healthPath, operation);
-    return mark.status < 400 ? mark : null;
+    const web = parts.webServer(target.web);
+    const answer = await web.request(target.site, target.site.healthPath, operation);
+    const { mark } = await proofOf(web, target.site, answer, operation);
+    return { contentMark: mark.status < 400 ? mark : null, answered: answer.status };
   } catch (error) {
     operation.signal.throwIfAborted();
     operation.log.warn(`${target.site.uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
+    return unseen;
   }
 }
 
@@ -215,7 +227,11 @@ async function tellSettings(
     return null;
   });
   if (settings === null) return [];
-  const fixed = await kind.assertRewritable(folder, operation).then(
+  const ofOthers = (): Promise<readonly string[]> => environmentOfSite(parts.webServer(target.web), site, operation);
+  const replaceable = kind
+    .assertRewritable(folder, operation)
+    .then(() => kind.assertOwnLogin(folder, ofOthers, operation));
+  const fixed = await replaceable.then(
     () => [],
     (error: unknown) => {
       if (!isKedgeError(error) || error.code !== 'SettingsInvalid') throw error;

@@ -42,6 +42,8 @@ export const journalSchema = z.strictObject({
   target: targetSchema.nullable(),
   /** What a visitor saw when the task began; null when the site was broken. */
   contentMark: contentMarkSchema.nullable(),
+  /** Status that visitors were answered then; absent in journals of before it was kept. */
+  answered: z.int().nullable().optional(),
   /** What a backup of the site does not hold, as preflight found: a sentence each. */
   notHeld: z.array(z.string()).default([]),
   /** From the first undo on no forward step may write here any more. */
@@ -151,6 +153,8 @@ export const journalSchema = z.strictObject({
       account: accountSchema,
       password: z.string(),
       enabledEvents: z.array(z.string()),
+      /** Of the server, as the settings of a new site name it; left out before that was proved. */
+      address: z.string().optional(),
     })
     .nullable(),
   /** Set before the first rename. */

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
@@ -15,6 +16,7 @@ import {
 import { dumpConfiguration } from './reload';
 import { includeLine, snippetPath } from './snippet';
 import { serverNames } from './vhost';
+import type { DocumentRoot } from './web-server';
 
 /** The server blocks that serve a site without being Kedge's, as the web server's configuration has them. */
 export class ForeignVhost {
@@ -47,6 +49,32 @@ export class ForeignVhost {
   get addresses(): Listen[] {
     const byKey = new Map(this.doors().map(({ listen }) => [keyOf(listen), listen]));
     return [...byKey.values()].sort((a, b) => Number(b.tls ?? false) - Number(a.tls ?? false));
+  }
+
+  /** The folders that each server block serves, its own before its locations'; without blocks that only pass on or redirect. */
+  documentRoots(): DocumentRoot[] {
+    return this.blocks.flatMap(({ directives }) => {
+      const inside = flattened(directives);
+      const has = (name: string): boolean => inside.some((directive) => directive.name === name);
+      if (directives.some(({ name }) => name === 'return') || (has('proxy_pass') && !has('fastcgi_pass'))) return [];
+      const roots = [...directives, ...inside].filter(({ name }) => name === 'root');
+      return [...new Set(roots)].flatMap((root) => {
+        const path = root.arguments[0] ?? '';
+        return path === '' || path.includes('$')
+          ? []
+          : [{ path: posix.resolve(this.prefix, path), place: placeOf(root) }];
+      });
+    });
+  }
+
+  /** Names of what the server blocks give to PHP beside the request itself. */
+  fastCgiParameters(): string[] {
+    const names = this.blocks.flatMap(({ directives, inherited }) =>
+      flattened([...directives, ...inherited]).flatMap(({ name, arguments: [parameter] }) =>
+        name === 'fastcgi_param' && parameter !== undefined ? [parameter] : [],
+      ),
+    );
+    return [...new Set(names)];
   }
 
   /** Places where the snippet is included, be it for this site or, by mistake, for another. */
@@ -117,4 +145,8 @@ export class ForeignVhost {
 
 function keyOf({ address, port }: Listen): string {
   return `${address}:${port}`;
+}
+
+function flattened(directives: readonly Directive[]): Directive[] {
+  return directives.flatMap((directive) => [directive, ...flattened(directive.block ?? [])]);
 }

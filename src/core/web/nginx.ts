@@ -1,7 +1,10 @@
 import { isKedgeError, KedgeError } from '../../contract/errors';
-import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
+import type { Listen, SecretReference, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { isBelow } from '../sites/site-folder';
+import { askApplication } from './application';
+import { hostName } from './nginx-value';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from './maintenance';
 import { awaitRequests } from './php-requests';
 import { newProbeName, withProbeFile } from './probe-file';
@@ -10,11 +13,13 @@ import { type PhpCache, refreshPhp } from './refresh-php';
 import { type Answer, ask, nobodyListened } from './request';
 import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
 import { DOWN, type RunningStamp, VhostFolder } from './vhost-folder';
-import type { AnswerAt, ProbeAnswer, VhostChange, VhostFiles, WebServer } from './web-server';
+import type { AnswerAt, DocumentRoot, ProbeAnswer, VhostChange, VhostFiles, WebServer } from './web-server';
 
 export interface NginxOptions {
   readonly address: WebServerAddress;
   readonly host: Host;
+  /** Reads the password that probes of a site get in with. Without it they go without. @throws KedgeError SecretUnavailable */
+  readonly readSecret?: (reference: SecretReference) => Promise<string>;
   /** How long a reload may take until its result shows, ms. Default 10,000. */
   readonly loadLimitMs?: number;
 }
@@ -23,8 +28,8 @@ export interface NginxOptions {
 const REQUESTS_LIMIT_MS = 10_000;
 
 /** nginx as a {@link WebServer}. */
-export function createNginx({ address, host, loadLimitMs = 10_000 }: NginxOptions): WebServer {
-  return new Nginx(address, host, loadLimitMs);
+export function createNginx({ address, host, readSecret, loadLimitMs = 10_000 }: NginxOptions): WebServer {
+  return new Nginx(address, host, readSecret, loadLimitMs);
 }
 
 class Nginx implements WebServer {
@@ -34,6 +39,7 @@ class Nginx implements WebServer {
   constructor(
     private readonly address: WebServerAddress,
     private readonly host: Host,
+    private readonly readSecret: NginxOptions['readSecret'],
     loadLimitMs: number,
   ) {
     this.name = address.name;
@@ -88,7 +94,8 @@ class Nginx implements WebServer {
   }
 
   async request(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer> {
-    return withoutBody(await this.ask(await this.firstAddress(site, operation), site, path, {}, operation));
+    const headers = await this.credentials(site, operation);
+    return withoutBody(await this.ask(await this.firstAddress(site, operation), site, path, headers, operation));
   }
 
   async requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<AnswerAt[]> {
@@ -101,7 +108,35 @@ class Nginx implements WebServer {
 
   async probe(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer> {
     const listen = await this.firstAddress(site, operation);
-    return withoutBody(await this.askThroughMaintenance(listen, site, path, operation));
+    return withoutBody(
+      await this.askThroughMaintenance(listen, site, path, operation, await this.credentials(site, operation)),
+    );
+  }
+
+  async askApplication(site: SiteLocation, pathOrUrl: string, operation: Operation): Promise<ProbeAnswer> {
+    const { tls = false, port } = await this.firstAddress(site, operation);
+    const documentRoot = await this.documentRootOf(site, operation);
+    const address = `${tls ? 'https' : 'http'}://${hostName(site.uri)}:${port}`;
+    const url = new URL(pathOrUrl.startsWith('/') ? `${address}${pathOrUrl}` : pathOrUrl);
+    return askApplication({ site, documentRoot }, url, await this.credentials(site, operation), operation);
+  }
+
+  async documentRoots(site: SiteLocation, operation: Operation): Promise<readonly DocumentRoot[]> {
+    if (site.vhost !== 'include') return [];
+    return (await this.vhosts.foreignVhost(site, operation)).documentRoots();
+  }
+
+  async fastCgiParameters(site: SiteLocation, operation: Operation): Promise<readonly string[]> {
+    if (site.vhost !== 'include') return [];
+    return (await this.vhosts.foreignVhost(site, operation)).fastCgiParameters();
+  }
+
+  /** Links followed: PHP remembers for minutes where one led. */
+  private async documentRootOf(site: SiteLocation, operation: Operation): Promise<string> {
+    const own = (await this.host.realPath(site.root)) ?? site.root;
+    const served = await this.documentRoots(site, operation);
+    const folders = await Promise.all(served.map(async ({ path }) => (await this.host.realPath(path)) ?? path));
+    return folders.find((folder) => isBelow(own, folder)) ?? folders[0] ?? own;
   }
 
   refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache> {
@@ -172,10 +207,27 @@ class Nginx implements WebServer {
     site: SiteLocation,
     path: string,
     operation: Operation,
+    credentials: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
     const token = newProbeName(operation);
     const place = { host: this.host, flags: this.address.flags, uri: site.uri };
-    return withProbeFile(place, token, '', () => this.ask(listen, site, path, { [PROBE_HEADER]: token }, operation));
+    return withProbeFile(place, token, '', () =>
+      this.ask(listen, site, path, { ...credentials, [PROBE_HEADER]: token }, operation),
+    );
+  }
+
+  /** Without the password a site is asked as everybody asks it: what that proves is said by its answer. */
+  private async credentials(site: SiteLocation, { log }: Operation): Promise<{ readonly authorization?: string }> {
+    const { uri, probe } = site;
+    if (probe === undefined || this.readSecret === undefined) return {};
+    try {
+      const login = `${probe.user}:${await this.readSecret(probe.password)}`;
+      return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+    } catch (error) {
+      if (!isKedgeError(error)) throw error;
+      log.warn(`probes of ${uri} go without the password in its \`probe:\`: ${error.message}`);
+      return {};
+    }
   }
 
   private ask(
@@ -189,6 +241,6 @@ class Nginx implements WebServer {
   }
 }
 
-function withoutBody({ status, retryAfter, mark }: Answer): ProbeAnswer {
-  return { status, retryAfter, mark };
+function withoutBody({ body: _body, ...answer }: Answer): ProbeAnswer {
+  return answer;
 }

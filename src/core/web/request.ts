@@ -39,6 +39,8 @@ export async function ask(question: Question): Promise<Answer> {
     return {
       status,
       retryAfter: response.headers['retry-after'] ?? null,
+      location: response.headers.location ?? null,
+      challenge: response.headers['www-authenticate'] ?? null,
       mark: contentMarkOf(status, response.headers['content-type'], body),
       body,
     };

@@ -67,7 +67,7 @@ function valuesOf(address: WebServerAddress, site: SiteLocation, stamp: string):
     },
     uri: hostName(site.uri),
     serverNames: serverNames(site).join(' '),
-    root: quoted(site.root, 'the site folder'),
+    root: quoted(site.linkedRoot ?? site.root, 'the site folder'),
     refused: refusedPaths(site),
     phpSocket: quoted(`unix:${site.phpSocket}`, "FPM's socket"),
     include: vhostInclude === undefined ? null : quoted(vhostInclude, 'the included file'),
@@ -79,7 +79,7 @@ function valuesOf(address: WebServerAddress, site: SiteLocation, stamp: string):
         ? `https://${hostName(site.uri)}${tlsPort}`
         : `http://${hostName(site.uri)}${suffix(address.listen[0], 80)}`,
     },
-    fastcgiParameters: FASTCGI_PARAMETERS.map(([name, value]) => ({ name, value })),
+    fastcgiParameters: FASTCGI_PARAMETERS.map(([name, value]) => ({ name, value: throughLink(site, value) })),
     maintenanceStatus: MAINTENANCE,
     maintenancePage: MAINTENANCE_PAGE,
     retryAfter: RETRY_AFTER,
@@ -96,6 +96,11 @@ export function flagValues(address: WebServerAddress, site: SiteLocation): { fla
     flag: quoted(flagPath(address.flags, site.uri), 'the maintenance flag'),
     token: token.replace('TOKEN"', '$kedge_token"'),
   };
+}
+
+/** PHP remembers for minutes where a link led: it is told the folder behind it. */
+function throughLink({ linkedRoot }: SiteLocation, value: string): string {
+  return linkedRoot === undefined ? value : value.replace('$document_root', '$realpath_root');
 }
 
 /** A port as it stands in a URL. */

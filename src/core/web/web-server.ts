@@ -7,6 +7,10 @@ import type { PhpCache } from './refresh-php';
 export interface ProbeAnswer {
   readonly status: number;
   readonly retryAfter: string | null;
+  /** Where a redirect leads, as the answer has it. */
+  readonly location: string | null;
+  /** Schemes of authentication that the answer asks for, as it has them. */
+  readonly challenge: string | null;
   /** Status and `<title>`. */
   readonly mark: ContentMark;
 }
@@ -30,6 +34,13 @@ export interface VhostChange {
 export interface AnswerAt {
   readonly listen: Listen;
   readonly answer: ProbeAnswer;
+}
+
+/** A folder that a server block serves, and where that stands. */
+export interface DocumentRoot {
+  readonly path: string;
+  /** `file:line` of the directive. */
+  readonly place: string;
 }
 
 /** The web server of a site (nginx; others by the same contract). Idempotent. Serialised per server. */
@@ -71,12 +82,24 @@ export interface WebServer {
 
   /** Addresses the site is served at, those with TLS first. @throws KedgeError VhostTestFailed */
   addressesOf(site: SiteLocation, operation: Operation): Promise<readonly Listen[]>;
-  /** One GET as a visitor would make it, at the first address of the site. Never follows redirects. */
+  /** One GET as a visitor would make it, one with the credentials for probes where there are some, at the first address of the site. Never follows redirects. */
   request(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
   /** The same at every address of the site. @throws KedgeError ProbeFailed when one does not answer, or there is none */
   requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<AnswerAt[]>;
   /** One GET through maintenance, by a one-time token whose file is gone afterwards. */
   probe(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
+
+  /**
+   * One GET that the application itself answers, past the web server and its maintenance page. A whole URL is a path asked
+   * for under that address.
+   * @throws KedgeError ProbeFailed when PHP does not answer, or there is no address
+   */
+  askApplication(site: SiteLocation, pathOrUrl: string, operation: Operation): Promise<ProbeAnswer>;
+  /** Folders in which somebody else's server blocks look for files of the site; none where that is Kedge's own to say. */
+  documentRoots(site: SiteLocation, operation: Operation): Promise<readonly DocumentRoot[]>;
+
+  /** Names of the parameters that somebody else's server blocks give to PHP of the site. */
+  fastCgiParameters(site: SiteLocation, operation: Operation): Promise<readonly string[]>;
 
   /** Makes PHP see the code and settings now on disk: invalidates every cached script under the site folder through FPM's socket. */
   refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache>;

@@ -5,11 +5,12 @@ import { promisify } from 'node:util';
 import { makeCertificate } from '../../../scripts/lab/certificate';
 import { freePort } from '../../../scripts/lab/free-port';
 import type { SiteLocation } from '../../../src/contract/target';
+import { environmentOfSite } from '../../../src/core/web/environment-of-site';
 import { createNginx } from '../../../src/core/web/nginx';
 import { waitUntilLoaded } from '../../../src/core/web/reload';
 import { testOperation } from '../../helpers/operation';
 import { visitHttp2, visitTls } from '../../helpers/tls-visit';
-import { host, put, startWebLab, visit, type WebLab } from './web-lab';
+import { OWNER, host, put, startWebLab, type WebLab, visit } from './web-lab';
 
 let lab: WebLab;
 let site: SiteLocation;
@@ -18,7 +19,7 @@ let tls: string;
 let number = 0;
 
 beforeAll(async () => {
-  lab = await startWebLab();
+  lab = await startWebLab([{ name: 'site', owner: OWNER, settings: { 'env[SHOP_PASSWORD]': 'canary' } }]);
   port = await freePort();
   const { certificate, key } = await makeCertificate(lab.folder, ['own.example']);
   tls = `listen 127.0.0.1:${port} ssl http2; ssl_certificate "${certificate}"; ssl_certificate_key "${key}";`;
@@ -100,6 +101,75 @@ const unfit = (...texts: string[]) => ({
   site: site.uri,
   hint: expect.stringContaining(`\`${line()}\``) as unknown,
   message: expect.stringMatching(new RegExp(texts.join('.*'), 's')) as unknown,
+});
+
+test('what PHP is given beside the request is told by name, of its pool and of its server blocks', async () => {
+  const found = (): Promise<readonly string[]> => environmentOfSite(lab.web, site, testOperation());
+  await put(snippet(), lab.web.renderVhost(site).snippet ?? '');
+  await ownVhost({
+    secure: `${line()} fastcgi_param SHOP_USER shop;`,
+    plain: `${line()} location = /shop { fastcgi_param SHOP_DATABASE shop; }`,
+  });
+  expect([...(await found())].sort()).toEqual(['SHOP_DATABASE', 'SHOP_PASSWORD', 'SHOP_USER']);
+  expect(await environmentOfSite(lab.web, { ...site, phpSocket: '/none' }, testOperation())).not.toContain(
+    'SHOP_PASSWORD',
+  );
+  await writeFile(inVhosts('admin.conf'), 'nonsense');
+  expect(await found()).toEqual(['SHOP_PASSWORD']);
+});
+
+describe('what is served', () => {
+  const roots = async (text: string): Promise<string[]> => {
+    await writeFile(inVhosts('admin.conf'), text);
+    return (await lab.web.documentRoots(site, testOperation())).map(({ path, place }) => {
+      expect(place).toContain(`${inVhosts('admin.conf')}:`);
+      return path;
+    });
+  };
+  const block = (inner: string): string =>
+    `server { listen 127.0.0.1:${lab.nginx.port}; server_name ${site.uri}; ${inner} }\n`;
+
+  test('are the folders of its server blocks, and of their locations', async () => {
+    expect(await roots(block('root /srv/a;') + block('location / { root "/srv/b c"; }'))).toEqual([
+      '/srv/a',
+      '/srv/b c',
+    ]);
+    expect(await roots(block('location / { root /srv/b; } root /srv/a;'))).toEqual(['/srv/a', '/srv/b']);
+  });
+
+  test('is nothing where a block redirects, passes on, or computes the folder; nor with a managed vhost', async () => {
+    expect(
+      await roots(
+        block('root /srv/a; return 301 https://a.example;') +
+          block('root /srv/a; location / { proxy_pass http://127.0.0.1:1; }') +
+          block('root /srv/$host;'),
+      ),
+    ).toEqual([]);
+    expect(await lab.web.documentRoots({ ...site, vhost: 'managed' }, testOperation())).toEqual([]);
+  });
+
+  test('is asked for by the application behind passwords, whichever of the folders it is in', async () => {
+    await put(
+      join(site.root, 'index.php'),
+      '<?php echo "<title>$_SERVER[REQUEST_URI] of $_SERVER[HTTP_HOST]</title>";',
+    );
+    await roots(block(`root /usr/share; location / { root "${site.root}"; return 401; }`));
+    const { mark } = await lab.web.askApplication(site, 'https://www.example/a?b=c', testOperation());
+    expect(mark).toEqual({ status: 200, title: '/a?b=c of www.example' });
+    await put(join(site.root, 'health.php'), '<?php header("Location: /x", true, 302);');
+    expect(await lab.web.askApplication(site, '/health.php', testOperation())).toMatchObject({
+      status: 302,
+      location: '/x',
+    });
+    await put(
+      join(site.root, 'health.php'),
+      '<?php header("WWW-Authenticate: Digest realm=x"); http_response_code(401);',
+    );
+    expect(await lab.web.askApplication(site, '/health.php', testOperation())).toMatchObject({
+      status: 401,
+      challenge: 'Digest realm=x',
+    });
+  });
 });
 
 describe('adopting', () => {

@@ -37,7 +37,7 @@ describe('asking', () => {
       response.writeHead(302, { location: '/elsewhere', 'retry-after': '9' }).end();
     });
     const answer = await ask(question(port, '/ä b?x=ü'));
-    expect(answer).toMatchObject({ status: 302, retryAfter: '9', mark: { status: 302, title: null } });
+    expect(answer).toMatchObject({ status: 302, retryAfter: '9', location: '/elsewhere', mark: { status: 302, title: null } });
     expect(seen).toEqual([`a.example:${port}`, 'GET', '/%C3%A4%20b?x=%C3%BC']);
   });
 
@@ -148,6 +148,8 @@ describe('a real site', () => {
     expect(await lab.web.request(site, '/', testOperation())).toEqual({
       status: 200,
       retryAfter: null,
+      location: null,
+      challenge: null,
       mark: { status: 200, title: 'Home of a.example' },
     });
     expect((await lab.web.request(site, '/broken.php', testOperation())).status).toBe(500);
