@@ -37,7 +37,12 @@ describe('asking', () => {
       response.writeHead(302, { location: '/elsewhere', 'retry-after': '9' }).end();
     });
     const answer = await ask(question(port, '/ä b?x=ü'));
-    expect(answer).toMatchObject({ status: 302, retryAfter: '9', location: '/elsewhere', mark: { status: 302, title: null } });
+    expect(answer).toMatchObject({
+      status: 302,
+      retryAfter: '9',
+      location: '/elsewhere',
+      mark: { status: 302, title: null },
+    });
     expect(seen).toEqual([`a.example:${port}`, 'GET', '/%C3%A4%20b?x=%C3%BC']);
   });
 
