@@ -29,6 +29,8 @@ import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
 import { Leases } from './core/tasks/leases';
 import { Epochs } from './core/tasks/epochs';
+import { Proofs } from './core/tasks/proofs';
+import { Scratches } from './core/tasks/scratches';
 import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
 import { Sweeper } from './core/tasks/sweep';
@@ -56,6 +58,8 @@ export function createMaster({ configuration, configurationPath, environment }: 
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
+  const proofs = new Proofs(join(state, 'proofs'), master);
+  const scratches = new Scratches(join(state, 'scratch'), master);
   const locks = new SiteLocks(join(state, 'locks'), master);
   const readProbeSecret = async (reference: SecretReference): Promise<string> => {
     const secret = await readSecret(reference, { environment });
@@ -85,6 +89,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
         journals,
         states,
         locks,
+        scratches,
         webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
         databaseServers: new Map(
           named.flatMap(([name, { db }]) =>
@@ -113,6 +118,8 @@ export function createMaster({ configuration, configurationPath, environment }: 
         return key;
       },
     }),
+    proofs: async () => ((await file.lastGood()).proveBackups ? proofs : null),
+    scratches,
     epochs: new Epochs(join(state, 'epochs'), master),
     locks,
     leases: new Leases(join(state, 'leases'), {

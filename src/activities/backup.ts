@@ -7,8 +7,9 @@ import {
   type DatabaseSummary,
   databaseSummarySchema,
   isSafetyBackup,
+  isUnproven,
 } from '../contract/backup-record';
-import { KedgeError } from '../contract/errors';
+import { KedgeError, isKedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { SITE_FOLDER, type SiteRoot, type Target, rootsOf } from '../contract/target';
@@ -16,16 +17,19 @@ import { checkRoots } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
 import type { DatabaseServer, DumpResult } from '../core/databases/database-server';
+import { generatedName } from '../core/databases/generated-name';
 import { dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf, firstOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
+import { sideBySide } from '../core/side-by-side';
 import { liveFolder } from '../core/sites/site-folder';
 import { isLacking } from '../core/sites/folder-check';
 import { assertFinishingTask } from '../core/tasks/authority';
 import { describeMissingDatabase } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
+import { type Scratch, dropScratch, proveDefinitions } from '../core/tasks/prove-definitions';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
@@ -46,6 +50,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
   const spoolOf = (target: Target, journal: Journal): string => join(target.spool, journal.token);
 
   const clear = async ({ journal, target, operation }: UndoStep): Promise<void> => {
+    if (journal.scratch) await forgetScratch(deps, target, journal.scratch, operation);
     if (journal.backup && !journal.backup.published) await deps.master.removeFile(journal.backup.temporaryArchive);
     await deps.master.removeTree(spoolOf(target, journal), operation);
   };
@@ -71,6 +76,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
             ? await dumpWhatThereIs(server, databaseOf(journal), open, { operation, record })
             : await server.dump(databaseOf(journal), await open(), operation);
           await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
+          const { definitions, elsewhere } = dump;
+          const about = JSON.stringify({ definitions, elsewhere });
+          await deps.master.writeFile(join(spool, DEFINITIONS_FILE), about, { mode: 0o600 });
           return { bytes: dump.bytes };
         } finally {
           for (const { output, file } of places) {
@@ -116,7 +124,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           published: false,
         };
         await record({ backup });
-        const packed = await deps.archives.pack(
+        const packing = deps.archives.pack(
           {
             host: deps.webHost(target),
             roots,
@@ -145,10 +153,15 @@ export function createBackupActivities(deps: ActivityDependencies) {
           },
           operation,
         );
+        const note = ({ database, account: { user, hosts } }: Scratch): Promise<Journal> =>
+          record({ scratch: { database, account: { user, hosts: [...hosts] } } });
+        const proving = prove(deps, { journal, target, operation }, { spool, note, trigger: options.trigger });
+        const [packed, unproven] = await sideBySide([packing, proving]);
         // What preflight found is said already, in the same words.
         const found = packed.warnings.filter((warning) => !journal.notHeld.includes(warning));
         for (const warning of found) operation.log.warn(warning);
-        const warnings = [...journal.notHeld, ...found];
+        if (unproven !== null) operation.log.warn(unproven);
+        const warnings = [...(unproven === null ? [] : [unproven]), ...journal.notHeld, ...found];
         const { bytes, notSaved: inFolders } = packed;
         await record(({ notSaved }) => ({
           backup: { ...backup, packed: { bytes, warnings, codeVersion } },
@@ -296,6 +309,68 @@ function incompleteOf({ notSaved }: Journal): Pick<BackupRecord, 'incomplete'> {
   return incomplete.length === 0 ? {} : { incomplete };
 }
 
+/** What of the dump is proved, beside it in the spool. */
+const DEFINITIONS_FILE = 'definitions.json';
+const definitionsSchema = z.object({
+  definitions: z.string(),
+  elsewhere: z.array(
+    z.object({
+      database: z.string(),
+      object: z.string(),
+      named: z.enum(['table', 'key', 'function', 'procedure', 'anything']),
+    }),
+  ),
+});
+
+/** What it cannot drop is the sweeper's, and holds nobody. @throws the signal's reason */
+async function forgetScratch(
+  deps: ActivityDependencies,
+  target: Target,
+  scratch: Scratch,
+  operation: Operation,
+): Promise<void> {
+  try {
+    await dropScratch(await deps.databaseServer(target.database, operation.signal), scratch);
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (!isKedgeError(error)) throw error;
+    operation.log.info(`the scratch database ${scratch.database} is left to the sweeper: ${error.message}`);
+  }
+}
+
+/** How long the site of a safety backup waits for its proof, which takes part of its time in maintenance. */
+const SAFETY_LIMIT_MS = 60_000;
+
+/** A warning when the server would not take the definitions of the dump back; null when it would, or is not to be asked. */
+async function prove(
+  deps: ActivityDependencies,
+  { journal, target, operation }: Pick<Step, 'journal' | 'target' | 'operation'>,
+  {
+    spool,
+    note,
+    trigger,
+  }: { spool: string; note: (scratch: Scratch) => Promise<unknown>; trigger: TarballOptions['trigger'] },
+): Promise<string | null> {
+  const path = join(spool, DEFINITIONS_FILE);
+  const proofs = await deps.proofs();
+  // A dump of a Kedge before this one has none.
+  if (!proofs || !journal.before || !(await deps.master.status(path))) return null;
+  const server = await deps.databaseServer(target.database, operation.signal);
+  const name = generatedName(target.site.uri, `${journal.token}0`);
+  const { charset, collation } = await summaryOf(spool);
+  const live = journal.before.account;
+  return proveDefinitions(
+    {
+      ...definitionsSchema.parse(JSON.parse(await readFile(path, 'utf8'))),
+      ...{ server, proofs, charset, collation, live, note },
+      dump: async () => join(spool, 'database.sql'),
+      scratch: { database: name, account: { user: name, hosts: [...live.hosts] } },
+      limitMs: trigger === SAFETY_TRIGGER ? SAFETY_LIMIT_MS : undefined,
+    },
+    operation,
+  );
+}
+
 /** What the accepted request says; null for a task that a Kedge has begun which did not note it. */
 function tarballOptionsOf({ type, accepted, description }: Journal): TarballOptions | null {
   if (!accepted) return null;
@@ -306,7 +381,8 @@ function tarballOptionsOf({ type, accepted, description }: Journal): TarballOpti
 function summaryOfRecord(catalog: Catalog, record: BackupRecord): BackupSummary {
   const { id, bytes, sha256, created, description } = record;
   const safety = isSafetyBackup(record);
-  return { id, path: catalog.pathOf(record), bytes, sha256, created, description, safety };
+  const unproven = isUnproven(record) ? { unproven: true } : {};
+  return { id, path: catalog.pathOf(record), bytes, sha256, created, description, safety, ...unproven };
 }
 
 function databaseOf(journal: Journal): string {

@@ -9,6 +9,7 @@ import type { SiteKind } from '../core/sites/site-kind';
 import type { Journals } from '../core/tasks/journals';
 import type { Leases } from '../core/tasks/leases';
 import type { Epochs } from '../core/tasks/epochs';
+import type { Proofs } from '../core/tasks/proofs';
 import type { SiteLocks } from '../core/tasks/site-locks';
 import type { SiteStates } from '../core/tasks/site-state';
 import type { TaskLogs } from '../core/tasks/task-log';
@@ -46,6 +47,8 @@ export interface ActivityDependencies {
   runStateOf(workflowId: string, runId: string): Promise<RunState>;
   /** Who runs under a workflow ID now; null when nobody does. */
   whoRuns(workflowId: string): Promise<Busy | null>;
+  /** What servers said to the definitions of backups; null where backups are not to be proved now. */
+  proofs(): Promise<Proofs | null>;
   /** How long undo may fail before it asks for attention, ms. */
   readonly attentionAfterMs: number;
 }

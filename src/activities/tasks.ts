@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isSafetyBackup } from '../contract/backup-record';
+import { isSafetyBackup, isUnproven } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
 import {
@@ -200,6 +200,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
         const path = catalog.pathOf(record);
         const summary = {
           ...{ id, path, bytes, sha256, created, safety: isSafetyBackup(record) },
+          ...(isUnproven(record) ? { unproven: true } : {}),
           description: shortened(description, MAXIMUM_TEXT_BYTES),
         };
         room -= jsonBytes(summary);

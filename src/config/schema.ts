@@ -169,6 +169,8 @@ export const configurationSchema = z.strictObject({
   backups: absolutePath,
   state: absolutePath,
   spool: absolutePath.optional(),
+  /** Import the definitions of each backup into a scratch database before it is published, once for the same definitions; so do checks. */
+  proveBackups: z.boolean().default(false),
   /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
   tasks: tasksSchema.prefault({}),
   /** How many tasks dump, pack, unpack and import at one time; of each kind as many as there are processors, and at least two. */

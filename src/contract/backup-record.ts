@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BACKUP_ID, SAFETY_TRIGGER } from './names';
+import { BACKUP_ID, SAFETY_TRIGGER, UNPROVEN } from './names';
 import { siteRootSchema, siteUriSchema } from './target';
 
 export const backupIdSchema = z.string().regex(BACKUP_ID, 'a backup id such as example.com-20261124.031502');
@@ -113,6 +113,11 @@ export const backupRecordSchema = packedRecordSchema.extend({
 });
 export type KeptOriginals = NonNullable<z.infer<typeof backupRecordSchema>['kept']>;
 export type BackupRecord = z.infer<typeof backupRecordSchema>;
+
+/** The server that was to take its definitions back did not, when it was made. Its first warning says why. */
+export function isUnproven({ warnings }: Pick<BackupRecord, 'warnings'>): boolean {
+  return warnings[0]?.startsWith(UNPROVEN) === true;
+}
 
 /** The backup that a restore made of the state it was to replace, which nobody asked for. */
 export function isSafetyBackup({ trigger }: Pick<PackedRecord, 'trigger'>): boolean {

@@ -36,6 +36,8 @@ export const backupsCheckSchema = z.strictObject({
       bytes: z.int().nonnegative(),
       durationMs: z.int().nonnegative(),
       problem: z.strictObject({ code: z.string(), message: z.string(), hint: z.string() }).nullable(),
+      /** Why the database server could not be asked whether it takes the definitions. */
+      notTried: z.string().optional(),
     }),
   ),
 });

@@ -11,6 +11,9 @@ export const SAFETY_DESCRIPTION = 'Generated before being restored to a previous
 /** What the record of a safety backup says made it. A description anybody can give. */
 export const SAFETY_TRIGGER = 'restore';
 
+/** What the first warning of a backup begins with when its definitions could not be imported where it was made. */
+export const UNPROVEN = 'this backup could not be restored here';
+
 /** A site's URI in its canonical form: host name in lower case. */
 export const SITE_URI = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** `example.com-20261124.031502`, with `_1` … where two were made in one second. */

@@ -91,6 +91,8 @@ export const backupSummarySchema = z.strictObject({
   description: z.string(),
   /** A restore made it, of the state it was to replace. Absent where an older worker answered. */
   safety: z.boolean().optional(),
+  /** True where the server did not take its definitions back when it was made. */
+  unproven: z.boolean().optional(),
 });
 export type BackupSummary = z.infer<typeof backupSummarySchema>;
 

@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { appendFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { Draw } from '../../scripts/lab/draw';
 import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
@@ -42,6 +44,7 @@ beforeAll(async () => {
   lab = await startLab({
     sites: ['gazette.example', 'other.example', ...['a', 'b', 'c'].map((name) => `${name}.example`)],
   });
+  await appendFile(lab.configuration, '\nproveBackups: true\n');
   worker = await startWorkerProcess(lab.environment);
   const [first, second] = lab.sites as [WordPressSite, WordPressSite];
   ({ site, backup, saved } = await save(first));
@@ -79,6 +82,41 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
   const left = await leftovers(lab);
   expect(left).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
   expect((left['databases'] ?? []).filter((name) => name.startsWith('gazetteexample'))).toHaveLength(1);
+});
+
+it('worker or database server killed while definitions are proved: the backup is made, and nothing of the proof is left', async () => {
+  const scratch = `LIKE 'otherexample%0'`;
+  const there = (): Promise<string> =>
+    lab.mariadb.query(
+      `SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME ${scratch}; SELECT DISTINCT User FROM mysql.user WHERE User ${scratch}`,
+    );
+  /** Whoever logs in to prove definitions waits there, and cannot be seen among the connections. */
+  const waiting =
+    "BEGIN NOT ATOMIC WHILE USER() LIKE 'otherexample%0@%' AND @@GLOBAL.init_connect <> '' DO DO SLEEP(0.2); END WHILE; END";
+  const backUp = async (): Promise<{ backing: Promise<BackupResult> }> => {
+    await rm(join(lab.state, 'proofs'), { recursive: true, force: true });
+    await lab.mariadb.query(`SET GLOBAL init_connect = "${waiting}"`);
+    const backing = cliJson<BackupResult>(lab, 'backup', other.site.uri);
+    await until('there are database and account', async () => (await there()).trim().split('\n').length === 2);
+    return { backing };
+  };
+
+  const overWorker = await backUp();
+  await worker?.kill();
+  await until('every process of the killed worker has ended', () => markedProcesses(lab).length === 0);
+  expect(await there()).not.toBe('');
+  await lab.mariadb.query("SET GLOBAL init_connect = ''");
+  worker = await startWorkerProcess(lab.environment);
+  expect((await overWorker.backing).warnings).not.toContainEqual(expect.stringMatching(/could not be/));
+  expect(await readdir(join(lab.state, 'proofs'))).toHaveLength(1);
+  expect(await there()).toBe('');
+
+  const overServer = await backUp();
+  lab.mariadb.kill();
+  await lab.mariadb.start();
+  expect((await overServer.backing).warnings).toContainEqual(expect.stringMatching(/could not be tried/));
+  await cli(lab, 'doctor', '--sweep');
+  expect(await there()).toBe('');
 });
 
 it('worker killed between the two renames of a switch, and behind those of another: both restores finish after a restart', async () => {

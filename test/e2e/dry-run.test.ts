@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { fingerprint } from '../../scripts/lab/fingerprint';
@@ -32,6 +32,7 @@ let restored: RestoreResult;
 beforeAll(async () => {
   lab = await startLab({ sites: ['gazette.example'] });
   [site] = lab.sites as [WordPressSite];
+  await appendFile(lab.configuration, '\nproveBackups: true\n');
   await cliJson(lab, 'sites', 'adopt', site.uri);
   const worker = await startWorkerProcess(lab.environment);
   try {
@@ -274,6 +275,44 @@ describe('kedge backups check', () => {
     const { stdout, stderr } = await cli(lab, 'backups', 'check', cut, good[0] ?? '');
     expect(stdout).toBe(`1 of 2 cannot be relied on: ${cut}\n`);
     expect(stderr).toMatch(new RegExp(`✗ ${cut}  .* is cut short or corrupt`));
+  });
+
+  it('a backup from before backups were proved: asks the database server, once, and leaves nothing there', async () => {
+    const forgotten = (): Promise<void> => rm(join(lab.state, 'proofs'), { recursive: true, force: true });
+    const known = async (): Promise<number> => (await readdir(join(lab.state, 'proofs'))).length;
+    const names = (): Promise<string> =>
+      lab.mariadb.query('SELECT SCHEMA_NAME FROM information_schema.SCHEMATA; SELECT User, Host FROM mysql.user');
+    const before = [await names(), await leftovers(lab)];
+    const [id = ''] = good;
+    await forgotten();
+    expect(await check(id)).toMatchObject({ exitCode: 0 });
+    expect(await known()).toBe(1);
+    await forgotten();
+    expect(await plan()).toMatchObject({ exitCode: 0, warnings: [] });
+    expect(await known()).toBe(1);
+
+    // A body that no server takes.
+    const refused = await forgeBackup(lab, site.uri, id, {
+      sql: 'CREATE VIEW wp_broken AS SELECT no_such_column FROM wp_options;',
+    });
+    const found = await check(refused);
+    expect(found).toMatchObject({ exitCode: 1, ok: false, backups: [{ problem: { code: 'DumpIncompatible' } }] });
+    const problem = found.backups[0]?.problem;
+    expect(problem?.message).toMatch(/^this backup could not be restored here: .*no_such_column/);
+    const { message, hint } = await cliFailure(lab, 'restore', site.uri, refused, '--dry-run');
+    expect(problem).toMatchObject({ message, hint });
+    expect([await names(), await leftovers(lab)]).toEqual(before);
+    expect(await readdir(join(lab.state, 'scratch'))).toEqual([]);
+
+    await forgotten();
+    await lab.mariadb.stop();
+    try {
+      const asked = await check(id);
+      expect(asked).toMatchObject({ exitCode: 3, ok: true });
+      expect(asked.backups[0]?.notTried).toMatch(/could not be tried/);
+    } finally {
+      await lab.mariadb.start();
+    }
   });
 
   it('what is no backup', async () => {

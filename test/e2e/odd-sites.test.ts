@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
@@ -22,6 +22,7 @@ let backup: BackupResult;
 beforeAll(async () => {
   lab = await startLab({ sites: ['gazette.example', 'other.example'] });
   [site, other] = lab.sites as [WordPressSite, WordPressSite];
+  await appendFile(lab.configuration, '\nproveBackups: true\n');
   worker = await startWorkerProcess(lab.environment);
   await cliJson(lab, 'sites', 'adopt', site.uri);
   backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
@@ -300,6 +301,30 @@ describe('an adopted database', () => {
     );
     await cli(lab, 'doctor', '--sweep');
     expect(await whatIs()).toEqual([other.database]);
+
+    // What the server would not take back is said before anybody needs it, first of all, and wherever it is listed.
+    const names = 'SELECT SCHEMA_NAME FROM information_schema.SCHEMATA; SELECT User FROM mysql.user';
+    await lab.mariadb.query(
+      `CREATE DATABASE private; CREATE TABLE private.t (id INT); CREATE VIEW ${now}.wp_peeks AS SELECT * FROM private.t`,
+    );
+    const before = await lab.mariadb.query(names);
+    const unproven = await cliJson<BackupResult>(lab, 'backup', other.uri);
+    const why = expect.stringMatching(/^this backup could not be restored here: .* denied/) as unknown;
+    expect(unproven.warnings).toContainEqual(why);
+    const record = await cliJson<{ warnings: string[] }>(lab, 'backups', 'show', unproven.backup.id);
+    expect(record.warnings[0]).toEqual(why);
+    expect(unproven.backup.unproven).toBe(true);
+    expect(await lab.mariadb.query(names)).toBe(before);
+    const list = (await cli(lab, 'backups', other.uri)).stdout;
+    expect(list.match(/could not be restored here/g)).toHaveLength(1);
+    expect(await cliFailure(lab, 'restore', other.uri, unproven.backup.id, '--yes')).toMatchObject({
+      code: 'AccountShared',
+    });
+    expect(await cliFailure(lab, 'restore', other.uri, unproven.backup.id, '--yes', '--no-fence')).toMatchObject({
+      code: 'DumpIncompatible',
+      message: expect.stringContaining('the view wp_peeks names private.t') as unknown,
+    });
+    await lab.mariadb.query('DROP DATABASE private');
     expect(existsSync(join(other.root, 'index.php'))).toBe(true);
     const letGo = await cli(lab, 'sites', 'let-go', other.uri, '--yes');
     expect(letGo).toMatchObject({ exitCode: 3, stdout: `dropped ${other.database}\n` });

@@ -16,6 +16,7 @@ import {
 } from '../../core/tasks/examination';
 import { examineAccounts } from '../../core/tasks/examine-accounts';
 import { readDurations } from '../../core/tasks/durations';
+import { proveBackup } from '../../core/tasks/prove-backup';
 import { planRestore } from '../../core/tasks/restore-plan';
 import { checkSpace } from '../../core/tasks/space';
 import type { CommandContext } from '../context';
@@ -67,6 +68,13 @@ export async function tellRestore(
   const server = await master.databaseServer(target.database, operation.signal);
   await examineFence(server, target, state.current, { allowShared: !fence }, operation);
   await examineAccounts(server, target, state.current, examined.elsewhere, operation);
+
+  const proofs = await master.proofs();
+  if (proofs) {
+    const backup = { record, path: examined.source.path, dump: examined };
+    const notTried = await proveBackup(master, proofs, target, state.current, backup, operation);
+    if (notTried !== null) operation.log.warn(notTried);
+  }
 
   const newest = (await master.catalog.list(site)).backups[0] ?? record;
   const durations = await readDurations(master.logs, await master.journals.all(), site, 'restore');

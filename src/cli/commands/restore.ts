@@ -30,7 +30,10 @@ export function registerRestore(program: Command, run: Registration): void {
       'id of the backup, or `latest`, the newest that was asked for; without it a list to choose from',
     )
     .option('-y, --yes', 'do not ask; go on although files besides the settings hold the login, which changes')
-    .option('--dry-run', 'check everything a restore checks first, and say what it would do; changes nothing')
+    .option(
+      '--dry-run',
+      'check everything a restore checks first, and whether the database server takes the backup; say what it would do; changes nothing of the site',
+    )
     .option('--no-fence', 'go on although the database account is shared and its writes cannot be fenced')
     .addHelpText(
       'after',

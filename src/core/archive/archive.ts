@@ -89,6 +89,8 @@ export interface DumpInspection {
   /** The dump ends with the line dump programs write last. */
   readonly complete: boolean;
   readonly tables: readonly string[];
+  /** The same for two dumps that define the same under the same settings. */
+  readonly definitions: string;
   /** Collations and charsets the dump names. */
   readonly collations: readonly string[];
   readonly charsets: readonly string[];
@@ -107,7 +109,7 @@ export interface DumpInspection {
   })[];
 }
 
-/** Functions of this folder: `pack`, `inspect`, `extract`. */
+/** Functions of this folder: `pack`, `inspect`, `extract`, `extractDefinitions`. */
 export interface Archives {
   /** GNU tar packs, confined, straight into the compressor. @throws KedgeError ProgramFailed, FileRefused for unreadable files, DiskFull */
   pack(request: PackRequest, operation: Operation): Promise<PackResult>;
@@ -124,4 +126,12 @@ export interface Archives {
    * @throws KedgeError ArchiveInvalid when it is not what `judged` says, ArchiveRefused, DiskFull, ProgramFailed
    */
   extract(request: ExtractRequest, operation: Operation): Promise<{ bytes: number }>;
+  /**
+   * Writes the dump of an archive that `inspect` accepted to a file of the master, without its rows.
+   * @throws KedgeError as `inspect`
+   */
+  extractDefinitions(
+    request: { readonly path: string; readonly origin: Origin; readonly destination: string },
+    operation: Operation,
+  ): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import type { Host } from '../hosts/host';
 import type { Archives } from './archive';
 import { extract } from './extract';
+import { extractDefinitions } from './extract-definitions';
 import { inspect } from './inspect';
 import { pack } from './pack';
 
@@ -10,5 +11,6 @@ export function createArchives(master: Host): Archives {
     pack: (request, operation) => pack(master, request, operation),
     inspect: (path, origin, operation, room) => inspect(master, path, origin, operation, room),
     extract: (request, operation) => extract(master, request, operation),
+    extractDefinitions: (request, operation) => extractDefinitions(master, request, operation),
   };
 }

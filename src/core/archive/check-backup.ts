@@ -2,7 +2,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Catalog } from '../catalog/catalog';
 import type { Operation } from '../operation';
-import type { Archives } from './archive';
+import type { Archives, DumpInspection } from './archive';
 import { checkAgainstRecord } from './restorable';
 
 /** How reading one backup back went. */
@@ -14,6 +14,8 @@ export interface CheckedBackup {
   /** Bytes read. */
   readonly bytes: number;
   readonly problem: KedgeError | null;
+  /** What was found in its dump; null where there is a problem. */
+  readonly dump: DumpInspection | null;
 }
 
 /** A backup that is to be checked: its record, or why there is none to be held against. */
@@ -50,7 +52,7 @@ export async function checkBackup(
   { backup, site, record, problem }: Candidate,
   operation: Operation,
 ): Promise<CheckedBackup> {
-  if (record === null) return { backup, site, archive: null, bytes: 0, problem };
+  if (record === null) return { backup, site, archive: null, bytes: 0, problem, dump: null };
   const archive = parts.catalog.pathOf(record);
   let bytes = 0;
   const counting: Operation = {
@@ -61,12 +63,13 @@ export async function checkBackup(
     },
   };
   try {
-    checkAgainstRecord(record, await parts.archives.inspect(archive, { from: 'catalogue', owner: null }, counting));
-    return { backup, site, archive, bytes, problem: null };
+    const inspection = await parts.archives.inspect(archive, { from: 'catalogue', owner: null }, counting);
+    checkAgainstRecord(record, inspection);
+    return { backup, site, archive, bytes, problem: null, dump: inspection.dump };
   } catch (error) {
     operation.signal.throwIfAborted();
     if (!isKedgeError(error) || !ABOUT_THE_BACKUP.has(error.code)) throw error;
-    return { backup, site, archive, bytes, problem: error };
+    return { backup, site, archive, bytes, problem: error, dump: null };
   }
 }
 

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import type { DefinitionNames } from '../databases/definition-names';
+import { DefinitionsDigest } from '../databases/definitions-digest';
 import { databaseOfHeader } from '../databases/dump-header';
 import { DumpScanner, describeRefusal } from '../databases/dump-scanner';
 import { type Created, IMPORT_RULES } from '../databases/statement-head';
@@ -24,6 +25,7 @@ export class DumpInspector extends Writable {
   private readonly charsets = new Set<string>();
   private readonly engines = new Set<string>();
   private readonly refused: string[] = [];
+  private readonly definitions = new DefinitionsDigest();
   private createsFunctions = false;
   private readonly elsewhere = new Map<string, DumpInspection['elsewhere'][number]>();
   /** The start of the dump, until its header is whole. */
@@ -81,6 +83,7 @@ export class DumpInspector extends Writable {
       bytes: this.bytes,
       complete: this.scanner?.complete ?? false,
       tables: [...this.tables],
+      definitions: this.definitions.digest(),
       collations: [...this.collations],
       charsets: [...this.charsets],
       engines: [...this.engines],
@@ -91,6 +94,7 @@ export class DumpInspector extends Writable {
   }
 
   private look(statement: string, created: Created | undefined): void {
+    this.definitions.add(statement);
     if (created?.kind === 'table') this.tables.add(created.name);
     if (created?.kind === 'function' || created?.kind === 'trigger') this.createsFunctions = true;
     // Strings and bodies may speak of collations; only definitions count.

@@ -75,6 +75,17 @@ export interface DumpOptions {
 export interface DumpResult {
   readonly bytes: number;
   readonly summary: DatabaseSummary;
+  /** The same for two dumps whose definitions are the same. */
+  readonly definitions: string;
+  /** What its definitions name in other databases. */
+  readonly elsewhere: readonly NameElsewhere[];
+}
+
+export interface ImportConditions {
+  /** Which server it is, its version, variables and engines: another text when an import may end in another way. */
+  readonly text: string;
+  /** What is done there goes to a binary log, or to the other servers of its cluster. */
+  readonly replicated: boolean;
 }
 
 /** What a fence changed, enough to take it away again. Goes to the journal before anything is done. */
@@ -201,7 +212,13 @@ export interface DatabaseServer {
     user: string,
     password: string,
     operation: Operation,
+    options?: {
+      /** Leave out the rows. */
+      readonly definitionsOnly?: boolean;
+    },
   ): Promise<ImportResult>;
+  /** What of this server decides whether it takes definitions. */
+  importConditions(): Promise<ImportConditions>;
   /** Switches events on, each under `definer`. */
   enableEvents(database: string, events: readonly string[], definer: DatabaseAccount): Promise<void>;
 

@@ -23,6 +23,8 @@ export interface DumpFilterOptions {
   readonly onRefused: (refusal: Refusal) => void;
   /** Told what each definition says of databases, when the rules name that of the dump. */
   readonly onNames?: (created: Created | undefined, names: DefinitionNames) => void;
+  /** Told each statement other than INSERT that is sent, those put before others among them, in latin1. */
+  readonly onStatement?: (statement: string) => void;
   /** Text put before the trailer. */
   readonly beforeTrailer?: string;
   /** Statements to be put before the next one. */
@@ -54,14 +56,21 @@ export class DumpFilter extends Transform {
     super({ readableHighWaterMark: 256 * 1024, writableHighWaterMark: 256 * 1024 });
     this.scanner = new DumpScanner(
       {
-        statement: (_statement, created) => this.note(created),
+        statement: (_statement, created, sent) => {
+          options.onStatement?.(sent);
+          this.note(created);
+        },
         inserted: (table, rows) => {
           if (table !== undefined) this.tables.set(table, (this.tables.get(table) ?? 0) + rows);
         },
         trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
         refused: options.onRefused,
         named: (created, names) => options.onNames?.(created, names),
-        before: (next) => options.before?.(next) ?? [],
+        before: (next) => {
+          const added = options.before?.(next) ?? [];
+          for (const statement of added) options.onStatement?.(statement);
+          return added;
+        },
         leavesGap: () => options.behind !== undefined,
         longValue: (table, bytes) => options.onLongValue?.(table, bytes),
       },

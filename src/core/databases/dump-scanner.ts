@@ -29,8 +29,8 @@ export interface DumpListener {
   leavesGap?(table: string): boolean;
   /** A value of a row that goes in pieces has so many bytes, as far as it was read. */
   longValue?(table: string | undefined, bytes: number): void;
-  /** A statement other than INSERT, as it stands in the dump, in latin1; and what it creates. */
-  statement(statement: string, created: Created | undefined): void;
+  /** A statement other than INSERT, as it stands in the dump, in latin1; what it creates; and as it is sent on. */
+  statement(statement: string, created: Created | undefined, sent: string): void;
   /** What a definition says of databases, when the rules name that of the dump. */
   named?(created: Created | undefined, names: DefinitionNames): void;
   /** An INSERT or REPLACE has ended: its table, and how many rows it held. */
@@ -102,6 +102,8 @@ const TRAILER_BYTES = Buffer.from('-- Dump completed');
 const SANDBOX_MARKS = ['/*!999999\\- enable the sandbox mode */', '/*M!999999\\- enable the sandbox mode */'].map(
   (text) => Buffer.from(text),
 );
+/** Does nothing; the client takes no empty statement. */
+const NO_ROWS = Buffer.from('UNLOCK TABLES');
 const EXECUTABLE_MARKS = ['/*!', '/*M!'].map((text) => Buffer.from(text));
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
@@ -223,7 +225,8 @@ export class DumpScanner {
             settings: this.judge.settings,
           }),
         );
-        this.keepBack(head);
+        if (this.rules.cutRows) output.push(NO_ROWS);
+        else this.keepBack(head);
         this.sentBytes = 0;
         this.rowEnd = -1;
       } else output.push(...this.decideStatement(head));
@@ -308,6 +311,8 @@ export class DumpScanner {
         }
         at = this.readRows(bytes, at, end);
         if (this.longRow && this.depth === 0) endLongRow(this.longRow);
+        // The delimiter stays: it ends what stands in for them.
+        if (this.rules.cutRows && !this.inStatement) from = at - this.delimiter.length;
       } else {
         // Text. The bytes that mean nothing here are most of it.
         const { special } = this;
@@ -378,6 +383,7 @@ export class DumpScanner {
       if (this.holding) decide(bytes.length);
       if (this.inStatement && this.mode !== 'text' && this.mode !== 'rows')
         this.refuse('a statement that does not end');
+      if (this.readingRows && this.rules.cutRows) from = bytes.length;
       this.endStatement();
       emit(bytes.length);
       this.carry = Buffer.alloc(0);
@@ -386,6 +392,7 @@ export class DumpScanner {
     at = Math.max(at, 0);
     if (at > 0) {
       if (this.holding) hold(at);
+      else if (this.readingRows && this.rules.cutRows) from = at;
       else if (this.readingRows) sendRows(at);
       else emit(at);
       this.before = bytes[at - 1] ?? 0;
@@ -489,8 +496,10 @@ export class DumpScanner {
     if (longValue !== undefined) this.listener.longValue?.(undefined, longValue);
     this.lexis = this.judge.settings.lexis;
     if (refused !== undefined) this.refuse(refused);
-    this.listener.statement(statement, created);
+    this.listener.statement(statement, created, text);
     if (created?.kind === 'table' && this.listener.leavesGap?.(created.name)) this.gapBehind = created.name;
+    // A piece of a row.
+    if (longValue !== undefined && this.rules.cutRows) return [...before, NO_ROWS];
     return [...before, text === statement ? head : Buffer.from(text, 'latin1')];
   }
 

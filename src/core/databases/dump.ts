@@ -12,6 +12,7 @@ import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
 import type { DatabaseFacts, DumpOptions, DumpResult, ServerFacts } from './database-server';
 import { statementsOfADump } from './dump-conditions';
+import { DefinitionsDigest } from './definitions-digest';
 import { type DumpContents, DumpFilter } from './dump-filter';
 import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { describeDatabase, ignoresCase, readServerFacts } from './facts';
@@ -79,6 +80,8 @@ export async function dumpDatabase(
     const { version } = server;
     return {
       bytes: contents.bytes,
+      definitions: contents.definitions,
+      elsewhere: contents.elsewhere,
       summary: {
         charset: facts.charset,
         collation: facts.collation,
@@ -102,7 +105,7 @@ async function runDump(
   output: Writable,
   operation: Operation,
   without: readonly string[] | undefined,
-): Promise<DumpContents> {
+): Promise<DumpContents & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
   const { exact, options } = await planExactRows(context, database, facts, server, help, operation);
@@ -110,6 +113,7 @@ async function runDump(
   const refused: Refusal[] = [];
   const doubts: string[] = [];
   let doubtful = 0;
+  const definitions = new DefinitionsDigest();
   let begun: Promise<void> | undefined;
   const addStatements = statementsOfADump();
   async function* rowsOf(table: string, counted: (rows: number) => void): AsyncGenerator<Buffer> {
@@ -124,7 +128,9 @@ async function runDump(
   }
   const filter = new DumpFilter({
     rules: { ...DUMP_RULES, database, ignoreCase: await ignoresCase(admin) },
+    onStatement: (statement) => definitions.add(statement),
     onNames: (created, names) => {
+      definitions.name(names.elsewhere);
       if (names.doubts.length === 0) return;
       doubtful += 1;
       if (doubts.length < DOUBTS_NAMED) doubts.push(describeDoubts(created, names.doubts));
@@ -191,7 +197,7 @@ async function runDump(
       `definitions of ${database} may mean this database where Kedge cannot tell; after a restore, which gives it another name, they still say ${database}: ${doubts.join('; ')}${doubtful > doubts.length ? `; and ${doubtful - doubts.length} more` : ''}`,
     );
   }
-  return filter.contents;
+  return { ...filter.contents, definitions: definitions.digest(), elsewhere: definitions.elsewhere };
 }
 
 function describeDoubts(created: Created | undefined, doubts: readonly string[]): string {

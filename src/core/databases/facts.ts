@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { AdminConnection } from './admin-connection';
-import type { DatabaseFacts, ServerFacts } from './database-server';
+import type { DatabaseFacts, ImportConditions, ServerFacts } from './database-server';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
 
 const text = z.object({ name: z.string() });
@@ -64,6 +64,34 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     skipNameResolve: variables.skipNameResolve === 1,
     maxAllowedPacket: variables.maxAllowedPacket,
     identity: variables.identity,
+  };
+}
+
+/** What of a server decides whether a definition is taken. */
+const DECIDING =
+  `sql_mode lower_case_table_names innodb_strict_mode innodb_page_size innodb_file_per_table innodb_encrypt_tables innodb_default_row_format innodb_file_format
+  innodb_read_only_compressed innodb_force_primary_key sql_require_primary_key default_storage_engine enforce_storage_engine
+  character_set_server collation_server log_bin log_bin_trust_function_creators wsrep_on explicit_defaults_for_timestamp
+  max_allowed_packet`.split(/\s+/);
+
+const IDENTIFYING = ['hostname', 'port', 'datadir'];
+
+/** `DatabaseServer.importConditions`; its contract is there. */
+export async function readImportConditions(admin: AdminConnection): Promise<ImportConditions> {
+  const context = { what: 'reading what decides whether definitions are taken' };
+  const pair = z.object({ Variable_name: z.string(), Value: z.string() });
+  const names = ['version', ...IDENTIFYING, ...DECIDING].map(quoteLiteral).join(', ');
+  const variables = await admin.rows(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${names})`, pair, context);
+  const engines = await admin.rows(
+    `SELECT ENGINE AS name FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT') ORDER BY 1`,
+    text,
+    context,
+  );
+  const isOn = (name: string): boolean =>
+    variables.some((each) => each.Variable_name === name && each.Value.toUpperCase() === 'ON');
+  return {
+    text: JSON.stringify([variables.map((each) => [each.Variable_name, each.Value]), engines.map(({ name }) => name)]),
+    replicated: isOn('log_bin') || isOn('wsrep_on'),
   };
 }
 

@@ -27,6 +27,8 @@ export interface Import {
   readonly user: string;
   readonly password: string;
   readonly operation: Operation;
+  /** Leave out the rows. */
+  readonly definitionsOnly?: boolean;
   /** An import of which the client takes no byte for so many ms is ended. Default: ten minutes. */
   readonly silenceLimitMs?: number | undefined;
 }
@@ -46,7 +48,13 @@ const WITHOUT_CHECKS = ['innodb_strict_mode', 'check_constraint_checks', 'foreig
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
   const { bytes, database } = await checkDumpFile(request.dumpPath);
   const ignoreCase = await ignoresCase(context.admin);
-  const rules = { ...IMPORT_RULES, database, newName: request.database, ignoreCase };
+  const rules = {
+    ...IMPORT_RULES,
+    database,
+    newName: request.database,
+    ignoreCase,
+    cutRows: request.definitionsOnly ?? false,
+  };
   const wanted = await runImport(context, request, bytes, rules);
   return { bytes, enabledEvents: await settleEvents(context, request.database, wanted) };
 }

@@ -17,7 +17,7 @@ import { createDatabase, dropDatabase } from './databases';
 import type { DatabaseServer } from './database-server';
 import { type ClientContext, dumpDatabase } from './dump';
 import { enableEvents } from './events';
-import { databaseExists, databaseNames, describeDatabase, readServerFacts } from './facts';
+import { databaseExists, databaseNames, describeDatabase, readImportConditions, readServerFacts } from './facts';
 import { lowerFence, planFence, raiseFence } from './fence';
 import { importDump } from './import';
 import { filtersNaming, rightsLeftBehind } from './other-accounts';
@@ -81,8 +81,17 @@ export function openDatabaseServer({
     planFence: (account, database) => planFence(admin, account, database),
     raiseFence: (fence) => raiseFence(admin, fence),
     lowerFence: (fence) => lowerFence(admin, fence),
-    importDump: (dumpPath, database, user, password, operation) =>
-      importDump(context, { dumpPath, database, user, password, operation, silenceLimitMs: importSilenceMs }),
+    importDump: (dumpPath, database, user, password, operation, options) =>
+      importDump(context, {
+        ...options,
+        dumpPath,
+        database,
+        user,
+        password,
+        operation,
+        silenceLimitMs: importSilenceMs,
+      }),
+    importConditions: () => readImportConditions(admin),
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
     proveLogin: (login, operation) => proveLogin({ admin, address, host }, login, operation),
     clientHost: () => clientHost(admin),

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import type { DatabaseServer, DumpResult, UnreadableTable } from './database-server';
+import { DefinitionsDigest } from './definitions-digest';
 import { unreadableTablesOf } from './unreadable-tables';
 
 /** A dump of what there was to read. */
@@ -50,5 +51,6 @@ async function dumpNothing(server: DatabaseServer, database: string, output: Wri
   await pipeline([text], output);
   const { version } = await server.facts();
   const summary = { ...DEFAULTS, serverVersion: version, tables: [], views: [], enabledEvents: [] };
-  return { bytes: Buffer.byteLength(text), summary, exists: false, unreadable: [] };
+  const definitions = new DefinitionsDigest().digest();
+  return { bytes: Buffer.byteLength(text), summary, definitions, elsewhere: [], exists: false, unreadable: [] };
 }

@@ -24,6 +24,8 @@ export interface HeadRules {
    * (error 1100).
    */
   readonly cutLocks?: boolean;
+  /** Leave out rows: what remains makes the same database, empty. */
+  readonly cutRows?: boolean;
 }
 
 /** What is sent to a server: whatever the dump was called, nothing runs by itself, nothing lies elsewhere. */

@@ -252,6 +252,8 @@ export interface ExaminedSource {
   /** Bytes of the dump. */
   dumpBytes: number;
   elsewhere: DumpInspection['elsewhere'];
+  /** Digest of what the dump defines. */
+  definitions: string;
 }
 
 /** Bytes there are for what an archive holds, wherever that goes. */
@@ -342,6 +344,7 @@ function examinedSource(
     },
     dumpBytes,
     elsewhere,
+    definitions: inspection.dump?.definitions ?? '',
     needs: [
       ...rootsOf(target.site).map(({ name, path }) => {
         const { bytes = 0, members = 0 } = inspection.roots.find((root) => root.name === name) ?? {};

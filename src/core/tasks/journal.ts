@@ -157,6 +157,8 @@ export const journalSchema = z.strictObject({
       address: z.string().optional(),
     })
     .nullable(),
+  /** The database and account in which the definitions of a backup were proved, noted before they were there. */
+  scratch: z.strictObject({ database: z.string(), account: accountSchema }).nullable().default(null),
   /** Set before the first rename. */
   switched: z.boolean(),
   /** When the site was given back to its visitors without the workflow of the task, all of it. */
@@ -217,6 +219,7 @@ export function newJournal(
     staged: [],
     before: null,
     created: null,
+    scratch: null,
     switched: false,
     givenBack: null,
     vhostBefore: null,

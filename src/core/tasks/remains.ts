@@ -30,7 +30,7 @@ export interface Remains {
  * committed task gave the site is not among it: that is for the task which replaces it, whose journal then says so.
  */
 export function remainsOf(journal: Journal): Remains {
-  const { target, token, backup, created, before, committed } = journal;
+  const { target, token, backup, created, before, committed, scratch } = journal;
   // What could not be saved is kept until its backup is deleted.
   const replaced = committed && before?.madeByKedge && !keepsDatabase(journal) ? before : null;
   const kept = new Set(committed ? keptFolders(journal).map(({ previous }) => previous) : []);
@@ -49,8 +49,13 @@ export function remainsOf(journal: Journal): Remains {
     databases: [
       ...(created?.databases.filter((name) => !committed || name !== newest) ?? []),
       ...(replaced ? [replaced.database] : []),
+      ...(scratch ? [scratch.database] : []),
     ],
-    accounts: [...(created && !committed ? [created.account] : []), ...(replaced ? [replaced.account] : [])],
+    accounts: [
+      ...(created && !committed ? [created.account] : []),
+      ...(replaced ? [replaced.account] : []),
+      ...(scratch ? [scratch.account] : []),
+    ],
   };
 }
 
@@ -62,7 +67,8 @@ export class Claims {
   constructor(states: readonly SiteState[], open: readonly Journal[]) {
     for (const { current, kept } of states)
       for (const each of [current, ...kept]) this.claim(each.database, each.account);
-    for (const { before, created } of open) {
+    for (const { before, created, scratch } of open) {
+      if (scratch) this.claim(scratch.database, scratch.account);
       if (before) this.claim(before.database, before.account);
       for (const database of created?.databases ?? []) this.claim(database, created?.account);
     }

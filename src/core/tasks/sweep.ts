@@ -13,6 +13,8 @@ import { probePrefix } from '../web/probe-file';
 import type { Journal } from './journal';
 import type { Journals } from './journals';
 import { Claims, type Remains, reasonToKeep, remainsOf } from './remains';
+import { dropScratch } from './prove-definitions';
+import type { Scratches } from './scratches';
 import type { SiteLocks } from './site-locks';
 import type { SiteState, SiteStates } from './site-state';
 
@@ -50,6 +52,7 @@ export interface SweepParts {
   /** By the name in the configuration. */
   readonly databaseServers: ReadonlyMap<string, (signal?: AbortSignal, turn?: string) => Promise<DatabaseServer>>;
   readonly locks: SiteLocks;
+  readonly scratches: Scratches;
   /** Folders of the master in which files are written durably; those below `backups` are looked through too. */
   readonly folders: { readonly state: string; readonly backups: string };
   /** Folders of maintenance flags. */
@@ -61,7 +64,7 @@ const LEFT_BEHIND_MS = 10 * 60_000;
 
 /** Folders of `<state>` that hold files of their own. */
 const STATE_FOLDERS = [
-  ...['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'requests'],
+  ...['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'requests', 'proofs', 'scratch'],
   ...['leases/backups', 'leases/restores'],
 ];
 
@@ -168,6 +171,7 @@ export class Sweeper {
     const marks = new Map(only === undefined ? [...this.settled].map(([task, mark]) => [mark, task]) : []);
     for (const { remains } of closed) marks.set(remains.mark, remains.task);
     leftovers.push(...(await this.processes(marks)));
+    if (only === undefined) leftovers.push(...(await this.scratches(problems)));
     if (only === undefined) leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
     return { leftovers, problems, shut };
   }
@@ -265,6 +269,27 @@ export class Sweeper {
       });
     }
     return found;
+  }
+
+  /** Scratch databases of commands that were killed. Nobody else uses what they are called. */
+  private async scratches(problems: string[]): Promise<Leftover[]> {
+    const { master, scratches, databaseServers } = this.parts;
+    const notes = await scratches.left().catch((error: unknown) => {
+      problems.push(`scratch databases are passed over: ${textOf(error)}`);
+      return [];
+    });
+    return notes.map((note) => ({
+      what: `the scratch database ${note.database} of ${note.databaseServer}`,
+      task: null,
+      remove: async (operation) => {
+        const open = databaseServers.get(note.databaseServer);
+        if (!open)
+          throw new KedgeError('DatabaseUnreachable', `${note.databaseServer} is not in the configuration any more`);
+        await dropScratch(await open(operation.signal), note);
+        await master.removeTree(note.folder, operation);
+        await scratches.remove(note);
+      },
+    }));
   }
 
   private async processes(tasks: ReadonlyMap<string, string>): Promise<Leftover[]> {

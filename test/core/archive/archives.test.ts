@@ -174,6 +174,7 @@ describe('pack, inspect, extract', () => {
       bytes: DUMP.length,
       complete: true,
       tables: ['t'],
+      definitions: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       collations: ['utf8mb4_general_ci'],
       charsets: ['utf8mb4'],
       engines: ['innodb'],
@@ -189,6 +190,12 @@ describe('pack, inspect, extract', () => {
     );
 
     expect(await readFile(join(folder, 'restore.sql'), 'utf8')).toBe(DUMP);
+
+    const definitions = join(folder, 'definitions.sql');
+    await archives.extractDefinitions({ path: destination, origin: ORIGIN, destination: definitions }, testOperation());
+    expect(await readFile(definitions, 'utf8')).toBe(DUMP.replace(/^INSERT[^;]*/m, 'UNLOCK TABLES'));
+    const nowhere = { path: destination, origin: ORIGIN, destination: join(folder, 'no/such/folder.sql') };
+    await expect(archives.extractDefinitions(nowhere, testOperation())).rejects.toThrow('ENOENT');
   });
 
   it.each<[Compression, string]>([

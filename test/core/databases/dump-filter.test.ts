@@ -122,6 +122,35 @@ describe('definers', () => {
   });
 });
 
+test('rows are left out wherever a chunk ends, and nothing else is', async () => {
+  const dump =
+    "CREATE TABLE `t` (`a` int);\nINSERT INTO `t` (`a`, `values (`) VALUES\n(1,'secret; --'),\n(-2,'it\\'s ''secret'';'/* secret */),(3,0x736563);\n/*!40000 ALTER TABLE `t` ENABLE KEYS */;\nREPLACE INTO `t` VALUES ('secret');INSERT INTO `t` VALUES (4);DELIMITER ;;\nINSERT INTO `t` VALUES (';secret');;\nDELIMITER ;\nCREATE VIEW v AS select 'INSERT INTO `t` VALUES (1);' AS x;\n-- Dump completed\n";
+  const expected =
+    "CREATE TABLE `t` (`a` int);\nUNLOCK TABLES;\n/*!40000 ALTER TABLE `t` ENABLE KEYS */;\nUNLOCK TABLES;UNLOCK TABLES;DELIMITER ;;\nUNLOCK TABLES;;\nDELIMITER ;\nCREATE VIEW v AS select 'INSERT INTO `t` VALUES (1);' AS x;\n-- Dump completed\n";
+  const options = { ...PLAIN, rules: { ...PLAIN.rules, cutRows: true } };
+  for (let cut = 0; cut <= dump.length; cut += 1) {
+    const { text, contents } = await filter(dump, options, [cut, cut + 1, cut + 9]);
+    expect(text).toBe(expected);
+    expect(contents.tables).toEqual(new Map([['t', 6]]));
+  }
+  // Rows of many chunks.
+  const long = `INSERT INTO \`t\` VALUES ${`('${'secret'.repeat(1000)}'),`.repeat(500)}(1);\n`;
+  expect(
+    (
+      await filter(
+        long,
+        options,
+        [...Array(60).keys()].map((at) => at * 50_000),
+      )
+    ).text,
+  ).toBe('UNLOCK TABLES;\n');
+  // A row in pieces, and one that nothing ends.
+  const row = `CREATE TABLE t (a int);\nINSERT INTO \`t\` VALUES ('${'secret'.repeat(200_000)}');\n`;
+  const inPieces = (await filter(row, { ...PLAIN, longRowBytes: 1_000_000 }, [])).text;
+  expect(inPieces).toContain('SET @kedge_1=');
+  expect((await filter(`${inPieces}INSERT INTO t VALUES ('secret')`, options, [70_000])).text).not.toContain('secret');
+});
+
 describe('events', () => {
   test.each([
     [

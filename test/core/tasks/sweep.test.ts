@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Target } from '../../../src/contract/target';
 import { withFileLock } from '../../../src/core/hosts/file-lock';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { type Journal, markOf } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
+import { Scratches } from '../../../src/core/tasks/scratches';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
 import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-state';
 import { stagingFolders } from '../../../src/core/sites/switch-folders';
@@ -53,6 +54,7 @@ const newSweeper = (databaseServer = async () => lab.server): Sweeper =>
     journals,
     states,
     locks: new SiteLocks(join(folder, 'state/locks'), host),
+    scratches: new Scratches(join(folder, 'state/scratch'), host),
     webHosts: new Map([['web', host]]),
     databaseServers: new Map([['db', databaseServer]]),
     folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
@@ -239,6 +241,33 @@ describe('sweeper', () => {
     await withFileLock(held ?? '', host, async () => {
       expect((await sweep()).removed).toEqual([`the lock ${ended} of a process that has ended`]);
     });
+  });
+
+  it('scratch databases of commands that were killed go, and no others', async () => {
+    const scratches = new Scratches(join(folder, 'state/scratch'), host);
+    const made = async (name: string): Promise<string> => {
+      const account = { user: name, hosts: ['localhost'] };
+      const spool = join(folder, 'state/spool', name);
+      await mkdir(spool, { recursive: true });
+      await writeFile(join(spool, 'definitions.sql'), 'a dump');
+      await scratches.add({ databaseServer: 'db', database: name, account, folder: spool });
+      await makeDatabase(name);
+      return spool;
+    };
+    const killed = await made(nameIt('dead1'));
+    await made(nameIt('alive1'));
+    const path = join(folder, 'state/scratch', `${nameIt('dead1')}.json`);
+    const note = JSON.parse(await readFile(path, 'utf8')) as { by: { pid: number; started: string } };
+    await writeFile(path, JSON.stringify({ ...note, by: { ...note.by, started: '1' } }));
+
+    const { removed, problems } = await newSweeper().sweep(() => operation);
+    expect(problems).toEqual([]);
+    expect(removed).toEqual([`the scratch database ${nameIt('dead1')} of db`]);
+    expect(await lab.server.databaseNames()).not.toContain(nameIt('dead1'));
+    expect(await lab.server.userNames()).not.toContain(nameIt('dead1'));
+    expect(await lab.server.databaseNames()).toContain(nameIt('alive1'));
+    expect(existsSync(killed)).toBe(false);
+    expect(await readdir(join(folder, 'state/scratch'))).toEqual([`${nameIt('alive1')}.json`]);
   });
 
   it('looks without touching', async () => {
