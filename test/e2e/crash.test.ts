@@ -157,22 +157,25 @@ it('Temporal killed in mid-restore: the task goes on when it is back', async () 
 
 /* All places, and other victims: test/full/crash-matrix.test.ts. */
 const drawn = new Draw(SEED, 'crash');
-const places = everyPlace();
-const strikes = [
+const all = everyPlace();
+const places = [
   ...drawn.several(
-    places.filter(({ kind, fails }) => kind === 'restore' && fails === null),
+    all.filter(({ kind, fails }) => kind === 'restore' && fails === null),
     2,
   ),
-  drawn.of(places.filter(({ fails }) => fails !== null)),
-  drawn.of(places.filter(({ kind, fails }) => kind !== 'restore' && fails === null)),
-].map((place) => strikeAt(place, 'worker', drawn));
+  drawn.of(all.filter(({ fails }) => fails !== null)),
+  drawn.of(all.filter(({ kind, fails }) => kind !== 'restore' && fails === null)),
+];
+const strikes = (['worker', 'paused worker'] as const).map((victim) =>
+  places.map((place) => strikeAt(place, victim, drawn)),
+);
 
-it(`KEDGE_SEED=${SEED}: ${strikes.map(describeStrike).join('; ')}: each task ends as it would have`, async () => {
+it(`KEDGE_SEED=${SEED}: ${strikes.flat().map(describeStrike).join('; ')}: each task ends as it would have`, async () => {
   await worker?.stop();
   worker = null;
   const struck = await StruckLab.prepare(lab, drawn);
   try {
-    expect(await struck.strike(strikes)).toEqual({ problems: [], held: strikes.length });
+    for (const batch of strikes) expect(await struck.strike(batch)).toEqual({ problems: [], held: batch.length });
   } finally {
     await struck.stop();
   }

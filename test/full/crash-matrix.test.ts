@@ -30,6 +30,13 @@ it(`KEDGE_SEED=${SEED}: the worker killed at every place: each task ends as it w
   expect(held).toBe(places.length);
 });
 
+it(`KEDGE_SEED=${SEED}: the worker stopped at 24 places, another takes over, the first wakes: each task ends as it would have`, async () => {
+  const draw = new Draw(SEED, 'paused worker');
+  const { problems, held } = await struck.strikeAll('paused worker', draw.several(everyPlace(), 24), draw);
+  expect(problems).toEqual([]);
+  expect(held).toBe(24);
+});
+
 it(`KEDGE_SEED=${SEED}: Temporal killed at every place: each task ends as it would have`, async () => {
   const places = everyPlace();
   const { problems, held } = await struck.strikeAll('temporal', places, new Draw(SEED, 'temporal'));

@@ -14,6 +14,8 @@ export type Behaviour =
   | { blocks: true; settlesAfterMs?: number; endsWith?: string }
   /** It says nothing any more, as if its process were gone. */
   | { dies: true }
+  /** So many times, as with a worker that hangs; then it does what it does. */
+  | { lostTimes: number }
   /** Returns this. */
   | { returns: unknown };
 
@@ -68,6 +70,11 @@ export class FakeActivities {
         if (count <= behaviour.failsTimes) throw failure(behaviour.code, name);
       }
       // No heartbeat of it brings the news: only a worker that stops tells it.
+      if (behaviour && 'lostTimes' in behaviour) {
+        const count = (this.failures.get(name) ?? 0) + 1;
+        this.failures.set(name, count);
+        if (count <= behaviour.lostTimes) await Context.current().cancelled;
+      }
       if (behaviour && 'dies' in behaviour) await Context.current().cancelled;
       if (behaviour && 'blocks' in behaviour) {
         const context = Context.current();

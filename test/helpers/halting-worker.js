@@ -5,11 +5,12 @@
 // `occurrence`-th activity of that name in the task (hooks have one name), its `call`-th call of one of `parts` (empty: of any),
 // held `during` (before it acts) or `after` (when it has acted and its caller does not know yet). Where the activity makes fewer
 // calls it is held when it has done everything and Temporal has not heard of it. `fails: ACTIVITY` makes that activity fail for good.
-// The parent is told { held: SITE }, and { used: { site, activity, part, calls } } when an activity makes one more call of a part. It says { go: true }: everything held goes on; or { die: MS }: what is held before a call goes on, what
+// The parent is told { held: SITE }, { ended: SITE } when a step that was held has ended, and { used: { site, activity, part, calls } } when an activity makes one more call of a part. It says { go: true }: everything held goes on; or { die: MS }: what is held before a call goes on, what
 // is held behind one does not, and the worker ends as by `kill -9`.
 const { Context } = require('@temporalio/activity');
 const { loadConfiguration } = require('../../dist/src/config/load.js');
 const { KedgeError } = require('../../dist/src/contract/errors.js');
+const activities = require('../../dist/src/activities/index.js');
 const { runWorker } = require('../../dist/src/worker.js');
 
 const [configurationPath] = process.argv.slice(2);
@@ -178,6 +179,23 @@ function halting(real) {
   });
   return Object.fromEntries(parts);
 }
+
+/** Activities, each of which tells its end when it was held. */
+function telling(real) {
+  const told = (run) =>
+    async function (...args) {
+      try {
+        return await Reflect.apply(run, this, args);
+      } finally {
+        const place = here();
+        if (place && held.get(place.site)?.gone) process.send({ ended: place.site });
+      }
+    };
+  return Object.fromEntries(Object.entries(real).map(([name, run]) => [name, told(run)]));
+}
+
+const { createActivities } = activities;
+activities.createActivities = (dependencies) => telling(createActivities(dependencies));
 
 async function main() {
   const stop = new AbortController();

@@ -17,7 +17,8 @@ import { FINISHING_STEPS } from '../../src/workflows/steps/finish-restore';
 import { type JournalView, type Lab, type Outcome, type WordPressSite } from './e2e';
 import { cli, cliJson, journalsOf, recordsOf, shell, until } from './e2e';
 
-export type Victim = 'worker' | 'temporal' | 'mariadb' | 'php-fpm' | 'nginx';
+/** What is killed; a paused worker stops as by `kill -STOP` instead, and wakes when another one has ended its tasks. */
+export type Victim = 'worker' | 'paused worker' | 'temporal' | 'mariadb' | 'php-fpm' | 'nginx';
 type Kind = 'backup' | 'quiesced backup' | 'restore' | 'deploy' | 'verify';
 
 /** A place in a task where something can be killed. */
@@ -47,6 +48,7 @@ const TYPES: Record<Kind, TaskType> = {
 /** Parts of the worker that a step acts through when it needs the victim; a worker and Temporal are always needed. */
 const PARTS: Record<Victim, readonly string[]> = {
   worker: [],
+  'paused worker': [],
   temporal: [],
   mariadb: ['databaseServer'],
   'php-fpm': ['webServer'],
@@ -87,7 +89,7 @@ export function strikeAt(place: Place, victim: Victim, draw: Draw, calls = MOST_
 
 export function describeStrike({ kind, activity, occurrence, fails, victim, call, when }: Strike): string {
   const which = occurrence === 1 ? activity : `${activity} ${occurrence}`;
-  return `${victim} killed ${when} call ${call} of ${which} in ${kind}${fails === null ? '' : ` after ${fails} failed`}`;
+  return `${victim} ${victim === 'paused worker' ? 'stopped' : 'killed'} ${when} call ${call} of ${which} in ${kind}${fails === null ? '' : ` after ${fails} failed`}`;
 }
 
 /** A site with a backup, and what that holds. */
@@ -104,6 +106,8 @@ export class StruckLab {
   private constructor(
     readonly lab: Lab,
     private worker: HaltingWorker,
+    /** The one that was stopped in this batch. */
+    private sleeper: HaltingWorker | null,
     private readonly sites: readonly StruckSite[],
     private readonly draw: Draw,
     /** How many calls of a part an activity made, as seen: by `KIND: ACTIVITY by PART`. */
@@ -132,7 +136,7 @@ export class StruckLab {
         sites.push({ site, backup: backup.id, saved, archive });
       }),
     );
-    return new StruckLab(lab, worker, sites, draw);
+    return new StruckLab(lab, worker, null, sites, draw);
   }
 
   /**
@@ -162,6 +166,7 @@ export class StruckLab {
   }
 
   async stop(): Promise<void> {
+    await this.sleeper?.stop('SIGKILL');
     await this.worker.stop();
   }
 
@@ -192,6 +197,8 @@ export class StruckLab {
     const held = struck.filter(({ site }) => this.worker.held.has(site.uri)).length;
     await this.kill(victim, tellUse);
     await Promise.all(struck.map((task) => task.ended()));
+    await this.sleeper?.wakeAndEnd();
+    this.sleeper = null;
     const problems: string[] = [];
     for (const task of struck) problems.push(...(await task.look()));
     problems.push(...(await unowned(this.lab)));
@@ -206,6 +213,12 @@ export class StruckLab {
     switch (victim) {
       case 'worker':
         await this.worker.die(this.draw.below(40));
+        this.worker = await HaltingWorker.start(this.lab);
+        this.worker.haltAt({}, tellUse);
+        return;
+      case 'paused worker':
+        this.sleeper = this.worker;
+        this.sleeper.sleep();
         this.worker = await HaltingWorker.start(this.lab);
         this.worker.haltAt({}, tellUse);
         return;
@@ -388,13 +401,16 @@ interface Use {
 class HaltingWorker {
   /** Sites whose tasks stand. */
   held = new Set<string>();
+  /** Sites whose tasks stood, and whose steps have ended since. */
+  private readonly ended = new Set<string>();
   private tellUse: (use: Use) => void = () => undefined;
 
   private constructor(
     private readonly child: ChildProcess,
     private readonly exited: Promise<void>,
   ) {
-    child.on('message', (message: { held?: string; used?: Use }) => {
+    child.on('message', (message: { held?: string; ended?: string; used?: Use }) => {
+      if (message.ended !== undefined) this.ended.add(message.ended);
       if (message.held !== undefined) this.held.add(message.held);
       if (message.used) this.tellUse(message.used);
     });
@@ -420,6 +436,7 @@ class HaltingWorker {
 
   haltAt(points: Record<string, Point>, tellUse: (use: Use) => void): void {
     this.held = new Set();
+    this.ended.clear();
     this.tellUse = tellUse;
     this.child.send({ points });
   }
@@ -434,8 +451,26 @@ class HaltingWorker {
     await this.exited;
   }
 
-  async stop(): Promise<void> {
-    this.child.kill('SIGTERM');
+  sleep(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  /** What is held goes on where it stood, unless whoever took the tasks over has ended this worker; then it stops. */
+  async wakeAndEnd(): Promise<void> {
+    const isGone = (): boolean => this.child.exitCode !== null || this.child.signalCode !== null;
+    if (!isGone()) {
+      this.go();
+      this.child.kill('SIGCONT');
+      await until(
+        'every step that was asleep has ended',
+        () => isGone() || [...this.held].every((site) => this.ended.has(site)),
+      );
+    }
+    await this.stop();
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.child.kill(signal);
     await this.exited;
   }
 }

@@ -114,6 +114,12 @@ describe('backup', () => {
     expect(await typeOfFailure(run('backup', { site: lab.siteWith(fake) }))).toBe('DatabaseUnreachable');
     expect(fake.calls.filter((call) => call === 'preflight')).toHaveLength(3);
   });
+
+  it.concurrent('looks that are lost with a worker which hangs are not counted', async () => {
+    const fake = new FakeActivities().set('preflight', { lostTimes: 3 });
+    expect(await run('backup', { site: lab.siteWith(fake) })).toMatchObject({ backup: { id: SAFETY_BACKUP_ID } });
+    expect(fake.calls.filter((call) => call === 'preflight')).toHaveLength(4);
+  });
 });
 
 describe('a site of which every step has much to say', () => {

@@ -12,6 +12,7 @@ import { type TaskType, taskIdOf } from '../../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, shortened } from '../../contract/payload-bounds';
 import { endless, looking } from '../options';
 import { finishRestore } from './finish-restore';
+import { look } from './look';
 import { recoverTask } from './recover-task';
 import { Task } from './task';
 import { setTaskAttributes } from './visibility';
@@ -46,9 +47,10 @@ export async function asTask<Result>(
   setTaskAttributes({ site, ...attributes });
   const whole = CancellationScope.current();
   try {
-    for (const abandoned of await looking.findAbandonedTasks({ site })) await recoverTask({ task: abandoned }, site);
+    for (const abandoned of await look(() => looking.findAbandonedTasks({ site })))
+      await recoverTask({ task: abandoned }, site);
     task.runbook.began('preflight');
-    const reported = await looking.preflight({ type, task: task.ref.task, input });
+    const reported = await look(() => looking.preflight({ type, task: task.ref.task, input }));
     const found = reported.value;
     task.runbook.ended('preflight');
     task.told.addAll(reported);
