@@ -51,8 +51,9 @@ export async function proveDefinitions(proof: Proof, operation: Operation): Prom
     return warningOf(verdict);
   } catch (error) {
     operation.signal.throwIfAborted();
-    if (!isKedgeError(error)) throw error;
-    return `whether this backup can be restored here could not be tried: ${error.message}`;
+    // Whatever it is, the backup is made.
+    const why = error instanceof Error ? error.message : String(error);
+    return `whether this backup can be restored here could not be tried: ${why}`;
   }
 }
 
