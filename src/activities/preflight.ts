@@ -29,6 +29,7 @@ import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { WORKFLOW_GRACE_MS } from '../core/tasks/maintenance-limit';
 import { sideBySide } from '../core/side-by-side';
+import { checkQuotas } from '../core/tasks/quota';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
@@ -182,6 +183,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           await examineAccounts(server, target, current, checked.elsewhere, operation);
         }
         await checkSpace(deps.master, needs, target.site.uri);
+        await checkQuotas(deps.webHost(target), needs, target.site.uri, operation);
         await step.end();
         return {
           site: input.site,

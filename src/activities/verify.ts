@@ -3,6 +3,7 @@ import type { Target } from '../contract/target';
 import type { SiteLogin } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
 import { addressesOf, provenAddress } from '../core/sites/new-address';
+import { restoreLabels } from '../core/sites/security-labels';
 import { type SiteFolder, liveFolder, waitingFolder } from '../core/sites/site-folder';
 import { assertStillLinked } from '../core/sites/served-root';
 import type { Journal } from '../core/tasks/journal';
@@ -78,6 +79,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           const address = await addressFor(journal, target, folder, account, operation);
           if (journal.before === null) await record({ created: { ...created, address } });
           await kind.writeSettings(folder, { ...account, address }, operation);
+          await restoreLabels(folder, operation);
           // That of a new site was proved as its PHP takes it.
           if (journal.before !== null) await server.proveLogin({ ...account, address }, operation);
         } else {

@@ -18,6 +18,7 @@ import { examineAccounts } from '../../core/tasks/examine-accounts';
 import { readDurations } from '../../core/tasks/durations';
 import { proveBackup } from '../../core/tasks/prove-backup';
 import { planRestore } from '../../core/tasks/restore-plan';
+import { checkQuotas } from '../../core/tasks/quota';
 import { checkSpace } from '../../core/tasks/space';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
@@ -65,6 +66,7 @@ export async function tellRestore(
   const examined = await examineBackup(master, target, id, operation);
   const space = [...needs, ...examined.needs];
   await checkSpace(master.master, space, site);
+  await checkQuotas(master.webHost(), space, site, operation);
   const server = await master.databaseServer(target.database, operation.signal);
   await examineFence(server, target, state.current, { allowShared: !fence }, operation);
   await examineAccounts(server, target, state.current, examined.elsewhere, operation);

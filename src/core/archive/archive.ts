@@ -53,12 +53,26 @@ export interface Judged {
   readonly contentBytes: number;
 }
 
+/** What one account and group will have of what is unpacked. */
+export interface OwnedContent {
+  readonly uid: number;
+  readonly gid: number;
+  /** In whole blocks of 4 KiB. */
+  readonly bytes: number;
+  readonly files: number;
+}
+
 /** What reading an archive back found. */
 export interface Inspection extends Judged {
   /** Of the archive. */
   readonly bytes: number;
   /** What each folder of the site takes unpacked, the site folder first; the dump and the record count there. */
-  readonly roots: readonly { readonly name: string; readonly bytes: number; readonly members: number }[];
+  readonly roots: readonly {
+    readonly name: string;
+    readonly bytes: number;
+    readonly members: number;
+    readonly owners: readonly OwnedContent[];
+  }[];
   /** Null when there is no `./database.sql`. */
   readonly dump: DumpInspection | null;
   /** `./.kedge/backup.json`, when the archive holds one that can be read. */
@@ -94,8 +108,18 @@ export interface DumpInspection {
   /** Collations and charsets the dump names. */
   readonly collations: readonly string[];
   readonly charsets: readonly string[];
+  /** Names of its views and sequences, which share their names with tables. */
+  readonly views: readonly string[];
   /** Storage engines its tables name, in lower case. */
   readonly engines: readonly string[];
+  /** Types of its columns that not every server has, in lower case. */
+  readonly types: readonly string[];
+  /** Parsers of its full-text indexes that are plugins, in lower case. */
+  readonly parsers: readonly string[];
+  /** It has tables that are to be encrypted. */
+  readonly encrypts: boolean;
+  /** It brings the history of system-versioned tables, with the times at which rows begin and end. */
+  readonly holdsHistory: boolean;
   /** The first statements that no dump may hold, each with its place. */
   readonly refused: readonly string[];
   /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */

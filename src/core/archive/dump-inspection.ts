@@ -8,6 +8,11 @@ import type { DumpInspection } from './archive';
 
 const COLLATION = /\bCOLLATE[\s=]+["'`]?([a-z0-9_]+)/gi;
 const CHARSET = /\b(?:CHARSET|CHARACTER\s+SET)[\s=]+["'`]?([a-z0-9_]+)/gi;
+/** Types that came with a plugin or late, at the beginning of a line of a definition. */
+const LATE_TYPE = /^\s*`(?:[^`]|``)+`\s+(inet4|inet6|uuid|vector)\b/gim;
+const PARSER = /\bWITH\s+PARSER\s+`?(\w+)/gi;
+const ENCRYPTED = /\bENCRYPTED`?\s*=\s*["']?YES\b/i;
+const HISTORY = /\bsystem_versioning_insert_history\s*:?=\s*(?:1|on)\b/i;
 const ENGINE = /\bENGINE\s*=\s*["'`]?(\w+)/gi;
 /** So many charsets, collations and engines are kept: no server has more. */
 const NAMES_KEPT = 1000;
@@ -23,7 +28,12 @@ export class DumpInspector extends Writable {
   private readonly tables = new Set<string>();
   private readonly collations = new Set<string>();
   private readonly charsets = new Set<string>();
+  private readonly views = new Set<string>();
   private readonly engines = new Set<string>();
+  private readonly types = new Set<string>();
+  private readonly parsers = new Set<string>();
+  private encrypts = false;
+  private holdsHistory = false;
   private readonly refused: string[] = [];
   private readonly definitions = new DefinitionsDigest();
   private createsFunctions = false;
@@ -86,7 +96,12 @@ export class DumpInspector extends Writable {
       definitions: this.definitions.digest(),
       collations: [...this.collations],
       charsets: [...this.charsets],
+      views: [...this.views],
       engines: [...this.engines],
+      types: [...this.types],
+      parsers: [...this.parsers],
+      encrypts: this.encrypts,
+      holdsHistory: this.holdsHistory,
       refused: this.refused,
       createsFunctions: this.createsFunctions,
       elsewhere: [...this.elsewhere.values()],
@@ -96,14 +111,19 @@ export class DumpInspector extends Writable {
   private look(statement: string, created: Created | undefined): void {
     this.definitions.add(statement);
     if (created?.kind === 'table') this.tables.add(created.name);
+    if (created?.kind === 'view' || created?.kind === 'sequence') this.views.add(created.name);
+    if (!created && HISTORY.test(statement)) this.holdsHistory = true;
     if (created?.kind === 'function' || created?.kind === 'trigger') this.createsFunctions = true;
     // Strings and bodies may speak of collations; only definitions count.
     if (created || /^\s*ALTER\b/i.test(statement)) {
       const definition = statement.replace(/'(?:[^'\\]|\\.|'')*'/gs, "''");
       keepNames(this.collations, definition.matchAll(COLLATION));
       keepNames(this.charsets, definition.matchAll(CHARSET));
-      if (created?.kind === 'table' || created?.kind === 'sequence')
-        keepNames(this.engines, definition.matchAll(ENGINE));
+      if (created?.kind !== 'table' && created?.kind !== 'sequence') return;
+      keepNames(this.engines, definition.matchAll(ENGINE));
+      keepNames(this.types, definition.matchAll(LATE_TYPE));
+      keepNames(this.parsers, definition.matchAll(PARSER));
+      this.encrypts ||= ENCRYPTED.test(definition);
     }
   }
 }

@@ -2,7 +2,7 @@ import { MAXIMUM_RECORD_BYTES, packedRecordSchema, type PackedRecord } from '../
 import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import type { Inspection, Origin } from './archive';
+import type { Inspection, Origin, OwnedContent } from './archive';
 import { ArchiveReader, type ArchiveTaker } from './archive-reader';
 import { DumpInspector } from './dump-inspection';
 import type { Unpacked } from './judge';
@@ -34,17 +34,33 @@ export async function inspect(
   };
 }
 
+interface Counts {
+  bytes: number;
+  members: number;
+  readonly owners: Map<string, OwnedContent>;
+}
+
+/** Accounts with groups; a site has a few. */
+const OWNERS_KEPT = 1000;
+/** What file systems give files of. */
+const BLOCK_BYTES = 4096;
+
 /** Counts what an archive holds, looks its dump through, keeps its record, and hands nothing on. */
 class Looker implements ArchiveTaker {
   dumpFound: DumpInspector | null = null;
   recordFound: PackedRecord | null = null;
   private recordParts: Buffer[] | null = null;
-  private readonly roots = new Map([[SITE_FOLDER, { bytes: 0, members: 0 }]]);
+  private readonly roots = new Map<string, Counts>([[SITE_FOLDER, { bytes: 0, members: 0, owners: new Map() }]]);
 
   constructor(private readonly tellRecord: (record: PackedRecord) => void) {}
 
-  counted(): { name: string; bytes: number; members: number }[] {
-    return [...this.roots].map(([name, counts]) => ({ name, ...counts }));
+  counted(): Inspection['roots'] {
+    return [...this.roots].map(([name, { bytes, members, owners }]) => ({
+      name,
+      bytes,
+      members,
+      owners: [...owners.values()],
+    }));
   }
 
   dump(size: number): void {
@@ -73,8 +89,14 @@ class Looker implements ArchiveTaker {
     if (this.recordFound) this.tellRecord(this.recordFound);
   }
 
-  site({ root, size }: Unpacked): void {
+  site({ root, size, uid, gid }: Unpacked): void {
     this.count(root, size);
+    const { owners } = this.countsOf(root);
+    const key = `${uid} ${gid}`;
+    const { bytes, files } = owners.get(key) ?? { bytes: 0, files: 0 };
+    // An archive may name as many as it has members.
+    if (owners.size >= OWNERS_KEPT && !owners.has(key)) return;
+    owners.set(key, { uid, gid, bytes: bytes + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES, files: files + 1 });
   }
 
   sitePart(): void {}
@@ -94,8 +116,15 @@ class Looker implements ArchiveTaker {
   }
 
   private count(root: string, size: number): void {
-    const { bytes, members } = this.roots.get(root) ?? { bytes: 0, members: 0 };
-    this.roots.set(root, { bytes: bytes + size, members: members + 1 });
+    const counts = this.countsOf(root);
+    counts.bytes += size;
+    counts.members += 1;
+  }
+
+  private countsOf(root: string): Counts {
+    const counts = this.roots.get(root) ?? { bytes: 0, members: 0, owners: new Map() };
+    this.roots.set(root, counts);
+    return counts;
   }
 }
 

@@ -3,6 +3,7 @@ import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER, type SiteLocation, type SiteRoot, rootsOf } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
 import { firstOf } from '../findings';
+import { checkServerHas } from './another-server';
 import type { DumpInspection, Inspection } from './archive';
 
 /**
@@ -118,25 +119,7 @@ export function checkImportable(
       context,
     );
   }
-  const engines = dump.engines.filter((engine) => !server.engines.has(engine));
-  if (engines.length > 0) {
-    throw new KedgeError(
-      'DumpIncompatible',
-      `the dump in ${name} has tables of the engines ${firstOf(engines)}, which server version ${server.version} does not have`,
-      { ...context, hint: 'Install the engine on the database server (`INSTALL SONAME`), then try again.' },
-    );
-  }
-  const twins = server.ignoresCase ? caseTwins(dump.tables) : [];
-  if (twins.length > 0) {
-    throw new KedgeError(
-      'DumpIncompatible',
-      `the dump in ${name} has tables whose names differ in case alone, which are one table to this server: ${firstOf(twins)}`,
-      {
-        ...context,
-        hint: 'Import it into a server with lower_case_table_names = 0, or rename the tables where they come from.',
-      },
-    );
-  }
+  checkServerHas({ name, dump, madeOn: record.database.serverVersion }, server, context);
   if (dump.createsFunctions && !server.allowsFunctionCreators) {
     throw new KedgeError(
       'DumpIncompatible',
@@ -144,18 +127,6 @@ export function checkImportable(
       { ...context, hint: 'Set log_bin_trust_function_creators=1 on the database server.' },
     );
   }
-}
-
-/** Names of which another differs in case alone, as `Posts and posts`. */
-function caseTwins(names: readonly string[]): string[] {
-  const seen = new Map<string, string>();
-  const twins: string[] = [];
-  for (const name of names) {
-    const other = seen.get(name.toLowerCase());
-    if (other !== undefined && other !== name) twins.push(`${other} and ${name}`);
-    else seen.set(name.toLowerCase(), name);
-  }
-  return twins;
 }
 
 /** What of the backup would be lost, and what of the site would stay in another time. @throws KedgeError PathsDiffer */

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import type { DatabaseSummary } from '../../contract/backup-record';
 import type { Operation } from '../operation';
 import type { NameElsewhere } from './definition-names';
+import type { Era } from './era';
 
 /** An account of the database server: one user name, at one or more hosts. */
 export interface DatabaseAccount {
@@ -25,6 +26,13 @@ export interface ServerFacts {
   readonly charsets: ReadonlySet<string>;
   /** Storage engines that tables can be made with, in lower case, by all their names. */
   readonly engines: ReadonlySet<string>;
+  /** Types of columns that not every server has, in lower case. */
+  readonly types: ReadonlySet<string>;
+  /** Parsers of full-text indexes that are plugins, in lower case. */
+  readonly parsers: ReadonlySet<string>;
+  /** It has a plugin that holds the keys of encrypted tables. */
+  readonly encrypts: boolean;
+  readonly era: Era;
   /** `Posts` and `posts` are one table, `lower_case_table_names`. */
   readonly ignoresCase: boolean;
   /** Functions and triggers can be created by an account without SUPER. */

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { AdminConnection } from './admin-connection';
 import type { DatabaseFacts, ImportConditions, ServerFacts } from './database-server';
+import { eraOf } from './era';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
+import { isAtLeast } from './server-version';
 
 const text = z.object({ name: z.string() });
 const count = z.object({ value: z.coerce.number() });
@@ -42,6 +44,14 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     text,
     context,
   );
+  const plugins = await admin.rows(
+    `SELECT LOWER(PLUGIN_NAME) AS name, PLUGIN_TYPE AS type FROM information_schema.PLUGINS
+      WHERE PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE IN ('DATA TYPE', 'FTPARSER', 'ENCRYPTION')`,
+    z.object({ name: z.string(), type: z.string() }),
+    context,
+  );
+  const pluginsOf = (type: string): string[] =>
+    plugins.filter((plugin) => plugin.type === type).map(({ name }) => name);
   // MariaDB has collations that take their charset from the table; their full names are in another table.
   const fullName = kind === 'mariadb' ? await hasFullCollationNames(admin) : false;
   const collations = await admin.rows(
@@ -57,6 +67,10 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     charsets: withUtf8Aliases(charsets.map(({ name }) => name)),
     collations: withUtf8Aliases(collations.map(({ name }) => name)),
     engines: withEngineAliases(engines.map(({ name }) => name)),
+    types: new Set([...pluginsOf('DATA TYPE'), ...(hasVectors(kind, variables.version) ? ['vector'] : [])]),
+    parsers: new Set(pluginsOf('FTPARSER')),
+    encrypts: pluginsOf('ENCRYPTION').length > 0,
+    era: eraOf(variables.version),
     ignoresCase: variables.lowerCase > 0,
     allowsFunctionCreators: variables.binaryLog === 0 || variables.trusted === 1,
     dataFolder: variables.dataFolder,
@@ -93,6 +107,10 @@ export async function readImportConditions(admin: AdminConnection): Promise<Impo
     text: JSON.stringify([variables.map((each) => [each.Variable_name, each.Value]), engines.map(({ name }) => name)]),
     replicated: isOn('log_bin') || isOn('wsrep_on'),
   };
+}
+
+function hasVectors(kind: ServerFacts['kind'], version: string): boolean {
+  return isAtLeast(version, kind === 'mariadb' ? [11, 7] : [9]);
 }
 
 /** The server takes names of databases in any case. */

@@ -3,6 +3,7 @@ import type { AdminConnection } from './admin-connection';
 import type { DatabaseFacts, ServerFacts } from './database-server';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
 import type { ValueForm } from './row-literals';
+import { isAtLeast } from './server-version';
 
 /** A column as it is read and written. */
 export interface ExactColumn {
@@ -172,13 +173,4 @@ function periodOf(columns: readonly Column[]): ExactColumn[] {
     const name = column?.name ?? generation.toLowerCase().replace(' ', '_');
     return { name, expression: quoteIdentifier(name), form: 'bytes' };
   });
-}
-
-function isAtLeast(version: string, wanted: readonly number[]): boolean {
-  const numbers = version.split(/[.-]/).map(Number);
-  for (const [index, number] of wanted.entries()) {
-    const has = numbers[index] ?? 0;
-    if (has !== number) return has > number;
-  }
-  return true;
 }

@@ -347,8 +347,8 @@ function examinedSource(
     definitions: inspection.dump?.definitions ?? '',
     needs: [
       ...rootsOf(target.site).map(({ name, path }) => {
-        const { bytes = 0, members = 0 } = inspection.roots.find((root) => root.name === name) ?? {};
-        return { place: 'web staging', path, bytes, files: members };
+        const { bytes = 0, members = 0, owners = [] } = inspection.roots.find((root) => root.name === name) ?? {};
+        return { place: 'web staging', path, bytes, files: members, owners };
       }),
       { place: 'spool', path: target.spool, bytes: dumpBytes },
       // A table is a file or two.

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { KedgeError } from '../../contract/errors';
+import type { OwnedContent } from '../archive/archive';
 import type { Host } from '../hosts/host';
 
 /** Bytes a task will write at a place. */
@@ -10,6 +11,8 @@ export interface SpaceNeed {
   readonly bytes: number;
   /** Files and folders, each of which takes an inode. Default: a few, which the reserve covers. */
   readonly files?: number;
+  /** To whom what is written there will belong, as far as quotas count. Default: to nobody whose quota matters. */
+  readonly owners?: readonly OwnedContent[];
 }
 
 /** Room that stays free on every file system, so that a neighbour's small writes go on. */
@@ -57,7 +60,8 @@ export async function roomAt(host: Host, paths: readonly string[]): Promise<numb
   return [...byDevice.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-async function nearestExisting(host: Host, path: string): Promise<string | null> {
+/** The path, or the lowest folder above it that is there. */
+export async function nearestExisting(host: Host, path: string): Promise<string | null> {
   for (let candidate = path; ; candidate = dirname(candidate)) {
     if (await host.status(candidate)) return candidate;
     if (candidate === dirname(candidate)) return null;

@@ -9,14 +9,23 @@ const server = {
   charsets: new Set(),
   collations: new Set(),
   engines: new Set(['innodb', 'myisam']),
+  types: new Set(['inet6']),
+  parsers: new Set<string>(),
+  encrypts: false,
+  era: 2038,
   ignoresCase: false,
   allowsFunctionCreators: true,
 };
 const SITE = { name: 'site', path: '/srv/shop' };
 
+const NOTHING = {
+  ...{ tables: [], views: [], collations: [], charsets: [], engines: [], types: [], parsers: [], refused: [] },
+  ...{ encrypts: false, holdsHistory: false },
+};
+
 /** Whether a backup of these folders can be restored to a site with these declared paths. */
 function judge(held: readonly { name: string; path: string }[], paths: Record<string, string>): void {
-  const dump = { bytes: 1, complete: true, tables: [], collations: [], charsets: [], engines: [], refused: [] };
+  const dump = { ...NOTHING, bytes: 1, complete: true };
   const roots = held.length === 0 ? [{ name: 'site' }] : held;
   checkImportable(
     record(held),
@@ -25,8 +34,13 @@ function judge(held: readonly { name: string; path: string }[], paths: Record<st
     site(paths),
   );
 }
-const record = (roots: readonly { name: string; path: string }[]): PackedRecord =>
-  ({ id: 'shop.example-20261124.031502', kind: 'php', roots, database: { tables: [] } }) as unknown as PackedRecord;
+const record = (roots: readonly { name: string; path: string }[], madeOn = '10.11.6-MariaDB'): PackedRecord =>
+  ({
+    id: 'shop.example-20261124.031502',
+    kind: 'php',
+    roots,
+    database: { tables: [], serverVersion: madeOn },
+  }) as unknown as PackedRecord;
 const site = (paths: Record<string, string>): SiteLocation =>
   ({ uri: 'shop.example', kind: 'php', root: '/srv/shop', paths }) as unknown as SiteLocation;
 
@@ -70,18 +84,14 @@ it('a declared path that has moved is named, with where it was and is', () => {
 });
 
 describe('on another machine', () => {
-  const judgeDump = (found: Partial<DumpInspection>, facts: Partial<ServerFacts>) =>
+  const judgeDump = (found: Partial<DumpInspection>, facts: Partial<ServerFacts>, madeOn?: string) =>
     checkImportable(
-      record([]),
+      record([], madeOn),
       {
         dump: {
+          ...NOTHING,
           bytes: 1,
           complete: true,
-          tables: [],
-          collations: [],
-          charsets: [],
-          engines: [],
-          refused: [],
           ...found,
         },
         roots: [{ name: 'site' }],
@@ -102,5 +112,45 @@ describe('on another machine', () => {
   it('an engine that the server does not have is named', () => {
     expect(() => judgeDump({ engines: ['innodb'] }, {})).not.toThrow();
     expect(() => judgeDump({ engines: ['innodb', 'archive'] }, {})).toThrow(refusal(/engines archive, which/));
+  });
+
+  it('so are a table and a view', () => {
+    const found = { tables: ['wp_posts'], views: ['WP_posts'] };
+    expect(() => judgeDump(found, { ignoresCase: true })).toThrow(refusal(/: wp_posts and WP_posts$/));
+    // Older dumps hold a table in the place of a view until its own definition.
+    expect(() => judgeDump({ tables: ['v'], views: ['v'] }, { ignoresCase: true })).not.toThrow();
+  });
+
+  it('types, parsers and encryption that come with a plugin that is absent are named', () => {
+    expect(() => judgeDump({ types: ['inet6'] }, {})).not.toThrow();
+    expect(() => judgeDump({ types: ['inet6', 'uuid'] }, {})).toThrow(refusal(/columns of the types uuid, which/));
+    expect(() => judgeDump({ parsers: ['ngram'] }, {})).toThrow(refusal(/with the parsers ngram, which/));
+    expect(() => judgeDump({ encrypts: true }, {})).toThrow(
+      refusal(/has encrypted tables, and the server has no plugin/),
+    );
+    expect(() => judgeDump({ encrypts: true }, { encrypts: true })).not.toThrow();
+  });
+
+  it.each([
+    [
+      'of a new server on an old one',
+      '11.8.2-MariaDB-deb12',
+      2038,
+      /row of now ends in 2106, and to this server it ends in 2038/,
+    ],
+    [
+      'of an old server on a new one',
+      '10.11.6-MariaDB',
+      2106,
+      /row of now ends in 2038, and to this server it ends in 2106/,
+    ],
+    ['of the last old server on the first new one', '11.4.5-MariaDB', 2106, /ends in 2038/],
+    ['of a new server on a new one', '11.5.0-MariaDB', 2106, null],
+    ['of an old server on an old one', '10.3.39-MariaDB', 2038, null],
+  ] as const)('history %s', (_what, madeOn, era, why) => {
+    const judged = (): void => judgeDump({ holdsHistory: true }, { era }, madeOn);
+    if (why === null) expect(judged).not.toThrow();
+    else expect(judged).toThrow(refusal(why));
+    expect(() => judgeDump({ holdsHistory: false }, { era }, madeOn)).not.toThrow();
   });
 });

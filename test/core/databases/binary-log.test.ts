@@ -42,7 +42,7 @@ test('what an import would stumble over in mid-way is known before', async () =>
       bytes: 1,
       sha256: 'a',
       members: 1,
-      roots: [{ name: 'site', bytes: 1, members: 1 }],
+      roots: [{ name: 'site', bytes: 1, members: 1, owners: [] }],
       record: null,
       leavingLinks: [],
       warnings: [],

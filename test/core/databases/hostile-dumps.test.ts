@@ -20,10 +20,19 @@ const SERVER = {
   charsets: { has: () => true },
   collations: { has: () => true },
   engines: { has: () => true },
+  types: { has: () => true },
+  parsers: { has: () => true },
+  encrypts: true,
+  era: 2038,
   ignoresCase: false,
   allowsFunctionCreators: true,
 };
-const RECORD = { id: 'shop.example-20261124.031502', kind: 'php', roots: [{ name: 'site' }], database: { tables: [] } };
+const RECORD = {
+  id: 'shop.example-20261124.031502',
+  kind: 'php',
+  roots: [{ name: 'site' }],
+  database: { tables: [], serverVersion: '10.11.6-MariaDB' },
+};
 const SITE = { uri: 'shop.example', kind: 'php', root: '/srv/shop', paths: {} };
 
 function checkDump(dump: DumpInspection): void {
