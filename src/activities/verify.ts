@@ -66,6 +66,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
         const { site } = target;
         const kind = deps.kindOf(target);
+        let logins: { logins: string[] } | null = null;
         const server = await deps.databaseServer(target.database, operation.signal);
         // By the task, not by what the caller says.
         if (journal.type !== 'verify') {
@@ -82,6 +83,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           await restoreLabels(folder, operation);
           // That of a new site was proved as its PHP takes it.
           if (journal.before !== null) await server.proveLogin({ ...account, address }, operation);
+          logins = { logins: await loginsOf(deps, target, journal, folder, operation) };
         } else {
           const settings = await kind.readSettings(liveFolder(deps.webHost(target), site), operation);
           await server.proveLogin(settings, operation);
@@ -92,7 +94,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           }
         }
         if (site.vhost !== 'none' && site.unproven === undefined) await deps.webServer(target.web).test(operation);
-        return null;
+        return logins;
       });
     },
 
@@ -134,6 +136,30 @@ export function createVerifyActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** Logins that the restored database makes valid again. Where they cannot be looked for, nothing is said, and nothing fails. */
+async function loginsOf(
+  deps: ActivityDependencies,
+  target: Target,
+  journal: Journal,
+  folder: SiteFolder,
+  operation: Operation,
+): Promise<string[]> {
+  const kind = deps.kindOf(target);
+  if (kind.returningLogins === null) return [];
+  try {
+    const { tablePrefix } = await kind.readSettings(folder, operation);
+    const live = journal.before?.database ?? null;
+    const server = await deps.databaseServer(target.database, operation.signal);
+    const databases = { restored: createdDatabase(createdOf(journal)), live, tablePrefix };
+    return await kind.returningLogins(server, databases, Date.now());
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    operation.log.info(`logins of ${target.site.uri} that are valid again cannot be looked for: ${why}`);
+    return [];
+  }
 }
 
 /** Whether the web server can be asked now about a site that it could not be asked about when the restore began. */

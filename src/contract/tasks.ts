@@ -109,6 +109,8 @@ export const restoreResultSchema = z.strictObject({
   downtimeMs: z.int(),
   /** What was kept of a database and account that Kedge had not made, and what is locked: a sentence each. */
   kept: z.array(z.string()).optional(),
+  /** Logins of people that are valid again with the database of before: a sentence each. */
+  logins: z.array(z.string()).optional(),
 });
 export type RestoreResult = z.infer<typeof restoreResultSchema>;
 
@@ -116,6 +118,8 @@ export const deployResultSchema = z.strictObject({
   ...taskResult,
   /** Id of the backup the archive is of. */
   deployed: backupIdSchema,
+  /** Logins of people that are valid with the database of the archive: a sentence each. */
+  logins: z.array(z.string()).optional(),
 });
 export type DeployResult = z.infer<typeof deployResultSchema>;
 

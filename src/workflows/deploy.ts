@@ -14,8 +14,8 @@ export async function deploy(given: DeployInput): Promise<DeployResult> {
     setBackupAttribute(backup);
     await task.awaitLease();
     await task.hook('before');
-    await deployBackup(task);
+    const logins = await deployBackup(task);
     await finishRestore(task);
-    return { deployed: backup };
+    return { deployed: backup, ...logins };
   });
 }

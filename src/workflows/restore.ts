@@ -23,13 +23,14 @@ export async function restore(given: RestoreInput): Promise<RestoreResult> {
       compression: 'zstd',
     });
 
-    await deployBackup(task);
+    const logins = await deployBackup(task);
     const { downtimeMs, kept } = await finishRestore(task);
     return {
       restored: input.backup,
       safetyBackup: safetyBackup.id,
       downtimeMs,
       ...(kept.length === 0 ? {} : { kept }),
+      ...logins,
     };
   });
 }

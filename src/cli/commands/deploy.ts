@@ -24,8 +24,9 @@ export function registerDeploy(program: Command, run: Registration): void {
         const path = resolve(context.io.workingFolder, archive);
         await vouchFor(context, site, path);
         const handle = await client.deploy({ site, archive: path, who: context.who(), ...key }, submitOptions(options));
-        await reportTask(context, handle, options.detach ?? false, ({ deployed, durationMs }) => [
+        await reportTask(context, handle, options.detach ?? false, ({ deployed, durationMs, logins = [] }) => [
           `Deployed ${site} from ${deployed} in ${durationText(durationMs)}`,
+          ...logins.map((sentence) => `Note: ${sentence}`),
         ]);
       }),
     );

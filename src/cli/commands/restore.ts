@@ -63,10 +63,10 @@ export function registerRestore(program: Command, run: Registration): void {
           context,
           handle,
           options.detach ?? false,
-          ({ restored, safetyBackup, downtimeMs, durationMs, kept = [] }) => [
+          ({ restored, safetyBackup, downtimeMs, durationMs, kept = [], logins = [] }) => [
             `Restored ${site} to ${restored} in ${durationText(durationMs)}, ${durationText(downtimeMs)} of it in maintenance`,
             `Safety backup: ${safetyBackup}`,
-            ...kept.map((sentence) => `Note: ${printable(sentence)}`),
+            ...[...kept, ...logins].map((sentence) => `Note: ${printable(sentence)}`),
           ],
         );
       }),

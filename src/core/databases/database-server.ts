@@ -128,6 +128,22 @@ export interface RightOnDatabase {
  */
 export type Purpose = 'definitions' | 'running';
 
+/** Which texts of a table are wanted. */
+export interface TextQuery {
+  readonly table: string;
+  /** Columns. */
+  readonly key: string;
+  readonly text: string;
+  readonly where: { readonly column: string; readonly equals: string };
+  /** Rows. */
+  readonly limit: number;
+}
+
+export interface TextRow {
+  readonly key: string;
+  readonly text: string;
+}
+
 /**
  * A MariaDB or MySQL server, seen with its admin account. Everything is idempotent. Identifiers and literals are quoted
  * in one place. Clients run confined, credentials by descriptor. Connection errors are DatabaseUnreachable, refused
@@ -145,6 +161,8 @@ export interface DatabaseServer {
   describe(database: string): Promise<DatabaseFacts>;
   databaseExists(database: string): Promise<boolean>;
   databaseNames(): Promise<string[]>;
+  /** Texts of a table, the first 16 KiB of each; none where there is no such table, or a view in its place. */
+  textsOf(database: string, query: TextQuery): Promise<TextRow[]>;
   /** User names of all accounts, each once. */
   userNames(): Promise<string[]>;
 

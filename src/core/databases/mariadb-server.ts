@@ -23,6 +23,7 @@ import { importDump } from './import';
 import { filtersNaming, rightsLeftBehind } from './other-accounts';
 import { grantReach, lackingReach } from './reach';
 import { clientHost, letsIn, proveLogin } from './site-login';
+import { textsOf } from './texts';
 
 export interface DatabaseServerOptions {
   readonly address: DatabaseServerAddress;
@@ -60,6 +61,7 @@ export function openDatabaseServer({
     describe: (database) => describeDatabase(admin, database),
     databaseExists: (database) => databaseExists(admin, database),
     databaseNames: () => databaseNames(admin),
+    textsOf: (database, query) => textsOf(admin, database, query),
     userNames: () => userNames(admin),
     dump: (database, output, operation, options) => dumpDatabase(context, database, output, operation, options),
     createDatabase: (database, charset, collation) => createDatabase(admin, database, charset, collation),

@@ -62,6 +62,9 @@ export const plainPhp: SiteKind = {
     await rewriteSettings(file, format, asked, [], operation);
   },
 
+  // Whatever the application calls them, only it knows.
+  returningLogins: null,
+
   objectCache: () => Promise.resolve(null),
   codeVersion: () => Promise.resolve(null),
 };

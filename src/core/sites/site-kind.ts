@@ -1,5 +1,5 @@
 import type { SiteLocation } from '../../contract/target';
-import type { SiteLogin } from '../databases/database-server';
+import type { DatabaseServer, SiteLogin } from '../databases/database-server';
 import type { Operation } from '../operation';
 import type { AddressForms } from './new-address';
 import type { MaintenanceFile } from './maintenance-file';
@@ -13,6 +13,13 @@ export interface SiteSettings extends SiteLogin {
   /** Prefix of the site's tables; empty where the kind has none. */
   readonly tablePrefix: string;
 }
+
+export type ReturningLogins = (
+  server: DatabaseServer,
+  databases: { readonly restored: string; readonly live: string | null; readonly tablePrefix: string },
+  /** ms since 1970 */
+  now: number,
+) => Promise<string[]>;
 
 /**
  * What a kind of site knows about itself. Everything in the folder is hostile: files are opened confined to the folder,
@@ -67,6 +74,11 @@ export interface SiteKind {
    * @throws KedgeError SettingsInvalid
    */
   objectCache(folder: SiteFolder, operation: Operation): Promise<ObjectCache | null>;
+  /**
+   * Logins that are valid again with the database `restored` in the place of `live`, a sentence each. Null where the kind keeps none
+   * that it knows of.
+   */
+  readonly returningLogins: ReturningLogins | null;
   /** Version of the application's code, or null when it has none. */
   codeVersion(folder: SiteFolder, operation: Operation): Promise<string | null>;
 }

@@ -5,6 +5,7 @@ import { settingsInvalid } from './settings-error';
 import { phpSettings } from './settings-formats/php';
 import type { SettingsFile } from './settings-formats/settings-format';
 import type { SiteFolder, SiteKind } from './site-kind';
+import { wordPressLogins } from './wordpress-logins';
 import { wordPressObjectCache } from './wordpress-object-cache';
 
 const CONFIGURATION_FILE = 'wp-config.php';
@@ -70,6 +71,8 @@ export const wordPress: SiteKind = {
     ]);
     await rewriteSettings(configurationOf(folder), CONFIGURATION, asked, KEPT_NAMES, operation);
   },
+
+  returningLogins: wordPressLogins,
 
   objectCache: (folder, operation) => wordPressObjectCache(configurationOf(folder), BOOTSTRAP, operation),
 

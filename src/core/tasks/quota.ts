@@ -84,7 +84,7 @@ async function neededBy(host: Host, needs: readonly SpaceNeed[]): Promise<Needed
         ['group', gid],
       ] as const) {
         if (id === 0) continue;
-        const one = all.get(`${kind} ${id}`) ?? { kind, id, byMount: new Map() };
+        const one: NeededBy = all.get(`${kind} ${id}`) ?? { kind, id, byMount: new Map() };
         const before = one.byMount.get(device) ?? { bytes: 0, files: 0 };
         one.byMount.set(device, { bytes: before.bytes + bytes, files: before.files + files });
         all.set(`${kind} ${id}`, one);
