@@ -166,7 +166,9 @@ export function createPreflightActivities(deps: ActivityDependencies) {
             seenSite(deps, target, operation),
           ]);
           needs.push(...examined.needs);
-          await record({ notHeld: examined.notHeld, ...seen });
+          const { notHeld, linkedTo } = examined;
+          const site = linkedTo.length === 0 ? target.site : { ...target.site, linkedTo: [...linkedTo] };
+          await record({ notHeld, ...seen, target: { ...target, site } });
         }
         if (request.type === 'restore') {
           await examineMaintenance(deps, target, operation);

@@ -172,6 +172,11 @@ export const siteLocationSchema = z.strictObject({
   servedOn: z.array(listenSchema).optional(),
   /** Why the web server could not be asked about the site when a restore began: the restore does without its answers. */
   unproven: z.string().optional(),
+  /**
+   * Where links of the site led that led out of its folders, when a task began: PHP may go on running code from there when folders
+   * lie in their places.
+   */
+  linkedTo: z.array(z.string()).optional(),
   /** Path asked for by probes. */
   healthPath: z.string().regex(/^\//),
   /** What probes get in with, where the site asks every visitor for a password. */

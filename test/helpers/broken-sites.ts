@@ -92,6 +92,15 @@ export const BREAKAGES: readonly Breakage[] = [
     name: 'loops of links',
     break: ({ run }) => run('rm -r wp-includes; ln -s wp-includes2 wp-includes; ln -s wp-includes wp-includes2'),
   },
+  {
+    name: 'other code behind a link out of it',
+    break: ({ lab, run }) =>
+      run(
+        `mv wp-includes '${lab.folder}/elsewhere'; ln -s '${lab.folder}/elsewhere' wp-includes; echo 'echo "from elsewhere";' >> wp-includes/load.php`,
+      ),
+    said: /links that lead out of the site folder.*wp-includes/,
+    after: ({ lab }) => shell('rm', '-r', join(lab.folder, 'elsewhere')),
+  },
   { name: 'every file cut to nothing', break: ({ run }) => run('find . -type f -exec truncate -s 0 {} +') },
   {
     name: 'paths that are too long to be packed',

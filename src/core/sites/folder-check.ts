@@ -26,10 +26,13 @@ export interface FolderContent {
   readonly folders: readonly { readonly path: string; readonly bytes: number }[];
   /** Files of other accounts than the owner of the site. */
   readonly foreignOwners: boolean;
+  /** Where links lead that lead out of the folders, the first hundred: absolute paths, as the links stand. */
+  readonly linkedTo: readonly string[];
 }
 
 /** How many paths an error names. */
 const NAMED = 5;
+const NAMED_LINKS = 100;
 
 /**
  * Looks through the folders of a site, confined to each, for what a backup or restore would stumble over. What their owner
@@ -53,7 +56,8 @@ export async function checkSiteFolder(
     (shown) => `${nameOf(shown)} is missing, or is no folder: the safety backup holds an empty one`,
   );
   const others: string[] = [];
-  const content = { bytes: 0, files: 0, foreignOwners: false, folders };
+  const linkedTo: string[] = [];
+  const content = { bytes: 0, files: 0, foreignOwners: false, folders, linkedTo };
   for (const shown of shownFolders(folder).filter(({ name }) => !lacking.some((other) => other.name === name))) {
     const survey = await checkOne(folder, shown, hardLinks, operation);
     notHeld.push(...survey.notHeld.flatMap((findings) => findings.conclude() ?? []));
@@ -61,6 +65,7 @@ export async function checkSiteFolder(
     content.bytes += survey.bytes;
     content.files += survey.files;
     content.foreignOwners ||= survey.foreign.length > 0;
+    linkedTo.push(...survey.linkedTo.slice(0, NAMED_LINKS - linkedTo.length));
     folders.push({ path: shown.from, bytes: survey.bytes });
   }
   return { ...content, warnings: [...notHeld, ...others], notHeld };
@@ -162,6 +167,8 @@ interface Survey {
   files: number;
   foreign: string[];
   foreignGroup: string[];
+  /** Where links out of the site lead. */
+  linkedTo: string[];
   /** What no backup holds. */
   notHeld: Findings[];
   /** What is worth knowing, or comes back otherwise. */
@@ -209,6 +216,7 @@ async function lookThrough(
     files: 0,
     foreign: [],
     foreignGroup: [],
+    linkedTo: [],
     notHeld: [special, tooLong, unreadable, elsewhere],
     others: [leavingLinks, joining, setuid],
   };
@@ -236,7 +244,9 @@ async function lookThrough(
     if (held !== HELD) return;
     if (type === 'l') {
       // Of what lies outside nothing is known in there but the system's own folders: all else may be a folder.
-      if (target !== 'f' && leaves(all, shown, path, link)) leavingLinks.add(`${path} -> ${link}`);
+      if (target === 'f' || !leaves(all, shown, path, link)) return;
+      leavingLinks.add(`${path} -> ${link}`);
+      if (survey.linkedTo.length < NAMED_LINKS) survey.linkedTo.push(leadsTo(shown, path, link));
     } else if (type !== 'f') special.add(path);
     else if ((Number.parseInt(mode, 8) & (SETUID | SETGID)) !== 0 && !own) setuid.add(path);
   };
@@ -287,9 +297,14 @@ function lines(see: (line: string) => void): (chunk: Buffer) => void {
 }
 
 /** True when a link, as it stands, leads out of the folders of the site. */
-function leaves(all: readonly ShownFolder[], { to }: ShownFolder, name: string, link: string): boolean {
-  const target = posix.resolve(to, posix.dirname(name), link);
+function leaves(all: readonly ShownFolder[], { to }: Pick<ShownFolder, 'to'>, name: string, link: string): boolean {
+  const target = leadsTo({ to }, name, link);
   return !all.some((folder) => isBelow(folder.to, target));
+}
+
+/** Where a link leads, as it stands. */
+function leadsTo({ to }: Pick<ShownFolder, 'to'>, name: string, link: string): string {
+  return posix.resolve(to, posix.dirname(name), link);
 }
 
 /** Immutable and append-only files, which can neither be replaced nor removed, not even by root. */

@@ -72,7 +72,7 @@ export async function examineSite(
   current: SiteDatabase,
   { isSafety }: { readonly isSafety: boolean },
   operation: Operation,
-): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[] }> {
+): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[]; linkedTo: readonly string[] }> {
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
@@ -95,7 +95,8 @@ export async function examineSite(
     { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
     { place: 'spool', path: target.spool, bytes: facts.bytes },
   ];
-  return { needs, databaseBytes: facts.bytes, notHeld: [...content.notHeld, ...facts.notHeld, ...databases] };
+  const notHeld = [...content.notHeld, ...facts.notHeld, ...databases];
+  return { needs, databaseBytes: facts.bytes, notHeld, linkedTo: content.linkedTo };
 }
 
 /**

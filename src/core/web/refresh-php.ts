@@ -63,7 +63,7 @@ async function askToRefresh(
   timeoutMs: number | undefined,
 ): Promise<PhpCache> {
   try {
-    const request = { roots: rootsOf(site).map(({ path }) => path) };
+    const request = { roots: [...rootsOf(site).map(({ path }) => path), ...(site.linkedTo ?? [])] };
     const answer = await runPhpScript(
       { host, flags },
       site,
@@ -96,7 +96,8 @@ if (is_array($status) && !empty($status['opcache_enabled']) && function_exists('
     }
     foreach (array_keys($status['scripts'] ?? []) as $script) {
         foreach ($folders as $folder) {
-            if (strncmp(preg_replace('~^phar://~', '', $script), $folder, strlen($folder)) !== 0) continue;
+            // A link may lead to a single file.
+            if (strncmp(preg_replace('~^phar://~', '', $script) . '/', $folder, strlen($folder)) !== 0) continue;
             if (opcache_invalidate($script, true)) $answer['invalidated']++;
             break;
         }

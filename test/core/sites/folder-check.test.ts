@@ -38,6 +38,7 @@ describe('what a site folder holds', () => {
       files: 8,
       folders: [{ path: site.folder.path, bytes: 10_005 }],
       foreignOwners: false,
+      linkedTo: [],
     });
   });
 
@@ -198,6 +199,7 @@ describe('what a site folder holds', () => {
           { path: join(site.base, 'files'), bytes: 4 },
         ],
         warnings: [expect.stringMatching(/out of the declared path .*files; .* \(1\): out -> \.\.$/)],
+        linkedTo: [expect.stringMatching(/^\/[^.]/)],
       });
     });
 

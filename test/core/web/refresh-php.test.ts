@@ -154,6 +154,24 @@ test.each([
   expect(saidBy(await answers(site))).toEqual(['folder/page.txt']);
 });
 
+test('code that a link led to, out of the site, is no longer run when a folder lies in its place', async () => {
+  const site = await makeVersioned('1');
+  const elsewhere = `${site.root}.elsewhere`;
+  await put(join(elsewhere, 'code.php'), "<?php function code() { return 'x'; }");
+  await put(`${site.root}.settings.php`, "<?php const SETTINGS = 'y';");
+  await rm(join(site.root, 'lib'), { recursive: true });
+  await rm(join(site.root, 'settings.php'));
+  await symlink(elsewhere, join(site.root, 'lib'));
+  await symlink(`${site.root}.settings.php`, join(site.root, 'settings.php'));
+  await refresh(site);
+  expect(saidBy(await answers(site))).toEqual(['1yx']);
+  await rm(join(site.root, 'lib'));
+  await rm(join(site.root, 'settings.php'));
+  await fill(site.root, '1');
+  await refresh({ ...site, linkedTo: [elsewhere, `${site.root}.settings.php`] });
+  expect(saidBy(await answers(site))).toEqual(['111']);
+});
+
 test('every worker forgets that a file lay in the place of the site folder', async () => {
   const site = await makeVersioned('1');
   await answers(site);
