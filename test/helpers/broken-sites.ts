@@ -348,6 +348,9 @@ export class BreakableSite {
     const { lab, site, backup } = this;
     const broken = await this.view();
     await breakage.break(broken);
+    // What PHP keeps from before the site was broken is no state of it.
+    await lab.phpFpm.kill();
+    await lab.phpFpm.start();
     const before = await this.everything(broken, breakage);
     const failure = await withWorkerInProcess(lab, failingProbe, () =>
       cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),

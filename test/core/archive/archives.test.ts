@@ -177,7 +177,12 @@ describe('pack, inspect, extract', () => {
       definitions: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       collations: ['utf8mb4_general_ci'],
       charsets: ['utf8mb4'],
+      views: [],
       engines: ['innodb'],
+      types: [],
+      parsers: [],
+      encrypts: false,
+      holdsHistory: false,
       refused: [],
       createsFunctions: false,
       elsewhere: [],
@@ -349,7 +354,10 @@ describe('more folders than the site folder', () => {
     const { sha256 } = inspection;
     expect(inspection.record?.roots).toEqual(roots());
     expect(inspection.roots.map(({ name }) => name).sort()).toEqual(['config', 'files', 'site']);
-    expect(inspection.roots.find(({ name }) => name === 'config')).toEqual({ name: 'config', bytes: 7, members: 2 });
+    expect(inspection.roots.find(({ name }) => name === 'config')).toEqual({
+      ...{ name: 'config', bytes: 7, members: 2 },
+      owners: expect.arrayContaining([expect.objectContaining({ bytes: 4096, files: 1 })]) as unknown,
+    });
     // From one folder into another leads nowhere else.
     expect([...inspection.leavingLinks].sort()).toEqual(['./.kedge/roots/files/gone -> ../gone', './away -> /nowhere']);
     expect(() => checkRoots({ ...record, roots: roots() }, inspection)).not.toThrow();
