@@ -111,4 +111,5 @@ ${TRAILER}`);
 const EMPTY: DumpInspection = {
   ...{ bytes: 1, complete: true, tables: [], views: [], collations: [], charsets: [], engines: [], types: [] },
   ...{ parsers: [], encrypts: false, holdsHistory: false, refused: [], createsFunctions: false, elsewhere: [] },
+  definitions: '',
 };
