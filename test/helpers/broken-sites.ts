@@ -49,7 +49,7 @@ export interface Breakage {
   readonly keeps?: 'database' | 'folder';
   /** What the record of the safety backup says for that. */
   readonly incomplete?: RegExp;
-  /** A page of it keeps a worker of PHP for good: none is asked for. */
+  /** Its pages are no measure: one keeps a worker of PHP for good, none is served, or PHP has them from before. None is asked for. */
   readonly hangs?: true;
   /** Puts right what no restore does. */
   readonly after?: (site: BrokenSite) => unknown;
@@ -70,7 +70,11 @@ const removeTableFile = async ({ sql, database }: BrokenSite, file: string): Pro
 
 export const BREAKAGES: readonly Breakage[] = [
   // files
-  { name: 'files and folders that nobody may read', break: ({ run }) => run('chmod -R 0 wp-content wp-config.php') },
+  {
+    name: 'files and folders that nobody may read',
+    break: ({ run }) => run('chmod -R 0 wp-content wp-config.php'),
+    hangs: true,
+  },
   {
     name: 'pipes in the place of files',
     break: ({ run }) => run('rm index.php wp-login.php; mkfifo index.php wp-login.php wp-content/uploads/pipe'),
@@ -239,6 +243,7 @@ export const BREAKAGES: readonly Breakage[] = [
   // web server
   {
     name: 'its vhost gone',
+    hangs: true,
     break: ({ lab, site }) => (
       shell('rm', join(lab.nginx.address.vhosts, `${site.uri}.conf`)),
       shell(...(lab.nginx.address.reload as [string, ...string[]]))
@@ -348,9 +353,6 @@ export class BreakableSite {
     const { lab, site, backup } = this;
     const broken = await this.view();
     await breakage.break(broken);
-    // What PHP keeps from before the site was broken is no state of it.
-    await lab.phpFpm.kill();
-    await lab.phpFpm.start();
     const before = await this.everything(broken, breakage);
     const failure = await withWorkerInProcess(lab, failingProbe, () =>
       cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
