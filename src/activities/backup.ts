@@ -13,14 +13,14 @@ import { KedgeError, isKedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { SITE_FOLDER, type SiteRoot, type Target, rootsOf } from '../contract/target';
-import { checkRoots } from '../core/archive/restorable';
+import { checkRoots, differencesFromRecord } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
 import type { DatabaseServer, DumpResult } from '../core/databases/database-server';
 import { generatedName } from '../core/databases/generated-name';
 import { dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
-import { findingsOf, firstOf } from '../core/findings';
+import { findingsOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
 import type { Operation } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
@@ -276,15 +276,8 @@ async function publish(
   if (!inspection.record) throw new KedgeError('BackupDamaged', `${path} holds no record`, context);
   checkRoots(inspection.record, inspection);
   if (!inspection.dump?.complete) throw new KedgeError('DumpInvalid', `the dump in ${path} is incomplete`, context);
-  const held = new Set(inspection.dump.tables);
-  const missing = inspection.record.database.tables.filter((table) => !held.has(table.name));
-  if (missing.length > 0) {
-    throw new KedgeError(
-      'DumpInvalid',
-      `the dump lacks the tables ${firstOf(missing.map((table) => table.name))}`,
-      context,
-    );
-  }
+  const wrong = differencesFromRecord(inspection.record, inspection.dump);
+  if (wrong.length > 0) throw new KedgeError('DumpInvalid', `the dump in ${path} ${wrong.join('; ')}`, context);
   for (const link of inspection.leavingLinks)
     operation.log.info(`a link leads out of the site folder and is kept as a link: ${link}`);
   // What was made while tar packed, past the look before it.

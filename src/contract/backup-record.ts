@@ -49,6 +49,14 @@ export const databaseSummarySchema = z.strictObject({
   views: texts,
   /** Events that were enabled; a restore switches them on again after the switch. */
   enabledEvents: texts,
+  /** Names of whatever else the dump makes. Absent in records of a Kedge that did not note it. */
+  sequences: texts.optional(),
+  triggers: texts.optional(),
+  functions: texts.optional(),
+  procedures: texts.optional(),
+  packages: texts.optional(),
+  packageBodies: texts.optional(),
+  events: texts.optional(),
 });
 export type DatabaseSummary = z.infer<typeof databaseSummarySchema>;
 

@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createArchives } from '../../src/core/archive/archives';
-import { type DumpContents, DumpFilter } from '../../src/core/databases/dump-filter';
+import { DumpFilter, type FilteredDump } from '../../src/core/databases/dump-filter';
 import { IMPORT_RULES } from '../../src/core/databases/statement-head';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { testOperation } from '../helpers/operation';
@@ -128,7 +128,7 @@ describe('what a hostile dump asks of the import', () => {
   }
 
   interface Passed {
-    readonly contents: DumpContents;
+    readonly contents: FilteredDump;
     readonly refused: number;
   }
   /** As an import does, but for what is refused: that is counted, as preflight does, and not the end. */

@@ -2,6 +2,8 @@ import type { Compression } from '../../contract/tasks';
 import type { PackedRecord } from '../../contract/backup-record';
 import type { Owner, SiteRoot } from '../../contract/target';
 import type { NameElsewhere } from '../databases/definition-names';
+import type { DumpContents } from '../databases/dump-census';
+import type { TableKeys } from '../databases/forced-keys';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 
@@ -102,6 +104,8 @@ export interface DumpInspection {
   readonly bytes: number;
   /** The dump ends with the line dump programs write last. */
   readonly complete: boolean;
+  readonly contents: DumpContents;
+  /** Those of the contents. */
   readonly tables: readonly string[];
   /** The same for two dumps that define the same under the same settings. */
   readonly definitions: string;
@@ -122,6 +126,10 @@ export interface DumpInspection {
   readonly holdsHistory: boolean;
   /** The first statements that no dump may hold, each with its place. */
   readonly refused: readonly string[];
+  /** The longest of the values that are too long for every server, in bytes, and its table; null without any. */
+  readonly longestValue: { readonly table: string | undefined; readonly bytes: number } | null;
+  /** Tables without a primary key, the first thousand, with the keys they have: some servers take none. */
+  readonly withoutPrimaryKey: readonly (TableKeys & { readonly table: string })[];
   /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */
   readonly createsFunctions: boolean;
   /** Tables, keys and routines of other databases that definitions name, and by which. */

@@ -1,8 +1,10 @@
 import { Writable } from 'node:stream';
 import type { DefinitionNames } from '../databases/definition-names';
 import { DefinitionsDigest } from '../databases/definitions-digest';
+import { DumpCensus } from '../databases/dump-census';
 import { databaseOfHeader } from '../databases/dump-header';
 import { DumpScanner, describeRefusal } from '../databases/dump-scanner';
+import { keysOf } from '../databases/forced-keys';
 import { type Created, IMPORT_RULES } from '../databases/statement-head';
 import type { DumpInspection } from './archive';
 
@@ -19,13 +21,17 @@ const NAMES_KEPT = 1000;
 const NAMED = 10;
 /** So many tables and routines of other databases are kept. */
 const ELSEWHERE_KEPT = 1000;
+/** So many tables without a primary key are kept. */
+const TABLES_KEPT = 1000;
+/** Values of rows longer than this are measured: no server that sites run on takes less. */
+const LONG_BYTES = 512 * 1024;
 /** The first lines of a dump stand in so many bytes. */
 const HEADER_BYTES = 4096;
 
 /** Looks through a dump while it streams past; keeps names, no rows. */
 export class DumpInspector extends Writable {
   private bytes = 0;
-  private readonly tables = new Set<string>();
+  private readonly census = new DumpCensus();
   private readonly collations = new Set<string>();
   private readonly charsets = new Set<string>();
   private readonly views = new Set<string>();
@@ -36,6 +42,10 @@ export class DumpInspector extends Writable {
   private holdsHistory = false;
   private readonly refused: string[] = [];
   private readonly definitions = new DefinitionsDigest();
+  private longestValue: DumpInspection['longestValue'] = null;
+  /** Bytes of the longest value that has come in pieces since the last row. */
+  private inPieces = 0;
+  private readonly withoutPrimaryKey: DumpInspection['withoutPrimaryKey'][number][] = [];
   private createsFunctions = false;
   private readonly elsewhere = new Map<string, DumpInspection['elsewhere'][number]>();
   /** The start of the dump, until its header is whole. */
@@ -65,16 +75,30 @@ export class DumpInspector extends Writable {
       {
         statement: (statement, created) => this.look(statement, created),
         named: (created, names) => this.keepElsewhere(created, names),
-        inserted: () => undefined,
+        inserted: (table, rows, replaces) => {
+          this.census.inserted(table, rows, replaces);
+          this.keepLongest(table, this.inPieces);
+          this.inPieces = 0;
+        },
+        longValue: (table, bytes) => {
+          // Pieces come before the row that they are of.
+          if (table === undefined) this.inPieces = Math.max(this.inPieces, bytes);
+          else this.keepLongest(table, bytes);
+        },
         trailer: () => undefined,
         refused: (refusal) => {
           if (this.refused.length < NAMED) this.refused.push(describeRefusal(refusal));
         },
       },
       rules,
+      LONG_BYTES,
     );
     this.start = undefined;
     this.scanner.push(start);
+  }
+
+  private keepLongest(table: string | undefined, bytes: number): void {
+    if (bytes > (this.longestValue?.bytes ?? 0)) this.longestValue = { table, bytes };
   }
 
   private keepElsewhere(created: Created | undefined, { elsewhere }: DefinitionNames): void {
@@ -92,7 +116,8 @@ export class DumpInspector extends Writable {
     return {
       bytes: this.bytes,
       complete: this.scanner?.complete ?? false,
-      tables: [...this.tables],
+      contents: this.census.contents,
+      tables: [...this.census.contents.tables.keys()],
       definitions: this.definitions.digest(),
       collations: [...this.collations],
       charsets: [...this.charsets],
@@ -103,6 +128,8 @@ export class DumpInspector extends Writable {
       encrypts: this.encrypts,
       holdsHistory: this.holdsHistory,
       refused: this.refused,
+      longestValue: this.longestValue,
+      withoutPrimaryKey: this.withoutPrimaryKey,
       createsFunctions: this.createsFunctions,
       elsewhere: [...this.elsewhere.values()],
     };
@@ -110,9 +137,13 @@ export class DumpInspector extends Writable {
 
   private look(statement: string, created: Created | undefined): void {
     this.definitions.add(statement);
-    if (created?.kind === 'table') this.tables.add(created.name);
     if (created?.kind === 'view' || created?.kind === 'sequence') this.views.add(created.name);
     if (!created && HISTORY.test(statement)) this.holdsHistory = true;
+    this.census.statement(statement, created);
+    if (created?.kind === 'table' && this.withoutPrimaryKey.length < TABLES_KEPT) {
+      const keys = keysOf(statement);
+      if (!keys.primary) this.withoutPrimaryKey.push({ ...keys, table: created.name });
+    }
     if (created?.kind === 'function' || created?.kind === 'trigger') this.createsFunctions = true;
     // Strings and bodies may speak of collations; only definitions count.
     if (created || /^\s*ALTER\b/i.test(statement)) {

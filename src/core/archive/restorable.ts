@@ -2,6 +2,8 @@ import type { BackupRecord, PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER, type SiteLocation, type SiteRoot, rootsOf } from '../../contract/target';
 import type { ServerFacts } from '../databases/database-server';
+import { lacksKey } from '../databases/forced-keys';
+import { lackingNames, namesOf } from '../databases/server-contents';
 import { firstOf } from '../findings';
 import { checkServerHas } from './another-server';
 import type { DumpInspection, Inspection } from './archive';
@@ -69,11 +71,27 @@ function checkDump(record: PackedRecord, inspection: Inspection): DumpInspection
   if (dump.bytes === 0) throw new KedgeError('DumpInvalid', `the dump in ${name} is empty`, context);
   if (!dump.complete)
     throw new KedgeError('DumpInvalid', `the dump in ${name} is cut short: its last line is missing`, context);
-  const held = new Set(dump.tables);
-  const absent = record.database.tables.map((table) => table.name).filter((table) => !held.has(table));
-  if (absent.length > 0)
-    throw new KedgeError('DumpInvalid', `the dump in ${name} lacks the tables ${firstOf(absent)}`, context);
+  const wrong = differencesFromRecord(record, dump);
+  if (wrong.length > 0) throw new KedgeError('DumpInvalid', `the dump in ${name} ${wrong.join('; ')}`, context);
   return dump;
+}
+
+/**
+ * What a dump does not hold of what its record says, a few words each: `lacks the tables wp_posts`. Records of an earlier Kedge say
+ * less, and are compared by what they have.
+ */
+export function differencesFromRecord({ database }: PackedRecord, { contents }: DumpInspection): string[] {
+  const names = { ...database, tables: database.tables.map(({ name }) => name) };
+  const lacking = lackingNames(names, namesOf(contents), { ignoreCase: false, list: firstOf });
+  const others = database.tables.flatMap(({ name, rows }) => {
+    const held = contents.tables.get(name);
+    return held === undefined || held === rows ? [] : [`${name} (${held} of ${rows})`];
+  });
+  return [
+    ...lacking.map((what) => `lacks ${what}`),
+    ...(others.length === 0 ? [] : [`has not the rows of ${firstOf(others)}`]),
+    ...(contents.dropped.length === 0 ? [] : [`drops its own tables ${firstOf(contents.dropped)}`]),
+  ];
 }
 
 /**
@@ -120,6 +138,7 @@ export function checkImportable(
     );
   }
   checkServerHas({ name, dump, madeOn: record.database.serverVersion }, server, context);
+  checkValues(name, dump, server, context);
   if (dump.createsFunctions && !server.allowsFunctionCreators) {
     throw new KedgeError(
       'DumpIncompatible',
@@ -127,6 +146,30 @@ export function checkImportable(
       { ...context, hint: 'Set log_bin_trust_function_creators=1 on the database server.' },
     );
   }
+}
+
+/** What the server takes from no account at all. @throws KedgeError DumpIncompatible */
+function checkValues(
+  name: string,
+  { longestValue, withoutPrimaryKey }: DumpInspection,
+  { maxAllowedPacket, forcedKeys }: ServerFacts,
+  context: { site: string; state: string },
+): void {
+  if (longestValue !== null && longestValue.bytes > maxAllowedPacket) {
+    const where = longestValue.table === undefined ? '' : ` in table ${longestValue.table}`;
+    throw new KedgeError(
+      'DumpIncompatible',
+      `the dump in ${name} holds a value of ${longestValue.bytes} bytes${where}, and the server takes ${maxAllowedPacket} at most`,
+      { ...context, hint: `Set max_allowed_packet of the database server to ${longestValue.bytes} or more.` },
+    );
+  }
+  const keyless = forcedKeys === null ? [] : withoutPrimaryKey.filter((keys) => lacksKey(keys, forcedKeys));
+  if (forcedKeys === null || keyless.length === 0) return;
+  throw new KedgeError(
+    'DumpIncompatible',
+    `the dump in ${name} holds tables without the key that ${forcedKeys.by} of the server forces: ${firstOf(keyless.map(({ table }) => table))}`,
+    { ...context, hint: `Let the server take them for this restore: see ${forcedKeys.by} in its manual.` },
+  );
 }
 
 /** What of the backup would be lost, and what of the site would stay in another time. @throws KedgeError PathsDiffer */

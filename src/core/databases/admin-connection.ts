@@ -83,6 +83,23 @@ export class AdminConnection {
     }
   }
 
+  /**
+   * Rows of a query, or the error it met as {@link numberOf} reads it: for queries whose failure is an answer.
+   * @throws KedgeError when the server cannot be asked
+   */
+  async tryRows<T>(
+    query: string,
+    row: z.ZodType<T>,
+    { what }: StatementContext,
+  ): Promise<{ rows: T[] } | { error: unknown }> {
+    try {
+      return { rows: z.array(row).parse(await this.send(query)) };
+    } catch (error) {
+      if (this.signal?.aborted || isConnectionError(error)) throw this.failure(error, what);
+      return { error };
+    }
+  }
+
   /** Rows of queries on a connection of its own that has `database` as its current one. */
   async inDatabase<T>(
     database: string,

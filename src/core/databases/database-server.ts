@@ -3,6 +3,7 @@ import type { DatabaseSummary } from '../../contract/backup-record';
 import type { Operation } from '../operation';
 import type { NameElsewhere } from './definition-names';
 import type { Era } from './era';
+import type { ForcedKeys } from './forced-keys';
 
 /** An account of the database server: one user name, at one or more hosts. */
 export interface DatabaseAccount {
@@ -43,6 +44,8 @@ export interface ServerFacts {
   readonly skipNameResolve: boolean;
   /** Bytes that a statement may have, and a value too. */
   readonly maxAllowedPacket: number;
+  /** What makes the server take no tables without a key; null where nothing does. */
+  readonly forcedKeys: ForcedKeys | null;
   /** Tells this server from every other: `@@hostname`, `@@port`, `@@datadir`, joined; what any account may ask. */
   readonly identity: string;
 }

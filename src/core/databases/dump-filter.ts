@@ -1,16 +1,12 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DefinitionNames } from './definition-names';
+import { DumpCensus, type DumpContents } from './dump-census';
 import { DumpScanner, type Gap, type NextStatement, type Refusal } from './dump-scanner';
 import type { Created, HeadRules } from './statement-head';
 
-/** What passed through a filter. Rows and tables in the order of the dump. */
-export interface DumpContents {
-  readonly tables: ReadonlyMap<string, number>;
-  readonly views: readonly string[];
-  readonly sequences: readonly string[];
-  /** Events whose definition switches them on. */
-  readonly enabledEvents: readonly string[];
+/** What passed through a filter. */
+export interface FilteredDump extends DumpContents {
   /** The trailer was the last thing. */
   readonly complete: boolean;
   /** Bytes that came out. */
@@ -45,10 +41,7 @@ export interface DumpFilterOptions {
  */
 export class DumpFilter extends Transform {
   private readonly scanner: DumpScanner;
-  private readonly tables = new Map<string, number>();
-  private readonly views = new Set<string>();
-  private readonly sequences = new Set<string>();
-  private readonly enabledEvents = new Set<string>();
+  private readonly census = new DumpCensus();
   private bytesIn = 0;
   private bytesOut = 0;
 
@@ -56,13 +49,11 @@ export class DumpFilter extends Transform {
     super({ readableHighWaterMark: 256 * 1024, writableHighWaterMark: 256 * 1024 });
     this.scanner = new DumpScanner(
       {
-        statement: (_statement, created, sent) => {
+        statement: (statement, created, sent) => {
           options.onStatement?.(sent);
-          this.note(created);
+          this.census.statement(statement, created);
         },
-        inserted: (table, rows) => {
-          if (table !== undefined) this.tables.set(table, (this.tables.get(table) ?? 0) + rows);
-        },
+        inserted: (table, rows, replaces) => this.census.inserted(table, rows, replaces),
         trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
         refused: options.onRefused,
         named: (created, names) => options.onNames?.(created, names),
@@ -79,16 +70,8 @@ export class DumpFilter extends Transform {
     );
   }
 
-  get contents(): DumpContents {
-    return {
-      // Older dump programs let a table stand in for a view until all tables are there.
-      tables: new Map([...this.tables].filter(([name]) => !this.views.has(name))),
-      views: [...this.views],
-      sequences: [...this.sequences],
-      enabledEvents: [...this.enabledEvents],
-      complete: this.scanner.complete,
-      bytes: this.bytesOut,
-    };
+  get contents(): FilteredDump {
+    return { ...this.census.contents, complete: this.scanner.complete, bytes: this.bytesOut };
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
@@ -128,9 +111,7 @@ export class DumpFilter extends Transform {
         continue;
       }
       const table = part.behind;
-      const rows = this.options.behind?.(table, (count) =>
-        this.tables.set(table, (this.tables.get(table) ?? 0) + count),
-      );
+      const rows = this.options.behind?.(table, (count) => this.census.inserted(table, count));
       if (!rows) continue;
       for await (const bytes of rows) {
         await this.sendInTime(bytes);
@@ -155,12 +136,5 @@ export class DumpFilter extends Transform {
   private send(bytes: Buffer): void {
     this.bytesOut += bytes.length;
     this.push(bytes);
-  }
-
-  private note(created: Created | undefined): void {
-    if (created?.kind === 'table' && !this.tables.has(created.name)) this.tables.set(created.name, 0);
-    if (created?.kind === 'view') this.views.add(created.name);
-    if (created?.kind === 'sequence') this.sequences.add(created.name);
-    if (created?.kind === 'event' && created.enabled) this.enabledEvents.add(created.name);
   }
 }

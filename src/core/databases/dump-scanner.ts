@@ -33,8 +33,8 @@ export interface DumpListener {
   statement(statement: string, created: Created | undefined, sent: string): void;
   /** What a definition says of databases, when the rules name that of the dump. */
   named?(created: Created | undefined, names: DefinitionNames): void;
-  /** An INSERT or REPLACE has ended: its table, and how many rows it held. */
-  inserted(table: string | undefined, rows: number): void;
+  /** An INSERT or REPLACE has ended: its table, how many rows it held, and whether they replace others. */
+  inserted(table: string | undefined, rows: number, replaces: boolean): void;
   /** The line that dump programs write last. What it returns is put before it. */
   trailer(): Buffer | undefined;
   /** Something no dump may hold. Unless this throws, reading goes on. */
@@ -419,7 +419,7 @@ export class DumpScanner {
   private endStatement(): void {
     if (this.inStatement && this.isInsert) {
       if (this.depth !== 0) this.refuse('rows that do not end');
-      this.listener.inserted(insertedTable(this.insertHead), this.rows);
+      this.listener.inserted(insertedTable(this.insertHead), this.rows, /^\s*REPLACE\b/i.test(this.insertHead));
     }
     this.inStatement = false;
     this.readingRows = false;

@@ -13,12 +13,14 @@ import { type ClientPrograms, runClient } from './client-program';
 import type { DatabaseFacts, DumpOptions, DumpResult, ServerFacts } from './database-server';
 import { statementsOfADump } from './dump-conditions';
 import { DefinitionsDigest } from './definitions-digest';
-import { type DumpContents, DumpFilter } from './dump-filter';
+import { DumpFilter, type FilteredDump } from './dump-filter';
 import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { describeDatabase, ignoresCase, readServerFacts } from './facts';
 import { ExactRows } from './exact-rows';
+import { tablesWithoutKey } from './forced-keys';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
 import { findInexactTables } from './inexact-tables';
+import { type ServerContents, lackingNames, namesOf, readServerContents } from './server-contents';
 import { clientError, codeOfNumber, isConnectionError } from './sql-errors';
 import { type Created, type HeadRules, rewriteHead } from './statement-head';
 import { DumpComplaints, tablesUnreadable, unreadableTablesOf } from './unreadable-tables';
@@ -68,6 +70,7 @@ export async function dumpDatabase(
       tables: found.tables.filter((name) => !known.has(name)),
       brokenViews: await viewsWithout(admin, database, found, known),
     };
+    const live = await readServerContents(admin, database);
     const unlocked = findingsOf(
       operation.log,
       `tables of ${database} that are not transactional, so that writes during the dump may show in them`,
@@ -75,8 +78,14 @@ export async function dumpDatabase(
     );
     if (unlocked !== null) operation.log.warn(unlocked);
     const server = await readServerFacts(admin);
+    if (server.forcedKeys !== null) {
+      const keyless = await tablesWithoutKey(admin, database, server.forcedKeys);
+      const what = `tables of ${database} without the key that ${server.forcedKeys.by} of the server forces, so that no restore onto it takes them`;
+      const said = findingsOf(operation.log, what, keyless);
+      if (said !== null) operation.log.warn(said);
+    }
     const contents = await runDump(context, database, facts, server, output, operation, without);
-    checkDump(database, facts, contents, admin.server);
+    await checkDump(admin, database, live, { brokenViews: facts.brokenViews, without }, contents);
     const { version } = server;
     return {
       bytes: contents.bytes,
@@ -89,6 +98,13 @@ export async function dumpDatabase(
         tables: [...contents.tables].map(([name, rows]) => ({ name, rows })),
         views: [...contents.views],
         enabledEvents: [...contents.enabledEvents],
+        sequences: [...contents.sequences],
+        triggers: [...contents.triggers],
+        functions: [...contents.functions],
+        procedures: [...contents.procedures],
+        packages: [...contents.packages],
+        packageBodies: [...contents.packageBodies],
+        events: [...contents.events],
       },
     };
   } catch (error) {
@@ -105,10 +121,14 @@ async function runDump(
   output: Writable,
   operation: Operation,
   without: readonly string[] | undefined,
-): Promise<DumpContents & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
+): Promise<FilteredDump & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
-  const { exact, options } = await planExactRows(context, database, facts, server, help, operation);
+  const tooLong = new Set<string>();
+  const onLongValue = (table: string | undefined, bytes: number): void => {
+    if (bytes > server.maxAllowedPacket) tooLong.add(table ?? '');
+  };
+  const { exact, options } = await planExactRows(context, database, facts, server, help, onLongValue, operation);
   const brokenViews = await describeBrokenViews(admin, database, facts.brokenViews, operation);
   const refused: Refusal[] = [];
   const doubts: string[] = [];
@@ -140,6 +160,7 @@ async function runDump(
     },
     beforeTrailer: brokenViews,
     longRowBytes: longRowBytesFor(server.maxAllowedPacket),
+    onLongValue,
     before: (next) => {
       if (begun === undefined && next.firstWord !== 'SET') {
         begun = exact.begin();
@@ -192,6 +213,12 @@ async function runDump(
       `a restore will refuse the dump of ${database}, for it holds ${refused.map(describeRefusal).join('; ')}`,
     );
   }
+  const beyond = findingsOf(
+    operation.log,
+    `tables of ${database} with a value above max_allowed_packet of the server (${server.maxAllowedPacket} bytes), so that no restore onto it takes them`,
+    tooLong,
+  );
+  if (beyond !== null) operation.log.warn(beyond);
   if (doubtful > 0) {
     operation.log.warn(
       `definitions of ${database} may mean this database where Kedge cannot tell; after a restore, which gives it another name, they still say ${database}: ${doubts.join('; ')}${doubtful > doubts.length ? `; and ${doubtful - doubts.length} more` : ''}`,
@@ -212,6 +239,7 @@ async function planExactRows(
   facts: DatabaseFacts,
   server: ServerFacts,
   help: string,
+  onLongValue: (table: string, bytes: number) => void,
   operation: Operation,
 ): Promise<{ exact: ExactRows; options: string[] }> {
   const knowsHistory = help.includes('--dump-history');
@@ -228,7 +256,7 @@ async function planExactRows(
   );
   const tables = leavesRowsOut ? found.tables : [];
   return {
-    exact: new ExactRows(admin, database, tables, operation, longRowBytesFor(server.maxAllowedPacket)),
+    exact: new ExactRows(admin, database, tables, operation, longRowBytesFor(server.maxAllowedPacket), onLongValue),
     options: [
       ...(found.dumpHistory ? ['--dump-history'] : []),
       ...tables.map(({ name }) => `--ignore-table-data=${database}.${name}`),
@@ -236,24 +264,34 @@ async function planExactRows(
   };
 }
 
-/** A backup whose dump lacks something is none. @throws KedgeError DumpInvalid */
-function checkDump(database: string, facts: DatabaseFacts, contents: DumpContents, server: string): void {
+/**
+ * A backup whose dump lacks something is none.
+ * @throws KedgeError DumpInvalid, DefinitionsChanged for what has been dropped meanwhile
+ */
+async function checkDump(
+  admin: AdminConnection,
+  database: string,
+  live: ServerContents,
+  { brokenViews, without }: { brokenViews: readonly string[]; without: readonly string[] | undefined },
+  contents: FilteredDump,
+): Promise<void> {
+  const { server } = admin;
   const context = { server, hint: 'Look at the database server, then back up again.' };
-  if (!contents.complete) {
-    throw new KedgeError(
-      'DumpInvalid',
-      `the dump of ${database} from ${server} does not end with its trailer`,
-      context,
-    );
-  }
-  const held = new Set([...contents.views, ...facts.brokenViews]);
-  const absent = [
-    ...facts.tables.filter((table) => !contents.tables.has(table)),
-    ...facts.views.filter((view) => !held.has(view)),
-  ];
-  if (absent.length > 0) {
-    throw new KedgeError('DumpInvalid', `the dump of ${database} from ${server} lacks ${firstOf(absent)}`, context);
-  }
+  const name = `the dump of ${database} from ${server}`;
+  if (!contents.complete) throw new KedgeError('DumpInvalid', `${name} does not end with its trailer`, context);
+  const lackingOf = (wanted: ServerContents): string[] => {
+    const names = namesOf(wanted);
+    const views = names.views.filter((view) => !brokenViews.includes(view));
+    const tables = names.tables.filter((table) => without?.includes(table) !== true);
+    // With a table its triggers are missing, and the program goes on behind whatever else cannot be read.
+    const held = without === undefined ? { ...names, views } : { tables, views };
+    return lackingNames(held, namesOf(contents), { ignoreCase: false, list: firstOf });
+  };
+  const lacking = lackingOf(live);
+  if (lacking.length === 0) return;
+  const still = lackingOf(await readServerContents(admin, database));
+  if (still.length > 0) throw new KedgeError('DumpInvalid', `${name} lacks ${still.join('; ')}`, context);
+  throw new KedgeError('DefinitionsChanged', `${name} lacks ${lacking.join('; ')}, which are gone by now`, { server });
 }
 
 /**

@@ -47,6 +47,8 @@ export class ExactRows {
     readonly tables: readonly InexactTable[],
     private readonly operation: Operation,
     private readonly longRowBytes: number,
+    /** Told of the length, in bytes, of a value that goes in pieces. */
+    private readonly onLongValue: (table: string, bytes: number) => void = () => undefined,
   ) {
     this.byName = new Map(tables.map((table) => [table.name, table]));
     this.what = `reading rows of ${database}`;
@@ -126,7 +128,7 @@ export class ExactRows {
           if (statement.length > 0) yield Buffer.concat([...statement, Buffer.from(';\n')]);
           statement = [];
           bytes = 0;
-          yield* inPieces(head, row);
+          yield* inPieces(head, row, (length) => this.onLongValue(name, length));
           continue;
         }
         statement.push(statement.length === 0 ? head : Buffer.from(',\n'), Buffer.from('('));
@@ -158,13 +160,14 @@ export class ExactRows {
   }
 }
 
-function* inPieces(head: Buffer, values: readonly Buffer[]): Generator<Buffer> {
+function* inPieces(head: Buffer, values: readonly Buffer[], onLongValue: (bytes: number) => void): Generator<Buffer> {
   const row = new LongRow(head, Buffer.from(';'), PLAIN_LEXIS);
   for (const [index, value] of values.entries()) {
     yield* row.push(Buffer.from(index === 0 ? '(' : ','));
     yield* row.push(value);
   }
   yield* row.push(Buffer.from(')'));
+  onLongValue(row.longestValue);
   yield* row.end();
 }
 

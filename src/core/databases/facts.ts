@@ -4,6 +4,7 @@ import { KedgeError } from '../../contract/errors';
 import type { AdminConnection } from './admin-connection';
 import type { DatabaseFacts, ImportConditions, ServerFacts } from './database-server';
 import { eraOf } from './era';
+import { readForcedKeys } from './forced-keys';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
 import { isAtLeast } from './server-version';
 
@@ -77,6 +78,7 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     binaryLogFolder: variables.binaryLog === 1 && variables.binaryLogName ? dirname(variables.binaryLogName) : null,
     skipNameResolve: variables.skipNameResolve === 1,
     maxAllowedPacket: variables.maxAllowedPacket,
+    forcedKeys: await readForcedKeys(admin),
     identity: variables.identity,
   };
 }

@@ -11,6 +11,7 @@ import { endAccountConnections } from './connections';
 import type { ImportResult } from './database-server';
 import type { ClientContext } from './dump';
 import { statementsOfAnImport } from './dump-conditions';
+import type { DumpContents } from './dump-census';
 import { DumpFilter } from './dump-filter';
 import { describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { listEvents, switchEvent } from './events';
@@ -19,6 +20,7 @@ import { INITIAL_SQL_MODE } from './session-settings';
 import { clientError, codeOfNumber } from './sql-errors';
 import { databaseOfHeader } from './dump-header';
 import { ignoresCase } from './facts';
+import { checkImported } from './imported-contents';
 import { type HeadRules, IMPORT_RULES } from './statement-head';
 
 export interface Import {
@@ -55,8 +57,16 @@ export async function importDump(context: ClientContext, request: Import): Promi
     ignoreCase,
     cutRows: request.definitionsOnly ?? false,
   };
-  const wanted = await runImport(context, request, bytes, rules);
-  return { bytes, enabledEvents: await settleEvents(context, request.database, wanted) };
+  const sent = await runImport(context, request, bytes, rules);
+  const enabledEvents = await settleEvents(context, request.database, sent.enabledEvents);
+  await checkImported(
+    context.admin,
+    request.database,
+    sent,
+    { ignoreCase, withRows: !rules.cutRows },
+    request.operation,
+  );
+  return { bytes, enabledEvents };
 }
 
 /**
@@ -85,13 +95,13 @@ async function checkDumpFile(path: string): Promise<{ bytes: number; database: s
   }
 }
 
-/** Returns the events the dump wanted enabled. */
+/** Returns what was sent. */
 async function runImport(
   context: ClientContext,
   request: Import,
   totalBytes: number,
   rules: HeadRules,
-): Promise<readonly string[]> {
+): Promise<DumpContents> {
   const { dumpPath, database, user, password, operation } = request;
   const { program, help } = await context.programs.find(['mariadb', 'mysql'], operation);
   const silenceLimitMs = request.silenceLimitMs ?? SILENCE_LIMIT_MS;
@@ -185,7 +195,7 @@ async function runImport(
     filter.destroy();
     file.destroy();
   }
-  return filter.contents.enabledEvents;
+  return filter.contents;
 }
 
 function valueTooLong(database: string, table: string | undefined, bytes: number, limit: number): string {
@@ -283,10 +293,16 @@ async function importFailure(
     const away = code === 'DatabaseUnreachable' && (await wasAway(admin, monotonicMs() - begunAt));
     code = away ? 'DatabaseUnreachable' : 'ImportFailed';
   }
+  const endedIt = code === 'ImportFailed' && codeOfNumber(number) === 'DatabaseUnreachable';
   return new KedgeError(
     code === 'DatabaseRefused' ? 'ImportFailed' : code,
     `the dump could not be imported into ${database} on database server ${admin.server}: ${message}`,
-    { server: admin.server },
+    {
+      server: admin.server,
+      ...(endedIt
+        ? { hint: 'The server is up and ended the connection at this statement: compare max_allowed_packet with it.' }
+        : {}),
+    },
   );
 }
 

@@ -190,11 +190,12 @@ function endsInEscape(bytes: Buffer, end: number): boolean {
 export function valueBytes(literal: string, { backslashEscapes }: Pick<Lexis, 'backslashEscapes'>): number {
   if (/^0x/i.test(literal)) return Math.ceil((literal.length - 2) / 2);
   const opens = TEXT_OPENS.exec(literal)?.[0] ?? '';
-  const quote = opens.slice(-1);
+  const quote = opens.charCodeAt(opens.length - 1);
   let bytes = 0;
   for (let at = opens.length; at < literal.length - 1; at += 1) {
-    const character = literal[at];
-    if ((character === '\\' && backslashEscapes) || (character === quote && literal[at + 1] === quote)) at += 1;
+    const character = literal.charCodeAt(at);
+    if (character === BACKSLASH ? backslashEscapes : character === quote && literal.charCodeAt(at + 1) === quote)
+      at += 1;
     bytes += 1;
   }
   return bytes;

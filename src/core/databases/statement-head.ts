@@ -2,7 +2,8 @@ import { type SqlToken, nameOf, sqlTokens, wordOf } from './sql-tokens';
 
 /** What the head of a statement says it creates. */
 export interface Created {
-  readonly kind: 'table' | 'view' | 'sequence' | 'trigger' | 'function' | 'procedure' | 'package' | 'event';
+  readonly kind:
+    'table' | 'view' | 'sequence' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
   readonly name: string;
   /** Only for an event: its definition switches it on. */
   readonly enabled: boolean;
@@ -120,8 +121,9 @@ function rewriteCreate(head: string, tokens: Iterator<SqlToken, undefined>, rule
   }
   if (!kind) return { text: head, created: undefined };
 
-  const nameToken = firstName(tokens);
+  const { token: nameToken, isBody } = firstName(tokens);
   if (!nameToken) return { text: apply(head, edits), created: undefined };
+  if (kind === 'package' && isBody) kind = 'package body';
   const { name, qualifier, after } = qualifiedName(nameToken, tokens);
   let enabled = false;
   if (kind === 'event') {
@@ -168,13 +170,15 @@ function readDefiner(tokens: Iterator<SqlToken, undefined>): { end: number | und
 }
 
 /** The name after the kind, past `IF NOT EXISTS` and `BODY`. */
-function firstName(tokens: Iterator<SqlToken, undefined>): SqlToken | undefined {
+function firstName(tokens: Iterator<SqlToken, undefined>): { token: SqlToken | undefined; isBody: boolean } {
+  let isBody = false;
   for (;;) {
     const token = tokens.next().value;
-    if (!token || token.kind === 'quoted') return token;
+    if (!token || token.kind === 'quoted') return { token, isBody };
     const word = wordOf(token);
-    if (word === undefined) return undefined;
-    if (!['IF', 'NOT', 'EXISTS', 'BODY'].includes(word)) return token;
+    if (word === undefined) return { token: undefined, isBody };
+    if (!['IF', 'NOT', 'EXISTS', 'BODY'].includes(word)) return { token, isBody };
+    isBody ||= word === 'BODY';
   }
 }
 

@@ -1,8 +1,13 @@
 import type { PackedRecord } from '../../../src/contract/backup-record';
 import type { SiteLocation } from '../../../src/contract/target';
 import type { DumpInspection, Inspection } from '../../../src/core/archive/archive';
-import { checkImportable, movedPaths } from '../../../src/core/archive/restorable';
+import { DumpInspector } from '../../../src/core/archive/dump-inspection';
+import { checkImportable, differencesFromRecord, movedPaths } from '../../../src/core/archive/restorable';
+import { DumpCensus, type DumpContents } from '../../../src/core/databases/dump-census';
 import type { ServerFacts } from '../../../src/core/databases/database-server';
+
+/** What an empty dump makes. */
+const EMPTY: DumpContents = new DumpCensus().contents;
 
 const server = {
   version: '10.11',
@@ -15,12 +20,13 @@ const server = {
   era: 2038,
   ignoresCase: false,
   allowsFunctionCreators: true,
+  ...{ maxAllowedPacket: 16 * 1024 * 1024, forcedKeys: null },
 };
 const SITE = { name: 'site', path: '/srv/shop' };
 
 const NOTHING = {
   ...{ tables: [], views: [], collations: [], charsets: [], engines: [], types: [], parsers: [], refused: [] },
-  ...{ encrypts: false, holdsHistory: false },
+  ...{ encrypts: false, holdsHistory: false, contents: EMPTY, longestValue: null },
 };
 
 /** Whether a backup of these folders can be restored to a site with these declared paths. */
@@ -152,5 +158,81 @@ describe('on another machine', () => {
     if (why === null) expect(judged).not.toThrow();
     else expect(judged).toThrow(refusal(why));
     expect(() => judgeDump({ holdsHistory: false }, { era }, madeOn)).not.toThrow();
+  });
+});
+
+describe('a dump that is not what its record says', () => {
+  const DUMP = `SET NAMES utf8mb4;
+CREATE SEQUENCE \`s\` ENGINE=InnoDB;
+CREATE TABLE \`gone\` (\`a\` int);
+CREATE TABLE \`t\` (\`a\` int);
+INSERT INTO \`t\` VALUES (1),(2);
+INSERT INTO \`t\` VALUES (3);
+/*!50001 CREATE VIEW \`v\` AS SELECT 1 AS \`a\` */;
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50003 TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1 */;;
+CREATE FUNCTION f() RETURNS int RETURN 1 ;;
+CREATE PROCEDURE p() SELECT 1 ;;
+/*!50106 CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1 */ ;;
+DELIMITER ;
+/*!50001 DROP VIEW IF EXISTS \`v\`*/;
+/*!50001 CREATE VIEW \`v\` AS SELECT a FROM t */;
+`;
+  const contentsOf = (dump: string): DumpInspection => {
+    const inspector = new DumpInspector();
+    inspector.end(Buffer.from(`${dump}-- Dump completed on 2026-11-24\n`));
+    return inspector.result();
+  };
+  const { contents } = contentsOf(DUMP);
+  const older = { tables: [...contents.tables].map(([name, rows]) => ({ name, rows })), views: contents.views };
+  const differences = (dump: string, database: object = { ...contents, ...older }): string[] =>
+    differencesFromRecord({ database } as unknown as PackedRecord, contentsOf(dump));
+
+  it('is told from one that is', () => {
+    expect(older.tables).toEqual([
+      { name: 'gone', rows: 0 },
+      { name: 't', rows: 3 },
+    ]);
+    expect(differences(DUMP)).toEqual([]);
+    expect(differences(DUMP, older)).toEqual([]);
+  });
+
+  it.each([
+    ['a table cut out', DUMP.replace(/CREATE TABLE `gone`.*\n/, ''), ['lacks the tables gone']],
+    ['rows cut out', DUMP.replace('(1),(2)', '(2)'), ['has not the rows of t (2 of 3)']],
+    ['a statement cut out', DUMP.replace(/INSERT .* \(3\);\n/, ''), ['has not the rows of t (2 of 3)']],
+    ['rows twice', DUMP.replace('(3);', '(3),(3);'), ['has not the rows of t (4 of 3)']],
+    ['a view lost', DUMP.replace(/(?<=EXISTS `v`\*\/;\n).*\n/, ''), ['lacks the views v']],
+    ['a trigger lost', DUMP.replace(/.*TRIGGER.*\n/, ''), ['lacks the triggers tr']],
+    ['a function lost', DUMP.replace(/.*FUNCTION.*\n/, ''), ['lacks the functions f']],
+    ['a procedure lost', DUMP.replace(/.*PROCEDURE.*\n/, ''), ['lacks the procedures p']],
+    ['an event lost', DUMP.replace(/.*EVENT.*\n/, ''), ['lacks the events e']],
+    ['a sequence lost', DUMP.replace(/.*SEQUENCE.*\n/, ''), ['lacks the sequences s']],
+    ['a table dropped', `${DUMP}DROP TABLE IF EXISTS \`t\`;\n`, ['lacks the tables t', 'drops its own tables t']],
+    ['two dropped', `${DUMP}/*!40000 DROP TABLE x, gone */;\n`, ['lacks the tables gone', 'drops its own tables gone']],
+    ['a trigger dropped', `${DUMP}DROP TRIGGER tr;\n`, ['lacks the triggers tr']],
+    ['an event dropped', `${DUMP}DROP EVENT IF EXISTS e;\n`, ['lacks the events e']],
+    ['what is dropped and made anew', `DROP TABLE IF EXISTS \`t\`;\nDROP TRIGGER IF EXISTS tr;\n${DUMP}`, []],
+  ])('%s', (_what, dump, said) => {
+    expect(differences(dump)).toEqual(said);
+  });
+
+  it('is held by an older record against what that has', () => {
+    expect(differences(DUMP.replace(/.*TRIGGER.*\n/, ''), older)).toEqual([]);
+    expect(differences(DUMP.replace('(1),(2)', '(2)'), older)).toEqual(['has not the rows of t (2 of 3)']);
+    expect(differences(`${DUMP}DROP TABLE gone;\n`, { tables: [], views: [] })).toEqual(['drops its own tables gone']);
+  });
+
+  it('makes no backup of it, and no restore', () => {
+    const dump = contentsOf(DUMP.replace(/.*TRIGGER.*\n/, ''));
+    const backup = { ...record([]), database: { ...contents, ...older } } as unknown as PackedRecord;
+    const inspection = { dump, roots: [] } as unknown as Inspection;
+    const check = (): void => checkImportable(backup, inspection, server as unknown as ServerFacts, site({}));
+    expect(check).toThrow(
+      expect.objectContaining({
+        code: 'DumpInvalid',
+        message: expect.stringContaining('triggers tr') as unknown,
+      }) as Error,
+    );
   });
 });

@@ -1,3 +1,4 @@
+import { DumpCensus } from '../../../src/core/databases/dump-census';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { PackedRecord } from '../../../src/contract/backup-record';
@@ -110,6 +111,16 @@ ${TRAILER}`);
 
 const EMPTY: DumpInspection = {
   ...{ bytes: 1, complete: true, tables: [], views: [], collations: [], charsets: [], engines: [], types: [] },
-  ...{ parsers: [], encrypts: false, holdsHistory: false, refused: [], createsFunctions: false, elsewhere: [] },
+  ...{
+    parsers: [],
+    encrypts: false,
+    holdsHistory: false,
+    refused: [],
+    contents: new DumpCensus().contents,
+    longestValue: null,
+    withoutPrimaryKey: [],
+    createsFunctions: false,
+    elsewhere: [],
+  },
   definitions: '',
 };
