@@ -129,6 +129,13 @@ const STATEMENTS: readonly (readonly [name: string, sql: string, says?: RegExp])
   ['alters a table into another database', 'ALTER TABLE t RENAME TO victim.mine;', /ALTER TABLE/],
   ['alters a table of others', 'ALTER TABLE victim.t DISABLE KEYS;', /another database/],
   ['moves a table behind a key', 'ALTER TABLE t ADD KEY (a(1)), RENAME TO victim.mine;', /ALTER TABLE RENAME/],
+  ['asks in a default', 'ALTER TABLE t ALTER COLUMN a SET DEFAULT (SELECT SLEEP(600));', /ALTER TABLE ALTER/],
+  [
+    'moves a table behind a default',
+    'ALTER TABLE t ALTER COLUMN a SET DEFAULT 1, RENAME TO victim.mine;',
+    /ALTER TABLE ALTER/,
+  ],
+  ['adds to a default', 'ALTER TABLE t ALTER COLUMN a SET DEFAULT 1 ENGINE=CONNECT;', /ALTER TABLE ALTER/],
   ['exchanges a partition', 'ALTER TABLE t EXCHANGE PARTITION p WITH TABLE victim.t;', /ALTER TABLE/],
   ['takes a tablespace over', 'ALTER TABLE t IMPORT TABLESPACE;', /ALTER TABLE/],
   ['drops a table of others', 'DROP TABLE victim.t;', /another database/],

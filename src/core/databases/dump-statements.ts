@@ -175,6 +175,7 @@ function alterTable({ reader }: Statement): string | undefined {
   if (!reader.takeName()) return 'ALTER TABLE of another database';
   if (reader.takeWords('DISABLE', 'KEYS') || reader.takeWords('ENABLE', 'KEYS'))
     return reader.atEnd ? undefined : 'ALTER TABLE';
+  if (reader.word() === 'ALTER') return defaultNumbers(reader);
   // Programs that write keys behind the rows.
   let first = reader.word();
   if (first !== 'ADD' && first !== 'MODIFY') return `ALTER TABLE ${first ?? ''}`.trim();
@@ -194,6 +195,18 @@ function alterTable({ reader }: Statement): string | undefined {
     reader.skip(1);
   }
   return undefined;
+}
+
+/** `ALTER COLUMN name SET DEFAULT 1.5e-3, …`: Kedge writes so what servers show rounded. */
+function defaultNumbers(reader: TokenReader): string | undefined {
+  do {
+    if (!reader.takeWords('ALTER', 'COLUMN') || !reader.takeName() || !reader.takeWords('SET', 'DEFAULT'))
+      return 'ALTER TABLE ALTER';
+    let number = '';
+    while (!reader.atEnd && reader.symbol() !== ',' && number.length < 40) number += reader.next()?.text ?? '';
+    if (!/^-?\d+(?:\.\d+)?(?:e[-+]?\d+)?$/.test(number)) return 'ALTER TABLE ALTER';
+  } while (reader.takeSymbol(','));
+  return reader.atEnd ? undefined : 'ALTER TABLE ALTER';
 }
 
 function rows({ reader, tables, settings, inDoubt }: Statement): string | undefined {

@@ -15,6 +15,7 @@ import { statementsOfADump } from './dump-conditions';
 import { DefinitionsDigest } from './definitions-digest';
 import { DumpFilter, type FilteredDump } from './dump-filter';
 import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
+import { supplementOf } from './dump-supplement';
 import { describeDatabase, ignoresCase, readServerFacts } from './facts';
 import { ExactRows } from './exact-rows';
 import { tablesWithoutKey } from './forced-keys';
@@ -84,7 +85,10 @@ export async function dumpDatabase(
       const said = findingsOf(operation.log, what, keyless);
       if (said !== null) operation.log.warn(said);
     }
-    const contents = await runDump(context, database, facts, server, output, operation, without);
+    const contents = await runDump(context, database, facts, server, output, operation, {
+      without,
+      supplement: await supplementOf(admin, database, live.sequences, operation),
+    });
     await checkDump(admin, database, live, { brokenViews: facts.brokenViews, without }, contents);
     const { version } = server;
     return {
@@ -120,7 +124,7 @@ async function runDump(
   server: ServerFacts,
   output: Writable,
   operation: Operation,
-  without: readonly string[] | undefined,
+  { without, supplement }: { without: readonly string[] | undefined; supplement: readonly string[] },
 ): Promise<FilteredDump & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
@@ -158,7 +162,7 @@ async function runDump(
     onRefused: (refusal) => {
       if (refused.length < REFUSALS_NAMED) refused.push(refusal);
     },
-    beforeTrailer: brokenViews,
+    beforeTrailer: supplement.map((statement) => `${statement};\n`).join('') + brokenViews,
     longRowBytes: longRowBytesFor(server.maxAllowedPacket),
     onLongValue,
     before: (next) => {
@@ -224,6 +228,7 @@ async function runDump(
       `definitions of ${database} may mean this database where Kedge cannot tell; after a restore, which gives it another name, they still say ${database}: ${doubts.join('; ')}${doubtful > doubts.length ? `; and ${doubtful - doubts.length} more` : ''}`,
     );
   }
+  for (const statement of supplement) definitions.add(Buffer.from(statement, 'utf8').toString('latin1'));
   return { ...filter.contents, definitions: definitions.digest(), elsewhere: definitions.elsewhere };
 }
 

@@ -118,7 +118,9 @@ export class ExactRows {
     let rows = 0;
     let statement: Buffer[] = [];
     let bytes = 0;
-    const all = this.reading.stream(`SELECT ${columns.map(({ expression }) => expression).join(', ')} FROM ${from}`);
+    const query = `SELECT ${columns.map(({ expression }) => expression).join(', ')} FROM ${from}`;
+    // The driver writes a byte a letter once the session is binary; names are UTF-8 there.
+    const all = this.reading.stream(Buffer.from(query, 'utf8').toString('latin1'));
     try {
       for await (const values of all as AsyncIterable<(Buffer | null)[]>) {
         if (rows === 0) yield Buffer.from(BEFORE_ROWS + (withHistory ? INSERT_HISTORY : ''));

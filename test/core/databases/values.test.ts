@@ -45,6 +45,15 @@ test('FLOAT keeps all of its bits', async () => {
   ]);
 });
 
+test('a default of FLOAT that nobody can tell exactly is named', async () => {
+  await bringBack(
+    `CREATE TABLE wp_told (a FLOAT DEFAULT 16777215, b FLOAT NOT NULL DEFAULT 0.5); CREATE TABLE wp_with_row (a FLOAT NOT NULL DEFAULT 16777215); INSERT INTO wp_with_row () VALUES ();
+     CREATE TABLE wp_empty (größe FLOAT NOT NULL DEFAULT 16777215, b FLOAT NOT NULL DEFAULT 0);`,
+    `INSERT INTO wp_told () VALUES (); SELECT CAST(CAST(a AS DOUBLE) AS CHAR), b FROM wp_told; SELECT CAST(CAST(DEFAULT(a) AS DOUBLE) AS CHAR) FROM wp_with_row;`,
+    [expect.stringMatching(/^defaults of FLOAT in \w+ .* \(1\): wp_empty\.größe$/)],
+  );
+});
+
 test('bytes that are no letters in the character set of their column', async () => {
   const singles = [
     'ascii',

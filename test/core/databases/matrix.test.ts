@@ -1,0 +1,3 @@
+import { bringBackMatrix } from '../../helpers/value-matrix-suite';
+
+bringBackMatrix({ whole: false });
