@@ -226,9 +226,13 @@ function collationTables(collations: readonly (readonly string[])[]): string[] {
 
 /**
  * Everything of a database, value by value: texts by their bytes, FLOAT as the DOUBLE it is, ENUM and SET by number too, times in UTC, with
- * history; every definition; sequences; checksums. Without the name of the database and of definers.
+ * history; every definition; sequences; checksums. Without the name of the database and of definers. Tables and views `without` are left out.
  */
-export async function portraitOf(lab: DatabaseLab, database: string): Promise<string[]> {
+export async function portraitOf(
+  lab: DatabaseLab,
+  database: string,
+  without: readonly string[] = [],
+): Promise<string[]> {
   const columns = (
     await lab.query(
       `SELECT c.TABLE_NAME, c.COLUMN_NAME, LOWER(c.DATA_TYPE), t.TABLE_TYPE, t.ENGINE FROM information_schema.COLUMNS c JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)
@@ -239,25 +243,24 @@ export async function portraitOf(lab: DatabaseLab, database: string): Promise<st
     .filter(Boolean)
     .map((line) => line.split('\t') as [string, string, string, string, string]);
   const tables = new Map<string, { type: string; expressions: string[] }>();
-  for (const [table, column, dataType, type] of columns) {
+  for (const [table, column, dataType, type] of columns.filter(([name]) => !without.includes(name))) {
     const known = tables.get(table) ?? { type, expressions: [] };
     known.expressions.push(expressionOf(`\`${column.replaceAll('`', '``')}\``, dataType));
     tables.set(table, known);
   }
   const asked: string[] = [];
   for (const [table, { type, expressions }] of tables) {
-    const name = `\`${table}\``;
-    if (type === 'SEQUENCE') asked.push(`SELECT '${table}', q.* FROM ${name} q`, `SHOW CREATE SEQUENCE ${name}`);
-    else if (type === 'VIEW')
-      asked.push(`SELECT '${table}', q.* FROM ${name} q ORDER BY 1, 2`, `SHOW CREATE VIEW ${name}`);
+    const name = `\`${table.replaceAll('`', '``')}\``;
+    if (type === 'SEQUENCE') asked.push(`SELECT q.* FROM ${name} q`, `SHOW CREATE SEQUENCE ${name}`);
+    else if (type === 'VIEW') asked.push(`SELECT q.* FROM ${name} q ORDER BY 1, 2`, `SHOW CREATE VIEW ${name}`);
     else {
       const history =
         type === 'SYSTEM VERSIONED'
           ? [' FOR SYSTEM_TIME ALL', table === 'v_named' ? '' : ', row_start, row_end']
           : ['', ''];
-      const order = expressions.map((_each, at) => at + 2).join(', ');
+      const order = expressions.slice(0, 16).map((_each, at) => at + 1).join(', ');
       asked.push(
-        `SELECT '${table}', ${expressions.join(', ')}${history[1]} FROM ${name}${history[0]} ORDER BY ${order}${history[1]}`,
+        `SELECT ${expressions.join(', ')}${history[1]} FROM ${name}${history[0]} ORDER BY ${order}${history[1]}`,
         `SHOW CREATE TABLE ${name}`,
         ...(type === 'SYSTEM VERSIONED' ? [] : [`CHECKSUM TABLE ${name}`]),
       );

@@ -16,6 +16,7 @@ import { DumpFilter } from './dump-filter';
 import { describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { listEvents, switchEvent } from './events';
 import { quoteLiteral, splitAccount } from './identifiers';
+import { RowWarnings } from './row-warnings';
 import { INITIAL_SQL_MODE } from './session-settings';
 import { clientError, codeOfNumber } from './sql-errors';
 import { databaseOfHeader } from './dump-header';
@@ -114,9 +115,11 @@ async function runImport(
     refused ??= error;
     throw error;
   };
+  const warnings = new RowWarnings();
+  const conditions = statementsOfAnImport();
   const filter = new DumpFilter({
     rules,
-    before: statementsOfAnImport(),
+    before: (next) => [...warnings.before(next), ...conditions(next)],
     longRowBytes: longRowBytesFor(maxAllowedPacket),
     onLongValue: (table, bytes) => {
       if (bytes <= maxAllowedPacket) return;
@@ -168,6 +171,8 @@ async function runImport(
       // After a lost connection the client would go on in a new one, without the settings the dump began with.
       '--skip-reconnect',
       '--batch',
+      '--skip-column-names',
+      '--show-warnings',
       // Without it the client takes the comments out of the bodies of routines.
       '--comments',
       '--max-allowed-packet=1G',
@@ -178,6 +183,7 @@ async function runImport(
     user,
     password,
     input: filter,
+    output: warnings,
     operation: { ...operation, signal: AbortSignal.any([operation.signal, stop.signal]) },
   });
   // Awaited below; it also fails when the client ends before the dump does, which the client says better.
@@ -195,6 +201,7 @@ async function runImport(
     filter.destroy();
     file.destroy();
   }
+  await warnings.assertNone(context.admin, database);
   return filter.contents;
 }
 
@@ -216,7 +223,7 @@ async function sessionSettings(admin: AdminConnection): Promise<{ settings: stri
     (name) => /mariadb/i.test(version) && variables.some((variable) => variable.Variable_name === name),
   );
   return {
-    settings: `SET SESSION ${[`sql_mode='${INITIAL_SQL_MODE}'`, ...known.map((name) => `${name}=0`)].join(', ')}`,
+    settings: `SET SESSION ${[`sql_mode='${INITIAL_SQL_MODE}'`, 'max_error_count=65535', ...known.map((name) => `${name}=0`)].join(', ')}`,
     maxAllowedPacket: Number(valueOf('max_allowed_packet')),
   };
 }

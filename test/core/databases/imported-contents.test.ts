@@ -118,6 +118,34 @@ test('rows that the server does not take are missed', async () => {
   }
 });
 
+test('a value that the server changes is a failure that names its column; a row of an ENUM without label is none', async () => {
+  const table = "CREATE TABLE before_ (v VARCHAR(2));\nINSERT INTO before_ VALUES ('ab');\nCREATE TABLE t";
+  const behind = 'DROP TABLE IF EXISTS nowhere;\nCREATE TABLE u (a INT);\nINSERT INTO u VALUES (1);';
+  for (const [columns, rows, said] of [
+    ['(v VARCHAR(3))', "('abc'),('abcd')", 't\\.v \\(warning 1265, 1 times\\)$'],
+    ['(i TINYINT, d DATE)', "(1,'2020-02-31'),(300,'2020-13-01')", 't\\.i \\(warning 1264.*t\\.d \\(warning 1265'],
+    ['(v VARCHAR(9) CHARACTER SET utf8mb4)', "('a\xff'),('b\xfe')", 't\\.v \\(warning 1366, 2 times\\)$'],
+    ["(s SET('x'))", "('x'),('y')", 't\\.s \\(warning 1265, 1 times\\)$'],
+    ["(`no, (n` ENUM('a'), v CHAR(1))", "('','x'),('','xy')", 't\\.v \\(warning 1265, 1 times\\)$'],
+  ] as const) {
+    const dump = `SET NAMES binary;\n${table} ${columns};\nINSERT INTO t VALUES ${rows};\n${behind}${TRAILER}`;
+    const outcome = await lab
+      .restore(await lab.writeDump(Buffer.from(dump, 'latin1')), nextName())
+      .catch((error: unknown) => error);
+    expect(outcome).toMatchObject({
+      ...{ code: 'ImportFailed', server: 'lab' },
+      message: expect.stringMatching(
+        new RegExp(`^the server took rows for made\\d+ otherwise than the dump has them: ${said}`),
+      ) as unknown,
+    });
+  }
+  const fine =
+    "CREATE TABLE t (e ENUM('a','b'), g INT AS (1));\nINSERT INTO t VALUES ('',1),('a',1),('',1);\nINSERT INTO t (e) VALUES ('');";
+  expect(await importOf(fine)).toMatchObject({ enabledEvents: [] });
+  // Warnings about what is no row are none of its business.
+  expect(await importOf(behind)).toMatchObject({ enabledEvents: [] });
+});
+
 test('a dump that drops its own tables ends as a failure', async () => {
   expect(await importOf('CREATE TABLE t (n INT);\nINSERT INTO t VALUES (1);\nDROP TABLE t;')).toMatchObject(
     NOT_THE_DUMP('drops its tables t again'),
