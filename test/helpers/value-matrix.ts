@@ -258,7 +258,10 @@ export async function portraitOf(
         type === 'SYSTEM VERSIONED'
           ? [' FOR SYSTEM_TIME ALL', table === 'v_named' ? '' : ', row_start, row_end']
           : ['', ''];
-      const order = expressions.slice(0, 16).map((_each, at) => at + 1).join(', ');
+      const order = expressions
+        .slice(0, 16)
+        .map((_each, at) => at + 1)
+        .join(', ');
       asked.push(
         `SELECT ${expressions.join(', ')}${history[1]} FROM ${name}${history[0]} ORDER BY ${order}${history[1]}`,
         `SHOW CREATE TABLE ${name}`,

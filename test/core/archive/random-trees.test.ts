@@ -175,6 +175,24 @@ it('what is packed is never refused, and comes back', async () => {
   );
 }, 120_000);
 
+it('times before 1970, and as late as the disk takes them, come back to the nanosecond', async () => {
+  const site = await PackedSite.make();
+  try {
+    site.sh(
+      'touch -d @-34560000 neg; touch -d @-0.500000001 frac; touch -d @16725225600.123456789 y2500; touch -d @253402300800 far',
+    );
+    expect(await site.pack()).toEqual([]);
+    const out = await site.unpack();
+    const times = (path: string): string =>
+      execFileSync('sh', ['-euc', 'cd "$1"; stat -c "%n %.9Y" *', 'sh', path], { encoding: 'utf8' });
+    const before = times(site.path);
+    expect(before).toContain('neg -34560000.000000000');
+    expect(times(out)).toBe(before);
+  } finally {
+    await site.remove();
+  }
+});
+
 /** For messages that can be read. */
 function listOf(path: string): string {
   const list = ['-tvf', '-', '--numeric-owner', '--full-time', '--quoting-style=escape'];

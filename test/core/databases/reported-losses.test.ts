@@ -48,7 +48,9 @@ const REPORTED: Record<string, string> = {
 };
 
 test('what others have lost comes back, value by value', async () => {
-  await lab.query(`CREATE DATABASE reported CHARACTER SET utf8mb4; USE reported; SET sql_mode = ''; ${Object.values(REPORTED).join('\n')}`);
+  await lab.query(
+    `CREATE DATABASE reported CHARACTER SET utf8mb4; USE reported; SET sql_mode = ''; ${Object.values(REPORTED).join('\n')}`,
+  );
   const operation = testOperation();
   const { path } = await lab.dump('reported', operation);
   expect(operation.warnings).toEqual([expect.stringContaining('not transactional')]);
