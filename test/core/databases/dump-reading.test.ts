@@ -180,15 +180,22 @@ describe('the client of this machine', () => {
     scanner.push(bytes);
     scanner.end();
     const path = await lab.writeDump(bytes);
-    await lab.restore(path, 'watched');
+    // Among the texts are some that are no letters, of which the server warns when all is sent.
+    await lab.restore(path, 'watched').catch((error: unknown) =>
+      expect(error).toMatchObject({
+        code: 'ImportFailed',
+        message: expect.stringMatching(/otherwise than the dump has them: t\d+\.\w+ \(warning 1366/) as unknown,
+      }),
+    );
     const logged = await lab.query(
       `SELECT HEX(argument) FROM mysql.general_log WHERE command_type = 'Query' AND user_host LIKE 'watched%' ORDER BY event_time, thread_id`,
     );
     const sent = logged
       .split('\n')
       .map((hex) => tokensOf(Buffer.from(hex, 'hex').toString('latin1')))
-      // What an import itself puts around rows.
-      .filter((tokens) => tokens !== '' && !/^SET SESSION sql_mode = '[A-Z_,]*'$/.test(tokens));
+      // What an import itself puts around rows, and what its client asks behind them.
+      .filter((tokens) => tokens !== '' && !/^SET SESSION sql_mode = '[A-Z_,]*'$/.test(tokens))
+      .filter((tokens) => !/^SELECT 'kedge [0-9a-f]{24} \d*'$|^SHOW WARNINGS$/i.test(tokens));
     // The first is what the client is told to begin with.
     expect(sent[0]).toContain("sql_mode = 'NO_AUTO_VALUE_ON_ZERO'");
     expect({ seed, sent: sent.slice(1) }).toEqual({ seed, sent: seen });

@@ -290,7 +290,8 @@ describe('an import that is under way', () => {
       address: lab.mariadb.address,
       adminPassword: undefined,
       host: lab.host,
-      importSilenceMs: 200,
+      // Long enough for the client to come to the rows.
+      importSilenceMs: 2000,
     });
     const database = nextName();
     await lab.server.createDatabase(database, 'utf8mb4', 'utf8mb4_general_ci');
@@ -301,7 +302,7 @@ describe('an import that is under way', () => {
       await expect(impatient.importDump(path, database, database, IMPORT_PASSWORD, operation)).rejects.toMatchObject({
         code: 'ImportStalled',
         message: expect.stringMatching(
-          /took nothing more of the dump for site\d+ in 0 s; it is at: INSERT INTO first/,
+          /took nothing more of the dump for site\d+ in 2 s; it is at: INSERT INTO first/,
         ) as string,
       });
       expect(await lab.query(`SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = '${database}'`)).toBe(
