@@ -236,7 +236,7 @@ export async function portraitOf(
   const columns = (
     await lab.query(
       `SELECT c.TABLE_NAME, c.COLUMN_NAME, LOWER(c.DATA_TYPE), t.TABLE_TYPE, t.ENGINE FROM information_schema.COLUMNS c JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)
-        WHERE t.TABLE_SCHEMA = '${database}' ORDER BY 1, c.ORDINAL_POSITION`,
+        WHERE t.TABLE_SCHEMA = '${database}' ORDER BY BINARY c.TABLE_NAME, c.ORDINAL_POSITION`,
     )
   )
     .split('\n')
