@@ -377,8 +377,8 @@ describe('what is around the site', () => {
     expect(told.site).toBe(NEIGHBOUR);
   });
 
-  it('a site folder that is missing, or a symlink', async () => {
-    const away = `${site.root}.away`;
+  it('a site folder that is missing, or a link to a folder that is not beside it', async () => {
+    const away = join(lab.folder, 'gazette.away');
     await rename(site.root, away);
     try {
       expectFailure(await failure(['backup', GAZETTE]), 'SiteFolderRefused', /gazette\.example is missing/);
