@@ -97,6 +97,9 @@ export function filesOf(root: string): Record<string, string> {
         // The folder that holds the settings is written to when they are rewritten.
         found[label] = `folder ${common} ${status.mtimeNs}`;
         visit(path, `${label}/`);
+      } else if (!status.isFile()) {
+        // Whoever reads a pipe waits for its writer.
+        found[label] = `special ${common}`;
       } else if (label === 'wp-config.php') found[label] = `file ${common} ${sha256(withoutLogin(readFileSync(path)))}`;
       else found[label] = `file ${common} ${status.mtimeNs} ${sha256(readFileSync(path))}`;
     }
