@@ -5,7 +5,7 @@ import { testOperation } from '../../helpers/operation';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 
-/* No file system here has quotas: what `quota` of quota-tools 4.06 prints was taken from its source and from a server with them. */
+/* No file system here has quotas: what `quota` of quota-tools prints is written by its manual, and was not taken from a server with them. */
 
 const NOW = Date.UTC(2026, 10, 24);
 const LATER = NOW / 1000 + 3600;
