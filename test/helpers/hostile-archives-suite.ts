@@ -193,9 +193,9 @@ class Ground implements ProvingGround {
   }
 }
 
-/** The folders that archives are laid into and taken away from are another each time; what lies in them is not. */
+/** The folders that archives and the files of probes are laid into and taken away from are another each time; what lies in them is not. */
 function withoutFolders(around: Neighbourhood, standing: readonly WordPressSite[]): Neighbourhood {
-  const laidInto = standing.map(({ uri }) => `backups/${uri}`);
+  const laidInto = standing.flatMap(({ uri }) => [`backups/${uri}`, `flags/${uri}.probe`]);
   return Object.fromEntries(Object.entries(around).filter(([name]) => !laidInto.includes(name)));
 }
 
