@@ -23,12 +23,6 @@ export function createdDatabase(created: NonNullable<Journal['created']>): strin
   return created.databases.at(-1) ?? '';
 }
 
-/** @throws KedgeError SiteNotAdopted */
-export function beforeOf(journal: Journal): NonNullable<Journal['before']> {
-  if (journal.before) return journal.before;
-  throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
-}
-
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
 /** The address that settings name: as before, for a new site as it was proved, or else by the configuration. */

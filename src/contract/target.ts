@@ -41,7 +41,6 @@ export type Listen = z.infer<typeof listenSchema>;
  * maintenance check for it to include. `none`: Kedge touches no vhost.
  */
 export const vhostModeSchema = z.enum(['managed', 'include', 'none']);
-export type VhostMode = z.infer<typeof vhostModeSchema>;
 
 /** How plain PHP sites keep their settings. `names`: what the constant, variable or environment key of each value is called. */
 export const settingsFormatSchema = z.strictObject({

@@ -4,7 +4,8 @@ import { TASK_INPUT_SCHEMAS } from '../../src/contract/tasks';
 import type { TaskType } from '../../src/contract/names';
 import { ActivityLab, type Run } from '../helpers/activity-lab';
 import { ACTIVITY_NAMES } from '../helpers/fake-activities';
-import { leftovers, until } from '../helpers/e2e';
+import { leftovers } from '../helpers/e2e';
+import { until } from '../helpers/until';
 
 /*
  * Every activity in every state of a journal, over a real site. Whoever reaches Temporal calls what he likes when he

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Allowed, type Answer, Visitor, Witness, judgeAnswer, visit } from '../../scripts/chaos/visitor';
-import { until } from '../helpers/e2e';
+import { until } from '../helpers/until';
 
 const RESTORE: Allowed = { before: 'old', after: 'new', maintenance: true };
 const BACKUP: Allowed = { before: 'old', after: null, maintenance: false };

@@ -19,12 +19,12 @@ import {
   leftovers,
   shell,
   startLab,
-  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { taskQueueOf } from '../../src/contract/names';
 import { connectClient } from '../../src/temporal/connection';
 import { inTheImport } from '../helpers/in-the-import';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -11,8 +11,9 @@ import { backupRecordSchema } from '../../src/contract/backup-record';
 import { siteUriSchema } from '../../src/contract/target';
 import { backupResultSchema, restoreResultSchema, verifyResultSchema } from '../../src/contract/tasks';
 import { taskQueueOf } from '../../src/contract/names';
-import { type Lab, type WordPressSite, cli, journalsOf, leftovers, startLab, until } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, journalsOf, leftovers, startLab } from '../helpers/e2e';
 import { type RunningProcess, startCommand, startHoldingWorker, startOnTerminal } from '../helpers/running-process';
+import { until } from '../helpers/until';
 
 jest.setTimeout(180_000);
 

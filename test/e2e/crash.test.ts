@@ -16,10 +16,10 @@ import {
   leftovers,
   markedProcesses,
   startLab,
-  until,
 } from '../helpers/e2e';
 import { startCrashingWorker } from '../helpers/running-process';
 import { StruckLab, describeStrike, everyPlace, strikeAt } from '../helpers/struck-tasks';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -17,10 +17,10 @@ import {
   leftovers,
   shell,
   startLab,
-  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { startCrashingWorker } from '../helpers/running-process';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

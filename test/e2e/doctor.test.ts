@@ -8,7 +8,8 @@ import { type Finding, doctorReportSchema } from '../../src/contract/findings';
 import type { BackupResult } from '../../src/contract/tasks';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { Journals } from '../../src/core/tasks/journals';
-import { type Lab, type WordPressSite, cli, cliJson, journalsOf, startLab, until } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, cliJson, journalsOf, startLab } from '../helpers/e2e';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -15,11 +15,11 @@ import {
   cliJson,
   journalsOf,
   shell,
-  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { RestorableLab, failing } from '../helpers/failing-restore';
 import { inTheImport } from '../helpers/in-the-import';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

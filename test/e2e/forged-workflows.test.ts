@@ -10,10 +10,10 @@ import {
   journalsOf,
   leftovers,
   startLab,
-  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { inTheImport } from '../helpers/in-the-import';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

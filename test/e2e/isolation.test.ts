@@ -4,19 +4,10 @@ import type { HeaderData } from 'tar';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { type Fingerprint, currentDatabase, differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
-import {
-  type Lab,
-  type WordPressSite,
-  cli,
-  cliFailure,
-  cliJson,
-  leftovers,
-  shell,
-  startLab,
-  until,
-} from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, cliFailure, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
 import { type Forgery, forgeBackup } from '../helpers/forge-backup';
 import { type Neighbourhood, changes, neighbourhood } from '../helpers/neighbourhood';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

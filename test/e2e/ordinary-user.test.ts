@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findTemporalCli } from '../../scripts/lab/temporal';
-import { until } from '../helpers/e2e';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -18,10 +18,10 @@ import {
   cliJson,
   leftovers,
   startLab,
-  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { visitTls } from '../helpers/tls-visit';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -6,8 +6,9 @@ import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge
 import { currentDatabase } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import type { Journal } from '../../src/core/tasks/journal';
-import { type Lab, type WordPressSite, cliJson, shell, startLab, until } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cliJson, shell, startLab } from '../helpers/e2e';
 import { ROW_WRITERS, type Write, Writers } from '../helpers/writers/writers';
+import { until } from '../helpers/until';
 
 jest.setTimeout(90_000);
 

@@ -13,8 +13,9 @@ import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
 import { startDevServer } from '../../src/temporal/dev-server';
 import { type Canary, type Place, leaks, spellings, textsOf } from '../helpers/canaries';
-import { type Lab, type Outcome, type WordPressSite, shell, startLab, until } from '../helpers/e2e';
+import { type Lab, type Outcome, type WordPressSite, shell, startLab } from '../helpers/e2e';
 import { forgeBackup } from '../helpers/forge-backup';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -10,15 +10,8 @@ import { type TaskType, taskQueueOf } from '../../src/contract/names';
 import { type BackupResult, type RestoreResult, type SubmitRequest } from '../../src/contract/tasks';
 import { kedgeErrorOf } from '../../src/temporal/failures';
 import { submit } from '../../src/temporal/submit';
-import {
-  type Lab,
-  type WordPressSite,
-  cliJson,
-  journalsOf,
-  startLab,
-  until,
-  withWorkerInProcess,
-} from '../helpers/e2e';
+import { type Lab, type WordPressSite, cliJson, journalsOf, startLab, withWorkerInProcess } from '../helpers/e2e';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -1,6 +1,7 @@
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
-import { type Lab, cliJson, journalsOf, leftovers, startLab, until } from '../helpers/e2e';
+import { type Lab, cliJson, journalsOf, leftovers, startLab } from '../helpers/e2e';
 import { type RunningProcess, startCommand, startHoldingWorker } from '../helpers/running-process';
+import { until } from '../helpers/until';
 
 jest.setTimeout(180_000);
 

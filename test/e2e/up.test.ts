@@ -7,8 +7,9 @@ import { freePort } from '../../scripts/lab/free-port';
 import { get } from '../../scripts/lab/fingerprint';
 import type { BackupResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
-import { type Lab, cliJson, startLab, until } from '../helpers/e2e';
+import { type Lab, cliJson, startLab } from '../helpers/e2e';
 import { startCommand } from '../helpers/running-process';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

@@ -6,9 +6,9 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { findTemporalCli } from '../../scripts/lab/temporal';
 import { instructionsOf } from '../helpers/dockerfile';
-import { until } from '../helpers/e2e';
 import { MachineOfItsOwn, type Ran, type RunningMachine } from '../helpers/machine-of-its-own';
 import { PrivateNetwork } from '../helpers/private-network';
+import { until } from '../helpers/until';
 
 const TOP = join(__dirname, '../..');
 const PASSWORD = 'its "password" with \\ and $';

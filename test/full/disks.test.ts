@@ -9,7 +9,6 @@ import {
   cliJson,
   journalsOf,
   shell,
-  until,
   withWorkerInProcess,
 } from '../helpers/e2e';
 import {
@@ -21,6 +20,7 @@ import {
   startLabOnDisks,
   surroundingsOf,
 } from '../helpers/small-disks';
+import { until } from '../helpers/until';
 
 jest.setTimeout(600_000);
 

@@ -3,9 +3,9 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { findTemporalCli } from '../../scripts/lab/temporal';
-import { until } from '../helpers/e2e';
 import { MachineOfItsOwn, type Ran, type RunningMachine } from '../helpers/machine-of-its-own';
 import { PrivateNetwork } from '../helpers/private-network';
+import { until } from '../helpers/until';
 
 const TOP = join(__dirname, '../..');
 const SITE = 'www.example.com';

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { KedgeClient, type TaskHandle } from '../../src/client';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
-import { type Lab, cli, cliJson, leftovers, startLab, until } from '../helpers/e2e';
+import { type Lab, cli, cliJson, leftovers, startLab } from '../helpers/e2e';
 import { type SmallSite, addSmallSites, keptShut } from '../helpers/many-sites';
+import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
 

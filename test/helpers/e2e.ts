@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Outcome, kedge, listenToOutput } from '../../scripts/demo/kedge';
 import { type Lab, type LabOptions, startLab as startLabBelow } from '../../scripts/lab/lab';
 import { memoryFolder } from '../../scripts/lab/memory-folder';
@@ -146,19 +145,6 @@ async function startWorkerInProcess(lab: Lab): Promise<WorkerInProcess> {
       await running;
     },
   };
-}
-
-/** Waits for a condition, asking often. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeoutMs = 60_000,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`never came true: ${what}`);
-    await delay(10);
-  }
 }
 
 /** A command of the system, for the test's own needs. */

@@ -1,19 +1,30 @@
+import type { Progress } from '../../src/contract/tasks';
 import type { Operation } from '../../src/core/operation';
 
-/** An operation for tests: collects what was warned about, and can be cancelled. */
-export function testOperation(
-  mark = `test/${process.pid}`,
-): Operation & { warnings: string[]; cancel(): void; bytes(): number } {
+/** An operation that remembers what it was told, and can be cancelled. */
+export interface TestOperation extends Operation {
+  readonly warnings: string[];
+  readonly messages: string[];
+  readonly reports: Progress[];
+  cancel(reason?: Error): void;
+}
+
+let operations = 0;
+
+/** Every operation has a mark of its own, unless told otherwise. */
+export function testOperation(mark = `test-${process.pid}-${(operations += 1)}`): TestOperation {
   const controller = new AbortController();
   const warnings: string[] = [];
-  let bytes = 0;
+  const messages: string[] = [];
+  const reports: Progress[] = [];
   return {
     signal: controller.signal,
     mark,
     warnings,
-    cancel: () => controller.abort(new Error('cancelled by the test')),
-    bytes: () => bytes,
-    progress: (progress) => (bytes = progress.bytes ?? bytes),
-    log: { info: () => undefined, warn: (message) => void warnings.push(message) },
+    messages,
+    reports,
+    cancel: (reason = new Error('the test cancelled')) => controller.abort(reason),
+    progress: (progress) => void reports.push(progress),
+    log: { info: (message) => void messages.push(message), warn: (message) => void warnings.push(message) },
   };
 }

@@ -5,7 +5,8 @@ import { type Fingerprint, differences, fingerprint, get } from '../../scripts/l
 import type { TaskType } from '../../src/contract/names';
 import { STEPS, type StepName, planOf } from '../../src/contract/steps';
 import { ActivityLab, type Run } from './activity-lab';
-import { journalsOf, leftovers, until } from './e2e';
+import { journalsOf, leftovers } from './e2e';
+import { until } from './until';
 
 /** Which activity is called by the worker that stops, and when the others come. */
 export interface Pause {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { KEDGE } from '../../scripts/demo/kedge';
 import type { Lab } from './e2e';
-import { until } from './e2e';
+import { until } from './until';
 
 /** A process that tests talk to while it runs. It dies with the test. */
 export class RunningProcess {

@@ -15,7 +15,8 @@ import { type HookName, hooksSchema } from '../../src/contract/target';
 import type { BackupResult } from '../../src/contract/tasks';
 import { FINISHING_STEPS } from '../../src/workflows/steps/finish-restore';
 import { type JournalView, type Lab, type Outcome, type WordPressSite } from './e2e';
-import { cli, cliJson, journalsOf, recordsOf, shell, until } from './e2e';
+import { cli, cliJson, journalsOf, recordsOf, shell } from './e2e';
+import { until } from './until';
 
 /** What is killed; a paused worker stops as by `kill -STOP` instead, and wakes when another one has ended its tasks. */
 export type Victim = 'worker' | 'paused worker' | 'temporal' | 'mariadb' | 'php-fpm' | 'nginx';

@@ -1,5 +1,6 @@
-import { type DatabaseLab, openLab, testOperation } from '../core/databases/lab';
+import { type DatabaseLab, openLab } from '../core/databases/lab';
 import { matrixOf, portraitOf } from './value-matrix';
+import { testOperation } from './operation';
 
 /** The test that all a server can hold comes back, for both runs of it. */
 export function bringBackMatrix({ whole }: { whole: boolean }): void {

@@ -9,7 +9,7 @@ import { runChecks } from '../../src/core/doctor/run-checks';
 import { type ConnectedTemporal, TEMPORAL_CHECKS } from '../../src/temporal/checks';
 import { testOperation } from '../helpers/operation';
 import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
-import { until } from '../helpers/e2e';
+import { until } from '../helpers/until';
 
 let environment: TestWorkflowEnvironment;
 beforeAll(async () => {

@@ -4,9 +4,9 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import type { Activities } from '../../src/activities';
 import { endRun } from '../../src/temporal/foreign-workflows';
-import { until } from '../helpers/e2e';
 import { FakeActivities, SAFETY_BACKUP_ID, activitiesBySite, preflightWithLimit } from '../helpers/fake-activities';
 import { WORKFLOW_BUNDLE, WorkflowLab } from '../helpers/workflow-environment';
+import { until } from '../helpers/until';
 
 /*
  * Whatever holds a step does not hold the limit of the workflow; and what only looks like a cancel is none.

@@ -26,11 +26,11 @@ import { checkRoots } from '../../../src/core/archive/restorable';
 import { createArchives } from '../../../src/core/archive/archives';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { testOperation } from '../../helpers/operation';
+import { isRoot, itAsRoot } from '../../helpers/as-root';
 
 const host = createLocalHost({ name: 'master' });
 const archives = createArchives(host);
 const ORIGIN = { from: 'catalogue', owner: null } as const;
-const isRoot = process.getuid?.() === 0;
 let folder: string;
 let site: string;
 
@@ -288,8 +288,7 @@ describe('pack, inspect, extract', () => {
     ).rejects.toMatchObject({ code: 'ArchiveInvalid' });
   });
 
-  it('a full disk is said to be full', async () => {
-    if (!isRoot) return;
+  itAsRoot('a full disk is said to be full', async () => {
     const small = join(folder, 'small');
     await mkdir(small);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small]);

@@ -10,10 +10,10 @@ import type { ExpectedFile, ExpectedFiles } from '../../helpers/archives/hostile
 import { DUMP, SOUND } from '../../helpers/archives/sound';
 import { bytesOf } from '../../helpers/archives/tar-blocks';
 import { testOperation } from '../../helpers/operation';
+import { isRoot } from '../../helpers/as-root';
 
 const host = createLocalHost({ name: 'master' });
 const archives = createArchives(host);
-const isRoot = process.getuid?.() === 0;
 /** In the catalogue root's own programs lose their bits, unlike those of the site's owner. */
 const ORIGINS: Record<Origin['from'], Origin> = {
   catalogue: { from: 'catalogue', owner: { user: 'www-data', uid: 33, gid: 33 } },

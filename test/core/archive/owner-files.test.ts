@@ -5,8 +5,7 @@ import { longestPath } from '../../../src/core/archive/layout';
 import { testOperation } from '../../helpers/operation';
 import { works } from '../hosts/machine';
 import { PackedSite, everythingOf, host } from './archive-fixture';
-
-const isRoot = process.getuid?.() === 0;
+import { isRoot } from '../../helpers/as-root';
 
 /** For messages that can be read; `everythingOf` knows more. */
 function listOf(path: string): string {

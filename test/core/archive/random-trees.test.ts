@@ -14,8 +14,8 @@ import {
 import fc from 'fast-check';
 import { works } from '../hosts/machine';
 import { ORIGIN, PackedSite, everythingOf } from './archive-fixture';
+import { isRoot } from '../../helpers/as-root';
 
-const isRoot = process.getuid?.() === 0;
 /** No names beyond what the system itself takes by one path. */
 const LONGEST = 3900;
 

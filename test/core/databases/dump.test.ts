@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { createConnection } from 'mysql2/promise';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
-import { type DatabaseLab, openLab, testOperation, until } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
 
 let lab: DatabaseLab;
 beforeAll(async () => {

@@ -1,7 +1,8 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import type { Fence } from '../../../src/core/databases/database-server';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
-import { type DatabaseLab, openLab, until } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { until } from '../../helpers/until';
 
 let lab: DatabaseLab;
 beforeAll(async () => {

@@ -5,7 +5,8 @@ import type { ConnectionLimits } from '../../../src/core/databases/limited-conne
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import { resolveHostName } from '../../../src/core/hosts/host-names';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import { type DatabaseLab, openLab, testOperation } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 /* Servers that a site's settings may lead to: anybody's, and dead ones. */
 

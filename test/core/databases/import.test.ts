@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
-import { type DatabaseLab, IMPORT_PASSWORD, TRAILER, openLab, testOperation, until } from './lab';
+import { type DatabaseLab, IMPORT_PASSWORD, TRAILER, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
 
 let lab: DatabaseLab;
 let touched: string;

@@ -2,7 +2,8 @@ import { createConnection } from 'mysql2/promise';
 import { AdminConnection } from '../../../src/core/databases/admin-connection';
 import { DumpCensus, type DumpContents } from '../../../src/core/databases/dump-census';
 import { checkImported } from '../../../src/core/databases/imported-contents';
-import { type DatabaseLab, TRAILER, openLab, testOperation } from './lab';
+import { type DatabaseLab, TRAILER, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 let admin: AdminConnection;

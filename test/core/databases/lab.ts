@@ -1,39 +1,12 @@
 import { createWriteStream } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb';
-import type { Progress } from '../../../src/contract/tasks';
 import type { DatabaseServer, DumpResult, ImportResult } from '../../../src/core/databases/database-server';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import type { Host } from '../../../src/core/hosts/host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import type { Operation } from '../../../src/core/operation';
-
-export interface TestOperation extends Operation {
-  readonly warnings: string[];
-  readonly reports: Progress[];
-  cancel(): void;
-}
-
-/** An operation that remembers what it was told. `onProgress` is called with each report. */
-export function testOperation(onProgress: (progress: Progress) => void = () => undefined): TestOperation {
-  const controller = new AbortController();
-  const warnings: string[] = [];
-  const reports: Progress[] = [];
-  return {
-    signal: controller.signal,
-    mark: `test-${process.pid}/databases`,
-    progress: (progress) => {
-      reports.push(progress);
-      onProgress(progress);
-    },
-    log: { info: () => undefined, warn: (message) => void warnings.push(message) },
-    warnings,
-    reports,
-    cancel: () => controller.abort(new Error('the test cancelled')),
-  };
-}
+import { type TestOperation, testOperation } from '../../helpers/operation';
 
 export interface DatabaseLab {
   readonly folder: string;
@@ -41,9 +14,9 @@ export interface DatabaseLab {
   readonly host: Host;
   readonly server: DatabaseServer;
   query(sql: string): Promise<string>;
-  dump(database: string, operation?: Operation): Promise<DumpResult & { path: string; text: string }>;
+  dump(database: string, operation?: TestOperation): Promise<DumpResult & { path: string; text: string }>;
   /** Imports as a new account at localhost into a new database of this name. */
-  restore(dumpPath: string, database: string, operation?: Operation): Promise<ImportResult>;
+  restore(dumpPath: string, database: string, operation?: TestOperation): Promise<ImportResult>;
   writeDump(statements: string | Buffer): Promise<string>;
   close(): Promise<void>;
 }
@@ -91,13 +64,4 @@ export async function openLab(options: readonly string[] = []): Promise<Database
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Waits for a condition. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
-    await delay(10);
-  }
 }

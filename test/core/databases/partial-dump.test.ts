@@ -3,7 +3,8 @@ import { open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dumpWhatCanBeRead } from '../../../src/core/databases/partial-dump';
 import { DumpComplaints } from '../../../src/core/databases/unreadable-tables';
-import { type DatabaseLab, openLab, testOperation } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 beforeAll(async () => {

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DumpInspector } from '../../../src/core/archive/dump-inspection';
 import { grantStatement } from '../../../src/core/databases/other-accounts';
-import { type DatabaseLab, IMPORT_PASSWORD, openLab, testOperation } from './lab';
+import { type DatabaseLab, IMPORT_PASSWORD, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 beforeAll(

@@ -1,5 +1,6 @@
 import { portraitOf } from '../../helpers/value-matrix';
-import { type DatabaseLab, openLab, testOperation } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 beforeAll(async () => void (lab = await openLab()));

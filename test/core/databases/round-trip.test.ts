@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DatabaseLab, openLab, testOperation } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 beforeAll(async () => void (lab = await openLab()));

@@ -7,7 +7,8 @@ import { DumpInspector } from '../../../src/core/archive/dump-inspection';
 import { checkImportable } from '../../../src/core/archive/restorable';
 import { AdminConnection } from '../../../src/core/databases/admin-connection';
 import { keysOf, lacksKey, readForcedKeys, tablesWithoutKey } from '../../../src/core/databases/forced-keys';
-import { type DatabaseLab, TRAILER, openLab, testOperation } from './lab';
+import { type DatabaseLab, TRAILER, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 /** What a server takes from no account: said by the backup, and refused by preflight. */
 let lab: DatabaseLab;

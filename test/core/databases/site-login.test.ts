@@ -2,7 +2,8 @@ import { type Server, createServer } from 'node:net';
 import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DatabaseLab, openLab, testOperation } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 let foreign: PrivateMariadb;

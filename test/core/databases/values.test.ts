@@ -1,5 +1,6 @@
 import { createConnection } from 'mysql2/promise';
-import { type DatabaseLab, openLab, testOperation } from './lab';
+import { type DatabaseLab, openLab } from './lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 beforeAll(async () => void (lab = await openLab()));

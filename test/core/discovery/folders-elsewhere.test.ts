@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { findFoldersElsewhere } from '../../../src/core/discovery/folders-elsewhere';
-import { type Fixture, makeSite, testOperation } from '../sites/site-fixture';
+import { type Fixture, makeSite } from '../sites/site-fixture';
 import { itAsRoot } from '../../helpers/as-root';
+import { testOperation } from '../../helpers/operation';
 
 let site: Fixture;
 beforeEach(async () => {

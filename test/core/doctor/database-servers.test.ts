@@ -4,7 +4,8 @@ import { createConnection } from 'mysql2/promise';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import { DATABASE_SERVER_CHECKS } from '../../../src/core/doctor/database-servers';
 import { runChecks } from '../../../src/core/doctor/run-checks';
-import { type DatabaseLab, openLab, testOperation } from '../databases/lab';
+import { type DatabaseLab, openLab } from '../databases/lab';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 const PASSWORD = 'admin-canary-5e1d';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { type Machine, type MachineFactory, operation } from './machine';
+import type { Machine, MachineFactory } from './machine';
+import { testOperation } from '../../helpers/operation';
 
 /** What the file methods of a host promise. */
 export function describeFiles(makeMachine: MachineFactory): void {
@@ -202,8 +203,8 @@ export function describeFiles(makeMachine: MachineFactory): void {
       sh('echo kept > target; ln -s target link; mkdir -p dir/in; touch dir/in/file; ln -s dir folder-link');
       await machine.host.removeFile(at('link'));
       await machine.host.removeFile(at('missing'));
-      await machine.host.removeTree(at('folder-link'), operation());
-      await machine.host.removeTree(at('missing'), operation());
+      await machine.host.removeTree(at('folder-link'), testOperation());
+      await machine.host.removeTree(at('missing'), testOperation());
       await expect(machine.host.removeFile(at('dir'))).rejects.toThrow();
       expect(sh('find . | sort')).toBe('.\n./dir\n./dir/in\n./dir/in/file\n./target\n');
     });
@@ -214,13 +215,13 @@ export function describeFiles(makeMachine: MachineFactory): void {
         touch "tree/-rf/*" tree/locked/file; chmod 500 tree/deep`);
       if (machine.host.privileged) sh('chmod 0 tree/locked tree/locked/file');
       else sh('chmod 700 tree/deep');
-      await machine.host.removeTree(at('tree'), operation());
+      await machine.host.removeTree(at('tree'), testOperation());
       expect(sh('find . | sort; cat kept/file')).toBe('.\n./kept\n./kept/file\nkept\n');
     });
 
     test('a name that looks like an option is a name', async () => {
       sh('mkdir -- "-rf"; touch -- "-rf/x" kept');
-      await machine.host.removeTree(at('-rf'), operation());
+      await machine.host.removeTree(at('-rf'), testOperation());
       expect(sh('ls')).toBe('kept\n');
     });
 
@@ -228,10 +229,12 @@ export function describeFiles(makeMachine: MachineFactory): void {
       sh('mkdir -p tree/a; touch tree/a/file');
       await withMount('tree/mounted', 'size=256k', async (mounted) => {
         machine.sh('echo kept > "$1/file"', mounted);
-        await expect(machine.host.removeTree(at('tree'), operation())).rejects.toMatchObject({ name: 'KedgeError' });
+        await expect(machine.host.removeTree(at('tree'), testOperation())).rejects.toMatchObject({
+          name: 'KedgeError',
+        });
         expect(sh('cat tree/mounted/file; ls tree')).toBe('kept\nmounted\n');
       });
-      await machine.host.removeTree(at('tree'), operation());
+      await machine.host.removeTree(at('tree'), testOperation());
       expect(sh('ls')).toBe('');
     });
   });

@@ -6,7 +6,8 @@ import { mountPointsBelow } from '../../../src/core/hosts/mounts';
 import { describeHost } from './host-contract';
 import { localMachine } from './local-machine';
 import { describeSandbox } from './sandbox-contract';
-import { type Machine, operation, works } from './machine';
+import { type Machine, works } from './machine';
+import { testOperation } from '../../helpers/operation';
 
 describeHost('local', () => localMachine());
 
@@ -33,7 +34,7 @@ describe('this machine', () => {
         argv: ['bash', '-c', `exec 2>/dev/null; cat < /dev/tcp/127.0.0.1/${port}`],
         sandbox: { network },
         acceptExitCodes: [0, 1],
-        operation: operation(),
+        operation: testOperation(),
       });
     try {
       expect((await ask(false)).stdout).toBe('');

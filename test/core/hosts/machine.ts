@@ -1,9 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Owner } from '../../../src/contract/target';
 import type { Host } from '../../../src/core/hosts/host';
-import type { Operation } from '../../../src/core/operation';
 
 /** The machine behind a host, looked at past the host, so that no test believes what it tests. */
 export interface Machine {
@@ -20,33 +18,6 @@ export interface Machine {
 }
 
 export type MachineFactory = () => Machine;
-
-export interface TestOperation extends Operation {
-  cancel(reason?: Error): void;
-}
-
-let operations = 0;
-
-/** Every operation has a mark of its own. */
-export function operation(mark = `test-${process.pid}-${(operations += 1)}`): TestOperation {
-  const controller = new AbortController();
-  return {
-    signal: controller.signal,
-    mark,
-    progress: () => undefined,
-    log: { info: () => undefined, warn: () => undefined },
-    cancel: (reason = new Error('the test cancelled')) => controller.abort(reason),
-  };
-}
-
-/** Waits for a condition. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
-    await delay(5);
-  }
-}
 
 /** An argument for `sleep` that no other process of the machine has. */
 export function uniqueSleep(): string {

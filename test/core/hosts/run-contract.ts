@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from '../../../src/core/hosts/host';
-import { type Machine, type MachineFactory, operation, processesWith, uniqueSleep, until } from './machine';
+import { type Machine, type MachineFactory, processesWith, uniqueSleep } from './machine';
+import { testOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
+import { isRoot, itAsRoot } from '../../helpers/as-root';
 
 const shell = (script: string, ...parameters: string[]): readonly [string, ...string[]] => [
   'sh',
@@ -22,7 +25,7 @@ export function describeRun(makeMachine: MachineFactory): void {
   afterAll(() => machine.dispose());
 
   const run = (argv: readonly [string, ...string[]], more: Partial<Command> = {}) =>
-    machine.host.run({ argv, operation: operation(), ...more });
+    machine.host.run({ argv, operation: testOperation(), ...more });
   const exists = (path: string): boolean => machine.sh('[ -e "$1" ] && echo yes || true', path) !== '';
 
   describe.each([
@@ -281,7 +284,7 @@ export function describeRun(makeMachine: MachineFactory): void {
 
     test('cancelled, it throws the reason, and no process of it lives on, in whatever session', async () => {
       const sleep = uniqueSleep();
-      const cancelled = operation();
+      const cancelled = testOperation();
       const running = run(
         shell('setsid sleep "$1" >/dev/null 2>&1 </dev/null & (setsid setsid sleep "$1" &) ; sleep "$1"', sleep),
         { ...confinement, operation: cancelled },
@@ -295,12 +298,12 @@ export function describeRun(makeMachine: MachineFactory): void {
 
     test('cancelled before or while it starts, it does not run', async () => {
       const sleep = uniqueSleep();
-      const before = operation();
+      const before = testOperation();
       before.cancel(new Error('before'));
       await expect(run(['sleep', sleep], { ...confinement, operation: before })).rejects.toThrow('before');
       // At whatever moment of the start: each wait lets the start go a little further.
       for (let turns = 0; turns < 12; turns += 1) {
-        const starting = operation();
+        const starting = testOperation();
         const running = run(['sleep', sleep], { ...confinement, operation: starting });
         const outcome = expect(running).rejects.toThrow('while it starts');
         if (turns > 6) await delay(turns - 6);
@@ -329,11 +332,11 @@ export function describeRun(makeMachine: MachineFactory): void {
     test('all processes of a mark are ended, in whatever session, and no others', async () => {
       const mark = `test-${process.pid}-${uniqueSleep()}`;
       const sleeps = new Map([`${mark}/one`, `${mark}/two`, `${mark}2/one`, mark].map((name) => [name, uniqueSleep()]));
-      const other = operation(`${mark}2/one`);
+      const other = testOperation(`${mark}2/one`);
       const running = [...sleeps].map(([name, sleep]) =>
         run(shell('(setsid sleep "$1" &) ; sleep "$1"', sleep), {
           ...confinement,
-          operation: name === other.mark ? other : operation(name),
+          operation: name === other.mark ? other : testOperation(name),
         }).catch((error: unknown) => error),
       );
       const count = (name: string): number => processesWith(machine, sleeps.get(name) ?? 'none');
@@ -368,8 +371,7 @@ export function describeRun(makeMachine: MachineFactory): void {
     expect(await isThere()).toBe(false);
   });
 
-  test('processes of other accounts are none of a task, whatever mark they carry', async () => {
-    if (!machine.host.privileged) return; // They cannot be started then.
+  itAsRoot('processes of other accounts are none of a task, whatever mark they carry', async () => {
     const mark = `test-${process.pid}-${uniqueSleep()}`;
     const sleep = uniqueSleep();
     machine.sh(
@@ -391,9 +393,11 @@ export function describeRun(makeMachine: MachineFactory): void {
     }
   });
 
-  test('to run as an account needs a sandbox, and root or that account', async () => {
+  test('to run as an account needs a sandbox', async () => {
     await expect(run(['true'], { owner: machine.owner })).rejects.toMatchObject({ code: 'Internal' });
-    if (machine.host.privileged) return;
+  });
+
+  (isRoot ? test.skip : test)('who is not root runs as no other account', async () => {
     const root = { user: 'root', uid: 0, gid: 0 };
     await expect(run(['true'], { owner: root, sandbox: {} })).rejects.toMatchObject({ code: 'OwnerRefused' });
   });

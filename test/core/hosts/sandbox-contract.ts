@@ -1,7 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Capability, Command, Sandbox } from '../../../src/core/hosts/host';
-import { type Machine, type MachineFactory, operation, processesWith, uniqueSleep, until } from './machine';
+import { type Machine, type MachineFactory, processesWith, uniqueSleep } from './machine';
+import { testOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
+import { itAsRoot } from '../../helpers/as-root';
 
 /** Bit of each capability in /proc/self/status (linux/capability.h). */
 const BITS: Record<Capability, number> = {
@@ -31,7 +34,7 @@ export function describeSandbox(makeMachine: MachineFactory): void {
       argv: ['sh', '-c', `exec 2>&1; ${script}`, 'sh', shown, hidden],
       sandbox,
       acceptExitCodes: Array.from({ length: 256 }, (_, code) => code),
-      operation: operation(),
+      operation: testOperation(),
       ...more,
     });
   const says = async (script: string, sandbox: Sandbox, more: Partial<Command> = {}): Promise<string> =>
@@ -130,7 +133,7 @@ export function describeSandbox(makeMachine: MachineFactory): void {
       const { stdout } = await machine.host.run({
         argv,
         sandbox: { readOnly: [{ from: shown, to: '/it' }] },
-        operation: operation(),
+        operation: testOperation(),
       });
       expect(stdout).toContain('file');
       expect(stdout).not.toContain(machine.folder);
@@ -205,8 +208,7 @@ export function describeSandbox(makeMachine: MachineFactory): void {
       machine.sh('rm "$1/mine"', shown);
     });
 
-    test('as an account, files of others stay shut, and setuid programs change nothing', async () => {
-      if (!machine.host.privileged) return; // There is but one account.
+    itAsRoot('as an account, files of others stay shut, and setuid programs change nothing', async () => {
       machine.sh(
         'echo private > "$1/private"; chmod 600 "$1/private"; cp /usr/bin/id "$1/id"; chmod 4755 "$1/id"',
         shown,
@@ -335,7 +337,7 @@ export function describeSandbox(makeMachine: MachineFactory): void {
     test('processes of the owner that run elsewhere do not count', async () => {
       if ((await machine.host.limitMeans()) === 'account') return;
       const sleep = uniqueSleep();
-      const elsewhere = operation();
+      const elsewhere = testOperation();
       const many = machine.host
         .run({
           argv: ['sh', '-c', 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep "$1" & done; wait', 'sh', sleep],

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { makeStagingFolder, safeStagingParent, stagingFolderFor } from '../../../src/core/hosts/staging';
 import { localMachine } from './local-machine';
 import type { Machine } from './machine';
+import { itAsRoot } from '../../helpers/as-root';
 
 const refused = (message: RegExp) => ({
   code: 'SiteFolderRefused',
@@ -40,8 +41,7 @@ describe('where a restore is staged', () => {
     expect(await parentOf('a/b/c/site')).toBe(at('a/b/c'));
   });
 
-  test('an ancestor of the owner of the site is passed over, and all below it', async () => {
-    if (!machine.host.privileged) return; // The owner is the worker itself.
+  itAsRoot('an ancestor of the owner of the site is passed over, and all below it', async () => {
     sh('mkdir -p home/www/site; chown "$owner" home');
     expect(await parentOf('home/www/site')).toBe(folder);
   });
@@ -49,7 +49,10 @@ describe('where a restore is staged', () => {
   test("in a sticky folder nobody renames what is the worker's", async () => {
     sh('mkdir -p shared/site; chmod 1777 shared');
     expect(await parentOf('shared/site')).toBe(at('shared'));
-    if (!machine.host.privileged) return;
+  });
+
+  itAsRoot("in a sticky folder one of the owner's is passed over", async () => {
+    sh('mkdir -p shared; chmod 1777 shared');
     sh('mkdir -p shared/home/site; chown "$owner" shared/home');
     expect(await parentOf('shared/home/site')).toBe(at('shared'));
   });

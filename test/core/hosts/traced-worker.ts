@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import { operation } from './machine';
+import { testOperation } from '../../helpers/operation';
 
 /** What local-host.test.ts looks at by strace: a durable write, a folder, and a secret handed to a program. */
 async function main(folder: string): Promise<void> {
@@ -11,7 +11,7 @@ async function main(folder: string): Promise<void> {
   const { stdout } = await host.run({
     argv: ['cat', '/dev/fd/3'],
     secret: 'canary-traced-secret',
-    operation: operation(),
+    operation: testOperation(),
   });
   if (stdout !== 'canary-traced-secret') throw new Error('the secret was not read');
 }

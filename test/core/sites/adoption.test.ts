@@ -4,7 +4,8 @@ import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb'
 import { type AdoptionClaim, proveAdoption } from '../../../src/core/sites/adoption';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { type DatabaseLab, openLab } from '../databases/lab';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 let foreign: PrivateMariadb;

@@ -6,7 +6,8 @@ import { runHook } from '../../../src/core/sites/hooks';
 import { plainPhp } from '../../../src/core/sites/plain-php';
 import { type SiteFolder, liveFolder, waitingFolder } from '../../../src/core/sites/site-folder';
 import { wordPress } from '../../../src/core/sites/wordpress';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const NAMES = { database: 'DB', user: 'DB_USER', password: 'DB_PASS', host: 'DB_HOST' };
 const OLD = { database: 'old', user: 'old_user', password: 'old password', address: 'localhost' };

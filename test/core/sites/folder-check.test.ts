@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { checkSiteFolder } from '../../../src/core/sites/folder-check';
 import { type SiteFolder, liveFolder } from '../../../src/core/sites/site-folder';
 import { works } from '../hosts/machine';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const privileged = process.getuid?.() === 0;
 

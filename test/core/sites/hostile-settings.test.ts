@@ -4,7 +4,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { evaluatePhp } from '../../../src/core/sites/settings-formats/php-evaluation';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
-import { type Fixture, testOperation, withSite } from './site-fixture';
+import { type Fixture, withSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const LOGIN = { database: 'db', user: 'user', password: 'new', address: 'localhost' };
 const GOOD = `define('DB_NAME', 'db'); define('DB_USER', 'user'); define('DB_PASSWORD', 'p'); define('DB_HOST', 'localhost'); $table_prefix = 'wp_';`;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { filesChangedSince } from '../../../src/core/sites/late-files';
-import { makeSite, testOperation } from './site-fixture';
+import { makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 test('files that were written, put or renamed there since, whatever time they say; not what backups leave out', async () => {
   const site = await makeSite();

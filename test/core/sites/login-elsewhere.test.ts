@@ -6,7 +6,8 @@ import { withFurtherSettings } from '../../../src/core/sites/further-settings';
 import { findLoginElsewhere, loginElsewhere } from '../../../src/core/sites/login-elsewhere';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import type { SiteFolder } from '../../../src/core/sites/site-folder';
-import { type Fixture, testOperation, withSite } from './site-fixture';
+import { type Fixture, withSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const PASSWORD = `s3cret'"$ of the shop`;
 const LOGIN = { database: 'shop_db', user: 'shop_user', password: PASSWORD, address: 'localhost' };

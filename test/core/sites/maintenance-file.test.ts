@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { lstat, mkdir, readFile, readdir, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lowerMaintenanceFile, raiseMaintenanceFile } from '../../../src/core/sites/maintenance-file';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const FILE = { path: '.maintenance', content: '<?php $upgrading = time();' };
 const LONG_AGO = new Date('2020-01-02T03:04:05Z');

@@ -1,6 +1,6 @@
 import { KedgeError } from '../../../src/contract/errors';
 import { addressesOf, provenAddress } from '../../../src/core/sites/new-address';
-import { testOperation } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const admin = { user: 'root' };
 const bySocket = { name: 'db', kind: 'mariadb' as const, socket: '/srv/db/my.sock', admin };

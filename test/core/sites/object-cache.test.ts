@@ -6,7 +6,8 @@ import { type ObjectCache, flushObjectCache } from '../../../src/core/sites/obje
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { type CacheServerProcess, memcached, redis, startMemcached, startRedis } from '../../helpers/cache-servers';
 import { OWNER, type WebLab, startWebLab } from '../web/web-lab';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 let lab: WebLab;
 let open: CacheServerProcess;

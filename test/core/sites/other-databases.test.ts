@@ -2,7 +2,8 @@ import type { DatabaseAccount } from '../../../src/core/databases/database-serve
 import { describeOtherDatabases, findOtherDatabases } from '../../../src/core/sites/other-databases';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { type DatabaseLab, openLab } from '../databases/lab';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 let site: Fixture;

@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LabelSystem, restoreLabels } from '../../../src/core/sites/security-labels';
 import type { SiteFolder } from '../../../src/core/sites/site-folder';
-import { until } from '../hosts/machine';
-import { type Fixture, makeSite, testOperation } from './site-fixture';
+import { type Fixture, makeSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
 
 let site: Fixture;
 let folder: string;
@@ -75,14 +76,10 @@ test('labels that cannot be given are a warning with what to do', async () => {
 
 test('whoever cancels is obeyed', async () => {
   await enable();
-  const controller = new AbortController();
-  const labels = restoreLabels(
-    waiting(),
-    testOperation(controller.signal),
-    machine(`echo begun > '${folder}/fs/begun'; exec sleep 600`),
-  );
+  const operation = testOperation();
+  const labels = restoreLabels(waiting(), operation, machine(`echo begun > '${folder}/fs/begun'; exec sleep 600`));
   const refused = expect(labels).rejects.toThrow('cancelled');
   await until('it has begun', () => existsSync(join(folder, 'fs/begun')));
-  controller.abort(new Error('cancelled'));
+  operation.cancel(new Error('cancelled'));
   await refused;
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { SiteLocation } from '../../../src/contract/target';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { assertServed, assertStillLinked, followRoot } from '../../../src/core/sites/served-root';
-import { testOperation } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const host = createLocalHost({ name: 'here' });
 let base: string;

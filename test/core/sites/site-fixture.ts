@@ -2,7 +2,6 @@ import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Owner, SettingsFormat, SiteLocation } from '../../../src/contract/target';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import type { Operation } from '../../../src/core/operation';
 import type { SiteFolder } from '../../../src/core/sites/site-kind';
 
 let owner: Promise<Owner> | undefined;
@@ -77,23 +76,5 @@ export async function makeSite(
       return file;
     },
     remove: () => rm(base, { recursive: true, force: true }),
-  };
-}
-
-export interface RecordedOperation extends Operation {
-  readonly warnings: string[];
-  readonly messages: string[];
-}
-
-export function testOperation(signal: AbortSignal = new AbortController().signal): RecordedOperation {
-  const warnings: string[] = [];
-  const messages: string[] = [];
-  return {
-    signal,
-    mark: `test-${process.pid}/sites`,
-    warnings,
-    messages,
-    progress: () => undefined,
-    log: { info: (message) => messages.push(message), warn: (message) => warnings.push(message) },
   };
 }

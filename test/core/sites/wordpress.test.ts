@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
-import { testOperation, withSite } from './site-fixture';
+import { withSite } from './site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const LOGIN = { database: 'new_db', user: 'new_user', password: `p'"\\$x`, address: 'localhost:/run/a.sock' };
 

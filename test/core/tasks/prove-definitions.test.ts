@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { UNPROVEN } from '../../../src/contract/names';
 import { Proofs } from '../../../src/core/tasks/proofs';
 import { type Scratch, proveDefinitions } from '../../../src/core/tasks/prove-definitions';
-import { type DatabaseLab, type TestOperation, openLab, testOperation } from '../databases/lab';
+import { type DatabaseLab, openLab } from '../databases/lab';
+import { testOperation, type TestOperation } from '../../helpers/operation';
 
 let lab: DatabaseLab;
 let proofs: Proofs;

@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { removePrivateFolder } from '../../../scripts/lab/private-folder';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
-import { until } from '../../helpers/e2e';
 import { testOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
 
 jest.setTimeout(60_000);
 

@@ -13,8 +13,9 @@ import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-stat
 import { stagingFolders } from '../../../src/core/sites/switch-folders';
 import { newProbeName } from '../../../src/core/web/probe-file';
 import { Sweeper } from '../../../src/core/tasks/sweep';
-import { type TestOperation, testOperation } from '../databases/lab';
-import { type DatabaseLab, openLab, until } from '../databases/lab';
+import { type DatabaseLab, openLab } from '../databases/lab';
+import { testOperation, type TestOperation } from '../../helpers/operation';
+import { until } from '../../helpers/until';
 
 const SITE = 'shop.example';
 const host = createLocalHost({ name: 'master' });

@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { startNginx } from '../../../scripts/lab/nginx';
 import { startPhpFpm } from '../../../scripts/lab/php-fpm';
-import { until } from './web-lab';
+import { until } from '../../helpers/until';
 
 const LAB = join(__dirname, '../../../scripts/lab');
 const RUN_TYPESCRIPT = join(__dirname, '../../helpers/run-typescript.js');
@@ -52,7 +52,7 @@ test('private servers stop with all their workers', async () => {
   expect(() => php.socketOf('b')).toThrow('no pool b');
   await Promise.all([nginx.stop(), php.stop()]);
   await Promise.all([nginx.stop(), php.stop()]);
-  await until(async () => (await alive(started)).length === 0, 'all gone');
+  await until('all gone', async () => (await alive(started)).length === 0);
 });
 
 test('private servers that were killed with all their workers start again where they were', async () => {
@@ -60,13 +60,13 @@ test('private servers that were killed with all their workers start again where 
   const php = await startPhpFpm({ folder: join(folder, 'p'), pools: [{ name: 'a', owner: OWNER }] });
   const first = await processes();
   await Promise.all([nginx.kill(), php.kill()]);
-  await until(async () => (await alive(first)).length === 0, 'all gone');
+  await until('all gone', async () => (await alive(first)).length === 0);
   await Promise.all([nginx.start(), php.start()]);
   const second = await processes();
   expect(second.length).toBeGreaterThanOrEqual(4);
   expect(second.filter((pid) => first.includes(pid))).toEqual([]);
   await Promise.all([nginx.stop(), php.stop()]);
-  await until(async () => (await alive(second)).length === 0, 'all gone again');
+  await until('all gone again', async () => (await alive(second)).length === 0);
 });
 
 test('private servers die with the process that started them, killed hard', async () => {
@@ -84,7 +84,7 @@ test('private servers die with the process that started them, killed hard', asyn
   const pids = (await processes()).filter((pid) => pid !== `${parent.pid}`);
   expect(pids.length).toBeGreaterThanOrEqual(6);
   parent.kill('SIGKILL');
-  await until(async () => (await alive(pids)).length === 0, 'all gone');
+  await until('all gone', async () => (await alive(pids)).length === 0);
 });
 
 test('a server that does not start says why, and leaves nothing', async () => {

@@ -7,7 +7,8 @@ import type { Host } from '../../../src/core/hosts/host';
 import { awaitRequests } from '../../../src/core/web/php-requests';
 import { refreshPhp } from '../../../src/core/web/refresh-php';
 import { testOperation } from '../../helpers/operation';
-import { OWNER, put, startWebLab, until, visit, type WebLab } from './web-lab';
+import { OWNER, put, startWebLab, visit, type WebLab } from './web-lab';
+import { until } from '../../helpers/until';
 
 let lab: WebLab;
 beforeAll(async () => {
@@ -30,7 +31,7 @@ const host = Object.assign(Object.create(machine) as Host, {
 async function untilLookedAgain(): Promise<void> {
   const before = looks;
   // The one that is under way may have looked already.
-  await until(() => looks > before + 1, 'another look');
+  await until('another look', () => looks > before + 1);
 }
 
 const wait = (pool: string, limitMs: number): Promise<number> =>
@@ -58,7 +59,7 @@ test('waits for the request PHP works on and for those that wait for it, and for
   const ask = (name: string) => visit(lab, 'slow.example', `/index.php?name=${name}`);
   expect(await wait('one', 0)).toBe(0);
   const [first, second] = [ask('first'), ask('second')];
-  await until(() => page.begun('first') || page.begun('second'), 'one is worked on');
+  await until('one is worked on', () => page.begun('first') || page.begun('second'));
   const [now, then] = page.begun('first') ? ['first', 'second'] : ['second', 'first'];
   expect(await wait('one', 100)).toBeGreaterThan(0);
 
@@ -69,12 +70,12 @@ test('waits for the request PHP works on and for those that wait for it, and for
   });
   await untilLookedAgain();
   await page.end(now);
-  await until(() => page.begun(then), 'the other one is worked on');
+  await until('the other one is worked on', () => page.begun(then));
   await untilLookedAgain();
   expect(waited).toBe(false);
   const later = ask('later');
   await page.end(then);
-  await until(() => page.begun('later'), 'a later one is worked on');
+  await until('a later one is worked on', () => page.begun('later'));
   expect(await waiting).toBe(0);
   expect(await wait('one', 50)).toBe(1);
   // What another pool works on is its own.
@@ -95,7 +96,7 @@ test('workers that wait for ever are ended where PHP does not answer, and no oth
   const { flags } = lab.nginx.address;
 
   const waiting = visit(lab, 'stuck.example', '/').catch((error: unknown) => error);
-  await until(() => existsSync(join(site.root, 'begun')), 'PHP waits for the pipe');
+  await until('PHP waits for the pipe', () => existsSync(join(site.root, 'begun')));
   // Of another account's workers none is touched.
   const others = testOperation();
   const another = { ...stuck, owner: { ...stuck.owner, uid: uid + 1 } };

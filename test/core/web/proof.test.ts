@@ -2,7 +2,7 @@ import type { SiteLocation } from '../../../src/contract/target';
 import { KedgeError } from '../../../src/contract/errors';
 import { proofOf, refusesAnew } from '../../../src/core/web/proof';
 import type { ProbeAnswer } from '../../../src/core/web/web-server';
-import { testOperation } from '../sites/site-fixture';
+import { testOperation } from '../../helpers/operation';
 
 const site = { uri: 'a.example', healthPath: '/start' } as SiteLocation;
 const withLogin = { ...site, probe: { user: 'u', password: { file: '/p' } } } as SiteLocation;

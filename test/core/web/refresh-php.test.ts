@@ -4,7 +4,8 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { SiteLocation } from '../../../src/contract/target';
 import { testOperation } from '../../helpers/operation';
-import { OWNER, put, startWebLab, until, visit, type WebLab } from './web-lab';
+import { OWNER, put, startWebLab, visit, type WebLab } from './web-lab';
+import { until } from '../../helpers/until';
 
 const WORKERS = 3;
 /** What a site on a tuned server has: nothing looks at a file again, and new files are cached at once. */
@@ -71,14 +72,14 @@ echo json_encode(['worker' => getmypid(), 'says' => '${version}' . SETTINGS . co
 /** What each worker of the pool says, asked until all of them answered. */
 async function answers(site: SiteLocation): Promise<Map<number, Set<string>>> {
   const found = new Map<number, Set<string>>();
-  await until(async () => {
+  await until('all workers answered', async () => {
     const pages = await Promise.all(Array.from({ length: 2 * WORKERS }, () => visit(lab, site.uri, '/')));
     for (const { body } of pages) {
       const { worker, says } = JSON.parse(body);
       found.set(worker, (found.get(worker) ?? new Set()).add(says));
     }
     return found.size === WORKERS;
-  }, 'all workers answered');
+  });
   return found;
 }
 
@@ -197,7 +198,7 @@ test('a worker that is busy all the time is told of, and keeps nobody waiting', 
   );
   await chmod(site.root, 0o777);
   const endless = visit(lab, site.uri, '/endless.php');
-  await until(async () => existsSync(join(site.root, 'begun')), 'it has begun');
+  await until('it has begun', async () => existsSync(join(site.root, 'begun')));
   expect(await ask(site)).toMatchObject({ state: 'refreshed', busy: 1 });
   await writeFile(join(site.root, 'end'), '');
   await endless;

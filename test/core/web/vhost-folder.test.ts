@@ -4,7 +4,8 @@ import { startNginx } from '../../../scripts/lab/nginx';
 import type { SiteLocation } from '../../../src/contract/target';
 import { createNginx } from '../../../src/core/web/nginx';
 import { testOperation } from '../../helpers/operation';
-import { host, startWebLab, until, visit, type WebLab } from './web-lab';
+import { host, startWebLab, visit, type WebLab } from './web-lab';
+import { until } from '../../helpers/until';
 
 let lab: WebLab;
 let site: SiteLocation;
@@ -203,7 +204,7 @@ describe('a configuration that does not pass', () => {
       const slow = createNginx({ address: { ...lab.nginx.address, ...change }, host });
       const writing = slow.writeVhost(site, operation);
       const settled = writing.catch(() => undefined);
-      await until(async () => (await vhostOf(site)) !== null, 'written');
+      await until('written', async () => (await vhostOf(site)) !== null);
       operation.cancel();
       await settled;
       await expect(writing).rejects.toThrow('cancelled by the test');

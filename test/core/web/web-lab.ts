@@ -2,7 +2,6 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type PrivateNginx, startNginx } from '../../../scripts/lab/nginx';
 import { type PhpFpmPool, type PrivatePhpFpm, startPhpFpm } from '../../../scripts/lab/php-fpm';
 import type { SiteLocation } from '../../../src/contract/target';
@@ -110,13 +109,4 @@ export function visit(
     outgoing.once('error', reject);
     outgoing.end(body);
   });
-}
-
-/** Polls until a condition holds. @throws Error after 10 s */
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`never: ${what}`);
-    await delay(20);
-  }
 }

@@ -5,7 +5,8 @@ import { chmod, chown, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { type ClientRequest, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Lab, type WordPressSite, shell, until } from '../e2e';
+import { type Lab, type WordPressSite, shell } from '../e2e';
+import { until } from '../until';
 
 /** A write as its writer knows it. */
 export interface Write {

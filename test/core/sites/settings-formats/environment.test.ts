@@ -5,7 +5,8 @@ import { rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
 import { environmentSettings } from '../../../../src/core/sites/settings-formats/environment';
 import { environmentEntries } from '../../../../src/core/sites/settings-formats/environment-entries';
 import { environmentValue } from '../../../../src/core/sites/settings-formats/environment-value';
-import { testOperation, withSite } from '../site-fixture';
+import { withSite } from '../site-fixture';
+import { testOperation } from '../../../helpers/operation';
 
 const NEW = `n"e w#$x\\`;
 

@@ -2,7 +2,8 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import fc from 'fast-check';
 import { assertRewritable, rewriteSettings } from '../../../../src/core/sites/rewrite-settings';
 import { phpSettings } from '../../../../src/core/sites/settings-formats/php';
-import { testOperation, withSite } from '../site-fixture';
+import { withSite } from '../site-fixture';
+import { testOperation } from '../../../helpers/operation';
 
 const php = phpSettings();
 /** What the settings are given: everything that PHP could misread. */
