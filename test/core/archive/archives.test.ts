@@ -275,7 +275,7 @@ describe('pack, inspect, extract', () => {
       },
       { ...operation, progress: () => operation.cancel() },
     );
-    await expect(packing).rejects.toThrow('cancelled by the test');
+    await expect(packing).rejects.toThrow('the test cancelled');
     expect(await host.endProcesses('cancel-pack')).toBe(0);
   });
 

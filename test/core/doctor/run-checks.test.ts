@@ -90,5 +90,5 @@ it('being interrupted is no finding', async () => {
       throw new Error('interrupted');
     },
   };
-  await expect(runChecks([check], null, {}, operation)).rejects.toThrow('cancelled by the test');
+  await expect(runChecks([check], null, {}, operation)).rejects.toThrow('the test cancelled');
 });
