@@ -1,7 +1,7 @@
 // Compiles, then bundles the workflow code. Does nothing where nothing changed since the last time.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
@@ -18,6 +18,9 @@ if (!existsSync(bundle) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !==
     { stdio: 'inherit' },
   );
   if (compiler.status !== 0) process.exit(compiler.status ?? 1);
+  // PHP programs lie beside the code that has them run.
+  for (const entry of readdirSync(join(top, 'src'), { recursive: true }))
+    if (entry.endsWith('.php')) copyFileSync(join(top, 'src', entry), join(top, 'dist/src', entry));
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(top, 'dist/src/workflows/index.js'),
     logger: { ...console, trace() {}, debug() {}, info() {}, log() {} },

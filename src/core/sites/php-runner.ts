@@ -2,13 +2,14 @@ import type { z } from 'zod';
 import { isKedgeError } from '../../contract/errors';
 import type { Bind } from '../hosts/host';
 import type { Operation } from '../operation';
+import { forCommandLine } from '../php-code';
 import { settingsInvalid } from './settings-error';
 import type { SettingsFile } from './settings-formats/settings-format';
 
 /** What one run of PHP is given. */
 export interface PhpProgram {
-  /** PHP code without an opening tag. It writes its result as JSON to `php://fd/4`. */
-  readonly script: string;
+  /** Kedge's own, run one behind the other, see `readPhpCode`. They write their result as JSON to `php://fd/4`. */
+  readonly programs: readonly string[];
   readonly arguments?: readonly string[];
   /** What the program may see, read-only. Default nothing. */
   readonly show?: readonly Bind[];
@@ -55,7 +56,7 @@ export async function runPhp<T>(
         '-n',
         ...SETTINGS.flatMap((setting) => ['-d', setting]),
         '-r',
-        program.script,
+        forCommandLine(program.programs),
         '--',
         ...(program.arguments ?? []),
       ],

@@ -1,15 +1,11 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
 import type { WebServer } from './web-server';
+import { readPhpCode } from '../php-code';
 
-const CODE = String.raw`<?php
-$found = null;
-foreach (['pdo_mysql.default_socket', 'mysqli.default_socket'] as $name) {
-    if ($found === null && is_string(ini_get($name)) && ini_get($name) !== '') $found = ini_get($name);
-}
-echo "\n" . $_SERVER['KEDGE_ANSWER'] . json_encode(['socket' => $found]) . "\n";
-`;
+const CODE = readPhpCode(join(__dirname, 'default-socket.php'));
 
 const answerSchema = z.object({ socket: z.string().startsWith('/').max(108).nullable() });
 

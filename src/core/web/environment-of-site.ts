@@ -1,16 +1,13 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
 import type { WebServer } from './web-server';
+import { readPhpCode } from '../php-code';
 
-const MAXIMUM_NAMES = 1000;
+const CODE = readPhpCode(join(__dirname, 'environment-of-site.php'));
 
-const CODE = String.raw`<?php
-$names = array_keys(getenv() + $_ENV + $_SERVER);
-echo "\n" . $_SERVER['KEDGE_ANSWER'] . json_encode(['names' => array_slice($names, 0, ${MAXIMUM_NAMES})], JSON_PARTIAL_OUTPUT_ON_ERROR) . "\n";
-`;
-
-const answerSchema = z.object({ names: z.array(z.union([z.string(), z.int()]).nullable()).max(MAXIMUM_NAMES) });
+const answerSchema = z.object({ names: z.array(z.union([z.string(), z.int()]).nullable()).max(1000) });
 
 /** What every request has, and every process. The site's settings see others of them wherever Kedge evaluates them. */
 const OF_REQUESTS = new Set(

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { SiteLocation } from '../../contract/target';
@@ -5,6 +6,7 @@ import { monotonicMs } from '../clock';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { withPhpScript } from './php-script';
+import { readPhpCode } from '../php-code';
 
 /** A request of a page of PHP ends within; the site's own visitors see the maintenance page meanwhile. */
 const LIMIT_MS = 5_000;
@@ -12,6 +14,7 @@ const PAUSE_MS = 50;
 /** So many requests at one time. */
 const REQUESTS = 128;
 
+const SCRIPT = readPhpCode(join(__dirname, 'forget-paths.php'));
 const answerSchema = z.strictObject({ worker: z.int(), workers: z.array(z.int()) });
 
 /**
@@ -54,20 +57,3 @@ export async function forgetPaths(
     operation,
   );
 }
-
-/** The time for which one request waits for the others ends by itself: another pool's may have taken their workers. */
-const SCRIPT = `<?php
-ini_set('display_errors', '0');
-clearstatcache(true);
-$asked = json_decode($_SERVER['KEDGE_REQUEST'], true)['workers'];
-$until = hrtime(true) + 500000000;
-do {
-    $workers = [];
-    $idle = false;
-    foreach (fpm_get_status()['procs'] as $process) {
-        $workers[] = $process['pid'];
-        if ($process['state'] === 'Idle' && in_array($process['pid'], $asked, true)) $idle = true;
-    }
-} while ($idle && hrtime(true) < $until && usleep(5000) === null);
-echo "\\n", $_SERVER['KEDGE_ANSWER'], json_encode(['worker' => getmypid(), 'workers' => $workers]), "\\n";
-`;

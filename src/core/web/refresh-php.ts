@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { isKedgeError } from '../../contract/errors';
 import { type SiteLocation, rootsOf } from '../../contract/target';
@@ -6,6 +7,7 @@ import type { Operation } from '../operation';
 import { forgetPaths } from './forget-paths';
 import { endRequests, requestsInWork } from './php-requests';
 import { runPhpScript } from './php-script';
+import { readPhpCode } from '../php-code';
 
 /**
  * What became of the code that PHP keeps of a site. `busy` workers could not be asked to forget where paths lead, where there are
@@ -18,6 +20,8 @@ export type PhpCache =
   /** It may go on running code from before. `why` is what kept Kedge from it. */
   | { readonly state: 'kept'; readonly why: string }
   | { readonly state: 'no answer'; readonly why: string };
+
+const SCRIPT = readPhpCode(join(__dirname, 'refresh-php.php'));
 
 /** The other workers of its FPM, by process ID; none where PHP does not tell. */
 const workers = z.array(z.int()).max(4096);
@@ -81,36 +85,3 @@ async function askToRefresh(
     return { state: 'no answer', why: error.message };
   }
 }
-
-const SCRIPT = `<?php
-ini_set('display_errors', '0');
-clearstatcache(true);
-$on = filter_var(ini_get('opcache.enable'), FILTER_VALIDATE_BOOLEAN);
-$status = function_exists('opcache_get_status') ? @opcache_get_status(true) : false;
-if (is_array($status) && !empty($status['opcache_enabled']) && function_exists('opcache_invalidate')) {
-    $answer = ['invalidated' => 0];
-    $folders = [];
-    foreach (json_decode($_SERVER['KEDGE_REQUEST'], true)['roots'] as $root) {
-        $root = rtrim($root, '/');
-        array_push($folders, $root . '/', (realpath($root) ?: $root) . '/');
-    }
-    foreach (array_keys($status['scripts'] ?? []) as $script) {
-        foreach ($folders as $folder) {
-            // A link may lead to a single file.
-            if (strncmp(preg_replace('~^phar://~', '', $script) . '/', $folder, strlen($folder)) !== 0) continue;
-            if (opcache_invalidate($script, true)) $answer['invalidated']++;
-            break;
-        }
-    }
-} elseif (!$on) {
-    $answer = ['off' => true];
-} elseif (!function_exists('opcache_get_status') || !function_exists('opcache_invalidate')) {
-    $answer = ['kept' => 'disable_functions'];
-} else {
-    // Full, or not started, it says so by its status; without one it was refused.
-    $answer = is_array($status) ? ['off' => true] : ['kept' => 'opcache.restrict_api'];
-}
-$fpm = function_exists('fpm_get_status') && function_exists('getmypid') ? @fpm_get_status() : false;
-$answer['workers'] = is_array($fpm) ? array_values(array_diff(array_column($fpm['procs'], 'pid'), [getmypid()])) : [];
-echo "\\n", $_SERVER['KEDGE_ANSWER'], json_encode($answer), "\\n";
-`;

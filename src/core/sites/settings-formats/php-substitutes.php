@@ -1,9 +1,6 @@
-/**
- * PHP code that lets evaluation see other content of files than they have, without writing any: `KedgeSubstitutes::show()`
- * with contents by path. It stands between PHP and the file system, passes on what is asked of all other files, and so
- * leaves `__FILE__` and `__DIR__` as they are.
- */
-export const SUBSTITUTES = String.raw`
+<?php
+// Lets evaluation see other content of files than they have, without writing any: show() with contents by path. It stands between
+// PHP and the file system, passes on what is asked of all other files, and so leaves __FILE__ and __DIR__ as they are.
 final class KedgeSubstitutes {
     private static $contents = [];
     public $context;
@@ -70,4 +67,3 @@ final class KedgeSubstitutes {
     public function unlink($path) { return self::really(function () use ($path) { return @unlink($path); }); }
     public function rename($from, $to) { return self::really(function () use ($from, $to) { return @rename($from, $to); }); }
 }
-`;
