@@ -18,7 +18,7 @@ import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
 import type { DatabaseServer, DumpResult } from '../core/databases/database-server';
 import { generatedName } from '../core/databases/generated-name';
-import { dumpWhatCanBeRead } from '../core/databases/partial-dump';
+import { dumpNothing, dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
@@ -73,7 +73,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         };
         try {
           const dump = isSafety(journal)
-            ? await dumpWhatThereIs(server, databaseOf(journal), open, { operation, record })
+            ? await dumpWhatThereIs(server, journal, open, { operation, record })
             : await server.dump(databaseOf(journal), await open(), operation);
           await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
           const { definitions, elsewhere } = dump;
@@ -110,11 +110,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const id = journal.backup?.id ?? (await catalog.nextId(site.uri, new Date(created)));
         const spool = spoolOf(target, journal);
         const dump = join(spool, 'database.sql');
-        const { missing, roots, replaced } = await packedRoots(deps, journal, target);
+        const { empty, roots, replaced } = await packedRoots(deps, journal, target);
         const live = liveFolder(deps.webHost(target), site);
-        const codeVersion = missing.includes(SITE_FOLDER)
-          ? null
-          : await deps.kindOf(target).codeVersion(live, operation);
+        const codeVersion = empty.includes(SITE_FOLDER) ? null : await deps.kindOf(target).codeVersion(live, operation);
         const backup = {
           id,
           created,
@@ -211,13 +209,22 @@ function mutable(sentences: Readonly<Record<string, readonly string[]>>): Record
   return Object.fromEntries(Object.entries(sentences).map(([name, some]) => [name, [...some]]));
 }
 
-/** Dumps what can be read of the database, says what cannot, and notes that the database is to be kept for that. */
+/**
+ * Dumps what can be read of the database, and nothing where there is no room; says what is left out, and notes that the database
+ * is to be kept for that.
+ */
 async function dumpWhatThereIs(
   server: DatabaseServer,
-  database: string,
+  journal: Journal,
   open: () => Promise<Writable>,
   { operation, record }: Pick<Step, 'operation' | 'record'>,
 ): Promise<DumpResult> {
+  const database = databaseOf(journal);
+  const aside = journal.setAside.database;
+  if (aside !== null) {
+    await record(({ notSaved }) => ({ notSaved: { ...notSaved, database: [aside] } }));
+    return dumpNothing(server, `there was no room for ${database}`, await open());
+  }
   const dump = await dumpWhatCanBeRead(server, database, open, operation);
   if (!dump.exists) operation.log.warn(describeMissingDatabase(database));
   const what = `tables of ${database} that could not be read and are not in the safety backup`;
@@ -227,32 +234,35 @@ async function dumpWhatThereIs(
 }
 
 /**
- * The folders of a site as they are to be packed. In the place of one that is missing, or is no folder, a safety backup holds an
- * empty one. `replaced` tells of what lies in the place of a folder.
+ * The folders of a site as they are to be packed. In the place of one that is missing, or is no folder, or for which there is no
+ * room, a safety backup holds an empty one. `replaced` tells of what lies there and is not packed.
  */
 async function packedRoots(
   deps: ActivityDependencies,
   journal: Journal,
   target: Target,
-): Promise<{ roots: SiteRoot[]; missing: string[]; replaced: Record<string, string[]> }> {
+): Promise<{ roots: SiteRoot[]; empty: string[]; replaced: Record<string, string[]> }> {
   const roots: SiteRoot[] = [];
-  const missing: string[] = [];
+  const empty: string[] = [];
   const replaced: Record<string, string[]> = {};
   const { uid, gid } = target.site.owner;
   for (const root of rootsOf(target.site)) {
     const status = await deps.webHost(target).status(root.path);
-    if (!isSafety(journal) || !isLacking(status)) {
+    const aside = journal.setAside.files;
+    if (!isSafety(journal) || (!isLacking(status) && aside === null)) {
       roots.push(root);
       continue;
     }
-    const path = join(target.spool, journal.token, 'missing', root.name);
+    const path = join(target.spool, journal.token, 'empty', root.name);
     await deps.master.makeFolder(dirname(path), { mode: 0o700 });
     await deps.master.makeFolder(path, { mode: 0o755, uid, gid });
     roots.push({ name: root.name, path });
-    missing.push(root.name);
-    if (status !== undefined) replaced[root.name] = [`${root.path} is no folder, and in no backup`];
+    empty.push(root.name);
+    if (isLacking(status)) {
+      if (status !== undefined) replaced[root.name] = [`${root.path} is no folder, and in no backup`];
+    } else if (aside !== null) replaced[root.name] = [aside];
   }
-  return { roots, missing, replaced };
+  return { roots, empty, replaced };
 }
 
 async function publish(

@@ -62,11 +62,14 @@ async function unlessBroken(
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
   /** The fence stops what writes to the database. What writes to files alone is not held, so it is told. */
-  const tellLateFiles = async ({ backup, staged }: Journal, target: Target, operation: Operation): Promise<void> => {
+  const tellLateFiles = async (journal: Journal, target: Target, operation: Operation): Promise<void> => {
     const host = deps.webHost(target);
+    const { backup, staged } = journal;
     if (!backup) return;
+    const kept = keptFolders(journal);
     const late: string[] = [];
-    for (const folder of staged) {
+    // Where the folder itself is kept, nothing of it is lost.
+    for (const folder of staged.filter((each) => !kept.includes(each))) {
       const previous = { name: folder.name, live: folder.live, path: previousFolder(folder) };
       if ((await host.status(previous.path)) === undefined) continue;
       const since = new Date(backup.created);

@@ -30,6 +30,7 @@ import { type Journal, markOf } from '../core/tasks/journal';
 import { WORKFLOW_GRACE_MS } from '../core/tasks/maintenance-limit';
 import { sideBySide } from '../core/side-by-side';
 import { checkQuotas } from '../core/tasks/quota';
+import { type SiteBytes, needsOfBackup, roomForSafetyBackup, sentencesOf } from '../core/tasks/safety-room';
 import { type SpaceNeed, checkSpace } from '../core/tasks/space';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
@@ -151,7 +152,9 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         const isSafety = request.type === 'restore';
         const served = isSafety ? await withUnproven(deps, resolved, operation) : resolved;
         const target = await withAddresses(deps, served, operation);
-        const needs: SpaceNeed[] = [];
+        let needs: SpaceNeed[] = [];
+        let live: SiteBytes = { files: 0, database: 0 };
+        let notHeld: string[] = [];
         if (archive !== null) {
           await record({ target });
           await examineNewSite(deps, target, operation);
@@ -165,8 +168,8 @@ export function createPreflightActivities(deps: ActivityDependencies) {
             examineSite(deps, target, state.current, { isSafety }, operation),
             seenSite(deps, target, operation),
           ]);
-          needs.push(...examined.needs);
-          const { notHeld, linkedTo } = examined;
+          ({ bytes: live, notHeld } = examined);
+          const { linkedTo } = examined;
           const site = linkedTo.length === 0 ? target.site : { ...target.site, linkedTo: [...linkedTo] };
           await record({ notHeld, ...seen, target: { ...target, site } });
         }
@@ -184,7 +187,16 @@ export function createPreflightActivities(deps: ActivityDependencies) {
             await examineFence(server, target, current, { allowShared: false }, operation);
           await examineAccounts(server, target, current, checked.elsewhere, operation);
         }
-        await checkSpace(deps.master, needs, target.site.uri);
+        if (isSafety) {
+          const room = await roomForSafetyBackup(deps.master, target, live, needs);
+          const { setAside } = room;
+          needs = room.needs;
+          for (const sentence of sentencesOf(setAside)) operation.log.warn(sentence);
+          await record({ setAside, notHeld: [...notHeld, ...sentencesOf(setAside)] });
+        } else {
+          if (archive === null) needs.push(...needsOfBackup(target, live));
+          await checkSpace(deps.master, needs, target.site.uri);
+        }
         await checkQuotas(deps.webHost(target), needs, target.site.uri, operation);
         await step.end();
         return {

@@ -1,5 +1,10 @@
-import type { BackupResult } from '../../src/contract/tasks';
-import { type Lab, cliFailure, cliJson, withWorkerInProcess } from '../helpers/e2e';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { differences } from '../../scripts/lab/fingerprint';
+import type { RestorePlan } from '../../src/contract/documents';
+import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import { type Lab, cli, cliFailure, cliJson, recordsOf, withWorkerInProcess } from '../helpers/e2e';
 import {
   type SmallDisk,
   type Surroundings,
@@ -77,5 +82,38 @@ const MIB = 1024 * 1024;
       message: expect.stringMatching(/no space left on device/i) as unknown,
     });
     await expectAsBefore(lab, before);
+  });
+
+  // Last: the site has another database from here on.
+  it('what the backups have no room for is kept, named, and let go', async () => {
+    const [site] = lab.sites;
+    if (!site) throw new Error('the lab has no site');
+    const grown = join(site.root, 'wp-content/uploads/grown');
+    writeFileSync(grown, randomBytes(30 * MIB));
+    const expected = /^backups on \S+ need \d+ bytes, .*: the safety backup does without the files of /;
+    const restored = await withWorkerInProcess(
+      lab,
+      (parts) => parts,
+      async () => {
+        disks.backups.leaveBytes(30 * MIB);
+        const plan = await cliJson<RestorePlan>(lab, 'restore', SITE, backup.backup.id, '--dry-run');
+        expect(plan.warnings).toContainEqual(expect.stringMatching(expected));
+        return cliJson<RestoreResult>(lab, 'restore', SITE, backup.backup.id, '--yes');
+      },
+    );
+    expect(differences(before.site, (await surroundingsOf(lab)).site)).toEqual([]);
+    const record = recordsOf(lab, SITE).find(({ id }) => id === restored.safetyBackup);
+    expect(record?.incomplete).toEqual([expect.stringMatching(expected)]);
+    // The database is in there.
+    expect(record?.database.tables.length).toBeGreaterThan(10);
+    const [folder] = record?.kept?.folders ?? [];
+    expect(readFileSync(join(folder?.path ?? '', 'wp-content/uploads/grown')).length).toBe(30 * MIB);
+    const shown = await cliJson<{ originals: object[] }>(lab, 'sites', 'show', SITE);
+    expect(shown.originals).toEqual([expect.objectContaining({ backup: record?.id, folders: [folder?.path] })]);
+    expect((await cli(lab, 'sites', 'let-go', SITE, record?.id ?? '')).stderr).toContain(folder?.path);
+    await cliJson(lab, 'sites', 'let-go', SITE, record?.id ?? '', '--yes');
+    expect(existsSync(folder?.path ?? '')).toBe(false);
+    expect((await cliJson<{ originals: object[] }>(lab, 'sites', 'show', SITE)).originals).toEqual([]);
+    expect(recordsOf(lab, SITE).find(({ id }) => id === record?.id)?.kept).toBeUndefined();
   });
 });

@@ -6,6 +6,7 @@ import type { Stray } from '../../core/catalog/catalog';
 import { byPublication } from '../../core/catalog/publication';
 import type { CommandContext } from '../context';
 import { siteOfBackup } from '../backup-id';
+import { letGoPartsOf } from '../let-go-parts';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
 import { bytesText, timeText } from '../render/units';
@@ -92,20 +93,15 @@ export function registerBackups(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge backups delete example.com-20261124.031502 --yes')
     .action(
       run<{ yes?: boolean }>(async (context, ids, options) => {
-        const { catalog, master, states, databaseServer: open } = await context.master();
+        const { catalog } = await context.master();
         const records: BackupRecord[] = [];
         // All are looked up before the first is deleted.
         for (const id of ids) records.push(await catalog.get(siteOfBackup(id), id));
         await confirmDeletion(context, records, options.yes ?? false);
-        const { sites, servers } = await context.configuration();
-        const databaseServer = (name: string) => {
-          const { db } = servers[name] ?? {};
-          return db ? open({ name, ...db }) : null;
-        };
-        const roots = Object.values(sites).flatMap(({ root, paths = {} }) => [root, ...Object.values(paths)]);
+        const parts = await letGoPartsOf(context);
         const operation = commandOperation(context, 'backups-delete');
         for (const record of records) {
-          await letGoOfKept({ master, states, databaseServer, roots }, record, operation);
+          await letGoOfKept(parts, record, operation);
           await catalog.delete(record.site, record.id);
         }
         context.printer.result(

@@ -19,7 +19,7 @@ import { readDurations } from '../../core/tasks/durations';
 import { proveBackup } from '../../core/tasks/prove-backup';
 import { planRestore } from '../../core/tasks/restore-plan';
 import { checkQuotas } from '../../core/tasks/quota';
-import { checkSpace } from '../../core/tasks/space';
+import { roomForSafetyBackup, sentencesOf } from '../../core/tasks/safety-room';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -59,13 +59,13 @@ export async function tellRestore(
   const state = await master.states.get(site);
   const served = await withUnproven(master, await master.resolveTarget(site), operation);
   const target = await withAddresses(master, served, operation);
-  const { needs, databaseBytes } = await examineSite(master, target, state.current, { isSafety: true }, operation);
+  const { bytes } = await examineSite(master, target, state.current, { isSafety: true }, operation);
   await seenSite(master, target, operation);
   await examineMaintenance(master, target, operation);
   await examineLogins(master, target, state.current, { leave: yes }, operation);
   const examined = await examineBackup(master, target, id, operation);
-  const space = [...needs, ...examined.needs];
-  await checkSpace(master.master, space, site);
+  const { needs: space, setAside } = await roomForSafetyBackup(master.master, target, bytes, examined.needs);
+  for (const sentence of sentencesOf(setAside)) operation.log.warn(sentence);
   await checkQuotas(master.webHost(), space, site, operation);
   const server = await master.databaseServer(target.database, operation.signal);
   await examineFence(server, target, state.current, { allowShared: !fence }, operation);
@@ -88,8 +88,8 @@ export async function tellRestore(
       {
         archive: record.bytes,
         dump: examined.dumpBytes,
-        safetyArchive: newest.bytes,
-        safetyDump: newest.dumpBytes === 0 ? databaseBytes : newest.dumpBytes,
+        safetyArchive: setAside.files === null ? newest.bytes : 0,
+        safetyDump: setAside.database !== null ? 0 : newest.dumpBytes === 0 ? bytes.database : newest.dumpBytes,
       },
       durations,
     ),

@@ -8,6 +8,7 @@ import type { Master } from '../../composition';
 import { isKedgeError } from '../../contract/errors';
 import type { Target } from '../../contract/target';
 import { keptDatabases } from '../../core/tasks/kept-databases';
+import { type KeptOfBackup, keptOfBackups } from '../../core/tasks/kept-originals';
 import type { SiteState } from '../../core/tasks/site-state';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
@@ -75,7 +76,9 @@ export function registerSites(program: Command, run: Registration): void {
 
   sites
     .command('show')
-    .description('what Kedge knows of a site, databases that restores replaced and that are kept among it; no password')
+    .description(
+      'what Kedge knows of a site, databases and folders that restores replaced and that are kept among it; no password',
+    )
     .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites show example.com')
     .action(
@@ -93,7 +96,8 @@ export function registerSites(program: Command, run: Registration): void {
             }
           : null;
         const kept = state ? await keptWithSizes(master, target, state) : [];
-        const document = { site: target.site, database: current, kept, web: target.web.name };
+        const originals = await originalsWithSizes(master, target);
+        const document = { site: target.site, database: current, kept, originals, web: target.web.name };
         context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
       }),
     );
@@ -197,6 +201,18 @@ export function registerSites(program: Command, run: Registration): void {
         ]);
       }),
     );
+}
+
+/** What safety backups keep of what they do not hold. */
+async function originalsWithSizes(master: Master, target: Target): Promise<KeptOfBackup[]> {
+  const { backups } = await master.catalog.list(target.site.uri);
+  if (backups.every(({ kept }) => kept === undefined)) return [];
+  try {
+    return await keptOfBackups(backups, await master.databaseServer(target.database));
+  } catch (error) {
+    if (!isKedgeError(error)) throw error;
+    return keptOfBackups(backups, null);
+  }
 }
 
 /** With size and age; where the server cannot be asked, as the state has it. */

@@ -37,7 +37,7 @@ export async function dumpWhatCanBeRead(
       return { ...dump, exists: true, unreadable: [...unreadable.values()] };
     } catch (error) {
       if (isKedgeError(error) && error.code === 'DatabaseUnknown')
-        return await dumpNothing(server, database, await open());
+        return await dumpNothing(server, `the database ${database} did not exist`, await open());
       const found = unreadableTablesOf(error).filter(({ name }) => !unreadable.has(name));
       if (found.length === 0) throw error;
       for (const table of found) unreadable.set(table.name, table);
@@ -45,9 +45,9 @@ export async function dumpWhatCanBeRead(
   }
 }
 
-/** A dump of an empty database: it can be imported, and its last line says that it is whole. */
-async function dumpNothing(server: DatabaseServer, database: string, output: Writable): Promise<PartialDump> {
-  const text = `-- The database ${database.replace(/[\r\n]/g, '?')} did not exist when this was written.\n\n-- Dump completed\n`;
+/** A dump of an empty database, with the reason in it: it can be imported, and its last line says that it is whole. */
+export async function dumpNothing(server: DatabaseServer, why: string, output: Writable): Promise<PartialDump> {
+  const text = `-- Empty when this was written: ${why.replace(/[\r\n]/g, '?')}.\n\n-- Dump completed\n`;
   await pipeline([text], output);
   const { version } = await server.facts();
   const summary = { ...DEFAULTS, serverVersion: version, tables: [], views: [], enabledEvents: [] };

@@ -1,3 +1,4 @@
+import type { BackupRecord } from '../../contract/backup-record';
 import type { Complaint } from '../../contract/findings';
 import { type Target, rootsOf } from '../../contract/target';
 import type { Stray } from '../catalog/catalog';
@@ -14,8 +15,10 @@ import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
 import { examineReach } from '../tasks/examine-accounts';
 import type { Journal } from '../tasks/journal';
 import { describeKept, keptDatabases } from '../tasks/kept-databases';
+import { describeKept as describeKeptOf } from '../tasks/let-go';
 import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../tasks/shut-sites';
+import { needsOfBackup } from '../tasks/safety-room';
 import { checkSpace } from '../tasks/space';
 import { environmentOfSite } from '../web/environment-of-site';
 import { isListening } from '../web/fast-cgi';
@@ -84,8 +87,7 @@ async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<
   const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
   const database = await databaseNeeds(site, target);
   const needs = [
-    { place: 'backups', path: target.backups, bytes: bytes + database.bytes },
-    { place: 'spool', path: target.spool, bytes: database.bytes },
+    ...needsOfBackup(target, { files: bytes, database: database.bytes }),
     ...folders.map((folder) => ({ place: 'web staging', ...folder })),
     { place: 'database server', path: database.folder, bytes: database.bytes },
   ];
@@ -212,8 +214,21 @@ async function checkDatabases(site: ConfiguredSite, operation: Operation): Promi
   return [...complaints, { level: 'warning', message, hint }];
 }
 
-/** Databases that restores replaced and Kedge had not made. */
+/** Databases that restores replaced and Kedge had not made, and the originals of what safety backups do not hold. */
 async function checkKept(site: ConfiguredSite): Promise<readonly Complaint[]> {
+  const originals = (await site.catalog.list(site.uri)).backups.filter(({ kept }) => kept !== undefined);
+  return [...(await keptByState(site)), ...originals.map((record) => keptByBackup(site.uri, record))];
+}
+
+function keptByBackup(uri: string, record: BackupRecord): Complaint {
+  return {
+    level: 'note',
+    message: `the safety backup ${record.id} does not hold all that ${uri} had; kept for it: ${describeKeptOf(record).join('; ')}`,
+    hint: `When nobody needs it any more, run \`kedge sites let-go ${uri} ${record.id}\`, which asks before it removes it.`,
+  };
+}
+
+async function keptByState(site: ConfiguredSite): Promise<readonly Complaint[]> {
   const state = await site.states.find(site.uri);
   if (state === undefined || state.kept.length === 0) return [];
   const server = await site.databaseServer(await site.target());

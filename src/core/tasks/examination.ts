@@ -24,6 +24,7 @@ import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
 import { examineReach } from './examine-accounts';
 import type { SiteDatabase, SiteStates } from './site-state';
+import type { SiteBytes } from './safety-room';
 import { type SpaceNeed, roomAt } from './space';
 
 /** What a task looks at, before it does anything, acts through. */
@@ -62,8 +63,8 @@ export async function examineMaintenance(
 }
 
 /**
- * Looks at the live site, whose database is known to be `current`, and says what a backup of it needs, and what it will
- * not hold: a sentence each. A safety backup saves what can be saved: what is missing or broken, a restore makes anew.
+ * Looks at the live site, whose database is known to be `current`, and says how large it is, and what a backup of it
+ * will not hold: a sentence each. A safety backup saves what can be saved: what is missing or broken, a restore makes anew.
  * @throws KedgeError for whatever would stop a task; the site is unchanged
  */
 export async function examineSite(
@@ -72,7 +73,7 @@ export async function examineSite(
   current: SiteDatabase,
   { isSafety }: { readonly isSafety: boolean },
   operation: Operation,
-): Promise<{ needs: SpaceNeed[]; databaseBytes: number; notHeld: string[]; linkedTo: readonly string[] }> {
+): Promise<{ bytes: SiteBytes; notHeld: string[]; linkedTo: readonly string[] }> {
   const { site } = target;
   const folder = liveFolder(parts.webHost(target), site);
   const database = await parts.databaseServer(target.database, operation.signal);
@@ -91,12 +92,8 @@ export async function examineSite(
   const databases = [...told, ...(several === null ? [] : [several])];
   for (const warning of [...content.warnings, ...facts.notHeld, ...databases, ...(reach === null ? [] : [reach])])
     operation.log.warn(warning);
-  const needs = [
-    { place: 'backups', path: target.backups, bytes: content.bytes + facts.bytes },
-    { place: 'spool', path: target.spool, bytes: facts.bytes },
-  ];
   const notHeld = [...content.notHeld, ...facts.notHeld, ...databases];
-  return { needs, databaseBytes: facts.bytes, notHeld, linkedTo: content.linkedTo };
+  return { bytes: { files: content.bytes, database: facts.bytes }, notHeld, linkedTo: content.linkedTo };
 }
 
 /**

@@ -113,6 +113,10 @@ export const journalSchema = z.strictObject({
   notSaved: z
     .strictObject({ database: z.array(z.string()), folders: z.record(z.string(), z.array(z.string())) })
     .default({ database: [], folders: {} }),
+  /** What the safety backup does without for want of room, and why, as preflight found; null for what it holds. */
+  setAside: z
+    .strictObject({ files: z.string().nullable(), database: z.string().nullable() })
+    .default({ files: null, database: null }),
   /** The backup a restore goes back to, or a deploy unpacks, as it was checked by preflight. */
   source: z
     .strictObject({
@@ -214,6 +218,7 @@ export function newJournal(
     fence: null,
     backup: null,
     notSaved: { database: [], folders: {} },
+    setAside: { files: null, database: null },
     source: null,
     madeFolders: [],
     staged: [],

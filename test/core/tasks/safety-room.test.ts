@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import type { Target } from '../../../src/contract/target';
+import { roomForSafetyBackup, sentencesOf } from '../../../src/core/tasks/safety-room';
+import { localMachine } from '../hosts/local-machine';
+import type { Machine } from '../hosts/machine';
+
+const MIB = 1024 * 1024;
+
+/** Two disks of 64 and 32 MiB, of which 16 stay free. */
+describe('room for a safety backup', () => {
+  let machine: Machine;
+  beforeAll(() => {
+    machine = localMachine();
+    if (machine.canMount)
+      machine.sh(
+        `cd "$1"; mkdir backups spool
+         mount -t tmpfs -o size=64m kedge-test backups; mount -t tmpfs -o size=32m kedge-test spool`,
+        machine.folder,
+      );
+  });
+  afterAll(() => {
+    if (machine.canMount) machine.sh('umount "$1/backups" "$1/spool"', machine.folder);
+    machine.dispose();
+  });
+  const room = (files: number, database: number, dumpToRestore = MIB) => {
+    const [backups, spool] = ['backups', 'spool'].map((name) => join(machine.folder, name));
+    const target = { backups, spool, site: { uri: 'shop.example', root: '/srv/shop' } } as unknown as Target;
+    const others = [{ place: 'spool', path: join(machine.folder, 'spool'), bytes: dumpToRestore }];
+    return roomForSafetyBackup(machine.host, target, { files, database }, others);
+  };
+
+  it.each<[string, number, number, RegExp | null, RegExp | null]>([
+    ['all of a site', 40 * MIB, 8 * MIB, null, null],
+    ['no files, where they do not fit', 400 * MIB, 8 * MIB, /^backups on here need \d+ bytes, .* the files of /, null],
+    ['no files, where not both fit', 41 * MIB, 8 * MIB, /the files of \/srv\/shop$/, null],
+    [
+      'no database, where it does not fit',
+      8 * MIB,
+      20 * MIB,
+      null,
+      /^spool on here need \d+ bytes, .* the database of /,
+    ],
+    ['nothing, where nothing fits', 50 * MIB, 20 * MIB, /the files of/, /the database of shop.example$/],
+    ['no database, where there are no files', 0, 20 * MIB, null, /the database of/],
+    ['no files, where there is no database', 50 * MIB, 0, /the files of/, null],
+  ])('holds %s', async (_what, files, database, ofFiles, ofDatabase) => {
+    if (!machine.canMount) return console.warn('not tested, since nothing can be mounted here');
+    const { needs, setAside } = await room(files, database);
+    if (ofFiles) expect(setAside.files).toMatch(ofFiles);
+    else expect(setAside.files).toBeNull();
+    if (ofDatabase) expect(setAside.database).toMatch(ofDatabase);
+    else expect(setAside.database).toBeNull();
+    const saved = [ofFiles ? 0 : files, ofDatabase ? 0 : database] as const;
+    expect(needs.map(({ place, bytes }) => [place, bytes])).toEqual([
+      ['backups', saved[0] + saved[1]],
+      ['spool', saved[1]],
+      ['spool', MIB],
+    ]);
+    expect(sentencesOf(setAside)).toHaveLength([ofFiles, ofDatabase].filter(Boolean).length);
+  });
+
+  it('is refused where what is restored has none, by what is needed at least', async () => {
+    if (!machine.canMount) return console.warn('not tested, since nothing can be mounted here');
+    await expect(room(400 * MIB, 20 * MIB, 17 * MIB)).rejects.toMatchObject({
+      code: 'DiskFull',
+      site: 'shop.example',
+      state: 'the site is unchanged',
+      message: expect.stringMatching(new RegExp(`^spool on here need ${33 * MIB} bytes`)) as unknown,
+    });
+  });
+});
