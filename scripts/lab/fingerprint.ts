@@ -90,19 +90,27 @@ export function filesOf(root: string): Record<string, string> {
     for (const name of readdirSync(folder, { encoding: 'buffer' })) {
       const path = Buffer.concat([folder, Buffer.from('/'), name]);
       const label = `${prefix}${name.toString('latin1')}`;
-      const status = lstatSync(path, { bigint: true });
-      const common = `${(status.mode & 0o7777n).toString(8)} ${status.uid}:${status.gid}`;
-      if (status.isSymbolicLink()) found[label] = `link ${common} ${readlinkSync(path)}`;
-      else if (status.isDirectory()) {
-        // The folder that holds the settings is written to when they are rewritten.
-        found[label] = `folder ${common} ${status.mtimeNs}`;
-        visit(path, `${label}/`);
-      } else if (!status.isFile()) {
-        // Whoever reads a pipe waits for its writer.
-        found[label] = `special ${common}`;
-      } else if (label === 'wp-config.php') found[label] = `file ${common} ${sha256(withoutLogin(readFileSync(path)))}`;
-      else found[label] = `file ${common} ${status.mtimeNs} ${sha256(readFileSync(path))}`;
+      try {
+        see(path, label);
+      } catch (error) {
+        // Of a disk that fails.
+        found[label] = `unreadable ${(error as NodeJS.ErrnoException).code}`;
+      }
     }
+  };
+  const see = (path: Buffer, label: string): void => {
+    const status = lstatSync(path, { bigint: true });
+    const common = `${(status.mode & 0o7777n).toString(8)} ${status.uid}:${status.gid}`;
+    if (status.isSymbolicLink()) found[label] = `link ${common} ${readlinkSync(path)}`;
+    else if (status.isDirectory()) {
+      // The folder that holds the settings is written to when they are rewritten.
+      found[label] = `folder ${common} ${status.mtimeNs}`;
+      visit(path, `${label}/`);
+    } else if (!status.isFile()) {
+      // Whoever reads a pipe waits for its writer.
+      found[label] = `special ${common}`;
+    } else if (label === 'wp-config.php') found[label] = `file ${common} ${sha256(withoutLogin(readFileSync(path)))}`;
+    else found[label] = `file ${common} ${status.mtimeNs} ${sha256(readFileSync(path))}`;
   };
   visit(Buffer.from(root), '');
   return found;

@@ -1,6 +1,6 @@
 import { BREAKAGES, BreakableSite } from '../helpers/broken-sites';
 
-jest.setTimeout(240_000);
+jest.setTimeout(480_000);
 
 let site: BreakableSite | undefined;
 afterAll(() => site?.stop());

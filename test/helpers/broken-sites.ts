@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Fingerprint,
@@ -13,10 +14,12 @@ import type { BackupRecord } from '../../src/contract/backup-record';
 import type { RestorePlan } from '../../src/contract/documents';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { KedgeError } from '../../src/contract/errors';
+import type { KeptOfBackup } from '../../src/core/tasks/kept-originals';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
 import {
   type Lab,
   type WordPressSite,
+  cli,
   cliFailure,
   cliJson,
   leftovers,
@@ -25,6 +28,21 @@ import {
   startLab,
   withWorkerInProcess,
 } from './e2e';
+import type { SmallDisk } from './small-disks';
+
+/** Disks that a lab lies on, to be filled and mended. */
+export interface LabDisks {
+  readonly site: SmallDisk;
+  readonly backups: SmallDisk;
+  readonly spool: SmallDisk;
+  readonly database: SmallDisk;
+}
+
+/** What a lab lies on. */
+export interface Ground {
+  readonly disks?: LabDisks;
+  readonly close?: () => Promise<void>;
+}
 
 /** What breaks a site is given. */
 export interface BrokenSite {
@@ -34,6 +52,8 @@ export interface BrokenSite {
   readonly database: string;
   /** Its account, at localhost. */
   readonly user: string;
+  /** The disks that its lab lies on, where it has some of its own. */
+  readonly disks: LabDisks | undefined;
   /** Runs a script in the site folder. */
   readonly run: (script: string) => string;
   readonly sql: (statements: string) => Promise<string>;
@@ -45,11 +65,15 @@ export interface Breakage {
   readonly break: (site: BrokenSite) => unknown;
   /** What the dry run says beforehand. */
   readonly said?: RegExp;
+  /** A restore is refused before anything is done, in these words, until `after` has put it right. */
+  readonly refused?: RegExp;
   /** Which originals the restore keeps. */
-  readonly keeps?: 'database' | 'folder';
+  readonly keeps?: 'database' | 'folder' | 'both';
   /** What the record of the safety backup says for that. */
   readonly incomplete?: RegExp;
-  /** Its pages are no measure: one keeps a worker of PHP for good, none is served, or PHP has them from before. None is asked for. */
+  /** What its first warning says. */
+  readonly warns?: RegExp;
+  /** Its pages are no measure: one keeps a worker of PHP for good, or none is served. None is asked for. */
   readonly hangs?: true;
   /** Puts right what no restore does. */
   readonly after?: (site: BrokenSite) => unknown;
@@ -68,12 +92,13 @@ const removeTableFile = async ({ sql, database }: BrokenSite, file: string): Pro
   shell('rm', join(folder, database, file));
 };
 
+const UNREADABLE_SETTINGS = /settings of .* cannot be read: .* wp-config\.php /;
+
 export const BREAKAGES: readonly Breakage[] = [
   // files
   {
     name: 'files and folders that nobody may read',
     break: ({ run }) => run('chmod -R 0 wp-content wp-config.php'),
-    hangs: true,
   },
   {
     name: 'pipes in the place of files',
@@ -121,6 +146,48 @@ export const BREAKAGES: readonly Breakage[] = [
     break: ({ run }) => run("mkdir -p wp-content/mu-plugins; echo '<?php exit(1' > wp-content/mu-plugins/x.php"),
   },
   // settings
+  { name: 'empty settings', break: ({ run }) => run(': > wp-config.php'), said: UNREADABLE_SETTINGS },
+  {
+    name: 'noise for settings',
+    break: ({ run }) => run('head -c 5000 /dev/urandom > wp-config.php'),
+    said: UNREADABLE_SETTINGS,
+  },
+  {
+    name: 'settings that nobody may read',
+    break: ({ run }) => run('chmod 0 wp-config.php'),
+    said: UNREADABLE_SETTINGS,
+  },
+  {
+    name: 'a link to nowhere for settings',
+    break: ({ run }) => run('ln -sf nowhere/at/all.php wp-config.php'),
+    said: UNREADABLE_SETTINGS,
+  },
+  {
+    name: 'a folder for settings',
+    break: ({ run }) => run('rm wp-config.php; mkdir wp-config.php; echo x > wp-config.php/x'),
+    said: UNREADABLE_SETTINGS,
+  },
+  {
+    name: 'settings with a login that nobody has',
+    break: ({ run }) => run("sed -i \"s/^define(.DB_USER.*/define('DB_USER', 'nobody');/\" wp-config.php"),
+  },
+  {
+    name: 'the settings of another site',
+    async break({ run, sql }) {
+      await sql(`CREATE DATABASE neighbour; CREATE TABLE neighbour.t (id INT); INSERT INTO neighbour.t VALUES (1), (2);
+        CREATE USER neighbour@localhost IDENTIFIED BY 'neighbour-canary-83'; GRANT ALL ON neighbour.* TO neighbour@localhost`);
+      run(`sed -i "s/^define(.DB_NAME.*/define('DB_NAME', 'neighbour');/; s/^define(.DB_USER.*/define('DB_USER', 'neighbour');/
+        s/^define(.DB_PASSWORD.*/define('DB_PASSWORD', 'neighbour-canary-83');/" wp-config.php`);
+    },
+    said: /name the database neighbour/,
+    // The other site is left alone, open and whole.
+    async after({ sql }) {
+      expect(await sql('SELECT COUNT(*) FROM neighbour.t')).toBe('2\n');
+      expect(await sql('SHOW CREATE USER neighbour@localhost')).not.toContain('ACCOUNT LOCK');
+      expect(await sql('SHOW GRANTS FOR neighbour@localhost')).toContain('ON `neighbour`.*');
+      await sql('DROP DATABASE neighbour; DROP USER neighbour@localhost');
+    },
+  },
   {
     name: 'its settings gone',
     break: ({ run }) => run('rm wp-config.php'),
@@ -208,6 +275,14 @@ export const BREAKAGES: readonly Breakage[] = [
         CREATE DEFINER = 'nobody'@'localhost' TRIGGER wp_nobody BEFORE INSERT ON wp_posts FOR EACH ROW SET NEW.post_title = 'x'`),
   },
   {
+    name: 'a view of what its account may not read',
+    break: ({ sql, database }) =>
+      sql(`CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (id INT);
+        CREATE VIEW \`${database}\`.of_elsewhere AS SELECT * FROM elsewhere.t`),
+    warns: /^this backup could not be restored here/,
+    after: ({ sql }) => sql('DROP DATABASE elsewhere'),
+  },
+  {
     name: 'all its tables dropped',
     async break({ sql, database }) {
       const names = await sql(
@@ -282,19 +357,23 @@ export class BreakableSite {
     readonly site: WordPressSite,
     readonly backup: BackupResult,
     private readonly saved: Fingerprint,
+    private readonly ground: Ground,
   ) {}
 
-  static async start(): Promise<BreakableSite> {
+  static async start(onDisks?: (lab: Lab) => Promise<Ground>): Promise<BreakableSite> {
     const lab = await startLab({ sites: ['gazette.example'] });
+    await appendFile(lab.configuration, '\nproveBackups: true\n');
+    const ground = (await onDisks?.(lab)) ?? {};
     const [site] = lab.sites as readonly [WordPressSite];
     await lab.mariadb.query(`USE \`${site.database}\`; CREATE TABLE wp_log (id INT, text VARCHAR(200)) ENGINE = MyISAM;
       INSERT INTO wp_log SELECT seq, REPEAT(CHAR(65 + seq % 26), 1 + seq % 150) FROM seq_1_to_2000`);
     await cliJson(lab, 'sites', 'adopt', site.uri);
     const backup = await withWorkerInProcess(lab, asIs, () => cliJson<BackupResult>(lab, 'backup', site.uri));
-    return new BreakableSite(lab, site, backup, await fingerprint(site, lab.nginx.port, lab.mariadb));
+    return new BreakableSite(lab, site, backup, await fingerprint(site, lab.nginx.port, lab.mariadb), ground);
   }
 
   async stop(): Promise<void> {
+    await this.ground.close?.();
     await this.lab.stop();
   }
 
@@ -307,6 +386,11 @@ export class BreakableSite {
     const { lab, site, backup } = this;
     const broken = already ?? (await this.view());
     if (!already) await breakage.break(broken);
+    const { keeps } = breakage;
+    const [keepsDatabase, keepsFolder] = [
+      keeps === 'database' || keeps === 'both',
+      keeps === 'folder' || keeps === 'both',
+    ];
     const plan = await cliJson<RestorePlan>(lab, 'restore', site.uri, backup.backup.id, '--dry-run');
     if (breakage.said) expect(plan.warnings.join('\n')).toMatch(breakage.said);
     const restored = await withWorkerInProcess(lab, asIs, () =>
@@ -317,20 +401,24 @@ export class BreakableSite {
     expect((await get(lab.nginx.port, site.uri, '/')).status).toBe(200);
     const record = recordsOf(lab, site.uri).find(({ id }) => id === restored.safetyBackup) as BackupRecord;
     const { databases = [] } = await leftovers(lab);
-    if (breakage.keeps === undefined) {
+    if (breakage.warns) expect(record.warnings[0]).toMatch(breakage.warns);
+    if (keeps === undefined) {
       expect([record.incomplete, record.kept]).toEqual([undefined, undefined]);
     } else {
       expect(record.incomplete?.join('\n')).toMatch(breakage.incomplete ?? /./);
       expect(restored.warnings.join('\n')).toMatch(/ of before is kept as /);
       const { database, folders = [] } = record.kept ?? {};
-      expect(database?.name).toBe(breakage.keeps === 'database' ? broken.database : undefined);
+      expect(database?.name).toBe(keepsDatabase ? broken.database : undefined);
       if (database) expect(databases).toContain(database.name);
-      expect(folders.map(({ path }) => existsSync(path))).toEqual(breakage.keeps === 'folder' ? [true] : []);
+      expect(folders.map(({ path }) => existsSync(path))).toEqual(keepsFolder ? [true] : []);
       // Nobody tidies away what is kept, until somebody lets it go.
       await cliJson(lab, 'doctor', '--sweep').catch(() => undefined);
-      expect(folders.map(({ path }) => existsSync(path))).toEqual(breakage.keeps === 'folder' ? [true] : []);
+      expect(folders.map(({ path }) => existsSync(path))).toEqual(keepsFolder ? [true] : []);
       if (database) expect((await leftovers(lab))['databases']).toContain(database.name);
+      await this.expectListed(record);
     }
+    // By either of the two ways.
+    if (keepsFolder) await cliJson(lab, 'sites', 'let-go', site.uri, restored.safetyBackup, '--yes');
     await cliJson(lab, 'backups', 'delete', restored.safetyBackup, '--yes');
     const left = await leftovers(lab);
     expect(left).toMatchObject({
@@ -348,11 +436,51 @@ export class BreakableSite {
     expect(differences(this.saved, await this.look())).toEqual([]);
   }
 
+  /** Whoever looks at the site is told what is kept of it. */
+  private async expectListed({ id, kept }: BackupRecord): Promise<void> {
+    const { lab, site } = this;
+    const { originals } = await cliJson<{ originals: KeptOfBackup[] }>(lab, 'sites', 'show', site.uri);
+    expect(originals).toEqual([
+      {
+        backup: id,
+        since: expect.any(String) as unknown,
+        database: kept?.database
+          ? { name: kept.database.name, madeByKedge: kept.database.madeByKedge, bytes: expect.any(Number) as unknown }
+          : null,
+        folders: (kept?.folders ?? []).map(({ path }) => path),
+      },
+    ]);
+    const doctor = await cli(lab, 'doctor');
+    expect(doctor.stdout).toContain(id);
+  }
+
+  /** A restore of the broken site is refused before anything is done; once it is put right, one restores it. */
+  async expectRefused(breakage: Breakage): Promise<void> {
+    const { lab, site, backup } = this;
+    const broken = await this.view();
+    await breakage.break(broken);
+    const before = await this.everything(broken, breakage);
+    for (const option of ['--dry-run', '--yes']) {
+      const failure = await withWorkerInProcess(lab, asIs, () =>
+        cliFailure(lab, 'restore', site.uri, backup.backup.id, option),
+      );
+      expect(failure).toMatchObject({ exitCode: 1, site: site.uri, state: 'the site is unchanged' });
+      expect(failure.message).toMatch(breakage.refused ?? /./);
+      expect(failure.hint).toMatch(/./);
+      expect(await this.everything(broken, breakage)).toEqual(before);
+    }
+    await breakage.after?.(broken);
+    await this.expectRestored({ name: breakage.name, break: () => undefined }, broken);
+  }
+
   /** A restore of the broken site that fails after its switch leaves it as broken as it was. */
   async expectUndone(breakage: Breakage): Promise<BrokenSite> {
     const { lab, site, backup } = this;
     const broken = await this.view();
     await breakage.break(broken);
+    // What PHP has in memory from before is not the site: nobody gets that back.
+    await lab.phpFpm.stop();
+    await lab.phpFpm.start();
     const before = await this.everything(broken, breakage);
     const failure = await withWorkerInProcess(lab, failingProbe, () =>
       cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
@@ -406,11 +534,13 @@ export class BreakableSite {
   async view(): Promise<BrokenSite> {
     const { lab, site } = this;
     const { database, user } = await loginOf(site);
+    const { disks } = this.ground;
     return {
       lab,
       site,
       database,
       user,
+      disks,
       run: (script) => shell('sh', '-euc', `cd "$1"; ${script}`, 'sh', site.root),
       sql: (statements) => lab.mariadb.query(statements),
     };
