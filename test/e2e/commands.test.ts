@@ -103,6 +103,7 @@ it('each command prints one document of its form', async () => {
       site: z.looseObject({ uri: siteUriSchema }),
       database: z.looseObject({ database: z.string(), account, madeByKedge: z.boolean() }),
       kept: z.array(z.unknown()),
+      originals: z.array(z.unknown()),
       web: z.string(),
     }),
     ...['sites', 'show', SITE],

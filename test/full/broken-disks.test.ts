@@ -35,12 +35,9 @@ async function withSite(work: (site: BreakableSite) => Promise<void>): Promise<v
   );
 
   it(`a restore of a site with ${FAILING_DISK.name} that fails leaves it as it was, and the next one restores it, whole`, async () => {
-    const failing = await BreakableSite.start(toFailingDisk);
-    try {
-      const broken = await failing.expectUndone(FAILING_DISK);
-      await failing.expectRestored(FAILING_DISK, broken);
-    } finally {
-      await failing.stop();
-    }
+    await site?.stop();
+    const failing = (site = await BreakableSite.start(toFailingDisk));
+    const broken = await failing.expectUndone(FAILING_DISK);
+    await failing.expectRestored(FAILING_DISK, broken);
   });
 });

@@ -39,10 +39,17 @@ export function toFailingDisk(lab: Lab): Promise<Ground> {
   shell('rmdir', join(folder, 'lost+found'));
   shell('cp', '-a', `${folder}.moved/.`, folder);
   shell('rm', '-rf', `${folder}.moved`);
-  return Promise.resolve({ close: () => Promise.resolve(void shell('umount', '--lazy', folder)) });
+  return Promise.resolve({
+    close: () => {
+      shell('umount', '--lazy', folder);
+      shell('rm', image);
+      return Promise.resolve();
+    },
+  });
 }
 
-const imageOf = (lab: Lab): string => join(lab.folder, 'srv.img');
+/** Beside the lab: the passwords of its sites, which are in there, may not be in what is its own. */
+const imageOf = (lab: Lab): string => `${lab.folder}-srv.img`;
 const IMAGE_BYTES = String(700 * MIB);
 /** From here on nothing of the image can be read; no file lies there yet. */
 const CUT_BYTES = String(600 * MIB);
@@ -62,7 +69,8 @@ interface Misplaced {
  * map is where the first extent lies (ext4, `struct ext4_extent`).
  */
 function misplace(path: string, block: number): Misplaced {
-  shell('sync', path);
+  // What is to be written yet stays in memory.
+  shell('sync', '--file-system', path);
   const device = shell('findmnt', '--noheadings', '--output=SOURCE', '--target', join(path, '..')).trim();
   const inode = shell('stat', '-c', '%i', path).trim();
   const before = shell('debugfs', '-R', `bmap <${inode}> 0`, device).trim();
@@ -98,9 +106,9 @@ export const FAILING_DISK: Breakage = {
     shell('truncate', '--size', CUT_BYTES, imageOf(lab));
     forgetInodes();
     for (const name of ['torn', 'senseless', 'lost'])
-      expect(() => shell('sh', '-c', 'cat "$1" 2>&1 || ls "$1" 2>&1', 'sh', join(uploads, name))).toThrow(
-        /Command failed/,
-      );
+      expect(() =>
+        shell('sh', '-c', 'if [ -d "$1" ]; then ls "$1"; else cat "$1"; fi > /dev/null', 'sh', join(uploads, name)),
+      ).toThrow(/Command failed/);
   },
   said: /folders in .* that cannot be looked through/,
   keeps: 'folder',
