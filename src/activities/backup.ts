@@ -22,7 +22,7 @@ import { dumpNothing, dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
-import type { Operation } from '../core/operation';
+import { type Operation, listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
 import { liveFolder } from '../core/sites/site-folder';
 import { isLacking } from '../core/sites/folder-check';
@@ -58,7 +58,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
   return {
     /** Dumps the database into the spool, with a summary beside it. */
     async dumpDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
+      return forwardStep(deps, ref, async ({ journal, target, operation: whole, record, whileMine }) => {
+        const { operation, warned } = listeningTo(whole);
         const spool = spoolOf(target, journal);
         // Made once the task is undone, it would be there for good.
         await whileMine(() => deps.master.makeFolder(spool, { mode: 0o700 }));
@@ -79,6 +80,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
           const { definitions, elsewhere } = dump;
           const about = JSON.stringify({ definitions, elsewhere });
           await deps.master.writeFile(join(spool, DEFINITIONS_FILE), about, { mode: 0o600 });
+          const redacted = [...deps.redact(warned, journal.site)];
+          await record((before) => ({ warned: { ...before.warned, dumpDatabase: redacted } }));
           return { bytes: dump.bytes };
         } finally {
           for (const { output, file } of places) {
@@ -156,10 +159,11 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const proving = prove(deps, { journal, target, operation }, { spool, note, trigger: options.trigger });
         const [packed, unproven] = await sideBySide([packing, proving]);
         // What preflight found is said already, in the same words.
-        const found = packed.warnings.filter((warning) => !journal.notHeld.includes(warning));
+        const known = new Set([...journal.notHeld, ...Object.values(journal.warned).flat()]);
+        const found = packed.warnings.filter((warning) => !known.has(warning));
         for (const warning of found) operation.log.warn(warning);
         if (unproven !== null) operation.log.warn(unproven);
-        const warnings = [...(unproven === null ? [] : [unproven]), ...journal.notHeld, ...found];
+        const warnings = [...(unproven === null ? [] : [unproven]), ...known, ...found];
         const { bytes, notSaved: inFolders } = packed;
         await record(({ notSaved }) => ({
           backup: { ...backup, packed: { bytes, warnings, codeVersion } },

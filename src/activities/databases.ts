@@ -91,7 +91,9 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         const { account } = created;
         await whileMine(async (turn) => shareReach(await serverInTurn(target, turn), journal, account, 'definitions'));
         const dump = join(target.spool, journal.token, 'restore.sql');
-        const result = await server.importDump(dump, database, user, created.password, operation);
+        const result = await server.importDump(dump, database, user, created.password, operation, {
+          replaceText: journal.accepted?.replaceText ?? false,
+        });
         await record({ created: { ...created, enabledEvents: [...result.enabledEvents] } });
         return { bytes: result.bytes };
       });

@@ -28,6 +28,7 @@ import { examineAccounts } from '../core/tasks/examine-accounts';
 import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { WORKFLOW_GRACE_MS } from '../core/tasks/maintenance-limit';
+import { listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
 import { checkQuotas } from '../core/tasks/quota';
 import { type SiteBytes, needsOfBackup, roomForSafetyBackup, sentencesOf } from '../core/tasks/safety-room';
@@ -147,7 +148,8 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const step = await deps.journals.beginStep(request.task, caller, 'preflight');
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${markOf(step.journal)}/preflight`, revokes: 'step' } as const;
-      return reported(deps, ref, attempt, cancellationSignal, async (operation) => {
+      return reported(deps, ref, attempt, cancellationSignal, async (whole) => {
+        const { operation, warned } = listeningTo(whole);
         const record = (change: Partial<Journal>): Promise<Journal> => step.record(change);
         const isSafety = request.type === 'restore';
         const served = isSafety ? await withUnproven(deps, resolved, operation) : resolved;
@@ -155,10 +157,11 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         let needs: SpaceNeed[] = [];
         let live: SiteBytes = { files: 0, database: 0 };
         let notHeld: string[] = [];
+        const mayBeReplaced = step.journal.accepted?.replaceText ?? false;
         if (archive !== null) {
           await record({ target });
           await examineNewSite(deps, target, operation);
-          const checked = await examineArchive(deps, target, archive, operation);
+          const checked = await examineArchive(deps, target, archive, operation, { mayBeReplaced });
           needs.push(...checked.needs);
           await record({ source: checked.source });
         } else {
@@ -178,7 +181,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           const { backup, leaveLogins = false } = decodeInput(restoreInputSchema, request.input);
           const { current } = await deps.states.get(input.site);
           await examineLogins(deps, target, current, { leave: leaveLogins }, operation);
-          const checked = await examineBackup(deps, target, backup, operation);
+          const checked = await examineBackup(deps, target, backup, operation, { mayBeReplaced });
           needs.push(...checked.needs);
           await record({ source: checked.source });
           const server = await deps.databaseServer(target.database, operation.signal);
@@ -198,6 +201,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           await checkSpace(deps.master, needs, target.site.uri);
         }
         await checkQuotas(deps.webHost(target), needs, target.site.uri, operation);
+        if (request.type === 'backup') await record({ warned: { preflight: [...deps.redact(warned, input.site)] } });
         await step.end();
         return {
           site: input.site,
@@ -233,6 +237,11 @@ function assertSameRequest(journal: Journal, type: TaskType, nonce: string | nul
 
 /** What later steps ask the journal about the request, not their caller. */
 function acceptedOf(input: BackupInput | RestoreInput | DeployInput | VerifyInput): Journal['accepted'] {
-  const { quiesce, noFence, compression } = input as Partial<BackupInput & RestoreInput>;
-  return { quiesce: quiesce ?? false, noFence: noFence ?? false, compression: compression ?? 'zstd' };
+  const { quiesce, noFence, compression, replaceText } = input as Partial<BackupInput & RestoreInput & DeployInput>;
+  return {
+    quiesce: quiesce ?? false,
+    noFence: noFence ?? false,
+    compression: compression ?? 'zstd',
+    ...(replaceText === undefined ? {} : { replaceText }),
+  };
 }

@@ -58,6 +58,8 @@ export const restoreInputSchema = z.strictObject({
   noFence: z.boolean().optional(),
   /** Go on although files besides the settings hold the login, which changes: a warning names them. */
   leaveLogins: z.boolean().optional(),
+  /** Let question marks take the place of bytes that are no letters of their column's character set: no server takes those. */
+  replaceText: z.boolean().optional(),
 });
 export type RestoreInput = z.infer<typeof restoreInputSchema>;
 
@@ -68,6 +70,8 @@ export const deployInputSchema = z.strictObject({
     .string()
     .max(4096)
     .regex(/^\/[^\0]+$/, 'an absolute path'),
+  /** Let question marks take the place of bytes that are no letters of their column's character set: no server takes those. */
+  replaceText: z.boolean().optional(),
 });
 export type DeployInput = z.infer<typeof deployInputSchema>;
 

@@ -16,3 +16,14 @@ export interface Operation {
   progress(progress: Progress): void;
   readonly log: Log;
 }
+
+/** The operation, and what it warns of from now on. */
+export function listeningTo(operation: Operation): { readonly operation: Operation; readonly warned: string[] } {
+  const { log } = operation;
+  const warned: string[] = [];
+  const warn: Log['warn'] = (message, fields) => {
+    warned.push(message);
+    log.warn(message, fields);
+  };
+  return { operation: { ...operation, log: { info: (message, fields) => log.info(message, fields), warn } }, warned };
+}

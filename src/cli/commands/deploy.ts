@@ -5,7 +5,11 @@ import type { CommandContext } from '../context';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
 import { durationText } from '../render/units';
-import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
+import { REPLACE_TEXT, type TaskOptions, submitOptions, withTaskOptions } from './task-options';
+
+interface DeployOptions extends TaskOptions {
+  replaceText?: boolean;
+}
 
 /** `kedge deploy` */
 export function registerDeploy(program: Command, run: Registration): void {
@@ -14,16 +18,21 @@ export function registerDeploy(program: Command, run: Registration): void {
     .description('make a new site of an archive; a site that is there already is never overwritten')
     .argument('<archive>', 'path of an archive on the master, packed by Kedge from a site of this URI')
     .argument('<site>', 'URI of the site; its entry in the configuration says where it is to live')
+    .option(...REPLACE_TEXT)
     .addHelpText('after', '\nExample:\n  kedge deploy /root/example.com-20261124.031502.tar.zst example.com')
     .action(
-      run<TaskOptions>(async (context, [archive = '', site = ''], options) => {
+      run<DeployOptions>(async (context, [archive = '', site = ''], options) => {
         await context.assertSite(site);
         await context.assertMayAsk('deploy');
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
+        const text = options.replaceText ? { replaceText: true } : {};
         const path = resolve(context.io.workingFolder, archive);
         await vouchFor(context, site, path);
-        const handle = await client.deploy({ site, archive: path, who: context.who(), ...key }, submitOptions(options));
+        const handle = await client.deploy(
+          { site, archive: path, who: context.who(), ...text, ...key },
+          submitOptions(options),
+        );
         await reportTask(context, handle, options.detach ?? false, ({ deployed, durationMs, logins = [] }) => [
           `Deployed ${site} from ${deployed} in ${durationText(durationMs)}`,
           ...logins.map((sentence) => `Note: ${sentence}`),

@@ -33,7 +33,12 @@ import { bytesText, durationText, progressText } from '../render/units';
 export async function tellRestore(
   context: CommandContext,
   record: BackupRecord,
-  { fence, yes = false, waitTurn = false }: { fence: boolean; yes?: boolean; waitTurn?: boolean },
+  {
+    fence,
+    yes = false,
+    waitTurn = false,
+    replaceText = false,
+  }: { fence: boolean; yes?: boolean; waitTurn?: boolean; replaceText?: boolean },
 ): Promise<void> {
   const { printer } = context;
   const { site, id } = record;
@@ -63,7 +68,7 @@ export async function tellRestore(
   await seenSite(master, target, operation);
   await examineMaintenance(master, target, operation);
   await examineLogins(master, target, state.current, { leave: yes }, operation);
-  const examined = await examineBackup(master, target, id, operation);
+  const examined = await examineBackup(master, target, id, operation, { mayBeReplaced: replaceText });
   const { needs: space, setAside } = await roomForSafetyBackup(master.master, target, bytes, examined.needs);
   for (const sentence of sentencesOf(setAside)) operation.log.warn(sentence);
   await checkQuotas(master.webHost(), space, site, operation);

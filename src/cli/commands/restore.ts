@@ -10,13 +10,14 @@ import { backupLabel } from '../render/backup-label';
 import { durationText } from '../render/units';
 import { usage } from '../usage';
 import { tellRestore } from './restore-dry-run';
-import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
+import { REPLACE_TEXT, type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 interface RestoreOptions extends TaskOptions {
   yes?: boolean;
   dryRun?: boolean;
   /** Commander's form of --no-fence. */
   fence: boolean;
+  replaceText?: boolean;
 }
 
 /** `kedge restore` */
@@ -35,6 +36,7 @@ export function registerRestore(program: Command, run: Registration): void {
       'check everything a restore checks first, and whether the database server takes the backup; say what it would do; changes nothing of the site',
     )
     .option('--no-fence', 'go on although the database account is shared and its writes cannot be fenced')
+    .option(...REPLACE_TEXT)
     .addHelpText(
       'after',
       '\nExamples:\n  kedge restore example.com\n  kedge restore example.com example.com-20261124.031502\n' +
@@ -55,6 +57,7 @@ export function registerRestore(program: Command, run: Registration): void {
             who: context.who(),
             ...(options.fence ? {} : { noFence: true }),
             ...(options.yes ? { leaveLogins: true } : {}),
+            ...(options.replaceText ? { replaceText: true } : {}),
             ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
           },
           submitOptions(options),

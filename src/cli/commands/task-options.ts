@@ -19,3 +19,9 @@ export function withTaskOptions(command: Command): Command {
     .option('--detach', 'submit, print the task, and return; without a worker it waits for one')
     .option('--request-key <key>', 'makes a repeated call the same task');
 }
+
+/** Of the commands that import a backup. */
+export const REPLACE_TEXT = [
+  '--replace-text',
+  "let question marks take the place of bytes that are no letters of their column's character set, which no server takes",
+] as const;

@@ -53,7 +53,7 @@ export function checkServerHas(
       'Set up encryption on the database server (`file_key_management`, say), or take ENCRYPTED off the tables where they come from.',
     );
 
-  const twins = server.ignoresCase ? caseTwins([...dump.tables, ...dump.views]) : [];
+  const twins = server.ignoresCase ? caseTwins([...dump.contents.tables.keys(), ...dump.views]) : [];
   if (twins.length > 0)
     throw refuse(
       `has tables whose names differ in case alone, which are one table to this server: ${firstOf(twins)}`,

@@ -105,8 +105,6 @@ export interface DumpInspection {
   /** The dump ends with the line dump programs write last. */
   readonly complete: boolean;
   readonly contents: DumpContents;
-  /** Those of the contents. */
-  readonly tables: readonly string[];
   /** The same for two dumps that define the same under the same settings. */
   readonly definitions: string;
   /** Collations and charsets the dump names. */
@@ -130,6 +128,8 @@ export interface DumpInspection {
   readonly longestValue: { readonly table: string | undefined; readonly bytes: number } | null;
   /** Tables without a primary key, the first thousand, with the keys they have: some servers take none. */
   readonly withoutPrimaryKey: readonly (TableKeys & { readonly table: string })[];
+  /** `table.column` of text whose bytes are no letters of its character set: no server takes it as it is. */
+  readonly illFormed: readonly string[];
   /** It creates functions or triggers, which a server with binary logging may keep to accounts with SUPER. */
   readonly createsFunctions: boolean;
   /** Tables, keys and routines of other databases that definitions name, and by which. */

@@ -117,7 +117,6 @@ export class DumpInspector extends Writable {
       bytes: this.bytes,
       complete: this.scanner?.complete ?? false,
       contents: this.census.contents,
-      tables: [...this.census.contents.tables.keys()],
       definitions: this.definitions.digest(),
       collations: [...this.collations],
       charsets: [...this.charsets],
@@ -130,6 +129,7 @@ export class DumpInspector extends Writable {
       refused: this.refused,
       longestValue: this.longestValue,
       withoutPrimaryKey: this.withoutPrimaryKey,
+      illFormed: [...(this.scanner?.illFormed.keys() ?? [])],
       createsFunctions: this.createsFunctions,
       elsewhere: [...this.elsewhere.values()],
     };

@@ -172,6 +172,27 @@ function checkValues(
   );
 }
 
+/**
+ * Text that no server takes as it is, for its bytes are no letters of its column's character set: refused, unless question marks
+ * may take their place. Then what is to be said of it; null where there is none.
+ * @throws KedgeError DumpIncompatible
+ */
+export function checkText(
+  { id, site }: PackedRecord,
+  { dump }: Inspection,
+  { mayBeReplaced }: { mayBeReplaced: boolean },
+): string | null {
+  const columns = dump?.illFormed ?? [];
+  if (columns.length === 0) return null;
+  const what = `the dump in backup ${id} holds text whose bytes are no letters of its character set, so that no server takes it as it is: ${firstOf(columns)}`;
+  if (mayBeReplaced) return `${what}; question marks take their place`;
+  throw new KedgeError('DumpIncompatible', what, {
+    site,
+    state: 'the site is unchanged',
+    hint: 'Mend these values where they come from, and back up again; or say --replace-text: question marks take the place of such bytes.',
+  });
+}
+
 /** What of the backup would be lost, and what of the site would stay in another time. @throws KedgeError PathsDiffer */
 function checkDeclared(record: PackedRecord, site: SiteLocation): void {
   const { lacking, beyond } = differingNames(rootsOf(site), record.roots);

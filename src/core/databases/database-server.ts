@@ -244,6 +244,8 @@ export interface DatabaseServer {
     options?: {
       /** Leave out the rows. */
       readonly definitionsOnly?: boolean;
+      /** Let question marks take the place of bytes that are no letters of their column's character set. Else such text is DumpIncompatible. */
+      readonly replaceText?: boolean;
     },
   ): Promise<ImportResult>;
   /** What of this server decides whether it takes definitions. */

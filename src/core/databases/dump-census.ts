@@ -1,26 +1,6 @@
 import type { Created } from './statement-head';
 import { nameOf, readSql, wordOf } from './sql-tokens';
 
-/** What a dump makes, each kind in the order of the dump. */
-export interface DumpContents {
-  /** With the number of their rows. */
-  readonly tables: ReadonlyMap<string, number>;
-  readonly views: readonly string[];
-  readonly sequences: readonly string[];
-  readonly triggers: readonly string[];
-  readonly functions: readonly string[];
-  readonly procedures: readonly string[];
-  readonly packages: readonly string[];
-  readonly packageBodies: readonly string[];
-  readonly events: readonly string[];
-  /** Events whose definition switches them on. */
-  readonly enabledEvents: readonly string[];
-  /** Tables of the dump that it drops again, and puts nothing in their place. */
-  readonly dropped: readonly string[];
-  /** Tables into which rows go that may replace others. */
-  readonly replaced: readonly string[];
-}
-
 /** Kinds of a dump's contents that have names and nothing else. */
 export const NAMED_KINDS = [
   'views',
@@ -34,6 +14,29 @@ export const NAMED_KINDS = [
 ] as const;
 export type NamedKind = (typeof NAMED_KINDS)[number];
 
+/** The names alone, of each kind. */
+export function namedOf(contents: DumpContents): Record<NamedKind, string[]> {
+  return ofEachKind((kind) => [...contents[kind]]);
+}
+
+function ofEachKind<Value>(of: (kind: NamedKind) => Value): Record<NamedKind, Value> {
+  return Object.fromEntries(NAMED_KINDS.map((kind) => [kind, of(kind)])) as Record<NamedKind, Value>;
+}
+
+/** What a dump makes, each kind in the order of the dump. */
+export interface DumpContents extends Readonly<Record<NamedKind, readonly string[]>> {
+  /** With the number of their rows. */
+  readonly tables: ReadonlyMap<string, number>;
+  /** Events whose definition switches them on. */
+  readonly enabledEvents: readonly string[];
+  /** Tables of the dump that it drops again, and puts nothing in their place. */
+  readonly dropped: readonly string[];
+  /** What was sent to make its tables, as far as they are kept. */
+  readonly tableDefinitions: ReadonlyMap<string, string>;
+  /** Tables into which rows go that may replace others. */
+  readonly replaced: readonly string[];
+}
+
 const KIND_OF: Readonly<Record<Exclude<Created['kind'], 'table'>, NamedKind>> = {
   view: 'views',
   sequence: 'sequences',
@@ -45,27 +48,28 @@ const KIND_OF: Readonly<Record<Exclude<Created['kind'], 'table'>, NamedKind>> = 
   event: 'events',
 };
 
+/** More definitions of tables than this are not kept. */
+const KEPT_BYTES = 32 * 1024 * 1024;
+const CHANGES_TABLE = /^\s*ALTER\s+TABLE\b[^(]*?\s(?:ADD|MODIFY)\b/i;
+
 /** Takes stock of a dump while its statements pass. */
 export class DumpCensus {
   private readonly tables = new Map<string, number>();
-  private readonly named: Readonly<Record<NamedKind, Set<string>>> = {
-    views: new Set(),
-    sequences: new Set(),
-    triggers: new Set(),
-    functions: new Set(),
-    procedures: new Set(),
-    packages: new Set(),
-    packageBodies: new Set(),
-    events: new Set(),
-  };
+  private readonly named = ofEachKind(() => new Set<string>());
   private readonly enabledEvents = new Set<string>();
   private readonly dropped = new Set<string>();
   private readonly replaced = new Set<string>();
+  private readonly definitions = new Map<string, string>();
+  private definitionBytes = 0;
 
-  /** A statement other than INSERT, in latin1, and what it creates. */
-  statement(statement: string, created: Created | undefined): void {
+  /** A statement other than INSERT, in latin1, what it creates, and as it is sent, where that is to be kept. */
+  statement(statement: string, created: Created | undefined, sent?: string): void {
     if (created) this.create(created);
-    else if (/^[^']{0,40}\bDROP\b/i.test(statement)) this.drop(statement);
+    if (created?.kind === 'table' && sent !== undefined) this.keep(created.name, sent);
+    // It goes on to be defined, by programs of another kind.
+    else if (!created && CHANGES_TABLE.test(statement)) this.definitions.clear();
+    if (created) return;
+    if (/^[^']{0,40}\bDROP\b/i.test(statement)) this.drop(statement);
   }
 
   /** An INSERT, or a REPLACE. */
@@ -77,22 +81,23 @@ export class DumpCensus {
 
   get contents(): DumpContents {
     const { named } = this;
-    const names = (kind: NamedKind): string[] => [...named[kind]];
     return {
       // Older dump programs let a table stand in for a view until all tables are there.
       tables: new Map([...this.tables].filter(([name]) => !named.views.has(name))),
-      views: names('views'),
-      sequences: names('sequences'),
-      triggers: names('triggers'),
-      functions: names('functions'),
-      procedures: names('procedures'),
-      packages: names('packages'),
-      packageBodies: names('packageBodies'),
-      events: names('events'),
+      ...ofEachKind((kind) => [...named[kind]]),
       enabledEvents: [...this.enabledEvents],
       dropped: [...this.dropped].filter((name) => !this.tables.has(name) && !named.views.has(name)),
       replaced: [...this.replaced],
+      tableDefinitions: new Map(
+        [...this.definitions].filter(([name]) => this.tables.has(name) && !named.views.has(name)),
+      ),
     };
+  }
+
+  private keep(table: string, sent: string): void {
+    this.definitionBytes += sent.length;
+    if (this.definitionBytes > KEPT_BYTES) this.definitions.clear();
+    else this.definitions.set(table, Buffer.from(sent, 'latin1').toString('utf8'));
   }
 
   private create({ kind, name, enabled }: Created): void {

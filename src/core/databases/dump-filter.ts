@@ -11,6 +11,8 @@ export interface FilteredDump extends DumpContents {
   readonly complete: boolean;
   /** Bytes that came out. */
   readonly bytes: number;
+  /** `table.column` of text whose bytes are no letters of its character set, with how many values. */
+  readonly illFormed: ReadonlyMap<string, number>;
 }
 
 export interface DumpFilterOptions {
@@ -51,7 +53,7 @@ export class DumpFilter extends Transform {
       {
         statement: (statement, created, sent) => {
           options.onStatement?.(sent);
-          this.census.statement(statement, created);
+          this.census.statement(statement, created, sent);
         },
         inserted: (table, rows, replaces) => this.census.inserted(table, rows, replaces),
         trailer: () => (options.beforeTrailer === undefined ? undefined : Buffer.from(options.beforeTrailer)),
@@ -71,7 +73,12 @@ export class DumpFilter extends Transform {
   }
 
   get contents(): FilteredDump {
-    return { ...this.census.contents, complete: this.scanner.complete, bytes: this.bytesOut };
+    return {
+      ...this.census.contents,
+      complete: this.scanner.complete,
+      bytes: this.bytesOut,
+      illFormed: this.scanner.illFormed,
+    };
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
@@ -114,6 +121,7 @@ export class DumpFilter extends Transform {
       const rows = this.options.behind?.(table, (count) => this.census.inserted(table, count));
       if (!rows) continue;
       for await (const bytes of rows) {
+        this.scanner.readFilled(table, bytes);
         await this.sendInTime(bytes);
         if (this.destroyed) return;
         this.options.onProgress?.(this.bytesIn, this.bytesOut);

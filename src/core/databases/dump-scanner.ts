@@ -1,10 +1,12 @@
 import { IN_WORD, PASSED_OVER, endOfLiteralWord } from './insert-rows';
 import { StatementJudge } from './dump-statements';
+import { IllFormedText } from './ill-formed-text';
 import { type DefinitionNames, readDefinition } from './definition-names';
 import { LongRow, PIECE_VARIABLE } from './long-row';
 import { type Created, type HeadRules, IMPORT_RULES, insertedTable, rewriteHead } from './statement-head';
 import type { SessionSettings } from './session-settings';
-import { type Lexis, iterate, readSql, wordOf } from './sql-tokens';
+import { type Lexis, PLAIN_LEXIS, iterate, readAlike, readSql, wordOf } from './sql-tokens';
+import { suspicionOf } from './well-formed-text';
 
 /** A place of a dump where something stands that no dump may hold. */
 export interface Refusal {
@@ -109,6 +111,11 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 export class DumpScanner {
   private readonly judge = new StatementJudge();
+  private readonly text = new IllFormedText();
+  /** Of the bytes that are being scanned, once somebody asks; -1 before. */
+  private suspicion = -1;
+  /** Of what came before them of the present row. */
+  private rowSuspicion = 0;
   private mode: Mode = 'text';
   /** Where a quote or comment leads back to. */
   private outside: 'text' | 'rows' = 'text';
@@ -173,6 +180,16 @@ export class DumpScanner {
     return this.trailerIsLast;
   }
 
+  /** `table.column` of text that no server takes as it is, with how many values there are so far. */
+  get illFormed(): ReadonlyMap<string, number> {
+    return this.text.columns;
+  }
+
+  /** Rows of a table that are put behind its definition. */
+  readFilled(table: string, statement: Buffer): void {
+    this.text.statement(table, statement, { clientCharset: 'binary', lexis: PLAIN_LEXIS });
+  }
+
   push(chunk: Buffer): (Buffer | Gap)[] {
     if (chunk.length <= CHUNK_BYTES) return this.scan(chunk, false);
     const output: (Buffer | Gap)[] = [];
@@ -191,6 +208,7 @@ export class DumpScanner {
     const output: (Buffer | Gap)[] = [];
     this.backslash = -1;
     this.rowEnd = -1;
+    this.suspicion = -1;
     /** Start of the bytes that are neither emitted nor held yet. */
     let from = 0;
     let at = 0;
@@ -368,6 +386,7 @@ export class DumpScanner {
               this.mode = 'rows';
               this.rows = 1;
               this.rowStart = this.offset + at;
+              this.rowSuspicion = 0;
             }
             this.depth += 1;
           } else if (this.isInsert && byte === CLOSE) this.depth -= 1;
@@ -390,6 +409,8 @@ export class DumpScanner {
       return output;
     }
     at = Math.max(at, 0);
+    if (this.readingRows && this.depth > 0 && this.text.rank !== undefined)
+      this.rowSuspicion = Math.max(this.rowSuspicion, this.suspicionHere(bytes));
     if (at > 0) {
       if (this.holding) hold(at);
       else if (this.readingRows && this.rules.cutRows) from = at;
@@ -435,7 +456,24 @@ export class DumpScanner {
     return !this.lexis.highBytes.startsWith('unknown');
   }
 
+  /** Text of the row that ends here, where it may be none. */
+  private readText(bytes: Buffer, end: number): void {
+    if (Math.max(this.rowSuspicion, this.suspicionHere(bytes)) < (this.text.rank ?? 0) || this.rules.cutRows) return;
+    const start = this.rowStart - this.offset;
+    if (start < 0) {
+      const before = Buffer.concat(this.pending);
+      this.text.read(before.subarray(before.length + start));
+    }
+    this.text.read(bytes.subarray(Math.max(start, 0), end));
+  }
+
+  private suspicionHere(bytes: Buffer): number {
+    if (this.suspicion === -1) this.suspicion = suspicionOf(bytes);
+    return this.suspicion;
+  }
+
   private readLongRow(row: LongRow, bytes: Buffer): Buffer[] {
+    this.text.read(bytes);
     const read = row.push(bytes);
     if (row.longestValue > 0) this.listener.longValue?.(insertedTable(this.insertHead), row.longestValue);
     return read;
@@ -473,10 +511,13 @@ export class DumpScanner {
     this.insertHead = head.toString('latin1');
     const refused = this.judge.judgeRows(this.insertHead);
     if (refused !== undefined) this.refuse(refused);
+    const values = /\bVALUES?\s*$/i.exec(this.insertHead)?.index;
+    this.text.begin(insertedTable(this.insertHead), this.insertHead.slice(0, values), this.judge.settings);
   }
 
   private decideStatement(head: Buffer): Buffer[] {
-    const statement = head.toString('latin1');
+    const original = head.toString('latin1');
+    const statement = readAlike(original, this.lexis);
     const { tokens } = readSql(statement, this.lexis);
     const { text: withHead, created } = rewriteHead(statement, this.rules, iterate(tokens));
     const text = this.withNames(withHead, created);
@@ -496,11 +537,12 @@ export class DumpScanner {
     if (longValue !== undefined) this.listener.longValue?.(undefined, longValue);
     this.lexis = this.judge.settings.lexis;
     if (refused !== undefined) this.refuse(refused);
+    if (created?.kind === 'table') this.text.created(created.name, statement);
     this.listener.statement(statement, created, text);
     if (created?.kind === 'table' && this.listener.leavesGap?.(created.name)) this.gapBehind = created.name;
     // A piece of a row.
     if (longValue !== undefined && this.rules.cutRows) return [...before, NO_ROWS];
-    return [...before, text === statement ? head : Buffer.from(text, 'latin1')];
+    return [...before, text === original ? head : Buffer.from(text, 'latin1')];
   }
 
   /** Names of databases in definitions: those of the dump's own follow it. */
@@ -578,6 +620,7 @@ export class DumpScanner {
         if (this.depth === 0) {
           this.rows += 1;
           this.rowStart = this.offset + at;
+          this.rowSuspicion = 0;
         }
         // An expression, or a function whose name looked like a number.
         else this.refuse('more than literals in rows');
@@ -592,6 +635,7 @@ export class DumpScanner {
         if (this.depth === 0) {
           this.rowEnd = at;
           if (this.longRow) return at;
+          if (this.text.rank !== undefined) this.readText(bytes, at);
         }
       } else if (byte === AT && this.depth > 0 && IN_WORD[before] === 0) {
         const name = endOfPieceName(bytes, at + 1);

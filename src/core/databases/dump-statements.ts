@@ -244,7 +244,7 @@ function create(statement: Statement): string | undefined {
   reader.skip(1);
   if (!['TABLE', 'VIEW', 'SEQUENCE', 'TRIGGER', 'FUNCTION', 'PROCEDURE', 'PACKAGE', 'EVENT'].includes(kind))
     return `CREATE ${kind}`.trim();
-  if (kind === 'PACKAGE') reader.takeWords('BODY');
+  const isBody = kind === 'PACKAGE' && reader.takeWords('BODY');
   reader.takeWords('IF', 'NOT', 'EXISTS');
   const name = reader.takeName();
   if (!name) return reader.symbol(1) === '.' ? `CREATE ${kind} in another database` : `CREATE ${kind} without a name`;
@@ -271,9 +271,9 @@ function create(statement: Statement): string | undefined {
       break;
     default:
   }
-  return endsWithItsText(kind.toLowerCase(), tokens, reader.position)
-    ? undefined
-    : `more than the ${kind.toLowerCase()}`;
+  const program = `${kind.toLowerCase()}${isBody ? ' body' : ''}`;
+  const oracle = settings.mode.toLowerCase().split(',').includes('oracle');
+  return endsWithItsText(program, tokens, reader.position, { oracle }) ? undefined : `more than the ${program}`;
 }
 
 /** The table in `BEFORE INSERT ON <table>`, where it names no database. */

@@ -13,6 +13,7 @@ import { type ClientPrograms, runClient } from './client-program';
 import type { DatabaseFacts, DumpOptions, DumpResult, ServerFacts } from './database-server';
 import { statementsOfADump } from './dump-conditions';
 import { DefinitionsDigest } from './definitions-digest';
+import { namedOf } from './dump-census';
 import { DumpFilter, type FilteredDump } from './dump-filter';
 import { type Refusal, describeRefusal, longRowBytesFor, printable } from './dump-scanner';
 import { supplementOf } from './dump-supplement';
@@ -100,15 +101,8 @@ export async function dumpDatabase(
         collation: facts.collation,
         serverVersion: version,
         tables: [...contents.tables].map(([name, rows]) => ({ name, rows })),
-        views: [...contents.views],
         enabledEvents: [...contents.enabledEvents],
-        sequences: [...contents.sequences],
-        triggers: [...contents.triggers],
-        functions: [...contents.functions],
-        procedures: [...contents.procedures],
-        packages: [...contents.packages],
-        packageBodies: [...contents.packageBodies],
-        events: [...contents.events],
+        ...namedOf(contents),
       },
     };
   } catch (error) {
@@ -223,6 +217,12 @@ async function runDump(
     tooLong,
   );
   if (beyond !== null) operation.log.warn(beyond);
+  const illFormed = findingsOf(
+    operation.log,
+    `columns of ${database} with text whose bytes are no letters of its character set, so that no server takes it back as it is`,
+    filter.contents.illFormed.keys(),
+  );
+  if (illFormed !== null) operation.log.warn(illFormed);
   if (doubtful > 0) {
     operation.log.warn(
       `definitions of ${database} may mean this database where Kedge cannot tell; after a restore, which gives it another name, they still say ${database}: ${doubts.join('; ')}${doubtful > doubts.length ? `; and ${doubtful - doubts.length} more` : ''}`,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { AdminConnection } from './admin-connection';
 import { quoteLiteral } from './identifiers';
 import { type SqlToken, nameOf, readSql, wordOf } from './sql-tokens';
+import { isColumn, itemsOf } from './table-definition';
 
 /** A setting under which a server takes no table, or no rows of it, without a key. */
 export interface ForcedKeys {
@@ -76,9 +77,6 @@ export function lacksKey({ engine, primary, unique }: TableKeys, forced: ForcedK
   return forced.primary ? !primary : !unique;
 }
 
-/** Words that begin what is no column. A column of such a name stands in quotes. */
-const NO_COLUMN = new Set(['KEY', 'INDEX', 'FULLTEXT', 'SPATIAL', 'FOREIGN', 'CHECK', 'PERIOD', 'LIKE']);
-
 /** Reads the keys off `CREATE TABLE name (…) …`, in latin1. */
 export function keysOf(statement: string): TableKeys {
   const { tokens } = readSql(statement);
@@ -92,7 +90,7 @@ export function keysOf(statement: string): TableKeys {
     const first = words[Math.max(begins, 0)];
     if (first === 'PRIMARY') primary = true;
     else if (first === 'UNIQUE') keys.push(columnsOf(item));
-    else if (begins === 0 && item[0] && !NO_COLUMN.has(first ?? '')) {
+    else if (item[0] && isColumn(item)) {
       const name = nameOf(item[0]);
       if (words.some((word, at) => word === 'NOT' && words[at + 1] === 'NULL')) notNull.add(name);
       if (words.includes('UNIQUE', 1)) keys.push([name]);
@@ -106,25 +104,6 @@ export function keysOf(statement: string): TableKeys {
     primary,
     unique: primary || keys.some((columns) => columns.every((column) => notNull.has(column))),
   };
-}
-
-/** What stands between the commas of a table's parentheses, and what stands behind these. */
-function itemsOf(tokens: readonly SqlToken[]): { items: SqlToken[][]; rest: readonly SqlToken[] } {
-  const items: SqlToken[][] = [];
-  let item: SqlToken[] = [];
-  let depth = 0;
-  for (const [at, token] of tokens.entries()) {
-    const symbol = token.kind === 'symbol' ? token.text : undefined;
-    if (symbol === ')') depth -= 1;
-    const ends = (depth === 0 && symbol === ')') || (depth === 1 && symbol === ',');
-    if (ends) {
-      items.push(item);
-      item = [];
-      if (depth === 0) return { items, rest: tokens.slice(at + 1) };
-    } else if (depth > 0) item.push(token);
-    if (symbol === '(') depth += 1;
-  }
-  return { items, rest: [] };
 }
 
 /** The names in the parentheses of a key, without lengths. */

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { monotonicMs } from '../clock';
 import { isKedgeError, KedgeError } from '../../contract/errors';
+import { firstOf } from '../findings';
 import type { Operation } from '../operation';
 import { runClient } from './client-program';
 import type { AdminConnection } from './admin-connection';
@@ -19,7 +20,7 @@ import { quoteLiteral, splitAccount } from './identifiers';
 import { RowWarnings } from './row-warnings';
 import { INITIAL_SQL_MODE } from './session-settings';
 import { clientError, codeOfNumber } from './sql-errors';
-import { databaseOfHeader } from './dump-header';
+import { databaseOfHeader, versionOfHeader } from './dump-header';
 import { ignoresCase } from './facts';
 import { checkImported } from './imported-contents';
 import { type HeadRules, IMPORT_RULES } from './statement-head';
@@ -32,6 +33,8 @@ export interface Import {
   readonly operation: Operation;
   /** Leave out the rows. */
   readonly definitionsOnly?: boolean;
+  /** Let question marks take the place of bytes that are no letters. */
+  readonly replaceText?: boolean;
   /** An import of which the client takes no byte for so many ms is ended. Default: ten minutes. */
   readonly silenceLimitMs?: number | undefined;
 }
@@ -49,7 +52,7 @@ const WITHOUT_CHECKS = ['innodb_strict_mode', 'check_constraint_checks', 'foreig
 
 /** `DatabaseServer.importDump`; its contract is there. */
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
-  const { bytes, database } = await checkDumpFile(request.dumpPath);
+  const { bytes, database, madeOn } = await checkDumpFile(request.dumpPath);
   const ignoreCase = await ignoresCase(context.admin);
   const rules = {
     ...IMPORT_RULES,
@@ -64,17 +67,19 @@ export async function importDump(context: ClientContext, request: Import): Promi
     context.admin,
     request.database,
     sent,
-    { ignoreCase, withRows: !rules.cutRows },
+    { ignoreCase, withRows: !rules.cutRows, madeOn },
     request.operation,
   );
   return { bytes, enabledEvents };
 }
 
 /**
- * Looks at the ends of a dump before anything of it is sent. Returns its bytes, and the database that its header names.
+ * Looks at the ends of a dump before anything of it is sent. Returns its bytes, and the database and version of a server that its header names.
  * @throws KedgeError DumpInvalid
  */
-async function checkDumpFile(path: string): Promise<{ bytes: number; database: string | undefined }> {
+async function checkDumpFile(
+  path: string,
+): Promise<{ bytes: number; database: string | undefined; madeOn: string | undefined }> {
   const file = await open(path, 'r').catch((error: unknown) => {
     throw new KedgeError('DumpInvalid', `the dump ${path} cannot be opened`, { cause: error });
   });
@@ -90,7 +95,7 @@ async function checkDumpFile(path: string): Promise<{ bytes: number; database: s
     }
     const header = Buffer.alloc(Math.min(size, HEADER_BYTES));
     await file.read(header, 0, header.length, 0);
-    return { bytes: size, database: databaseOfHeader(header) };
+    return { bytes: size, database: databaseOfHeader(header), madeOn: versionOfHeader(header) };
   } finally {
     await file.close();
   }
@@ -201,8 +206,22 @@ async function runImport(
     filter.destroy();
     file.destroy();
   }
-  await warnings.assertNone(context.admin, database);
+  const { illFormed } = filter.contents;
+  if (illFormed.size > 0) settleIllFormed(context.admin, request, illFormed);
+  await warnings.assertNone(context.admin, database, illFormed);
   return filter.contents;
+}
+
+/** Said before anything is shut, where a restore begins as others do. @throws KedgeError DumpIncompatible */
+function settleIllFormed(
+  { server }: AdminConnection,
+  { database, replaceText, operation }: Import,
+  illFormed: ReadonlyMap<string, number>,
+): void {
+  const columns = [...illFormed].map(([column, values]) => `${column} (${values} values)`);
+  const what = `the dump for ${database} holds text whose bytes are no letters of its character set`;
+  if (replaceText !== true) throw new KedgeError('DumpIncompatible', `${what}: ${firstOf(columns)}`, { server });
+  operation.log.info(`${what}, and question marks took their place: ${firstOf(columns)}`);
 }
 
 function valueTooLong(database: string, table: string | undefined, bytes: number, limit: number): string {

@@ -6,6 +6,7 @@ import type { Operation } from '../operation';
 import type { AdminConnection } from './admin-connection';
 import type { DumpContents } from './dump-census';
 import { quoteIdentifier } from './identifiers';
+import { lostOfDefinitions } from './imported-definitions';
 import { type ServerContents, lackingNames, namesOf, readServerContents } from './server-contents';
 import { databaseError, numberOf } from './sql-errors';
 
@@ -26,7 +27,7 @@ export async function checkImported(
   admin: AdminConnection,
   database: string,
   sent: DumpContents,
-  { ignoreCase, withRows }: { ignoreCase: boolean; withRows: boolean },
+  { ignoreCase, withRows, madeOn }: { ignoreCase: boolean; withRows: boolean; madeOn?: string | undefined },
   operation: Operation,
 ): Promise<void> {
   const failed = (what: string): KedgeError =>
@@ -38,6 +39,7 @@ export async function checkImported(
   const held = await readServerContents(admin, database);
   const lacking = lackingNames(namesOf(sent), namesOf(held), { ignoreCase, list: firstOf });
   if (lacking.length > 0) throw failed(`there are not ${lacking.join('; ')}`);
+  await checkDefinitions(admin, database, sent, { ignoreCase, madeOn, failed }, operation);
   if (!withRows) return;
   const wrong: string[] = [];
   let uncounted = 0;
@@ -52,6 +54,35 @@ export async function checkImported(
   if (wrong.length > 0) throw failed(`rows are not those that were sent in ${firstOf(wrong)}`);
   if (uncounted > 0)
     operation.log.info(`large tables of ${database} whose rows were counted only while they were sent: ${uncounted}`);
+}
+
+/**
+ * Holds the definitions of tables against those that were sent: what the server of the dump's own version does not have is a failure, what one
+ * of another version does not have a warning.
+ */
+async function checkDefinitions(
+  admin: AdminConnection,
+  database: string,
+  { tableDefinitions: definitions }: DumpContents,
+  {
+    ignoreCase,
+    madeOn,
+    failed,
+  }: { ignoreCase: boolean; madeOn: string | undefined; failed: (what: string) => KedgeError },
+  operation: Operation,
+): Promise<void> {
+  // Nobody knows who wrote it.
+  if (madeOn === undefined || ignoreCase || definitions.size === 0) return;
+  const [server] = await admin.rows('SELECT VERSION() AS version', z.object({ version: z.string() }), {
+    what: 'asking for the version',
+  });
+  const sameVersion = server?.version === madeOn;
+  const lost = await lostOfDefinitions(admin, database, definitions, { sameVersion });
+  if (lost.length === 0) return;
+  if (sameVersion) throw failed(`definitions lack ${firstOf(lost)}`);
+  operation.log.warn(
+    `tables of ${database} are not defined as in the dump, which server version ${madeOn} wrote; they lack ${firstOf(lost)}`,
+  );
 }
 
 function countable(

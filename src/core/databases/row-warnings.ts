@@ -13,6 +13,8 @@ const WARNING = /^(?:Warning|Error) \(Code (\d+)\): (.*)$/;
 const COLUMN = /\bcolumn (?:`[^`]*`\.`[^`]*`\.)?['`]?(.*?)['`]?(?: at row \d+)?$/;
 /** WARN_DATA_TRUNCATED: what an ENUM says of a text that is none of its labels, and of a row that held such a one before. */
 const TRUNCATED = 1265;
+/** ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: bytes that are no letters of a column's character set, and question marks in their place. */
+const REPLACED = 1366;
 /** ER_WARNING_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN: dump programs write such values, and servers make them anew. */
 const GENERATED = 1906;
 /** No line with a warning is longer. */
@@ -61,13 +63,19 @@ export class RowWarnings extends Writable {
   }
 
   /**
-   * Looks whether a warning was about a value that came in as another one. An ENUM warns of a row that holds none of its labels, and takes it as it
+   * Looks whether a warning was about a value that came in as another one, but for bytes that are known to be no letters: `replaced`, as
+   * many values of `table.column`. An ENUM warns of a row that holds none of its labels, and takes it as it
    * was.
    * @throws KedgeError ImportFailed for any other
    */
-  async assertNone(admin: AdminConnection, database: string): Promise<void> {
+  async assertNone(
+    admin: AdminConnection,
+    database: string,
+    replaced: ReadonlyMap<string, number> = new Map(),
+  ): Promise<void> {
     const changed: string[] = [];
     for (const { table, column, code, count } of this.warnings.values()) {
+      if (code === REPLACED && (replaced.get(`${table}.${column}`) ?? 0) >= count) continue;
       if (code === TRUNCATED && (await withoutLabel(admin, database, table, column)) >= count) continue;
       changed.push(`${table}${column === '' ? '' : `.${column}`} (warning ${code}, ${count} times)`);
     }

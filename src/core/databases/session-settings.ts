@@ -99,7 +99,7 @@ export class SessionSettings {
     return this.charset;
   }
 
-  /** In lower case. */
+  /** As the dump has it. */
   get mode(): string {
     return this.sqlMode;
   }

@@ -129,7 +129,18 @@ function unclearComment(comment: string, inDoubt: boolean): string | undefined {
 function unclearBehindComment(statement: string, from: number): string | undefined {
   const to = statement.indexOf('*/', from);
   const rest = statement.slice(from, to === -1 ? undefined : to);
-  return /['"`;#\\$|&%!~^]|--|\/\//.test(rest) ? 'a comment on the line of an executable one' : undefined;
+  return /['"`;#\\$|&%!~^]|--|\/\//.test(rest) ? BESIDE_A_COMMENT : undefined;
+}
+
+const BESIDE_A_COMMENT = 'a comment on the line of an executable one';
+
+/**
+ * A statement that the client reads as the server does: where a body begins with a comment on the line of `/*!50003 TRIGGER`, that word
+ * begins another line. The body stays what it is. All other statements are returned as they are.
+ */
+export function readAlike(statement: string, lexis: Lexis): string {
+  if (readSql(statement, lexis).unclear !== BESIDE_A_COMMENT) return statement;
+  return statement.replace(/(\/\*M?!\d*[ \t]*)((?:TRIGGER|EVENT)\s)/i, '$1\n$2');
 }
 
 function unclearQuotes(quoted: string, inDoubt: boolean, { backslashEscapes, highBytes }: Lexis): string | undefined {

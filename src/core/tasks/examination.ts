@@ -3,7 +3,7 @@ import type { ContentMark, PackedRecord } from '../../contract/backup-record';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import { type DatabaseServerAddress, type Target, type WebServerAddress, rootsOf } from '../../contract/target';
 import type { Archives, DumpInspection, Inspection } from '../archive/archive';
-import { checkImportable, checkRestorable, movedPaths } from '../archive/restorable';
+import { checkImportable, checkRestorable, checkText, movedPaths } from '../archive/restorable';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer, ServerFacts } from '../databases/database-server';
 import { describeUnreadable, tablesUnreadable } from '../databases/unreadable-tables';
@@ -259,6 +259,15 @@ function room({ master }: ExaminationParts, { site, spool }: Target): Promise<nu
   return roomAt(master, [...rootsOf(site).map(({ path }) => path), spool]);
 }
 
+/** Whether question marks may take the place of bytes that are no letters. */
+interface AskedOfText {
+  readonly mayBeReplaced: boolean;
+}
+
+function tellText(sentence: string | null, operation: Operation): void {
+  if (sentence !== null) operation.log.warn(sentence);
+}
+
 /**
  * Checks the backup a restore goes back to: whole, what its record says, and something this server can import.
  * @throws KedgeError BackupUnknown, BackupDamaged, PathsDiffer, ArchiveInvalid, ArchiveRefused, DumpInvalid,
@@ -269,6 +278,7 @@ export async function examineBackup(
   target: Target,
   id: string,
   operation: Operation,
+  asked: AskedOfText,
 ): Promise<ExaminedSource> {
   const catalog = parts.catalogOf(target);
   const record = await catalog.get(target.site.uri, id);
@@ -284,6 +294,7 @@ export async function examineBackup(
   const database = await parts.databaseServer(target.database, operation.signal);
   const facts = await database.facts();
   checkRestorable(record, inspection, facts, target.site);
+  tellText(checkText(record, inspection, asked), operation);
   for (const lost of record.incomplete ?? []) operation.log.warn(`the backup ${id} is incomplete: ${lost}`);
   return examinedSource(target, record, path, inspection, facts, operation);
 }
@@ -294,6 +305,7 @@ export async function examineArchive(
   target: Target,
   path: string,
   operation: Operation,
+  asked: AskedOfText,
 ): Promise<ExaminedSource> {
   const context = { site: target.site.uri, state: 'nothing was changed' };
   await assertTrustedFile(parts.master, path);
@@ -313,6 +325,7 @@ export async function examineArchive(
   }
   const facts = await (await parts.databaseServer(target.database, operation.signal)).facts();
   checkImportable(record, inspection, facts, target.site);
+  tellText(checkText(record, inspection, asked), operation);
   return examinedSource(target, record, path, inspection, facts, operation);
 }
 

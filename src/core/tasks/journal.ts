@@ -46,6 +46,8 @@ export const journalSchema = z.strictObject({
   answered: z.int().nullable().optional(),
   /** What a backup of the site does not hold, as preflight found: a sentence each. */
   notHeld: z.array(z.string()).default([]),
+  /** What steps that make a backup warned of, by their names: its record says it too. */
+  warned: z.record(z.string(), z.array(z.string())).default({}),
   /** From the first undo on no forward step may write here any more. */
   undoing: z.boolean(),
   /** The worker that began the newest step, or undo. Null in journals of a Kedge that did not note it. */
@@ -54,7 +56,12 @@ export const journalSchema = z.strictObject({
   step: z.string().nullable(),
   /** What the accepted request asks of its steps; null in journals of a Kedge that did not note it. */
   accepted: z
-    .strictObject({ quiesce: z.boolean(), noFence: z.boolean(), compression: compressionSchema })
+    .strictObject({
+      quiesce: z.boolean(),
+      noFence: z.boolean(),
+      compression: compressionSchema,
+      replaceText: z.boolean().optional(),
+    })
     .nullable()
     .default(null),
   /**
@@ -209,6 +216,7 @@ export function newJournal(
     target: null,
     contentMark: null,
     notHeld: [],
+    warned: {},
     undoing: false,
     worker: null,
     step: null,

@@ -90,7 +90,11 @@ it('a declared path that has moved is named, with where it was and is', () => {
 });
 
 describe('on another machine', () => {
-  const judgeDump = (found: Partial<DumpInspection>, facts: Partial<ServerFacts>, madeOn?: string) =>
+  const judgeDump = (
+    { tables, ...found }: Partial<DumpInspection> & { tables?: readonly string[] },
+    facts: Partial<ServerFacts>,
+    madeOn?: string,
+  ) =>
     checkImportable(
       record([], madeOn),
       {
@@ -99,6 +103,7 @@ describe('on another machine', () => {
           bytes: 1,
           complete: true,
           ...found,
+          ...(tables && { contents: { ...NOTHING.contents, tables: new Map(tables.map((name) => [name, 0])) } }),
         },
         roots: [{ name: 'site' }],
       } as unknown as Inspection,

@@ -110,7 +110,7 @@ ${TRAILER}`);
 });
 
 const EMPTY: DumpInspection = {
-  ...{ bytes: 1, complete: true, tables: [], views: [], collations: [], charsets: [], engines: [], types: [] },
+  ...{ bytes: 1, complete: true, illFormed: [], views: [], collations: [], charsets: [], engines: [], types: [] },
   ...{
     parsers: [],
     encrypts: false,

@@ -125,7 +125,7 @@ test('a value that the server changes is a failure that names its column; a row 
   for (const [columns, rows, said] of [
     ['(v VARCHAR(3))', "('abc'),('abcd')", 't\\.v \\(warning 1265, 1 times\\)$'],
     ['(i TINYINT, d DATE)', "(1,'2020-02-31'),(300,'2020-13-01')", 't\\.i \\(warning 1264.*t\\.d \\(warning 1265'],
-    ['(v VARCHAR(9) CHARACTER SET utf8mb4)', "('a\xff'),('b\xfe')", 't\\.v \\(warning 1366, 2 times\\)$'],
+    ['(n INT)', "('abc'),('xyz')", 't\\.n \\(warning 1366, 2 times\\)$'],
     ["(s SET('x'))", "('x'),('y')", 't\\.s \\(warning 1265, 1 times\\)$'],
     ["(`no, (n` ENUM('a'), v CHAR(1))", "('','x'),('','xy')", 't\\.v \\(warning 1265, 1 times\\)$'],
   ] as const) {
@@ -145,6 +145,58 @@ test('a value that the server changes is a failure that names its column; a row 
   expect(await importOf(fine)).toMatchObject({ enabledEvents: [] });
   // Warnings about what is no row are none of its business.
   expect(await importOf(behind)).toMatchObject({ enabledEvents: [] });
+});
+
+const TABLE = `CREATE TABLE \`t\` (
+  \`n\` int(11) NOT NULL DEFAULT 7,
+  \`v\` varchar(9) DEFAULT NULL COMMENT 'it''s, AUTO',
+  \`g\` int(11) GENERATED ALWAYS AS (\`n\` + 1) VIRTUAL,
+  PRIMARY KEY (\`n\`),
+  KEY \`by v\` (\`v\`),
+  CONSTRAINT \`c\` CHECK (\`n\` > 0)
+) ENGINE=InnoDB AUTO_INCREMENT=5 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci`;
+
+test('a table that is not what the dump defines is a failure from the same version, and a warning from another', async () => {
+  await lab.query(`CREATE DATABASE defined; USE defined; ${TABLE}`);
+  const madeOn = (await lab.query('SELECT VERSION()')).trim();
+  const contents: DumpContents = {
+    ...new DumpCensus().contents,
+    ...{ tables: new Map([['t', 0]]), tableDefinitions: new Map([['t', TABLE]]) },
+  };
+  const operation = testOperation();
+  const check = (by: string | undefined) =>
+    checkImported(admin, 'defined', contents, { ...BY_CASE, madeOn: by }, operation);
+  await check(madeOn);
+  for (const [change, said] of [
+    ['ALTER n DROP DEFAULT', '`n` int\\(11\\) NOT NULL DEFAULT 7'],
+    ["MODIFY v VARCHAR(9) COMMENT 'others'", "`v` varchar\\(9\\) DEFAULT NULL COMMENT 'it''s, AUTO'"],
+    ['DROP KEY `by v`', 'KEY `by v` \\(`v`\\)'],
+    ['DROP CONSTRAINT c', 'CONSTRAINT `c` CHECK \\(`n` > 0\\)'],
+    ['ENGINE=Aria', '\\) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci'],
+    ['DROP COLUMN g', '`g` int\\(11\\) GENERATED ALWAYS AS \\(`n` \\+ 1\\) VIRTUAL'],
+  ] as const) {
+    await lab.query(`ALTER TABLE defined.t ${change}`);
+    await expect(check(madeOn)).rejects.toMatchObject(NOT_THE_DUMP(`definitions lack (?:.*, )?t: ${said}`));
+    await check(undefined);
+    if (change !== 'DROP COLUMN g') await check('10.1.1-MariaDB');
+  }
+  expect(operation.warnings).toEqual([]);
+  await check('10.1.1-MariaDB');
+  expect(operation.warnings).toEqual([expect.stringMatching(/10\.1\.1-MariaDB wrote; they lack t: the column g$/)]);
+});
+
+test('a server that makes another table of a definition fails the import of its own dump', async () => {
+  await lab.query('CREATE DATABASE engines; CREATE TABLE engines.t (n INT) ENGINE=MyISAM');
+  const { path } = await lab.dump('engines');
+  await lab.query("SET GLOBAL enforce_storage_engine = 'InnoDB'");
+  try {
+    await expect(lab.restore(path, nextName())).rejects.toMatchObject(
+      NOT_THE_DUMP('definitions lack t: \\) ENGINE=MyISAM'),
+    );
+  } finally {
+    await lab.query('SET GLOBAL enforce_storage_engine = NULL');
+  }
+  await lab.restore(path, nextName());
 });
 
 test('a dump that drops its own tables ends as a failure', async () => {
