@@ -170,7 +170,7 @@ export const configurationSchema = z.strictObject({
   state: absolutePath,
   spool: absolutePath.optional(),
   /** Import the definitions of each backup into a scratch database before it is published, once for the same definitions; so do checks. */
-  proveBackups: z.boolean().default(false),
+  proveBackups: z.boolean().default(true),
   /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
   tasks: tasksSchema.prefault({}),
   /** How many tasks dump, pack, unpack and import at one time; of each kind as many as there are processors, and at least two. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { Draw } from '../../scripts/lab/draw';
@@ -44,7 +44,6 @@ beforeAll(async () => {
   lab = await startLab({
     sites: ['gazette.example', 'other.example', ...['a', 'b', 'c'].map((name) => `${name}.example`)],
   });
-  await appendFile(lab.configuration, '\nproveBackups: true\n');
   worker = await startWorkerProcess(lab.environment);
   const [first, second] = lab.sites as [WordPressSite, WordPressSite];
   ({ site, backup, saved } = await save(first));

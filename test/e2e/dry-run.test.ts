@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { fingerprint } from '../../scripts/lab/fingerprint';
@@ -32,7 +32,6 @@ let restored: RestoreResult;
 beforeAll(async () => {
   lab = await startLab({ sites: ['gazette.example'] });
   [site] = lab.sites as [WordPressSite];
-  await appendFile(lab.configuration, '\nproveBackups: true\n');
   await cliJson(lab, 'sites', 'adopt', site.uri);
   const worker = await startWorkerProcess(lab.environment);
   try {

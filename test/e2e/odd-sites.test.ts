@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
@@ -22,7 +22,6 @@ let backup: BackupResult;
 beforeAll(async () => {
   lab = await startLab({ sites: ['gazette.example', 'other.example'] });
   [site, other] = lab.sites as [WordPressSite, WordPressSite];
-  await appendFile(lab.configuration, '\nproveBackups: true\n');
   worker = await startWorkerProcess(lab.environment);
   await cliJson(lab, 'sites', 'adopt', site.uri);
   backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
