@@ -3,7 +3,7 @@ import type { DatabaseServer } from '../../src/core/databases/database-server';
 
 type ImportDump = DatabaseServer['importDump'];
 
-/** Does something right before the database server does its part of an import, once; then the import goes on. */
+/** Does something right before the database server does its part of an import, once; then the import goes on. A proof is none. */
 export function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
   let acted = false;
   return (real: ActivityDependencies): ActivityDependencies => ({
@@ -13,7 +13,8 @@ export function inTheImport(act: (...args: [DatabaseServer, ...Parameters<Import
       return {
         ...server,
         importDump: async (...args) => {
-          if (!acted) {
+          const [, , , , , options] = args;
+          if (!acted && options?.definitionsOnly !== true) {
             acted = true;
             await act(server, ...args);
           }
