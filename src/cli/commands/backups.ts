@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type BackupRecord, isSafetyBackup } from '../../contract/backup-record';
+import { type BackupRecord, isSafetyBackup, isUnproven } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Stray } from '../../core/catalog/catalog';
@@ -43,7 +43,7 @@ export function registerBackups(program: Command, run: Registration): void {
                 ['Backup', 'Date/time - Reason', 'Size', ''],
                 found.map((record) => [record.id, backupLabel(record), bytesText(record.bytes), markOf(record)]),
               );
-        context.printer.result({ backups: found, strays }, lines);
+        context.printer.result({ backups: found.map(documentOf), strays }, lines);
       }),
     );
 
@@ -56,7 +56,7 @@ export function registerBackups(program: Command, run: Registration): void {
       run<object>(async (context, [id = '']) => {
         const { catalog } = await context.master();
         const record = await catalog.get(siteOfBackup(id), id);
-        context.printer.result({ ...record, path: catalog.pathOf(record) }, [
+        context.printer.result({ ...documentOf(record), path: catalog.pathOf(record) }, [
           backupLabel(record),
           ...context.printer.table(
             [],
@@ -113,6 +113,11 @@ export function registerBackups(program: Command, run: Registration): void {
         );
       }),
     );
+}
+
+/** As --json prints it: nobody has to know the words of a warning. */
+function documentOf(record: BackupRecord): BackupRecord & { unproven?: true } {
+  return isUnproven(record) ? { ...record, unproven: true } : record;
 }
 
 /** What sets a backup of a list apart. */

@@ -148,6 +148,7 @@ function installationOf(
       references: requestRulesOf(configuration).keys,
       read: (reference) => readSigningKey(reference, { environment: context.io.environment }),
     },
+    provesBackups: configuration.proveBackups,
     sweeper: master.sweeper,
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,

@@ -28,7 +28,7 @@ export function registerRestore(program: Command, run: Registration): void {
     .argument('<site>', 'URI of the site')
     .argument(
       '[backup]',
-      'id of the backup, or `latest`, the newest that was asked for; without it a list to choose from',
+      'id of the backup, or `latest`, the newest good one that was asked for; without it a list to choose from',
     )
     .option('-y, --yes', 'do not ask; go on although files besides the settings hold the login, which changes')
     .option(
@@ -85,9 +85,10 @@ async function chooseBackup(context: CommandContext, site: string, wanted: strin
     const { record, passedOver } = await findLatest(catalog, master, site);
     for (const sentence of passedOver) context.printer.warn(sentence);
     if (record) return record;
-    throw new KedgeError('BackupUnknown', `there is no backup of ${site} that somebody asked for`, {
+    const good = passedOver.length === 0 ? '' : 'good ';
+    throw new KedgeError('BackupUnknown', `there is no ${good}backup of ${site} that somebody asked for`, {
       site,
-      hint: `A safety backup is restored by its id alone; see \`kedge backups ${site}\`.`,
+      hint: `Any other, a safety backup too, is restored by its id alone; see \`kedge backups ${site}\`.`,
     });
   }
   if (!context.io.isTerminal)

@@ -91,7 +91,7 @@ async function valuesOf(
       // Behind a site: one of its own, or the newest.
       const [site] = given;
       const ofSite = site !== undefined && !/-\d{8}\.\d{6}(_\d+)?$/.test(site);
-      const latest = ofSite ? [{ value: 'latest', description: 'the newest backup that was asked for' }] : [];
+      const latest = ofSite ? [{ value: 'latest', description: 'the newest good backup that was asked for' }] : [];
       return { candidates: [...latest, ...(await names.backups(ofSite ? site : null))], files: false };
     }
     case 'path':

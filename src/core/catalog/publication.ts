@@ -1,5 +1,5 @@
 import type { BackupRecord } from '../../contract/backup-record';
-import { isSafetyBackup } from '../../contract/backup-record';
+import { isSafetyBackup, isUnproven } from '../../contract/backup-record';
 import type { Host } from '../hosts/host';
 import type { Catalog } from './catalog';
 
@@ -29,17 +29,23 @@ export interface Latest {
 
 /**
  * The newest good backup of a site, by publication, that somebody or a schedule asked for. A safety backup is none: it holds
- * what a restore was to replace. Nor is one whose archive does not have the bytes that its record says.
+ * what a restore was to replace. Nor is one whose archive does not have the bytes that its record says, or whose definitions the
+ * database server did not take back when it was made; one that was not tried is taken at its word.
  */
 export async function findLatest(catalog: Catalog, master: Host, site: string): Promise<Latest> {
   const passedOver: string[] = [];
   for (const record of (await catalog.list(site)).backups) {
     if (isSafetyBackup(record)) continue;
-    const bytes = (await master.status(catalog.pathOf(record)))?.bytes ?? 0;
-    if (bytes === record.bytes) return { record, passedOver };
-    passedOver.push(
-      `${record.id} is passed over: its archive has ${bytes} bytes, not ${record.bytes} as its record says`,
-    );
+    const why = await whyNotGood(catalog, master, record);
+    if (why === null) return { record, passedOver };
+    passedOver.push(`${record.id} is passed over: ${why}`);
   }
   return { record: null, passedOver };
+}
+
+async function whyNotGood(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {
+  const bytes = (await master.status(catalog.pathOf(record)))?.bytes ?? 0;
+  if (bytes !== record.bytes) return `its archive has ${bytes} bytes, not ${record.bytes} as its record says`;
+  if (!isUnproven(record)) return null;
+  return `the database server did not take its definitions when it was made; by its id it is restored where the server does now`;
 }

@@ -12,6 +12,7 @@ export const MASTER_CHECKS: readonly Check<Installation>[] = [
   { check: 'configuration-file', run: checkConfigurationFile },
   { check: 'configured-files', run: checkConfiguredFiles },
   { check: 'signing-key', run: checkSigningKeys },
+  { check: 'proofs', run: checkProofs },
   { check: 'folders', run: ofEach(checkFolder) },
   { check: 'leftovers', after: ['folders'], limitMs: 300_000, run: checkLeftovers },
   { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },
@@ -25,6 +26,19 @@ const LOW_INODES = 10_000;
 function ofEach(check: (host: Host, folder: Folder) => Promise<readonly Complaint[]>) {
   return async ({ master, folders }: Installation): Promise<readonly Complaint[]> =>
     (await Promise.all(folders.map((folder) => check(master, folder)))).flat();
+}
+
+/** Whoever has switched them off may have done so for a day. */
+async function checkProofs({ provesBackups, configurationPath }: Installation): Promise<readonly Complaint[]> {
+  if (provesBackups) return [];
+  return [
+    {
+      level: 'note',
+      message:
+        'backups are not proved: whether the database server would take their definitions back shows in a restore alone',
+      hint: `Take \`proveBackups: false\` out of ${configurationPath}.`,
+    },
+  ];
 }
 
 /** The configuration names commands that the worker runs: nobody else may change it. */

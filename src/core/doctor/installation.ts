@@ -16,6 +16,8 @@ export interface Installation {
   readonly configuredFiles: () => Promise<readonly string[]>;
   readonly folders: readonly Folder[];
   readonly signingKeys: SigningKeys;
+  /** Whether the configuration has backups proved when they are made. */
+  readonly provesBackups: boolean;
   readonly sweeper: Pick<Sweeper, 'search'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];

@@ -6,7 +6,7 @@ import { type BackupRecord, backupRecordSchema } from '../../../src/contract/bac
 import type { Catalog } from '../../../src/core/catalog/catalog';
 import { createCatalog } from '../../../src/core/catalog/file-catalog';
 import { findLatest, nextPublication } from '../../../src/core/catalog/publication';
-import { SAFETY_DESCRIPTION } from '../../../src/contract/names';
+import { SAFETY_DESCRIPTION, UNPROVEN } from '../../../src/contract/names';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 
 const SITE = 'shop.example';
@@ -127,7 +127,7 @@ describe('the catalogue', () => {
     expect((await catalog.list(SITE)).backups).toEqual([second, first, old]);
   });
 
-  test('latest is what was asked for and is whole: no safety backup, none that was cut', async () => {
+  test('latest is what was asked for and is good: no safety backup, none that was cut, none that was not taken back', async () => {
     const master = createLocalHost({ name: 'master' });
     expect(await findLatest(catalog, master, SITE)).toEqual({ record: null, passedOver: [] });
     const at = (day: number, change: Partial<BackupRecord> = {}) => {
@@ -137,11 +137,21 @@ describe('the catalogue', () => {
     // Whoever describes a backup in the words of a safety backup asked for it all the same.
     const asked = at(20, { description: SAFETY_DESCRIPTION });
     const cut = at(21, { bytes: 1000 });
-    for (const each of [asked, cut, at(22, { trigger: 'restore', description: 'two' })]) await publish(each);
+    const refused = at(23, { warnings: [`${UNPROVEN}: no such table`, 'two'] });
+    for (const each of [asked, cut, at(22, { trigger: 'restore', description: 'two' }), refused]) await publish(each);
     expect(await findLatest(catalog, master, SITE)).toEqual({
       record: asked,
-      passedOver: [`${cut.id} is passed over: its archive has 28 bytes, not 1000 as its record says`],
+      passedOver: [
+        expect.stringMatching(
+          `^${refused.id} is passed over: the database server did not take its definitions`,
+        ) as unknown,
+        `${cut.id} is passed over: its archive has 28 bytes, not 1000 as its record says`,
+      ],
     });
+    // One that nobody could try is no worse than one from before there were proofs.
+    const untried = at(24, { warnings: ['whether this backup can be restored here could not be tried: away'] });
+    await publish(untried);
+    expect(await findLatest(catalog, master, SITE)).toEqual({ record: untried, passedOver: [] });
   });
 
   test('newest first, in order of time and then of id', async () => {
