@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { get } from '../../scripts/lab/fingerprint';
 import type { ErrorCode } from '../../src/contract/error-codes';
@@ -18,7 +18,7 @@ import {
   withWorkerInProcess,
 } from '../helpers/e2e';
 import { RestorableLab, failing } from '../helpers/failing-restore';
-import { inTheImport } from '../helpers/in-the-import';
+import { inTheImport, inTheProof } from '../helpers/in-the-import';
 import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
@@ -131,30 +131,40 @@ it('terminated in Temporal while a step goes on acting: recovery waits for it, t
   await expectAsBefore();
 });
 
-it('reset in Temporal: the task fails as TaskWasReset and everything is undone', async () => {
-  const client = await connectClient(lab.environment);
-  const reset = async (): Promise<void> => {
-    const { workflowId, runId, raw } = await client.workflow.getHandle(`site/${site.uri}`).describe();
-    const { history } = await client.workflowService.getWorkflowExecutionHistory({
-      namespace: 'default',
-      execution: { workflowId, runId },
+/** A server that has taken definitions is not asked again. */
+const forgetProofs = (): Promise<void> => rm(join(lab.state, 'proofs'), { recursive: true, force: true });
+
+it.each([
+  ['an import', inTheImport],
+  ['a proof', inTheProof],
+])(
+  'reset in Temporal in the midst of %s: the task fails as TaskWasReset and everything is undone',
+  async (_, midst) => {
+    await forgetProofs();
+    const client = await connectClient(lab.environment);
+    const reset = async (): Promise<void> => {
+      const { workflowId, runId, raw } = await client.workflow.getHandle(`site/${site.uri}`).describe();
+      const { history } = await client.workflowService.getWorkflowExecutionHistory({
+        namespace: 'default',
+        execution: { workflowId, runId },
+      });
+      const completed = history?.events?.filter((event) => event.workflowTaskCompletedEventAttributes).at(-1)?.eventId;
+      await client.workflowService.resetWorkflowExecution({
+        namespace: 'default',
+        workflowExecution: { workflowId, runId },
+        reason: 'pressed in the test',
+        requestId: `reset-${raw.workflowExecutionInfo?.execution?.runId}`,
+        workflowTaskFinishEventId: completed ?? null,
+      });
+    };
+    await withWorkerInProcess(lab, midst(reset), async () => {
+      const { task } = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
+      await until('the task is closed', () => newest()?.task === task && newest()?.outcome?.code === 'TaskWasReset');
     });
-    const completed = history?.events?.filter((event) => event.workflowTaskCompletedEventAttributes).at(-1)?.eventId;
-    await client.workflowService.resetWorkflowExecution({
-      namespace: 'default',
-      workflowExecution: { workflowId, runId },
-      reason: 'pressed in the test',
-      requestId: `reset-${raw.workflowExecutionInfo?.execution?.runId}`,
-      workflowTaskFinishEventId: completed ?? null,
-    });
-  };
-  await withWorkerInProcess(lab, inTheImport(reset), async () => {
-    await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
-    await until('the task is closed', () => newest()?.outcome?.code === 'TaskWasReset');
-  });
-  await client.connection.close();
-  await expectAsBefore();
-});
+    await client.connection.close();
+    await expectAsBefore();
+  },
+);
 
 it('the settings file keeps its mode through a failed restore', async () => {
   expect(shell('stat', '-c', '%a %U', join(site.root, 'wp-config.php')).trim()).toBe('640 www-data');

@@ -2,11 +2,21 @@ import type { ActivityDependencies } from '../../src/activities/dependencies';
 import type { DatabaseServer } from '../../src/core/databases/database-server';
 
 type ImportDump = DatabaseServer['importDump'];
+type Act = (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>;
 
 /** Does something right before the database server does its part of an import, once; then the import goes on. A proof is none. */
-export function inTheImport(act: (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>) {
+export function inTheImport(act: Act): (real: ActivityDependencies) => ActivityDependencies {
+  return before(act, false);
+}
+
+/** The same for the import of definitions that are proved. */
+export function inTheProof(act: Act): (real: ActivityDependencies) => ActivityDependencies {
+  return before(act, true);
+}
+
+function before(act: Act, ofDefinitions: boolean): (real: ActivityDependencies) => ActivityDependencies {
   let acted = false;
-  return (real: ActivityDependencies): ActivityDependencies => ({
+  return (real) => ({
     ...real,
     databaseServer: async (...asked) => {
       const server = await real.databaseServer(...asked);
@@ -14,7 +24,7 @@ export function inTheImport(act: (...args: [DatabaseServer, ...Parameters<Import
         ...server,
         importDump: async (...args) => {
           const [, , , , , options] = args;
-          if (!acted && options?.definitionsOnly !== true) {
+          if (!acted && (options?.definitionsOnly ?? false) === ofDefinitions) {
             acted = true;
             await act(server, ...args);
           }
