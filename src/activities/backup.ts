@@ -1,15 +1,9 @@
-import { type FileHandle, readFile, stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { z } from 'zod';
-import {
-  type BackupRecord,
-  type DatabaseSummary,
-  databaseSummarySchema,
-  isSafetyBackup,
-  isUnproven,
-} from '../contract/backup-record';
-import { KedgeError, isKedgeError } from '../contract/errors';
+import { type BackupRecord, isSafetyBackup, isUnproven } from '../contract/backup-record';
+import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
 import { SITE_FOLDER, type SiteRoot, type Target, rootsOf } from '../contract/target';
@@ -17,7 +11,6 @@ import { checkRoots, differencesFromRecord } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
 import type { DatabaseServer, DumpResult } from '../core/databases/database-server';
-import { generatedName } from '../core/databases/generated-name';
 import { dumpNothing, dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf } from '../core/findings';
@@ -29,9 +22,9 @@ import { isLacking } from '../core/sites/folder-check';
 import { assertFinishingTask } from '../core/tasks/authority';
 import { describeMissingDatabase } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
-import { type Scratch, dropScratch, proveDefinitions } from '../core/tasks/prove-definitions';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
+import { describeDump, forgetScratch, proveDump, spoolOf, summaryOf } from './proof';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -47,8 +40,6 @@ const WRITE_BUFFER_BYTES = 1024 * 1024;
 
 /** Activities that make a backup, be it asked for or the safety backup of a restore. */
 export function createBackupActivities(deps: ActivityDependencies) {
-  const spoolOf = (target: Target, journal: Journal): string => join(target.spool, journal.token);
-
   const clear = async ({ journal, target, operation }: UndoStep): Promise<void> => {
     if (journal.scratch) await forgetScratch(deps, target, journal.scratch, operation);
     if (journal.backup && !journal.backup.published) await deps.master.removeFile(journal.backup.temporaryArchive);
@@ -76,10 +67,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           const dump = isSafety(journal)
             ? await dumpWhatThereIs(server, journal, open, { operation, record })
             : await server.dump(databaseOf(journal), await open(), operation);
-          await deps.master.writeFile(join(spool, 'database.json'), JSON.stringify(dump.summary), { mode: 0o600 });
-          const { definitions, elsewhere } = dump;
-          const about = JSON.stringify({ definitions, elsewhere });
-          await deps.master.writeFile(join(spool, DEFINITIONS_FILE), about, { mode: 0o600 });
+          await describeDump(deps, spool, dump);
           const redacted = [...deps.redact(warned, journal.site)];
           await record((before) => ({ warned: { ...before.warned, dumpDatabase: redacted } }));
           return { bytes: dump.bytes };
@@ -104,7 +92,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
     /** Packs the folders of the site and the dump into one archive, under a temporary name. */
     async tarball(ref: TaskRef, given: TarballOptions) {
       const asked = decodeInput(tarballOptionsSchema, given);
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
+      return forwardStep(deps, ref, async (step) => {
+        const { journal, target, operation, record } = step;
         const { site } = target;
         const options = tarballOptionsOf(journal) ?? asked;
         const catalog = deps.catalogOf(target);
@@ -154,10 +143,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           },
           operation,
         );
-        const note = ({ database, account: { user, hosts } }: Scratch): Promise<Journal> =>
-          record({ scratch: { database, account: { user, hosts: [...hosts] } } });
-        const proving = prove(deps, { journal, target, operation }, { spool, note, trigger: options.trigger });
-        const [packed, unproven] = await sideBySide([packing, proving]);
+        const [packed, unproven] = await sideBySide([packing, proveDump(deps, step)]);
         // What preflight found is said already, in the same words.
         const known = new Set([...journal.notHeld, ...Object.values(journal.warned).flat()]);
         const found = packed.warnings.filter((warning) => !known.has(warning));
@@ -316,68 +302,6 @@ function incompleteOf({ notSaved }: Journal): Pick<BackupRecord, 'incomplete'> {
   return incomplete.length === 0 ? {} : { incomplete };
 }
 
-/** What of the dump is proved, beside it in the spool. */
-const DEFINITIONS_FILE = 'definitions.json';
-const definitionsSchema = z.object({
-  definitions: z.string(),
-  elsewhere: z.array(
-    z.object({
-      database: z.string(),
-      object: z.string(),
-      named: z.enum(['table', 'key', 'function', 'procedure', 'anything']),
-    }),
-  ),
-});
-
-/** What it cannot drop is the sweeper's, and holds nobody. @throws the signal's reason */
-async function forgetScratch(
-  deps: ActivityDependencies,
-  target: Target,
-  scratch: Scratch,
-  operation: Operation,
-): Promise<void> {
-  try {
-    await dropScratch(await deps.databaseServer(target.database, operation.signal), scratch);
-  } catch (error) {
-    operation.signal.throwIfAborted();
-    if (!isKedgeError(error)) throw error;
-    operation.log.info(`the scratch database ${scratch.database} is left to the sweeper: ${error.message}`);
-  }
-}
-
-/** How long the site of a safety backup waits for its proof, which takes part of its time in maintenance. */
-const SAFETY_LIMIT_MS = 60_000;
-
-/** A warning when the server would not take the definitions of the dump back; null when it would, or is not to be asked. */
-async function prove(
-  deps: ActivityDependencies,
-  { journal, target, operation }: Pick<Step, 'journal' | 'target' | 'operation'>,
-  {
-    spool,
-    note,
-    trigger,
-  }: { spool: string; note: (scratch: Scratch) => Promise<unknown>; trigger: TarballOptions['trigger'] },
-): Promise<string | null> {
-  const path = join(spool, DEFINITIONS_FILE);
-  const proofs = await deps.proofs();
-  // A dump of a Kedge before this one has none.
-  if (!proofs || !journal.before || !(await deps.master.status(path))) return null;
-  const server = await deps.databaseServer(target.database, operation.signal);
-  const name = generatedName(target.site.uri, `${journal.token}0`);
-  const { charset, collation } = await summaryOf(spool);
-  const live = journal.before.account;
-  return proveDefinitions(
-    {
-      ...definitionsSchema.parse(JSON.parse(await readFile(path, 'utf8'))),
-      ...{ server, proofs, charset, collation, live, note },
-      dump: async () => join(spool, 'database.sql'),
-      scratch: { database: name, account: { user: name, hosts: [...live.hosts] } },
-      limitMs: trigger === SAFETY_TRIGGER ? SAFETY_LIMIT_MS : undefined,
-    },
-    operation,
-  );
-}
-
 /** What the accepted request says; null for a task that a Kedge has begun which did not note it. */
 function tarballOptionsOf({ type, accepted, description }: Journal): TarballOptions | null {
   if (!accepted) return null;
@@ -395,10 +319,6 @@ function summaryOfRecord(catalog: Catalog, record: BackupRecord): BackupSummary 
 function databaseOf(journal: Journal): string {
   if (journal.before) return journal.before.database;
   throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
-}
-
-async function summaryOf(spool: string): Promise<DatabaseSummary> {
-  return databaseSummarySchema.parse(JSON.parse(await readFile(join(spool, 'database.json'), 'utf8')));
 }
 
 function maintenanceFile(deps: ActivityDependencies, target: Target): string[] {

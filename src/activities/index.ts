@@ -6,6 +6,7 @@ import { createHookActivities } from './hooks';
 import { createLeaseActivities } from './leases';
 import { createMaintenanceActivities } from './maintenance';
 import { createPreflightActivities } from './preflight';
+import { createProofActivities } from './proof';
 import { createTaskActivities } from './tasks';
 import { createVerifyActivities } from './verify';
 
@@ -15,6 +16,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createPreflightActivities(deps),
     ...createLeaseActivities(deps),
     ...createMaintenanceActivities(deps),
+    ...createProofActivities(deps),
     ...createBackupActivities(deps),
     ...createDeployActivities(deps),
     ...createDatabaseActivities(deps),

@@ -12,6 +12,8 @@ interface StepEntry {
   readonly undoneBy: string | null;
   /** A backup takes it only when it was asked to keep the site quiet meanwhile. */
   readonly quiesce?: true;
+  /** What it does another step does where it did not: a workflow of a Kedge before it goes on without. */
+  readonly mayBeLeftOut?: true;
   /** Taken by sites alone that have this hook. */
   readonly hook?: HookName;
   /** Steps of one name here run side by side. */
@@ -21,6 +23,7 @@ interface StepEntry {
 export const STEPS = {
   preflight: { in: ['backup', 'restore', 'deploy', 'verify'], undoneBy: null },
   'runHook before': { in: ['backup', 'restore', 'deploy'], undoneBy: null, hook: 'before' },
+  proveDefinitions: { in: ['backup'], undoneBy: 'discardUnpublished', quiesce: true, mayBeLeftOut: true },
   enterMaintenance: { in: ['backup', 'restore'], undoneBy: 'leaveMaintenance', quiesce: true },
   fenceWrites: { in: ['backup', 'restore'], undoneBy: 'liftFence', quiesce: true },
   'runHook fenced': { in: ['backup', 'restore'], undoneBy: null, quiesce: true, hook: 'fenced' },
@@ -46,7 +49,9 @@ export type UndoName = NonNullable<(typeof STEPS)[StepName]['undoneBy']>;
 const ENTRIES = Object.entries(STEPS) as [StepName, StepEntry][];
 
 /** Every undo there is, in the order in which a whole restore registers them; they run the other way round. */
-export const UNDOS = [...new Set(ENTRIES.flatMap(([, { undoneBy }]) => undoneBy ?? []))] as UndoName[];
+export const UNDOS = [
+  ...new Set(ENTRIES.flatMap(([, step]) => (step.in.includes('restore') ? (step.undoneBy ?? []) : []))),
+] as UndoName[];
 
 /** What decides which steps a task takes. */
 export interface Accepted {
@@ -65,6 +70,11 @@ export function planOf({ type, quiesce, hooks }: Accepted): StepName[] {
       (step.quiesce === undefined || type !== 'backup' || quiesce) &&
       (step.hook === undefined || hooks.includes(step.hook)),
   ).map(([name]) => name);
+}
+
+/** True for a step that others do not wait for. */
+export function mayBeLeftOut(step: StepName): boolean {
+  return (STEPS[step] as StepEntry).mayBeLeftOut === true;
 }
 
 /** True for two steps of which neither waits for the other. */

@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, patched } from '@temporalio/workflow';
 import type { BackupInput, BackupResult } from '../contract/tasks';
 import { acceptInput } from './steps/input';
 import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
@@ -9,7 +9,7 @@ import { setBackupAttribute } from './steps/visibility';
 /** Saves a site: its folder and its database in one archive, in the catalogue only once it was read back. */
 export async function backup(given: BackupInput): Promise<BackupResult> {
   const input = acceptInput('backup', given);
-  const quiet = input.quiesce ? (['enterMaintenance', 'fenceWrites'] as const) : [];
+  const quiet = input.quiesce ? (['proveDefinitions', 'enterMaintenance', 'fenceWrites'] as const) : [];
   return asTask(
     'backup',
     input,
@@ -18,7 +18,10 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
     async (task, found) => {
       await task.awaitLease();
       await task.hook('before');
-      if (input.quiesce) await shutSite(task, { allowShared: false });
+      if (input.quiesce) {
+        if (patched('proved-before-shut')) await task.step('proveDefinitions', 'discardUnpublished');
+        await shutSite(task, { allowShared: false });
+      }
       const made = await makeBackup(task, {
         description: found.description,
         trigger: 'request',

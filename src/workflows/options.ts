@@ -13,6 +13,7 @@ const SUMMARIES: Record<keyof Activities, string> = {
   findAbandonedTasks: 'Look for tasks left open',
   preflight: 'Check everything that can be known before',
   awaitLease: 'Wait for other heavy tasks',
+  proveDefinitions: 'Try whether definitions can be restored',
   enterMaintenance: 'Put up the maintenance page',
   maintenanceTimeLeft: 'See how long the site may still be shut',
   leaveMaintenance: 'Undo: put maintenance back as it was',

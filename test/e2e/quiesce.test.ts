@@ -6,7 +6,7 @@ import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge
 import { currentDatabase } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import type { Journal } from '../../src/core/tasks/journal';
-import { type Lab, type WordPressSite, cliJson, shell, startLab } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, cliJson, shell, startLab } from '../helpers/e2e';
 import { ROW_WRITERS, type Write, Writers } from '../helpers/writers/writers';
 import { until } from '../helpers/until';
 
@@ -110,13 +110,21 @@ function lacking(writes: readonly Write[], held: Set<string>): string[] {
   return writes.map(nameOf).filter((name) => !held.has(name));
 }
 
+/** Databases that were made on the server. */
+const databasesMade = async (): Promise<number> =>
+  Number((await lab.mariadb.query("SHOW GLOBAL STATUS LIKE 'Com_create_db'")).trim().split('\t')[1]);
+
 it('backup --quiesce: what was acknowledged before the window is in the backup, and the site lacks nothing', async () => {
+  const made = await databasesMade();
   const { result, writes, shut } = await whileAllWrite(
     100_000,
     () => cliJson<BackupResult>(lab, 'backup', site.uri, '--quiesce'),
     (writers) => writers.untilEachWrote(['http1', 'http2', 'http3', ...ROW_WRITERS, 'files'], Date.now()),
   );
   quiet = result;
+  // Definitions are proved before the window, and no more within it.
+  expect((await cli(lab, 'log', result.task)).stdout).toMatch(/proveDefinitions: done[^]*enterMaintenance: began/);
+  expect(await databasesMade()).toBe(made + 1);
   // The files of scripts are not held, and tar sees them come.
   expect(result.warnings.filter((warning) => !/ that changed while they were read/.test(warning))).toEqual([]);
   const done = writes.filter((write) => write.done);

@@ -149,6 +149,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
     warnings: [],
   },
   awaitLease: nothing,
+  proveDefinitions: nothing,
   enterMaintenance: nothing,
   maintenanceTimeLeft: 0,
   leaveMaintenance: nothing,

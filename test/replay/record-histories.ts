@@ -16,6 +16,7 @@ async function record(): Promise<void> {
   const runs: [string, string, object, FakeActivities][] = [
     ['backup', 'backup', { site }, new FakeActivities()],
     ['backup-quiesced', 'backup', { site, quiesce: true }, new FakeActivities()],
+    ['backup-proved-quiesced', 'backup', { site, quiesce: true }, new FakeActivities()],
     ['restore', 'restore', restore, new FakeActivities()],
     ['restore-undone', 'restore', restore, new FakeActivities().set('importDatabase', { fails: 'ImportFailed' })],
     [

@@ -35,12 +35,14 @@ describeUndo('backup', {
     ['findAbandonedTasks', []],
     ['preflight', []],
     ['awaitLease', []],
-    ['enterMaintenance', ['leaveMaintenance']],
-    ['fenceWrites', QUIET],
-    ['dumpDatabase', ['discardUnpublished', ...QUIET]],
-    ['syncRemote', ['discardUnpublished', ...QUIET]],
-    ['tarball', ['discardUnpublished', ...QUIET]],
-    ['publishBackup', ['discardUnpublished', ...QUIET]],
+    ['proveDefinitions', ['discardUnpublished']],
+    // The site is shown before the rest is tidied.
+    ['enterMaintenance', ['leaveMaintenance', 'discardUnpublished']],
+    ['fenceWrites', [...QUIET, 'discardUnpublished']],
+    ['dumpDatabase', [...QUIET, 'discardUnpublished']],
+    ['syncRemote', [...QUIET, 'discardUnpublished']],
+    ['tarball', [...QUIET, 'discardUnpublished']],
+    ['publishBackup', [...QUIET, 'discardUnpublished']],
   ],
   takenBack: QUIET,
   lab: () => lab,
@@ -83,13 +85,14 @@ describe('backup', () => {
     });
   });
 
-  it.concurrent('quiesced: maintenance and fence come first and are taken back last', async () => {
+  it.concurrent('quiesced: proved first, then maintenance and fence, which are taken back last', async () => {
     const fake = new FakeActivities();
     await run('backup', { site: lab.siteWith(fake), quiesce: true });
     expect(withoutParallel(fake.done)).toEqual([
       'findAbandonedTasks',
       'preflight',
       'awaitLease',
+      'proveDefinitions',
       'enterMaintenance',
       'fenceWrites',
       'dumpDatabase',

@@ -98,7 +98,7 @@ describe('a site that is shut past its limit', () => {
     await fake.began('tarball');
     passLimit(fake);
     expect(await failureOf(handle)).toMatchObject({ type: 'MaintenanceLimitReached' });
-    expect(undosIn(fake)).toEqual(['discardUnpublished', 'liftFence', 'leaveMaintenance']);
+    expect(undosIn(fake)).toEqual(['liftFence', 'leaveMaintenance', 'discardUnpublished']);
   });
 
   it.concurrent('while no worker has room for its step, nor for the question how long it may be', async () => {

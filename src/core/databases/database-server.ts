@@ -81,6 +81,8 @@ export interface DumpOptions {
    * that cannot be read, to find all of them at once, and fails at its end.
    */
   readonly without?: readonly string[];
+  /** Leave out the rows; what is said of them is left out too. */
+  readonly definitionsOnly?: boolean;
 }
 
 export interface DumpResult {
@@ -97,6 +99,8 @@ export interface ImportConditions {
   readonly text: string;
   /** What is done there goes to a binary log, or to the other servers of its cluster. */
   readonly replicated: boolean;
+  /** It lets no account without special privileges write, as a replica does; others repeat nothing of what an admin writes there. */
+  readonly readOnly: boolean;
 }
 
 /** What a fence changed, enough to take it away again. Goes to the journal before anything is done. */

@@ -59,7 +59,7 @@ export async function dumpDatabase(
   database: string,
   output: Writable,
   operation: Operation,
-  { without }: DumpOptions = {},
+  { without, definitionsOnly = false }: DumpOptions = {},
 ): Promise<DumpResult> {
   const { admin } = context;
   const known = new Set(without);
@@ -87,7 +87,7 @@ export async function dumpDatabase(
       if (said !== null) operation.log.warn(said);
     }
     const contents = await runDump(context, database, facts, server, output, operation, {
-      without,
+      ...{ without, definitionsOnly },
       supplement: await supplementOf(admin, database, live.sequences, operation),
     });
     await checkDump(admin, database, live, { brokenViews: facts.brokenViews, without }, contents);
@@ -118,7 +118,11 @@ async function runDump(
   server: ServerFacts,
   output: Writable,
   operation: Operation,
-  { without, supplement }: { without: readonly string[] | undefined; supplement: readonly string[] },
+  {
+    without,
+    definitionsOnly,
+    supplement,
+  }: { without: readonly string[] | undefined; definitionsOnly: boolean; supplement: readonly string[] },
 ): Promise<FilteredDump & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
   const { admin, address, host, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
@@ -126,7 +130,15 @@ async function runDump(
   const onLongValue = (table: string | undefined, bytes: number): void => {
     if (bytes > server.maxAllowedPacket) tooLong.add(table ?? '');
   };
-  const { exact, options } = await planExactRows(context, database, facts, server, help, onLongValue, operation);
+  const { exact, options } = await planExactRows(
+    context,
+    database,
+    facts,
+    server,
+    help,
+    { onLongValue, definitionsOnly },
+    operation,
+  );
   const brokenViews = await describeBrokenViews(admin, database, facts.brokenViews, operation);
   const refused: Refusal[] = [];
   const doubts: string[] = [];
@@ -180,6 +192,7 @@ async function runDump(
       ...(help.includes('--set-gtid-purged') ? ['--set-gtid-purged=OFF'] : []),
       ...(help.includes('--column-statistics') ? ['--skip-column-statistics'] : []),
       ...options,
+      ...(definitionsOnly ? ['--no-data'] : []),
       ...[...facts.brokenViews, ...(without ?? [])].map((table) => `--ignore-table=${database}.${table}`),
       // Behind a table that cannot be read may be others.
       ...(without === undefined ? [] : ['--force']),
@@ -244,7 +257,7 @@ async function planExactRows(
   facts: DatabaseFacts,
   server: ServerFacts,
   help: string,
-  onLongValue: (table: string, bytes: number) => void,
+  { onLongValue, definitionsOnly }: { onLongValue: (table: string, bytes: number) => void; definitionsOnly: boolean },
   operation: Operation,
 ): Promise<{ exact: ExactRows; options: string[] }> {
   const knowsHistory = help.includes('--dump-history');
@@ -259,7 +272,7 @@ async function planExactRows(
     `tables of ${database} with values that may come back rounded or as others: the dump program cannot leave them to Kedge`,
     leavesRowsOut ? [] : found.tables.map(({ name }) => name),
   );
-  const tables = leavesRowsOut ? found.tables : [];
+  const tables = leavesRowsOut && !definitionsOnly ? found.tables : [];
   return {
     exact: new ExactRows(admin, database, tables, operation, longRowBytesFor(server.maxAllowedPacket), onLongValue),
     options: [

@@ -91,13 +91,16 @@ const DECIDING =
   max_allowed_packet`.split(/\s+/);
 
 const IDENTIFYING = ['hostname', 'port', 'datadir'];
+/** Come and go. */
+const WRITABLE = ['read_only', 'super_read_only', 'innodb_read_only'];
 
 /** `DatabaseServer.importConditions`; its contract is there. */
 export async function readImportConditions(admin: AdminConnection): Promise<ImportConditions> {
   const context = { what: 'reading what decides whether definitions are taken' };
   const pair = z.object({ Variable_name: z.string(), Value: z.string() });
-  const names = ['version', ...IDENTIFYING, ...DECIDING].map(quoteLiteral).join(', ');
-  const variables = await admin.rows(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${names})`, pair, context);
+  const names = ['version', ...IDENTIFYING, ...DECIDING, ...WRITABLE].map(quoteLiteral).join(', ');
+  const found = await admin.rows(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${names})`, pair, context);
+  const variables = found.filter(({ Variable_name: name }) => !WRITABLE.includes(name));
   const engines = await admin.rows(
     `SELECT ENGINE AS name FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT') ORDER BY 1`,
     text,
@@ -108,6 +111,8 @@ export async function readImportConditions(admin: AdminConnection): Promise<Impo
   return {
     text: JSON.stringify([variables.map((each) => [each.Variable_name, each.Value]), engines.map(({ name }) => name)]),
     replicated: isOn('log_bin') || isOn('wsrep_on'),
+    // MariaDB 12 has more words than ON.
+    readOnly: found.some(({ Variable_name: name, Value }) => WRITABLE.includes(name) && !/^(?:OFF|0)$/i.test(Value)),
   };
 }
 

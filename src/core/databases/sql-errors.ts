@@ -40,6 +40,19 @@ export function codeOfNumber(number: number | undefined): ErrorCode {
   return 'DatabaseRefused';
 }
 
+/** Connections, memory, locks, threads and time that an account or a server has none left of; servers that stopped taking writes. */
+const PASSING_NUMBERS = new Set([
+  1037, 1038, 1040, 1041, 1047, 1135, 1203, 1205, 1213, 1226, 1290, 1317, 1637, 1836, 1969, 3024,
+]);
+/** EIO, ENOMEM, EMFILE, ENOSPC, EROFS, EDQUOT: Linux, as servers name them. */
+const PASSING_SYSTEM_ERROR = /\b(?:errno|errcode|error):? (?:5|12|24|28|30|122)(?: "| - )/i;
+
+/** True for what a client says when a statement failed for the state its server was in: the same statement may be taken later. */
+export function isPassing(stderr: string): boolean {
+  const { number, message } = clientError(stderr);
+  return (number !== undefined && PASSING_NUMBERS.has(number)) || PASSING_SYSTEM_ERROR.test(message);
+}
+
 export function numberOf(error: unknown): number | undefined {
   return driverError(error)?.errno;
 }

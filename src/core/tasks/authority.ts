@@ -1,6 +1,15 @@
 import { KedgeError } from '../../contract/errors';
 import { siteWorkflowId } from '../../contract/names';
-import { STEPS, type StepName, type UndoName, isStepName, planOf, runSideBySide } from '../../contract/steps';
+import {
+  STEPS,
+  type StepName,
+  UNDOS,
+  type UndoName,
+  isStepName,
+  mayBeLeftOut,
+  planOf,
+  runSideBySide,
+} from '../../contract/steps';
 import type { Journal } from './journal';
 
 /*
@@ -55,7 +64,7 @@ export function assertInTurn(journal: Journal, step: StepName): void {
   const plan = planOfJournal(journal);
   const place = plan.indexOf(step);
   if (place === -1) throw refused(journal, `${step} is no step of this ${journal.type}`);
-  const waitsFor = plan.slice(0, place).find((earlier) => !isDone(journal, earlier) && !runSideBySide(earlier, step));
+  const waitsFor = plan.slice(0, place).find((earlier) => isLacking(journal, earlier) && !runSideBySide(earlier, step));
   if (waitsFor !== undefined) throw refused(journal, `${step} was called before ${waitsFor} was done`);
   const later = plan.slice(place + 1).find((each) => hasBegun(journal, each) && !runSideBySide(each, step));
   if (later !== undefined) throw refused(journal, `${step} was called after ${later} had begun`);
@@ -112,20 +121,20 @@ export function pendingUndos(journal: Journal): UndoName[] {
   const { undone, steps, backup } = journal;
   if (undone === null || steps === null) return [];
   const pending = new Set<UndoName>();
-  for (const step of planOfJournal(journal).reverse()) {
+  for (const step of planOfJournal(journal)) {
     const { undoneBy } = STEPS[step];
     if (undoneBy === null || !hasBegun(journal, step) || undone.includes(undoneBy)) continue;
     // A published backup stays.
     if (undoneBy !== 'discardUnpublished' || !backup?.published) pending.add(undoneBy);
   }
-  return [...pending];
+  return UNDOS.toReversed().filter((undo) => pending.has(undo));
 }
 
 function assertComplete(journal: Journal): void {
   if (journal.type === 'restore' || journal.type === 'deploy') throw refused(journal, 'commitSwitch is not done');
   if (journal.type === 'backup' && !journal.backup?.published) throw refused(journal, 'publishBackup is not done');
   if (journal.steps === null) return;
-  const lacking = planOfJournal(journal).find((step) => !isDone(journal, step));
+  const lacking = planOfJournal(journal).find((step) => isLacking(journal, step));
   if (lacking !== undefined) throw refused(journal, `${lacking} is not done`);
 }
 
@@ -138,8 +147,9 @@ function hasBegun({ steps }: Journal, step: StepName): boolean {
   return steps?.[step] !== undefined;
 }
 
-function isDone({ steps }: Journal, step: StepName): boolean {
-  return steps?.[step]?.done === true;
+function isLacking(journal: Journal, step: StepName): boolean {
+  const isLeftOut = mayBeLeftOut(step) && !hasBegun(journal, step);
+  return journal.steps?.[step]?.done !== true && !isLeftOut;
 }
 
 /** @throws KedgeError StepRefused for a name that is no step */

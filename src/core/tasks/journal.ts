@@ -170,6 +170,8 @@ export const journalSchema = z.strictObject({
     .nullable(),
   /** The database and account in which the definitions of a backup were proved, noted before they were there. */
   scratch: z.strictObject({ database: z.string(), account: accountSchema }).nullable().default(null),
+  /** What proving said before the site was shut for its backup, and by which digest. */
+  proof: z.strictObject({ definitions: z.string(), warning: z.string().nullable() }).nullable().default(null),
   /** Set before the first rename. */
   switched: z.boolean(),
   /** When the site was given back to its visitors without the workflow of the task, all of it. */
@@ -233,6 +235,7 @@ export function newJournal(
     before: null,
     created: null,
     scratch: null,
+    proof: null,
     switched: false,
     givenBack: null,
     vhostBefore: null,

@@ -23,10 +23,15 @@ export class Proofs {
       .digest('hex');
   }
 
+  /** The file; whoever removes it has the server asked again. */
+  pathOf(name: string): string {
+    return join(this.folder, name);
+  }
+
   /** Undefined where nobody has asked. */
   async find(name: string): Promise<Verdict | undefined> {
     try {
-      return (await readFile(join(this.folder, name), 'utf8')) || null;
+      return (await readFile(this.pathOf(name), 'utf8')) || null;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
@@ -35,7 +40,7 @@ export class Proofs {
 
   async add(name: string, verdict: Verdict): Promise<void> {
     await this.host.makeFolder(this.folder, { mode: 0o700 });
-    await this.host.writeFile(join(this.folder, name), verdict ?? '', { mode: 0o600 });
+    await this.host.writeFile(this.pathOf(name), verdict ?? '', { mode: 0o600 });
   }
 }
 

@@ -50,10 +50,13 @@ export async function proveBackup(
     scratches.add({ databaseServer: database.name, database: name, account: { user, hosts: [...hosts] }, folder });
   let begun = false;
   try {
-    const server = await parts.databaseServer(database, operation.signal);
     const warning = await proveDefinitions(
       {
-        ...{ server, proofs, live, scratch, note, definitions: dump.definitions, elsewhere: dump.elsewhere },
+        ...{ site: site.uri, master, proofs, live, scratch, note },
+        server: () => parts.databaseServer(database, operation.signal),
+        definitions: dump.definitions,
+        elsewhere: dump.elsewhere,
+        tables: record.database.tables.length,
         charset: record.database.charset,
         collation: record.database.collation,
         dump: async () => {

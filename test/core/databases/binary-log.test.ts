@@ -1,7 +1,12 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DumpInspector } from '../../../src/core/archive/dump-inspection';
 import { checkRestorable } from '../../../src/core/archive/restorable';
 import type { BackupRecord } from '../../../src/contract/backup-record';
 import type { SiteLocation } from '../../../src/contract/target';
+import { Proofs } from '../../../src/core/tasks/proofs';
+import { proveDefinitions } from '../../../src/core/tasks/prove-definitions';
+import { testOperation } from '../../helpers/operation';
 import { type DatabaseLab, openLab, TRAILER } from './lab';
 
 jest.setTimeout(120_000);
@@ -61,4 +66,48 @@ test('a server that trusts them lets them in', async () => {
   expect(await lab.server.facts()).toMatchObject({ allowsFunctionCreators: true });
   await lab.restore(await lab.writeDump(TRIGGER), 'trusted');
   expect(await lab.server.describe('trusted')).toMatchObject({ triggers: 1 });
+});
+
+test('definitions are proved there once, whatever came of it: replicas repeat each try', async () => {
+  const proofs = new Proofs(join(lab.folder, 'proofs'), lab.host);
+  await lab.query('CREATE DATABASE shop; CREATE USER shop@localhost; GRANT ALL ON shop.* TO shop@localhost');
+  const prove = async (): Promise<{ warning: string | null; written: boolean }> => {
+    const { path, definitions, elsewhere, summary } = await lab.dump('shop');
+    const before = await lab.query('SHOW MASTER STATUS');
+    const warning = await proveDefinitions(
+      {
+        ...{ site: 'shop.example', master: lab.host, server: async () => lab.server, proofs, dump: async () => path },
+        ...{
+          definitions,
+          elsewhere,
+          tables: summary.tables.length,
+          charset: 'utf8mb4',
+          collation: 'utf8mb4_general_ci',
+        },
+        live: { user: 'shop', hosts: ['localhost'] },
+        scratch: { database: 'scratch0', account: { user: 'scratch0', hosts: ['localhost'] } },
+        note: async () => undefined,
+      },
+      testOperation(),
+    );
+    return { warning, written: (await lab.query('SHOW MASTER STATUS')) !== before };
+  };
+  await lab.query('CREATE TABLE shop.t (n INT)');
+  expect(await prove()).toEqual({ warning: null, written: true });
+  expect(await prove()).toEqual({ warning: null, written: false });
+
+  await lab.query(
+    'CREATE DATABASE private; CREATE TABLE private.t (n INT); CREATE VIEW shop.v AS SELECT * FROM private.t',
+  );
+  const refused = await prove();
+  expect(refused).toEqual({
+    warning: expect.stringMatching(/could not be restored here: .* denied/) as unknown,
+    written: true,
+  });
+  const again = await prove();
+  expect(again).toEqual({ warning: expect.stringContaining(refused.warning ?? '?') as unknown, written: false });
+  // Whoever has mended it is told how it is asked again.
+  const [, file = ''] = /so remove (\S+) to have it asked again/.exec(again.warning ?? '') ?? [];
+  await rm(file);
+  expect(await prove()).toEqual({ ...refused, written: true });
 });

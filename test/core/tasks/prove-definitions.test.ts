@@ -1,8 +1,10 @@
-import { readdir } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UNPROVEN } from '../../../src/contract/names';
+import type { Host } from '../../../src/core/hosts/host';
 import { Proofs } from '../../../src/core/tasks/proofs';
-import { type Scratch, proveDefinitions } from '../../../src/core/tasks/prove-definitions';
+import { type Scratch, dropScratch, proveDefinitions } from '../../../src/core/tasks/prove-definitions';
 import { type DatabaseLab, openLab } from '../databases/lab';
 import { testOperation, type TestOperation } from '../../helpers/operation';
 
@@ -21,13 +23,14 @@ afterAll(() => lab?.close());
 const LIVE = { user: 'shop', hosts: ['localhost'] };
 const SCRATCH: Scratch = { database: 'scratch0', account: { user: 'scratch0', hosts: ['localhost'] } };
 
-async function prove(operation: TestOperation = testOperation()) {
-  const { path, definitions, elsewhere } = await lab.dump('shop');
+async function prove(operation: TestOperation = testOperation(), master: Host = lab.host, limitMs?: number) {
+  const { path, definitions, elsewhere, summary } = await lab.dump('shop');
   const notes: Scratch[] = [];
   const started = await importsSoFar();
   const warning = await proveDefinitions(
     {
-      ...{ server: lab.server, proofs, dump: async () => path, definitions, elsewhere, live: LIVE, scratch: SCRATCH },
+      ...{ site: 'shop.example', master, server: async () => lab.server, proofs, dump: async () => path, limitMs },
+      ...{ definitions, elsewhere, tables: summary.tables.length, live: LIVE, scratch: SCRATCH },
       ...{ charset: 'utf8mb4', collation: 'utf8mb4_general_ci' },
       note: async (scratch) => void notes.push(scratch),
     },
@@ -87,6 +90,67 @@ test('definitions that the server does not take are a warning, each time; nothin
   await lab.query('GRANT SELECT ON private.t TO shop@localhost');
   expect(await prove()).toMatchObject({ warning: null });
   expect(await left()).toBe('');
+});
+
+test('a server that is read-only is not written to, and one without room is not filled: what is known is known still', async () => {
+  await lab.query('ALTER TABLE shop.t ADD e INT');
+  const freeSpace: Host['freeSpace'] = async () => ({ bytes: 1e6, inodes: null, readOnly: false });
+  const full = Object.assign(Object.create(lab.host) as Host, { freeSpace });
+  expect(await prove(testOperation(), full)).toMatchObject({
+    warning: expect.stringMatching(/could not be tried: database server on lab need \d+ bytes/) as unknown,
+    notes: [],
+    imported: 0,
+  });
+  await lab.query('SET GLOBAL read_only = 1');
+  try {
+    expect(await prove()).toMatchObject({
+      warning: expect.stringMatching(/could not be tried: database server \S+ is read-only/) as unknown,
+      notes: [],
+      imported: 0,
+    });
+    await lab.query('SET GLOBAL read_only = 0');
+    expect(await prove()).toMatchObject({ warning: null, imported: 1 });
+    await lab.query('SET GLOBAL read_only = 1');
+    expect(await prove()).toMatchObject({ warning: null, imported: 0 });
+  } finally {
+    await lab.query('SET GLOBAL read_only = 0');
+  }
+});
+
+test('what a server cannot do at the moment says nothing of the backup', async () => {
+  // For every account but an administrator's.
+  await lab.query(
+    `ALTER TABLE shop.t ADD g INT; SET GLOBAL init_connect = 'SET SESSION max_statement_time = 0.000001'`,
+  );
+  try {
+    const warning = expect.stringMatching(/could not be tried: .*max_statement_time exceeded/) as unknown;
+    expect(await prove()).toMatchObject({ warning });
+  } finally {
+    await lab.query("SET GLOBAL init_connect = ''");
+  }
+  expect(await left()).toBe('');
+  expect(await prove()).toMatchObject({ warning: null, imported: 1 });
+});
+
+test('for a site that is shut nothing is dropped: whoever comes after does, by what was noted', async () => {
+  await lab.query('ALTER TABLE shop.t ADD h INT');
+  expect(await prove(testOperation(), lab.host, 60_000)).toMatchObject({ warning: null, notes: [SCRATCH] });
+  expect(await left()).toBe('scratch0\nscratch0\n');
+  await dropScratch(lab.server, SCRATCH);
+  expect(await left()).toBe('');
+});
+
+test('the digest of a dump without rows is that of the dump, whatever is read past the dump program', async () => {
+  await lab.query(
+    'CREATE TABLE shop.measured (f FLOAT); INSERT INTO shop.measured VALUES (0.1); CREATE TABLE shop.kept (a INT) WITH SYSTEM VERSIONING; INSERT INTO shop.kept VALUES (1)',
+  );
+  const { definitions } = await lab.dump('shop');
+  const operation = testOperation();
+  const path = join(lab.folder, 'definitions.sql');
+  const bare = await lab.server.dump('shop', createWriteStream(path), operation, { definitionsOnly: true });
+  expect(bare.definitions).toBe(definitions);
+  expect(bare.summary.tables.map(({ rows }) => rows)).toEqual(bare.summary.tables.map(() => 0));
+  expect(await readFile(path, 'utf8')).not.toMatch(/^INSERT/m);
 });
 
 test('what an attempt before left is in nobody’s way; a cancelled one throws, and has written down what it left', async () => {
