@@ -51,5 +51,5 @@ async function inLanes<T>(all: readonly T[], expectation: (each: T, lane: number
 it('nothing has changed anywhere, and nothing is left', () => ground.expectUntouched());
 
 it('without hostility the same archive is deployed', async () => {
-  await ground.deploy(Buffer.concat([ground.sound('deploy'), PLAIN, END]));
+  await ground.deployInEarnest(Buffer.concat([ground.sound('deploy'), PLAIN, END]));
 });
