@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
@@ -37,6 +37,10 @@ export interface ProvingGround {
 }
 
 const BEGINNING = Date.UTC(2025, 0, 1);
+/** Below the backups: a folder that a client may have archives deployed from. */
+const BROUGHT = 'brought';
+/** A site is free a moment after its task has ended. */
+const AFTER_THE_LAST = { waitTurn: true };
 
 /** Starts a lab with `lanes` standing and `lanes` lost sites. Two tasks of one site would wait for each other. */
 export async function startProvingGround(lanes = 1): Promise<ProvingGround> {
@@ -65,6 +69,7 @@ export async function startProvingGround(lanes = 1): Promise<ProvingGround> {
     }
     const [model] = models.values();
     if (!model) throw new Error('a proving ground needs a lane');
+    await mkdir(join(lab.backups, BROUGHT), { mode: 0o700 });
     const look = async (): Promise<Look> => ({
       sites: await Promise.all(standing.map((site) => fingerprint(site, lab.nginx.port, lab.mariadb))),
       left: await leftovers(lab),
@@ -156,20 +161,20 @@ class Ground implements ProvingGround {
 
   private async deploy(archive: Buffer, site: string): Promise<Refusal> {
     const path = await this.put(archive);
-    const refusal = await refusalOf(await this.client.deploy({ site, archive: path }));
+    const refusal = await refusalOf(await this.client.deploy({ site, archive: path }, AFTER_THE_LAST));
     await rm(path);
     return refusal;
   }
 
   private async restore(archive: Buffer, site: string): Promise<Refusal> {
     const id = await this.lay(archive, site);
-    const refusal = await refusalOf(await this.client.restore({ site, backup: id }));
+    const refusal = await refusalOf(await this.client.restore({ site, backup: id }, AFTER_THE_LAST));
     await this.takeAway(site, id);
     return refusal;
   }
 
   private async put(archive: Buffer): Promise<string> {
-    const path = join(this.lab.folder, `brought${(this.laid += 1)}.tar`);
+    const path = join(this.lab.backups, BROUGHT, `${(this.laid += 1)}.tar`);
     await writeFile(path, archive, { mode: 0o600 });
     return path;
   }
@@ -214,6 +219,7 @@ async function refusalOf(handle: TaskHandle<unknown>): Promise<Refusal> {
 /** The folders that archives and the files of probes are laid into and taken away from are another each time; what lies in them is not. */
 function withoutFolders(around: Neighbourhood, standing: readonly WordPressSite[]): Neighbourhood {
   const laidInto = standing.flatMap(({ uri }) => [`backups/${uri}`, `flags/${uri}.probe`]);
+  laidInto.push(`backups/${BROUGHT}`);
   return Object.fromEntries(Object.entries(around).filter(([name]) => !laidInto.includes(name)));
 }
 

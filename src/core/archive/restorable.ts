@@ -96,7 +96,7 @@ export function differencesFromRecord({ database }: PackedRecord, { contents }: 
 
 /**
  * Judges what reading an archive back found against its record and against the server that is to import it.
- * @throws KedgeError BackupDamaged, PathsDiffer, DumpInvalid, DumpIncompatible
+ * @throws KedgeError BackupDamaged, ArchiveInvalid for a safety backup without the files of the site, PathsDiffer, DumpInvalid, DumpIncompatible
  */
 export function checkRestorable(
   record: BackupRecord,
@@ -105,7 +105,22 @@ export function checkRestorable(
   site: SiteLocation,
 ): void {
   checkSameArchive(record, inspection);
+  checkHoldsFiles(record, inspection);
   checkImportable(record, inspection, server, site);
+}
+
+/** A site put back as an empty folder would be taken back at once, its settings being gone. */
+function checkHoldsFiles(record: BackupRecord, { roots }: Inspection): void {
+  const held = roots.find(({ name }) => name === SITE_FOLDER);
+  // The folder itself is one.
+  if (record.incomplete === undefined || (held && (held.members > 1 || held.bytes > 0))) return;
+  throw new KedgeError('ArchiveInvalid', `backup ${record.id} was made without the files of the site`, {
+    site: record.site,
+    state: 'the site is unchanged',
+    hint: record.kept
+      ? 'The originals are kept: `kedge backups show` names them. Put them back by hand, or choose another backup.'
+      : 'Choose another backup.',
+  });
 }
 
 /**

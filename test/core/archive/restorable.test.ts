@@ -1,8 +1,13 @@
-import type { PackedRecord } from '../../../src/contract/backup-record';
+import type { BackupRecord, PackedRecord } from '../../../src/contract/backup-record';
 import type { SiteLocation } from '../../../src/contract/target';
 import type { DumpInspection, Inspection } from '../../../src/core/archive/archive';
 import { DumpInspector } from '../../../src/core/archive/dump-inspection';
-import { checkImportable, differencesFromRecord, movedPaths } from '../../../src/core/archive/restorable';
+import {
+  checkImportable,
+  checkRestorable,
+  differencesFromRecord,
+  movedPaths,
+} from '../../../src/core/archive/restorable';
 import { DumpCensus, type DumpContents } from '../../../src/core/databases/dump-census';
 import type { ServerFacts } from '../../../src/core/databases/database-server';
 
@@ -239,5 +244,32 @@ DELIMITER ;
         message: expect.stringContaining('triggers tr') as unknown,
       }) as Error,
     );
+  });
+});
+
+describe('a safety backup that was made without the files of the site', () => {
+  const made = { ...record([SITE]), site: 'shop.example', sha256: 'a', bytes: 1 };
+  const restore = (more: Partial<BackupRecord>, members: number): void =>
+    checkRestorable(
+      { ...made, ...more } as unknown as BackupRecord,
+      {
+        ...{ sha256: 'a', bytes: 1, dump: { ...NOTHING, bytes: 1, complete: true } },
+        roots: [{ name: 'site', bytes: 0, members, owners: [] }],
+      } as unknown as Inspection,
+      server as unknown as ServerFacts,
+      site({}),
+    );
+
+  it('is refused, and says where they are', () => {
+    const without = { incomplete: ['the files of /srv/shop'] };
+    expect(() => restore(without, 1)).toThrow(/was made without the files/);
+    expect(() => restore({ ...without, kept: { folders: [SITE] } }, 0)).toThrow(
+      expect.objectContaining({ code: 'ArchiveInvalid', hint: expect.stringMatching(/originals are kept/) as string }),
+    );
+  });
+
+  it('one that lacks something else is not', () => {
+    expect(() => restore({ incomplete: ['wp_posts could not be read'] }, 2)).not.toThrow();
+    expect(() => restore({}, 1)).not.toThrow();
   });
 });
