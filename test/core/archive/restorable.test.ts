@@ -30,7 +30,7 @@ const server = {
 const SITE = { name: 'site', path: '/srv/shop' };
 
 const NOTHING = {
-  ...{ tables: [], views: [], collations: [], charsets: [], engines: [], types: [], parsers: [], refused: [] },
+  ...{ views: [], collations: [], charsets: [], engines: [], types: [], parsers: [], refused: [] },
   ...{ encrypts: false, holdsHistory: false, contents: EMPTY, longestValue: null },
 };
 
