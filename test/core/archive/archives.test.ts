@@ -184,7 +184,7 @@ describe('pack, inspect, extract', () => {
       parsers: [],
       encrypts: false,
       holdsHistory: false,
-      tables: ['t'],
+      illFormed: [],
       longestValue: null,
       withoutPrimaryKey: [{ table: 't', engine: 'innodb', primary: false, unique: false }],
       refused: [],
