@@ -35,8 +35,8 @@ import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
 import { Sweeper } from './core/tasks/sweep';
 import { TaskLogs } from './core/tasks/task-log';
-import { createNginx } from './core/web/nginx';
-import { readTemplate } from './core/web/vhost-template';
+import { createNginx } from './core/web/nginx/nginx';
+import { readTemplate } from './core/web/nginx/vhost-template';
 import type { WebServer } from './core/web/web-server';
 
 export interface CompositionOptions {

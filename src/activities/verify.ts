@@ -8,7 +8,7 @@ import { type SiteFolder, liveFolder, waitingFolder } from '../core/sites/site-f
 import { assertStillLinked } from '../core/sites/served-root';
 import type { Journal } from '../core/tasks/journal';
 import { compareMarks } from '../core/web/content-mark';
-import { defaultSocketOf } from '../core/web/default-socket';
+import { defaultSocketOf } from '../core/php/default-socket';
 import { proofOf, refusesAnew } from '../core/web/proof';
 import type { ProbeAnswer } from '../core/web/web-server';
 import type { ContentMark } from '../contract/backup-record';

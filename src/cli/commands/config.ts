@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { configurationJsonSchema } from '../../config/schema';
 import { createLocalHost } from '../../core/hosts/local-host';
-import { DEFAULT_TEMPLATE } from '../../core/web/default-template';
+import { DEFAULT_TEMPLATE } from '../../core/web/nginx/default-template';
 import { configuredFiles } from '../configured-files';
 import type { Registration } from '../registration';
 

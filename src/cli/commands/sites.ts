@@ -12,7 +12,7 @@ import { type KeptOfBackup, keptOfBackups } from '../../core/tasks/kept-original
 import type { SiteState } from '../../core/tasks/site-state';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';
-import { environmentOfSite } from '../../core/web/environment-of-site';
+import { environmentOfSite } from '../../core/php/environment-of-site';
 import { liveFolder } from '../../core/sites/site-folder';
 import type { Registration } from '../registration';
 import { commandOperation } from '../operation';

@@ -1,6 +1,6 @@
 import { isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
-import { matchingFiles } from './file-pattern';
+import { matchingFiles } from '../hosts/file-pattern';
 
 /** A vhost of Apache, which Kedge names and cannot handle yet. */
 export interface ApacheVhost {

@@ -6,8 +6,8 @@ import type { Operation } from '../operation';
 import { type ApacheVhost, readApacheVhosts } from './apache-vhosts';
 import { type FpmPool, readFpmPools } from './fpm-pools';
 import type { FolderElsewhere } from './folders-elsewhere';
-import { readDirectives, readDump } from './nginx-configuration';
-import { type NginxSite, includedFolder, readNginxSites } from './nginx-sites';
+import { readDirectives, readDump } from '../web/nginx/discovered-configuration';
+import { type NginxSite, includedFolder, readNginxSites } from '../web/nginx/discovered-sites';
 import { folderBehind } from '../sites/served-root';
 import { recogniseTree } from './site-tree';
 

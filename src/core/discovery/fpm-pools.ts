@@ -1,6 +1,6 @@
 import { isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
-import { matchingFiles } from './file-pattern';
+import { matchingFiles } from '../hosts/file-pattern';
 
 /** A pool of PHP-FPM. */
 export interface FpmPool {

@@ -20,10 +20,10 @@ import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../tasks/shut-sites';
 import { needsOfBackup } from '../tasks/safety-room';
 import { checkSpace } from '../tasks/space';
-import { environmentOfSite } from '../web/environment-of-site';
-import { isListening } from '../web/fast-cgi';
+import { environmentOfSite } from '../php/environment-of-site';
+import { isListening } from '../php/fast-cgi';
 import { proofOf } from '../web/proof';
-import { stampOf, wasManaged } from '../web/vhost';
+import { stampOf, wasManaged } from '../web/nginx/vhost';
 import type { ConfiguredSite } from './installation';
 import { type Check, complaintOf } from './run-checks';
 

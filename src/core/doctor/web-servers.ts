@@ -1,7 +1,7 @@
 import type { Complaint } from '../../contract/findings';
 import { isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
-import { assertOwnFolder, assertPassable } from '../web/own-folder';
+import { assertOwnFolder, assertPassable } from '../flags/own-folder';
 import type { ConfiguredWebServer } from './installation';
 import type { Check } from './run-checks';
 

@@ -5,7 +5,7 @@ import { isKedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
 import type { WebServer } from '../web/web-server';
-import { readPhpCode } from '../php-code';
+import { readPhpCode } from '../php/php-code';
 
 /** Where a site keeps what it has read from its database, apart from it. */
 export type ObjectCache =

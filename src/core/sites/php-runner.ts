@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { isKedgeError } from '../../contract/errors';
 import type { Bind } from '../hosts/host';
 import type { Operation } from '../operation';
-import { forCommandLine } from '../php-code';
+import { forCommandLine } from '../php/php-code';
 import { settingsInvalid } from './settings-error';
 import type { SettingsFile } from './settings-formats/settings-format';
 

@@ -1,7 +1,7 @@
 import type { SiteLocation } from '../../contract/target';
 import { plainPhp } from './plain-php';
 import type { SiteKind } from './site-kind';
-import { wordPress } from './wordpress';
+import { wordPress } from './wordpress/wordpress';
 
 const KINDS: Record<SiteLocation['kind'], SiteKind> = { wordpress: wordPress, php: plainPhp };
 

@@ -18,7 +18,7 @@ import { liveFolder } from '../sites/site-folder';
 import { assertServed } from '../sites/served-root';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import type { SiteKind } from '../sites/site-kind';
-import { environmentOfSite } from '../web/environment-of-site';
+import { environmentOfSite } from '../php/environment-of-site';
 import { proofOf } from '../web/proof';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';

@@ -8,7 +8,7 @@ import { lowerMaintenanceFile } from '../sites/maintenance-file';
 import { liveFolder } from '../sites/site-folder';
 import type { SiteKind } from '../sites/site-kind';
 import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
-import { flagPath } from '../web/flag-paths';
+import { flagPath } from '../flags/flag-paths';
 import type { WebServer } from '../web/web-server';
 import type { Journal } from './journal';
 import type { Journals } from './journals';

@@ -3,7 +3,7 @@ import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
 import { contentMarkOf } from './content-mark';
-import { askFastCgi } from './fast-cgi';
+import { askFastCgi } from '../php/fast-cgi';
 import type { ProbeAnswer } from './web-server';
 
 const TIME_LIMIT_MS = 10_000;

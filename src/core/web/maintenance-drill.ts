@@ -2,10 +2,10 @@ import { isKedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { newProbeName, withProbeFile } from './probe-file';
+import { newProbeName, withProbeFile } from '../flags/probe-file';
 import { ask } from './request';
-import { DRILL_ENDING, renderSnippet } from './snippet';
-import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
+import { DRILL_ENDING, renderSnippet } from './nginx/snippet';
+import { PROBE_HEADER, STAMP_PATH, stampOf } from './nginx/vhost';
 
 /** Where a drill asks. */
 export interface Door {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { SiteLocation } from '../../contract/target';
-import { matchingFiles } from '../discovery/file-pattern';
+import { matchingFiles } from '../hosts/file-pattern';
 import type { Host } from '../hosts/host';
 
 /**

@@ -1,8 +1,8 @@
 import type { ContentMark } from '../../contract/backup-record';
 import type { Listen, SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
-import type { PhpScript } from './php-script';
-import type { PhpCache } from './refresh-php';
+import type { PhpScript } from '../php/php-script';
+import type { PhpCache } from '../php/refresh-php';
 
 export interface ProbeAnswer {
   readonly status: number;

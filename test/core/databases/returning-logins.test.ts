@@ -1,4 +1,4 @@
-import { wordPressLogins } from '../../../src/core/sites/wordpress-logins';
+import { wordPressLogins } from '../../../src/core/sites/wordpress/logins';
 import { type DatabaseLab, openLab } from './lab';
 
 jest.setTimeout(120_000);

@@ -10,7 +10,7 @@ import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteStates } from '../../../src/core/tasks/site-state';
-import { createNginx } from '../../../src/core/web/nginx';
+import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { testOperation } from '../../helpers/operation';
 
 /** What these checks need no server for; test/e2e/doctor.test.ts has the others. */

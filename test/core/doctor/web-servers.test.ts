@@ -5,7 +5,7 @@ import type { WebServerAddress } from '../../../src/contract/target';
 import { runChecks } from '../../../src/core/doctor/run-checks';
 import { WEB_SERVER_CHECKS } from '../../../src/core/doctor/web-servers';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import { createNginx } from '../../../src/core/web/nginx';
+import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { testOperation } from '../../helpers/operation';
 
 const host = createLocalHost({ name: 'lab' });

@@ -5,7 +5,7 @@ import type { SiteLocation } from '../../../src/contract/target';
 import { runHook } from '../../../src/core/sites/hooks';
 import { plainPhp } from '../../../src/core/sites/plain-php';
 import { type SiteFolder, liveFolder, waitingFolder } from '../../../src/core/sites/site-folder';
-import { wordPress } from '../../../src/core/sites/wordpress';
+import { wordPress } from '../../../src/core/sites/wordpress/wordpress';
 import { type Fixture, makeSite } from './site-fixture';
 import { testOperation } from '../../helpers/operation';
 

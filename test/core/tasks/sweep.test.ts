@@ -11,7 +11,7 @@ import { Scratches } from '../../../src/core/tasks/scratches';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
 import { type SiteDatabase, SiteStates } from '../../../src/core/tasks/site-state';
 import { stagingFolders } from '../../../src/core/sites/switch-folders';
-import { newProbeName } from '../../../src/core/web/probe-file';
+import { newProbeName } from '../../../src/core/flags/probe-file';
 import { Sweeper } from '../../../src/core/tasks/sweep';
 import { type DatabaseLab, openLab } from '../databases/lab';
 import { testOperation, type TestOperation } from '../../helpers/operation';

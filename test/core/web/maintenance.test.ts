@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SiteLocation } from '../../../src/contract/target';
-import { createNginx } from '../../../src/core/web/nginx';
+import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { testOperation } from '../../helpers/operation';
 import { host, put, startWebLab, visit, type WebLab } from './web-lab';
 

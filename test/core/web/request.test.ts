@@ -3,7 +3,7 @@ import { createServer as createTcpServer, type Server as TcpServer } from 'node:
 import { join } from 'node:path';
 import { contentMarkOf } from '../../../src/core/web/content-mark';
 import { ask } from '../../../src/core/web/request';
-import { createNginx } from '../../../src/core/web/nginx';
+import { createNginx } from '../../../src/core/web/nginx/nginx';
 import type { SiteLocation } from '../../../src/contract/target';
 import { testOperation } from '../../helpers/operation';
 import { host, put, startWebLab, type WebLab } from './web-lab';

@@ -2,7 +2,7 @@ import { chmod, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { startNginx } from '../../../scripts/lab/nginx';
 import type { SiteLocation } from '../../../src/contract/target';
-import { createNginx } from '../../../src/core/web/nginx';
+import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { testOperation } from '../../helpers/operation';
 import { host, startWebLab, visit, type WebLab } from './web-lab';
 import { until } from '../../helpers/until';

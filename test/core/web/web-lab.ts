@@ -6,7 +6,7 @@ import { type PrivateNginx, startNginx } from '../../../scripts/lab/nginx';
 import { type PhpFpmPool, type PrivatePhpFpm, startPhpFpm } from '../../../scripts/lab/php-fpm';
 import type { SiteLocation } from '../../../src/contract/target';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import { createNginx } from '../../../src/core/web/nginx';
+import { createNginx } from '../../../src/core/web/nginx/nginx';
 import type { WebServer } from '../../../src/core/web/web-server';
 
 export interface WebLab {

@@ -8,7 +8,7 @@ import { folderOfFile, isBelow, seenPath, shownFolders } from '../site-folder';
 import { decodeText } from './decode-text';
 import { parsePhpName } from './php-name';
 import type { SettingsFile, Substitute } from './settings-format';
-import { readPhpCode } from '../../php-code';
+import { readPhpCode } from '../../php/php-code';
 
 /**
  * What the settings start when they are through, and evaluation must not: a file of the site folder, found through a

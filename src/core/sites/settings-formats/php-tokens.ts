@@ -5,7 +5,7 @@ import { runPhp } from '../php-runner';
 import { settingsInvalid } from '../settings-error';
 import type { ByteRange } from './replace-ranges';
 import type { SettingsFile } from './settings-format';
-import { readPhpCode } from '../../php-code';
+import { readPhpCode } from '../../php/php-code';
 
 /** A token of PHP source that means something: neither white space nor comment. */
 export interface PhpToken extends ByteRange {

@@ -1,0 +1,101 @@
+import { dirname } from 'node:path';
+import { SITE_URI } from '../../../contract/names';
+import type { Directive } from './discovered-configuration';
+
+/** What the server blocks of one document root have in common. */
+export interface NginxSite {
+  /** Host names, in the order they stand there. */
+  readonly names: readonly string[];
+  /** Names that are patterns or no host names, as they stand there. */
+  readonly otherNames: readonly string[];
+  readonly root: string;
+  /** Where its PHP is sent: `unix:/run/php/x.sock`, `127.0.0.1:9000`; null when nowhere. */
+  readonly php: string | null;
+  readonly files: readonly string[];
+  /** Where it is reached without TLS, as `listen` says it: `80`, `[::]:80`. */
+  readonly listen: readonly string[];
+  readonly tls: boolean;
+}
+
+/** The sites of a configuration: its server blocks, those of one document root taken together. */
+export function readNginxSites(configuration: readonly Directive[]): NginxSite[] {
+  const http = configuration.filter(({ name }) => name === 'http').flatMap(({ block }) => block);
+  const upstreams = new Map(
+    http
+      .filter(({ name }) => name === 'upstream')
+      .map(({ values, block }) => [values[0] ?? '', valueOf(block, 'server') ?? '']),
+  );
+  const byRoot = new Map<string, NginxSite>();
+  for (const server of http.filter(({ name }) => name === 'server')) {
+    const root = rootOf(server.block) ?? valueOf(http, 'root');
+    if (root === undefined) continue;
+    const names = server.block.filter(({ name }) => name === 'server_name').flatMap(({ values }) => values);
+    const listens = server.block.filter(({ name }) => name === 'listen').map(({ values }) => values);
+    const php = fastCgiOf(server.block);
+    const site = {
+      names: names.map((name) => name.toLowerCase()).filter((name) => SITE_URI.test(name)),
+      otherNames: names.filter((name) => !SITE_URI.test(name.toLowerCase()) && name !== '_' && name !== ''),
+      root: root.length > 1 ? root.replace(/\/+$/, '') : root,
+      php: php === null ? null : (upstreams.get(php) ?? php),
+      files: [server.file],
+      listen: listens.flatMap((values) => (values.includes('ssl') ? [] : plainListen(values[0] ?? ''))),
+      tls: listens.some((values) => values.includes('ssl')),
+    };
+    byRoot.set(site.root, together(byRoot.get(site.root), site));
+  }
+  return [...byRoot.values()];
+}
+
+/** The pattern by which `http { }` includes a folder of Kedge's own; null when it does not. */
+export function includedFolder(files: readonly string[], texts: readonly string[]): string | null {
+  for (const text of texts) {
+    const [, quoted, plain] =
+      /^\s*include\s+(?:"([^"]*\/kedge\.d)\/\*\.conf"|(\S*\/kedge\.d)\/\*\.conf)\s*;/m.exec(text) ?? [];
+    const folder = quoted ?? plain;
+    if (folder === undefined) continue;
+    return folder.startsWith('/') ? folder : `${dirname(files[0] ?? '/')}/${folder}`;
+  }
+  return null;
+}
+
+function together(known: NginxSite | undefined, site: NginxSite): NginxSite {
+  if (known === undefined) return site;
+  const both = (key: 'names' | 'otherNames' | 'files' | 'listen'): string[] => [
+    ...new Set([...known[key], ...site[key]]),
+  ];
+  return {
+    root: known.root,
+    names: both('names'),
+    otherNames: both('otherNames'),
+    files: both('files'),
+    listen: both('listen'),
+    php: known.php ?? site.php,
+    tls: known.tls || site.tls,
+  };
+}
+
+function valueOf(block: readonly Directive[], name: string): string | undefined {
+  return block.find((directive) => directive.name === name)?.values[0];
+}
+
+/** Of the server, else of its `location /`. */
+function rootOf(block: readonly Directive[]): string | undefined {
+  const top = block.find(({ name, values }) => name === 'location' && values.length === 1 && values[0] === '/');
+  return valueOf(block, 'root') ?? valueOf(top?.block ?? [], 'root');
+}
+
+function fastCgiOf(block: readonly Directive[]): string | null {
+  for (const { name, values, block: inner } of block) {
+    if (name === 'fastcgi_pass' && values[0] !== undefined) return values[0];
+    const found = fastCgiOf(inner);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** As the configuration of Kedge takes it; empty for what it does not take (sockets, names). */
+function plainListen(value: string): string[] {
+  const match = /^(?:(\[[0-9a-f:.]+\]|[0-9.]+|\*):)?(\d+)$/i.exec(value);
+  if (match) return [match[1] === undefined || match[1] === '*' ? (match[2] ?? '') : value];
+  return /^(\[[0-9a-f:.]+\]|\d+\.\d+\.\d+\.\d+|\*)$/i.test(value) ? [value === '*' ? '80' : `${value}:80`] : [];
+}

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../../clock';
+import { isKedgeError, KedgeError } from '../../../contract/errors';
+import type { SiteLocation, WebServerAddress } from '../../../contract/target';
+import type { Host } from '../../hosts/host';
+import { trustedCommand } from '../../hosts/trusted-command';
+import type { Operation } from '../../operation';
+import { serverNames } from './vhost';
+
+const PROGRAM_LIMIT_MS = 30_000;
+const MAXIMUM_DUMP_BYTES = 32 * 1024 * 1024;
+const POLL_MS = 50;
+/** nginx lets old workers go 100 ms after the new ones began: as many answers in a row come from new ones only. */
+const ANSWERS_IN_A_ROW = 3;
+
+/**
+ * The configuration test. Returns what the server said about its configuration.
+ * @throws KedgeError VhostTestFailed with the server's message; ProgramMissing, ProgramTimedOut as Host.run
+ */
+export async function testConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<string> {
+  try {
+    const { stderr } = await host.run({
+      argv: await trustedCommand(host, address.test),
+      limits: { timeoutMs: PROGRAM_LIMIT_MS },
+      operation,
+    });
+    return stderr;
+  } catch (error) {
+    throw refusal(address, error);
+  }
+}
+
+function refusal(address: WebServerAddress, error: unknown): unknown {
+  if (!isKedgeError(error) || error.code !== 'ProgramFailed') return error;
+  return new KedgeError('VhostTestFailed', `${address.name} refuses its configuration: ${error.message}`, {
+    server: address.name,
+    cause: error,
+  });
+}
+
+/**
+ * The whole configuration, as the server reads it (`nginx -T`).
+ * @throws KedgeError VhostTestFailed with the server's message; ConfigurationInvalid where the test is no `nginx -t`
+ */
+export async function dumpConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<string> {
+  if (!address.test.includes('-t')) {
+    throw new KedgeError(
+      'ConfigurationInvalid',
+      `the configuration of ${address.name} cannot be read: its test, ${address.test.join(' ')}, has no -t to turn into -T`,
+      { server: address.name, hint: 'Set `test:` of the web server to nginx with -t, or use `vhost: managed`.' },
+    );
+  }
+  const argv = address.test.map((argument) => (argument === '-t' ? '-T' : argument));
+  try {
+    const limits = { timeoutMs: PROGRAM_LIMIT_MS, captureBytes: MAXIMUM_DUMP_BYTES };
+    return (await host.run({ argv: await trustedCommand(host, argv), limits, operation })).stdout;
+  } catch (error) {
+    throw refusal(address, error);
+  }
+}
+
+/** Asks the server to load its configuration; it does so on its own time. @throws KedgeError as Host.run */
+export async function reloadConfiguration(host: Host, address: WebServerAddress, operation: Operation): Promise<void> {
+  const argv = await trustedCommand(host, address.reload);
+  await host.run({ argv, limits: { timeoutMs: PROGRAM_LIMIT_MS }, operation });
+}
+
+/** Names of the site that another server block has too, as the configuration test told: nginx ignores one of the two. */
+export function conflictsIn(tested: string, site: SiteLocation): string[] {
+  const names = serverNames(site);
+  return tested.split('\n').filter((line) => {
+    const name = /conflicting server name "([^"]*)"/.exec(line)?.[1];
+    return name !== undefined && names.includes(name);
+  });
+}
+
+/** Waits until `isLoaded` holds several times in a row. False when it does not within the limit. */
+export async function waitUntilLoaded(
+  isLoaded: () => Promise<boolean>,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const deadline = monotonicMs() + limitMs;
+  let inARow = 0;
+  for (;;) {
+    inARow = (await isLoaded()) ? inARow + 1 : 0;
+    if (inARow >= ANSWERS_IN_A_ROW) return true;
+    if (monotonicMs() > deadline) return false;
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
