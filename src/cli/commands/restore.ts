@@ -3,13 +3,17 @@ import { type BackupRecord, isSafetyBackup } from '../../contract/backup-record'
 import { KedgeError } from '../../contract/errors';
 import { printable } from '../../contract/printable';
 import { findLatest } from '../../core/catalog/publication';
+import type { Operation } from '../../core/operation';
+import { planRestore } from '../../operations/plan-restore';
 import type { CommandContext } from '../context';
+import { EXIT } from '../exit-codes';
 import { reportTask } from '../follow-task';
+import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
-import { durationText } from '../render/units';
+import { restorePlanLines } from '../render/restore-plan';
+import { durationText, progressText } from '../render/units';
 import { usage } from '../usage';
-import { tellRestore } from './restore-dry-run';
 import { REPLACE_TEXT, type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 interface RestoreOptions extends TaskOptions {
@@ -74,6 +78,25 @@ export function registerRestore(program: Command, run: Registration): void {
         );
       }),
     );
+}
+
+/** Ends as the restore would where it would fail. */
+async function tellRestore(
+  context: CommandContext,
+  record: BackupRecord,
+  { fence, yes = false, waitTurn = false, replaceText = false }: RestoreOptions,
+): Promise<void> {
+  const { printer } = context;
+  const client = await context.client();
+  const master = await context.master();
+  const operation: Operation = {
+    ...commandOperation(context, `dry-run-${record.site}`),
+    progress: (progress) => printer.running(`checking ${progressText(progress)}`.trimEnd()),
+  };
+  const plan = await planRestore(master, client, record, { fence, leaveLogins: yes, waitTurn, replaceText }, operation);
+  for (const warning of plan.warnings) printer.warn(warning);
+  if (plan.warnings.length > 0) context.exitCode = EXIT.warnings;
+  printer.result(plan, restorePlanLines(printer, plan, record));
 }
 
 async function chooseBackup(context: CommandContext, site: string, wanted: string | undefined): Promise<BackupRecord> {

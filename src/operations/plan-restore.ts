@@ -1,0 +1,119 @@
+import type { KedgeClient } from '../client';
+import type { BackupRecord } from '../contract/backup-record';
+import type { RestorePlan } from '../contract/documents';
+import { KedgeError } from '../contract/errors';
+import { siteWorkflowId } from '../contract/names';
+import { type Target, hooksSchema } from '../contract/target';
+import type { Catalog } from '../core/catalog/catalog';
+import type { Operation } from '../core/operation';
+import {
+  type ExaminationParts,
+  examineBackup,
+  examineFence,
+  examineLogins,
+  examineMaintenance,
+  examineSite,
+  seenSite,
+  withAddresses,
+  withUnproven,
+} from '../core/tasks/examination';
+import { examineAccounts } from '../core/tasks/examine-accounts';
+import { readDurations } from '../core/tasks/durations';
+import type { Journals } from '../core/tasks/journals';
+import type { Proofs } from '../core/tasks/proofs';
+import { type ProvingParts, proveBackup } from '../core/tasks/prove-backup';
+import { planRestore as planSteps } from '../core/tasks/restore-plan';
+import { checkQuotas } from '../core/tasks/quota';
+import { roomForSafetyBackup, sentencesOf } from '../core/tasks/safety-room';
+import type { TaskLogs } from '../core/tasks/task-log';
+
+/** What a restore is planned through. */
+export interface PlanningParts extends ExaminationParts, ProvingParts {
+  readonly catalog: Catalog;
+  readonly journals: Journals;
+  readonly logs: TaskLogs;
+  /** Null where backups are not proved. */
+  proofs(): Promise<Proofs | null>;
+  redact(text: string, site: string): string;
+  resolveTarget(site: string): Promise<Target>;
+}
+
+/** As the restore itself would be asked for. */
+export interface RestoreChoices {
+  /** The writes of an account that other sites share are to be fenced all the same, or nothing is done. */
+  readonly fence: boolean;
+  /** Files besides the settings may hold the login. */
+  readonly leaveLogins: boolean;
+  readonly waitTurn: boolean;
+  readonly replaceText: boolean;
+}
+
+/**
+ * Makes the checks of a restore's preflight here, without a worker, and says what the restore would do. Fails as the
+ * restore would: busy site, Temporal away, damaged backup, no room. What is warned of stands in the plan.
+ * @throws KedgeError for whatever would stop the restore; the site is unchanged
+ */
+export async function planRestore(
+  parts: PlanningParts,
+  client: KedgeClient,
+  record: BackupRecord,
+  { fence, leaveLogins, waitTurn, replaceText }: RestoreChoices,
+  plain: Operation,
+): Promise<RestorePlan> {
+  const { site, id } = record;
+  const warnings: string[] = [];
+  const { whoRuns } = await import('../temporal/running.js');
+  const busy = await client.temporal.withAbortSignal(plain.signal, () =>
+    whoRuns(client.temporal, siteWorkflowId(site)),
+  );
+  if (busy !== null) {
+    const who = `${site} is busy: ${busy.task} by ${busy.who} since ${busy.since}`;
+    if (!waitTurn) throw new KedgeError('SiteBusy', who, { site });
+    warnings.push(`${who}; the restore would wait for its turn`);
+  }
+  const operation: Operation = {
+    ...plain,
+    log: { ...plain.log, warn: (message) => void warnings.push(parts.redact(message, site)) },
+  };
+  const state = await parts.states.get(site);
+  const served = await withUnproven(parts, await parts.resolveTarget(site), operation);
+  const target = await withAddresses(parts, served, operation);
+  const { bytes } = await examineSite(parts, target, state.current, { isSafety: true }, operation);
+  await seenSite(parts, target, operation);
+  await examineMaintenance(parts, target, operation);
+  await examineLogins(parts, target, state.current, { leave: leaveLogins }, operation);
+  const examined = await examineBackup(parts, target, id, operation, { mayBeReplaced: replaceText });
+  const { needs: space, setAside } = await roomForSafetyBackup(parts.master, target, bytes, examined.needs);
+  for (const sentence of sentencesOf(setAside)) operation.log.warn(sentence);
+  await checkQuotas(parts.webHost(target), space, site, operation);
+  const server = await parts.databaseServer(target.database, operation.signal);
+  await examineFence(server, target, state.current, { allowShared: !fence }, operation);
+  await examineAccounts(server, target, state.current, examined.elsewhere, operation);
+
+  const proofs = await parts.proofs();
+  if (proofs) {
+    const backup = { record, path: examined.source.path, dump: examined };
+    const notTried = await proveBackup(parts, proofs, target, state.current, backup, operation);
+    if (notTried !== null) operation.log.warn(notTried);
+  }
+
+  const newest = (await parts.catalog.list(site)).backups[0] ?? record;
+  const durations = await readDurations(parts.logs, await parts.journals.all(), site, 'restore');
+  return {
+    site,
+    backup: id,
+    dryRun: true,
+    ...planSteps(
+      {
+        archive: record.bytes,
+        dump: examined.dumpBytes,
+        safetyArchive: setAside.files === null ? newest.bytes : 0,
+        safetyDump: setAside.database !== null ? 0 : newest.dumpBytes === 0 ? bytes.database : newest.dumpBytes,
+      },
+      durations,
+    ),
+    hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
+    space: space.map(({ place, path, bytes }) => ({ place, path, bytes })),
+    warnings,
+  };
+}
