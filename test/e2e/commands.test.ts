@@ -198,6 +198,49 @@ it("on a terminal a restore shows the list 'Date/time - Reason', newest first, a
   await again.end();
 });
 
+it('a backup that the server would not take back is told apart in every list, and is never the latest', async () => {
+  const database = await currentDatabaseOf();
+  await lab.mariadb.query(
+    `CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (a INT); CREATE VIEW \`${database}\`.wp_peeks AS SELECT * FROM elsewhere.t`,
+  );
+  const { backups: good } = await documentOf(backups, 'backups', SITE);
+  const made = await cli(lab, 'backup', SITE, '-m', 'of no use', '--json');
+  const { warnings, backup } = backupResultSchema.parse(JSON.parse(made.stdout));
+  expect({ exitCode: made.exitCode, unproven: backup.unproven }).toEqual({ exitCode: 3, unproven: true });
+  expect(warnings[0]).toMatch(/^this backup could not be restored here: .*denied/);
+
+  const marked = backups.extend({ backups: z.array(backupRecordSchema.extend({ unproven: z.boolean().optional() })) });
+  const listed = await documentOf(marked, 'backups', SITE);
+  expect(listed.backups.map(({ id, unproven }) => [id, unproven])).toEqual([
+    [backup.id, true],
+    ...good.map(({ id }) => [id, undefined]),
+  ]);
+  expect((await cli(lab, 'backups', SITE)).stdout).toMatch(
+    new RegExp(`^${backup.id} .* - of no use \\(could not be restored here\\)`, 'm'),
+  );
+  const client = await KedgeClient.connect('lab', lab.environment);
+  try {
+    const { backups: told } = await client.listBackups({ site: SITE, limit: 2 });
+    expect(told.map(({ unproven }) => unproven)).toEqual([true, undefined]);
+  } finally {
+    await client.close();
+  }
+
+  const latest = await cli(lab, 'restore', SITE, 'latest', '--dry-run', '--json');
+  expect(latest.stderr).toContain(`${backup.id} is passed over: the database server did not take its definitions`);
+  const asked = good.filter(({ trigger }) => trigger !== 'restore');
+  expect(z.looseObject({ backup: z.string() }).parse(JSON.parse(latest.stdout)).backup).toBe(asked[0]?.id);
+  const byId = await cli(lab, 'restore', SITE, backup.id, '--dry-run', '--json');
+  expect(error.parse(JSON.parse(byId.stdout)).error.code).toBe('DumpIncompatible');
+  await cli(lab, 'backups', 'delete', ...asked.map(({ id }) => id), '--yes');
+  const none = await cli(lab, 'restore', SITE, 'latest', '--yes', '--json');
+  expect(error.parse(JSON.parse(none.stdout)).error).toMatchObject({
+    code: 'BackupUnknown',
+    message: `there is no good backup of ${SITE} that somebody asked for`,
+  });
+  await lab.mariadb.query(`DROP VIEW \`${database}\`.wp_peeks; DROP DATABASE elsewhere`);
+});
+
 async function currentDatabaseOf(): Promise<string> {
   const shown = await documentOf(
     z.looseObject({ database: z.looseObject({ database: z.string() }) }),

@@ -85,6 +85,14 @@ it('a site that is not adopted: the hint is the command that mends it, and then 
   expect(adopted).toEqual({ exitCode: 0, stdout: 'All is well.\n', stderr: '' });
 });
 
+it('proofs that are switched off are a note, which is nobody’s fault: exit code 0', async () => {
+  const text = await readFile(lab.configuration, 'utf8');
+  await writeFile(lab.configuration, `${text}\nproveBackups: false\n`);
+  const { exitCode, stdout } = await cli(lab, 'doctor').finally(() => writeFile(lab.configuration, text));
+  expect(stdout).toMatch(/^note: .*backups are not proved: .* - Take `proveBackups: false` out of .*kedge\.yaml/m);
+  expect(exitCode).toBe(0);
+});
+
 it('a maintenance page that nobody needs is a warning: exit code 3', async () => {
   const flag = join(lab.nginx.address.flags, site.uri);
   await writeFile(flag, '');
