@@ -10,12 +10,13 @@ import { SITE_FOLDER, type SiteRoot, type Target, rootsOf } from '../contract/ta
 import { checkRoots, differencesFromRecord } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
+import { UNFINISHED, unfinishedPath } from '../core/catalog/unfinished';
 import type { DatabaseServer, DumpResult } from '../core/databases/database-server';
 import { dumpNothing, dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf } from '../core/findings';
 import { openForWriting } from '../core/hosts/files';
-import { type Operation, listeningTo } from '../core/operation';
+import { listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
 import { liveFolder } from '../core/sites/site-folder';
 import { isLacking } from '../core/sites/folder-check';
@@ -24,7 +25,8 @@ import { describeMissingDatabase } from '../core/tasks/examination';
 import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
-import { describeDump, forgetScratch, proveDump, spoolOf, summaryOf } from './proof';
+import { makeAttemptFolders, openSpool, spoolOf, spooledBy } from './attempt-folder';
+import { describeDump, forgetScratch, proveDump, summaryOf } from './proof';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -42,18 +44,17 @@ const WRITE_BUFFER_BYTES = 1024 * 1024;
 export function createBackupActivities(deps: ActivityDependencies) {
   const clear = async ({ journal, target, operation }: UndoStep): Promise<void> => {
     if (journal.scratch) await forgetScratch(deps, target, journal.scratch, operation);
-    if (journal.backup && !journal.backup.published) await deps.master.removeFile(journal.backup.temporaryArchive);
+    if (journal.backup) await deps.master.removeTree(unfinishedPath(journal.backup), operation);
     await deps.master.removeTree(spoolOf(target, journal), operation);
   };
 
   return {
     /** Dumps the database into the spool, with a summary beside it. */
     async dumpDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation: whole, record, whileMine }) => {
-        const { operation, warned } = listeningTo(whole);
-        const spool = spoolOf(target, journal);
-        // Made once the task is undone, it would be there for good.
-        await whileMine(() => deps.master.makeFolder(spool, { mode: 0o700 }));
+      return forwardStep(deps, ref, async (step) => {
+        const { journal, target, record } = step;
+        const { operation, warned } = listeningTo(step.operation);
+        const spool = await openSpool(deps, 'dumpDatabase', step);
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database, operation.signal);
         const places: { output: Writable; file: FileHandle }[] = [];
@@ -93,23 +94,26 @@ export function createBackupActivities(deps: ActivityDependencies) {
     async tarball(ref: TaskRef, given: TarballOptions) {
       const asked = decodeInput(tarballOptionsSchema, given);
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, record } = step;
+        const { journal, target, operation, attempt, record } = step;
         const { site } = target;
         const options = tarballOptionsOf(journal) ?? asked;
         const catalog = deps.catalogOf(target);
         const folder = await catalog.folderOf(site.uri);
         const created = journal.backup?.created ?? new Date().toISOString();
         const id = journal.backup?.id ?? (await catalog.nextId(site.uri, new Date(created)));
-        const spool = spoolOf(target, journal);
-        const dump = join(spool, 'database.sql');
-        const { empty, roots, replaced } = await packedRoots(deps, journal, target);
+        const dumped = spooledBy('dumpDatabase', target, journal);
+        const dump = join(dumped, 'database.sql');
+        const scratch = await openSpool(deps, 'tarball', step);
+        const unfinished = join(folder, `${UNFINISHED}${journal.token}`);
+        await makeAttemptFolders(step, [{ host: deps.master, folder: unfinished }]);
+        const { empty, roots, replaced } = await packedRoots(deps, step, scratch);
         const live = liveFolder(deps.webHost(target), site);
         const codeVersion = empty.includes(SITE_FOLDER) ? null : await deps.kindOf(target).codeVersion(live, operation);
         const backup = {
           id,
           created,
           archive: `${id}.tar.${options.compression === 'gzip' ? 'gz' : 'zst'}`,
-          temporaryArchive: join(folder, `.tmp-${journal.token}`),
+          temporaryArchive: join(unfinished, attempt, 'archive'),
           packed: null,
           published: false,
         };
@@ -133,11 +137,11 @@ export function createBackupActivities(deps: ActivityDependencies) {
               task: journal.task,
               created,
               dumpBytes: (await stat(dump)).size,
-              database: await summaryOf(spool),
+              database: await summaryOf(dumped),
               codeVersion,
               contentMark: journal.contentMark,
             },
-            scratch: join(spool, 'pack'),
+            scratch,
             destination: backup.temporaryArchive,
             compression: options.compression,
           },
@@ -161,7 +165,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Reads the archive back, holds it against what was packed, and publishes it, its record last. */
     async publishBackup(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }): Promise<BackupSummary> => {
+      return forwardStep(deps, ref, async (step): Promise<BackupSummary> => {
+        const { journal, target, record } = step;
         const { backup } = journal;
         const catalog = deps.catalogOf(target);
         if (!backup?.packed)
@@ -169,7 +174,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         if (backup.published) return summaryOfRecord(catalog, await catalog.get(journal.site, backup.id));
         const { backups } = await catalog.list(journal.site);
         const inTheCatalogue = backups.find((other) => other.id === backup.id);
-        const published = inTheCatalogue ?? (await publish(deps, catalog, journal, backups, operation));
+        const published = inTheCatalogue ?? (await publish(deps, catalog, step, backups));
         await record({ backup: { ...backup, published: true } });
         return summaryOfRecord(catalog, published);
       });
@@ -229,8 +234,8 @@ async function dumpWhatThereIs(
  */
 async function packedRoots(
   deps: ActivityDependencies,
-  journal: Journal,
-  target: Target,
+  { journal, target, whileMine }: Step,
+  scratch: string,
 ): Promise<{ roots: SiteRoot[]; empty: string[]; replaced: Record<string, string[]> }> {
   const roots: SiteRoot[] = [];
   const empty: string[] = [];
@@ -243,9 +248,11 @@ async function packedRoots(
       roots.push(root);
       continue;
     }
-    const path = join(target.spool, journal.token, 'empty', root.name);
-    await deps.master.makeFolder(dirname(path), { mode: 0o700 });
-    await deps.master.makeFolder(path, { mode: 0o755, uid, gid });
+    const path = join(scratch, 'empty', root.name);
+    await whileMine(async () => {
+      await deps.master.makeFolder(dirname(path), { mode: 0o700 });
+      await deps.master.makeFolder(path, { mode: 0o755, uid, gid });
+    });
     roots.push({ name: root.name, path });
     empty.push(root.name);
     if (isLacking(status)) {
@@ -258,9 +265,8 @@ async function packedRoots(
 async function publish(
   deps: ActivityDependencies,
   catalog: Catalog,
-  journal: Journal,
+  { journal, operation, whileMine }: Step,
   others: readonly BackupRecord[],
-  operation: Operation,
 ): Promise<BackupRecord> {
   const { backup } = journal;
   if (!backup?.packed)
@@ -292,7 +298,7 @@ async function publish(
     warnings: [...backup.packed.warnings, ...inspection.leftOut],
     ...incompleteOf(journal),
   };
-  await catalog.publish(record, backup.temporaryArchive);
+  await whileMine(() => catalog.publish(record, backup.temporaryArchive));
   return record;
 }
 

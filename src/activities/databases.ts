@@ -11,6 +11,7 @@ import { keepsDatabase, nameKept } from '../core/tasks/kept-originals';
 import { Claims } from '../core/tasks/remains';
 import type { SiteTurn } from '../core/tasks/site-locks';
 import type { SiteDatabase } from '../core/tasks/site-state';
+import { spooledBy } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
 import { type Reported, type TaskRef, finishingStep, forwardStep, undoStep } from './step';
@@ -90,7 +91,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         }
         const { account } = created;
         await whileMine(async (turn) => shareReach(await serverInTurn(target, turn), journal, account, 'definitions'));
-        const dump = join(target.spool, journal.token, 'restore.sql');
+        const dump = join(spooledBy('deploy', target, journal), 'restore.sql');
         const result = await server.importDump(dump, database, user, created.password, operation, {
           replaceText: journal.accepted?.replaceText ?? false,
         });

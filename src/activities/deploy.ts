@@ -23,6 +23,7 @@ import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack, putVhostBack, switchBack } from '../core/tasks/give-back';
 import { keptFolders, nameKept } from '../core/tasks/kept-originals';
 import type { VhostChange } from '../core/web/web-server';
+import { makeAttemptFolders, openSpool, spoolOf } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
@@ -92,7 +93,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
   return {
     /** Unpacks the files beside the live folders, out of the owner's reach, and the dump into the spool. */
     async deploy(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
+      return forwardStep(deps, ref, async (step) => {
+        const { journal, target, operation, attempt, record, whileMine } = step;
         const source = sourceOf(journal);
         const host = deps.webHost(target);
         const roots = rootsOf(target.site);
@@ -110,20 +112,23 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const staged: StagedFolder[] = [];
         for (const { name, path } of roots) {
           const staging = await stagingFolderFor(host, path, journal.token);
-          staged.push({ name, live: path, staging, previous: previousBeside(staging) });
+          staged.push({ name, live: path, staging, attempt, previous: previousBeside(staging) });
         }
         await record({ staged });
         const folders = staged.map((folder) => ({ name: folder.name, path: stagedFolder(folder) }));
-        // An earlier attempt may have left a part.
-        for (const { path } of folders) await host.removeTree(path, operation);
-        const spool = join(target.spool, journal.token);
         // What is made once the task is undone would be there for good. What fills them needs them.
         await whileMine(async () => {
           for (const made of [...stagingFolders(staged), ...previousFolders(staged)])
             await makeStagingFolder(host, made);
-          for (const { path } of folders) await host.makeFolder(path, { mode: 0o700 });
-          await deps.master.makeFolder(spool, { mode: 0o700 });
         });
+        await makeAttemptFolders(
+          step,
+          stagingFolders(staged).map((folder) => ({ host, folder })),
+        );
+        await whileMine(async () => {
+          for (const { path } of folders) await host.makeFolder(path, { mode: 0o700 });
+        });
+        const spool = await openSpool(deps, 'deploy', step);
         const from = journal.type === 'deploy' ? 'foreign' : 'catalogue';
         return deps.archives.extract(
           {
@@ -146,7 +151,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         await step.inTurn((now) => assertSwitchedBack(deps, now));
         const host = deps.webHost(target);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
-        await deps.master.removeTree(join(target.spool, journal.token), operation);
+        await deps.master.removeTree(spoolOf(target, journal), operation);
         for (const path of [...previousFolders(journal.staged), ...journal.madeFolders.toReversed()]) {
           if (await removeEmptyFolder(host, path, operation)) continue;
           operation.log.warn(`${path} was made for ${journal.site} and is kept: something is in it by now`);

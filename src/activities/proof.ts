@@ -11,13 +11,9 @@ import type { Operation } from '../core/operation';
 import type { Journal } from '../core/tasks/journal';
 import type { Proofs } from '../core/tasks/proofs';
 import { type Proof, type Scratch, dropScratch, proveDefinitions } from '../core/tasks/prove-definitions';
+import { openSpool, spooledBy } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import { type Step, type TaskRef, forwardStep } from './step';
-
-/** Where a task keeps what it makes on the master until it is packed. */
-export function spoolOf(target: Target, journal: Journal): string {
-  return join(target.spool, journal.token);
-}
 
 /** The activity that proves the definitions of a site before it is shut. */
 export function createProofActivities(deps: ActivityDependencies) {
@@ -28,12 +24,10 @@ export function createProofActivities(deps: ActivityDependencies) {
      */
     async proveDefinitions(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, record, whileMine } = step;
+        const { journal, operation, record } = step;
         const proofs = await deps.proofs();
         if (!proofs || !journal.before) return null;
-        const spool = spoolOf(target, journal);
-        const path = join(spool, 'definitions.sql');
-        await whileMine(() => deps.master.makeFolder(spool, { mode: 0o700 }));
+        const path = join(await openSpool(deps, 'proveDefinitions', step), 'definitions.sql');
         try {
           const dump = await dumpDefinitions(deps, step, journal.before.database, path);
           const asked = proofOf(deps, step, journal.before, { proofs, dump, path: async () => path });
@@ -103,7 +97,7 @@ const SHUT_LIMIT_MS = 60_000;
  */
 export async function proveDump(deps: ActivityDependencies, step: Step): Promise<string | null> {
   const { journal, target, operation } = step;
-  const spool = spoolOf(target, journal);
+  const spool = spooledBy('dumpDatabase', target, journal);
   const path = join(spool, DEFINITIONS_FILE);
   const proofs = await deps.proofs();
   // A dump of a Kedge before this one has none.

@@ -42,6 +42,8 @@ export interface Step {
   readonly journal: Journal;
   readonly target: Target;
   readonly operation: Operation;
+  /** Stands in the path of whatever this attempt makes, so that one before it, which wakes late, finds nothing of it. */
+  readonly attempt: string;
   /** Writes to the journal, unless a later attempt, another run or undo has taken over. */
   readonly record: (change: Change) => Promise<Journal>;
   /**
@@ -97,6 +99,7 @@ export async function forwardStep<T>(
         journal,
         target,
         operation,
+        attempt: step.attempt,
         record: (change) => step.record(change),
         whileMine: (work) =>
           deps.locks.hold(journal.site, operation, async (turn) => {

@@ -32,10 +32,11 @@ function stopping(object, methods) {
   });
 }
 
-const FILES = ['rename', 'makeFolder', 'removeTree', 'removeFile'];
+const FILES = ['rename', 'makeFolder', 'removeTree', 'removeFile', 'writeFile'];
+const ARCHIVES = ['pack', 'extract'];
 const WEB = ['raiseMaintenance', 'lowerMaintenance', 'writeVhost', 'putVhostBack'];
 const ACCOUNTS = ['raiseFence', 'lowerFence', 'lockAccount', 'createAccount', 'dropAccount', 'copyAccountOptions'];
-const DATABASES = ['createDatabase', 'dropDatabase', 'enableEvents'];
+const DATABASES = ['createDatabase', 'dropDatabase', 'enableEvents', 'dump', 'importDump'];
 
 async function main() {
   const configuration = await loadConfiguration(configurationPath);
@@ -47,6 +48,8 @@ async function main() {
     locks: stopping(real.locks, ['hold']),
     journals: stopping(real.journals, ['commit', 'beginUndo', 'recordUndo']),
     states: stopping(real.states, ['save']),
+    archives: stopping(real.archives, ARCHIVES),
+    catalogOf: (target) => stopping(real.catalogOf(target), ['publish']),
     webHost: (target) => stopping(real.webHost(target), FILES),
     webServer: (address) => stopping(real.webServer(address), WEB),
     databaseServer: async (...asked) => stopping(await real.databaseServer(...asked), [...ACCOUNTS, ...DATABASES]),

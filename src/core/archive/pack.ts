@@ -17,7 +17,6 @@ import { lookForLeftOut } from './left-out';
 
 /** `Archives.pack`; its contract is there. */
 export async function pack(master: Host, request: PackRequest, operation: Operation): Promise<PackResult> {
-  await master.makeFolder(request.scratch, { mode: 0o700 });
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, recordText(request.record), { mode: 0o600 });
   const file = await openForWriting(request.destination, master.name);

@@ -9,6 +9,8 @@ export interface StagedFolder {
   readonly live: string;
   /** `.kedge/<token>` on its file system; folders of one site may share it. */
   readonly staging: string;
+  /** The folder therein of the attempt that staged it; left out in journals of before, which have it in `staging` itself. */
+  readonly attempt?: string | undefined;
   /**
    * `.kedge/<token>.previous`, where the folder of before waits: apart from what is staged, so that whoever takes that away
    * never takes the only copy of a site. Journals of before have it in `staging`.
@@ -17,8 +19,8 @@ export interface StagedFolder {
 }
 
 /** Where a restored folder waits. */
-export function stagedFolder({ staging, name }: StagedFolder): string {
-  return join(staging, name);
+export function stagedFolder({ staging, attempt = '', name }: StagedFolder): string {
+  return join(staging, attempt, name);
 }
 
 /** Where the folder that was live before waits. No name of a folder holds a dot. */

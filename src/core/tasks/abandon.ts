@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { unfinishedPath } from '../catalog/unfinished';
 import type { Operation } from '../operation';
 import { previousFolders, stagingFolders } from '../sites/switch-folders';
 import { type OnlineParts, type TakeOver, bringOnline } from './bring-online';
@@ -40,7 +41,7 @@ function remainsOf({ token, target, staged, created, backup, before, committed }
   const remains: string[] = [];
   for (const folder of [...stagingFolders(staged), ...previousFolders(staged)]) remains.push(`the folder ${folder}`);
   if (target) remains.push(`the folder ${join(target.spool, token)}`);
-  if (backup && !backup.published) remains.push(`the file ${backup.temporaryArchive}`);
+  if (backup && !backup.published) remains.push(`the unfinished archive ${unfinishedPath(backup)}`);
   if (created && !committed) {
     for (const database of created.databases) remains.push(`the database ${database}`);
     remains.push(`the database account ${created.account.user}`);

@@ -152,8 +152,16 @@ export const journalSchema = z.strictObject({
   madeFolders: z.array(z.string()),
   /** The folders of the site that are replaced, in the order of the switch, `.kedge/<token>` of each, and where those of before wait. */
   staged: z.array(
-    z.strictObject({ name: z.string(), live: z.string(), staging: z.string(), previous: z.string().optional() }),
+    z.strictObject({
+      name: z.string(),
+      live: z.string(),
+      staging: z.string(),
+      attempt: z.string().optional(),
+      previous: z.string().optional(),
+    }),
   ),
+  /** The attempts of steps whose folders of the spool are used from then on, by their steps; none where a Kedge had none yet. */
+  spooled: z.record(z.string(), z.string()).default({}),
   /** What the site used when the task began. Its password is blank once the task is closed. */
   before: siteDatabaseSchema.nullable(),
   /** The database and account the task made, newest attempt last. */
@@ -232,6 +240,7 @@ export function newJournal(
     source: null,
     madeFolders: [],
     staged: [],
+    spooled: {},
     before: null,
     created: null,
     scratch: null,

@@ -24,6 +24,8 @@ type Change = Partial<Journal> | ((journal: Journal) => Partial<Journal>);
 export interface BegunStep {
   /** As it was when the step began. */
   readonly journal: Journal;
+  /** Nobody else's. */
+  readonly attempt: string;
   /** @throws KedgeError TaskWasReset, TaskSuperseded */
   record(change: Change): Promise<Journal>;
   /** Sees to it that nobody took over. @throws KedgeError TaskWasReset, TaskSuperseded */
@@ -123,6 +125,7 @@ export class Journals {
     };
     return {
       journal,
+      attempt,
       record: (change) => this.change(task, change, assertMine),
       check: async () => assertMine(await this.get(task)),
       end: async () => {

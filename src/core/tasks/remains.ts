@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DatabaseAccount } from '../databases/database-server';
+import { unfinishedPath } from '../catalog/unfinished';
 import type { Host } from '../hosts/host';
 import { type StagedFolder, previousFolder } from '../sites/switch-folders';
 import { type Journal, markOf } from './journal';
@@ -19,7 +20,8 @@ export interface Remains {
   /** Only then nobody needs the folders of before any more. */
   readonly committed: boolean;
   readonly spool: string | null;
-  readonly temporaryArchive: string | null;
+  /** In the catalogue. */
+  readonly unfinished: string | null;
   readonly databaseServer: string | null;
   readonly databases: readonly string[];
   readonly accounts: readonly DatabaseAccount[];
@@ -44,7 +46,7 @@ export function remainsOf(journal: Journal): Remains {
     staged: journal.staged.filter(({ previous }) => previous === undefined || !kept.has(previous)),
     committed,
     spool: target && join(target.spool, token),
-    temporaryArchive: backup && !backup.published ? backup.temporaryArchive : null,
+    unfinished: backup && unfinishedPath(backup),
     databaseServer: target?.database.name ?? null,
     databases: [
       ...(created?.databases.filter((name) => !committed || name !== newest) ?? []),

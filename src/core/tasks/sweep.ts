@@ -206,7 +206,7 @@ export class Sweeper {
 
   private async files(remains: Remains, webHost: Host | null): Promise<Leftover[]> {
     const { master } = this.parts;
-    const { task, spool, temporaryArchive } = remains;
+    const { task, spool, unfinished } = remains;
     const found: Leftover[] = [];
     const look = async (host: Host, path: string, what: string, remove: Leftover['remove']): Promise<void> => {
       if ((await host.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
@@ -223,8 +223,8 @@ export class Sweeper {
         });
     if (spool !== null)
       await look(master, spool, 'the spool folder', (operation) => master.removeTree(spool, operation));
-    if (temporaryArchive !== null)
-      await look(master, temporaryArchive, 'the unfinished archive', () => master.removeFile(temporaryArchive));
+    if (unfinished !== null)
+      await look(master, unfinished, 'the unfinished archive', (operation) => master.removeTree(unfinished, operation));
     return found;
   }
 

@@ -32,6 +32,7 @@ export class PackedSite {
     await chmod(base, 0o755);
     const site = new PackedSite(base, exclude);
     await mkdir(site.path);
+    await mkdir(join(base, 'scratch'), { mode: 0o700 });
     await writeFile(join(base, 'dump.sql'), DUMP);
     return site;
   }

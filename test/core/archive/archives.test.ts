@@ -64,6 +64,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kedge-archive-'));
   site = join(folder, 'site');
   await mkdir(site);
+  await mkdir(join(folder, 'scratch'), { mode: 0o700 });
   await writeFile(join(folder, 'dump.sql'), DUMP);
 });
 afterEach(async () => {

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, symlink, utimes, writeFile } fro
 import { join } from 'node:path';
 import type { Target } from '../../../src/contract/target';
 import { withFileLock } from '../../../src/core/hosts/file-lock';
+import type { Host } from '../../../src/core/hosts/host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { type Journal, markOf } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
@@ -49,9 +50,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const newSweeper = (databaseServer = async () => lab.server): Sweeper =>
+const newSweeper = (databaseServer = async () => lab.server, master: Host = host): Sweeper =>
   new Sweeper(async () => ({
-    master: host,
+    master,
     journals,
     states,
     locks: new SiteLocks(join(folder, 'state/locks'), host),
@@ -497,13 +498,16 @@ describe('sweeper', () => {
     await close(first);
     const second = await begin();
     await close(second);
-    // No file: it cannot be unlinked.
-    await rm(first.backup?.temporaryArchive ?? '');
-    await mkdir(first.backup?.temporaryArchive ?? '');
+    const unfinished = first.backup?.temporaryArchive ?? '';
+    const removeTree: Host['removeTree'] = async (path, of) => {
+      if (path === unfinished) throw new Error(`${path} is immutable`);
+      await host.removeTree(path, of);
+    };
+    sweeper = newSweeper(undefined, Object.assign(Object.create(host) as Host, { removeTree }));
     const { removed, problems } = await sweep();
     expect(removed).toHaveLength(7);
     expect(sweeper.isSettled(first.task)).toBe(false);
-    expect(problems).toEqual([expect.stringContaining(first.backup?.temporaryArchive ?? '') as unknown]);
+    expect(problems).toEqual([expect.stringContaining(unfinished) as unknown]);
     expect(await remaining(second)).toEqual([]);
   });
 
