@@ -323,8 +323,9 @@ class StruckTask {
 
   /** Waits until the command and the task have ended. */
   async ended(): Promise<void> {
-    await this.command;
-    await until(`${describeStrike(this.strike)}: the task has ended`, () => this.outcome !== null, 180_000);
+    const { exitCode, stdout, stderr } = (await this.command) ?? {};
+    const said = `its command ended with ${exitCode}: ${stdout}${stderr}`;
+    await until(`${describeStrike(this.strike)}: the task has ended; ${said}`, () => this.outcome !== null, 180_000);
   }
 
   /** What is not as it should be after the end. */
