@@ -193,7 +193,7 @@ export class StruckLab {
     await until(
       'every task is held where it is to be struck, or has ended',
       () => struck.every(({ site, isOver }) => isOver || this.worker.held.has(site.uri)),
-      180_000,
+      600_000,
     );
     const held = struck.filter(({ site }) => this.worker.held.has(site.uri)).length;
     await this.kill(victim, tellUse);
@@ -325,7 +325,7 @@ class StruckTask {
   async ended(): Promise<void> {
     const { exitCode, stdout, stderr } = (await this.command) ?? {};
     const said = `its command ended with ${exitCode}: ${stdout}${stderr}`;
-    await until(`${describeStrike(this.strike)}: the task has ended; ${said}`, () => this.outcome !== null, 180_000);
+    await until(`${describeStrike(this.strike)}: the task has ended; ${said}`, () => this.outcome !== null, 600_000);
   }
 
   /** What is not as it should be after the end. */
