@@ -153,4 +153,38 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
       await expectAsBefore(lab, before);
     });
   });
+
+  it.each<Place>(['database server', 'spool'])(
+    '%s is full in the middle of a proof: the backup is made, and nobody says that it could not be restored',
+    async (place) => {
+      const { database } = await cliJson<{ database: { database: string } }>(lab, 'sites', 'show', SITE);
+      // Definitions that nobody has proved yet.
+      const table = `${database.database}.added_for_${place.replace(' ', '_')}`;
+      await lab.mariadb.query(`CREATE TABLE ${table} (a INT PRIMARY KEY)`);
+      let filled = false;
+      const fill = (): void => {
+        diskOf(place).leaveBytes(0);
+        filled = true;
+      };
+      const ended = await withWorkerInProcess(lab, justBefore('databaseServer', 'createDatabase', fill), async () => {
+        const outcome = await cli(lab, 'backup', SITE, '--quiesce', '--json');
+        await mend();
+        return outcome;
+      });
+      await lab.mariadb.query(`DROP TABLE ${table}`);
+      expect(filled).toBe(true);
+      if (place === 'spool') {
+        // Where the dump itself has no room there is no backup.
+        expect((JSON.parse(ended.stdout) as FailureDocument).error).toMatchObject({ code: 'DiskFull', site: SITE });
+      } else {
+        const { warnings, backup: made } = JSON.parse(ended.stdout) as BackupResult;
+        expect(ended.exitCode).toBe(3);
+        expect(warnings[0]).toMatch(/^whether this backup can be restored here could not be tried: /);
+        expect(made.unproven).toBeUndefined();
+        expect((await cli(lab, 'backups', 'delete', made.id, '--yes')).exitCode).toBe(0);
+      }
+      await cli(lab, 'doctor', '--sweep');
+      await expectAsBefore(lab, before);
+    },
+  );
 });
