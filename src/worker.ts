@@ -16,8 +16,9 @@ import type { Log, Operation } from './core/operation';
 import { forgetOldTasks } from './core/tasks/retention';
 import { Watchdog } from './core/tasks/watchdog';
 import { connectClient } from './temporal/connection';
+import { LeftAlone } from './temporal/left-alone';
 import { recoverOpenTasks } from './temporal/recovery';
-import { runStateOf, temporalAnswers, whoRuns } from './temporal/running';
+import { isStuck, runStateOf, temporalAnswers, whoRuns } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
 import { connectWorker } from './temporal/worker-connection';
@@ -91,22 +92,30 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const watching = watch(dependencies, client);
     opened.add(() => watching.stop());
     let outdated: KedgeError | null = null;
-    const comparing = compareConfiguration(dependencies, options.onNotice, (error) => {
+    const tell = options.onNotice ?? ((text) => process.emitWarning(text, 'KedgeWorker'));
+    const comparing = compareConfiguration(dependencies, tell, (error) => {
       outdated = error;
       shutDown();
     });
     opened.add(() => comparing.stop());
     const starting = (async () => {
-      const recover = (): Promise<unknown> =>
-        recoverOpenTasks(client, taskQueue, {
+      const leftAlone = new LeftAlone(
+        dependencies.journals,
+        (workflowId, runId) => isStuck(client, workflowId, runId),
+        (text) => tell(printable(dependencies.redact(text))),
+      );
+      const recover = async (): Promise<void> => {
+        await leftAlone.look();
+        await recoverOpenTasks(client, taskQueue, {
           open: () => dependencies.journals.open(),
           lives: (journal) => lives(dependencies, journal),
         });
+      };
       await recover();
       const recovering = repeat(
         'the recovery',
         { everyMs: RECOVERY_INTERVAL_MS, atOnce: false, dependencies },
-        async () => void (await recover()),
+        recover,
       );
       opened.add(() => recovering.stop());
       const sweeping = sweepHourly(dependencies);
@@ -193,7 +202,7 @@ function watch(dependencies: ActivityDependencies, client: Client): Repeated {
  */
 function compareConfiguration(
   dependencies: ReturnType<typeof createDependencies>,
-  tell: (text: string) => void = (text) => process.emitWarning(text, 'KedgeWorker'),
+  tell: (text: string) => void,
   end: (error: KedgeError) => void,
 ): Repeated {
   const { configuration, journals } = dependencies;

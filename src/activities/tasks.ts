@@ -21,6 +21,7 @@ import { siteUriSchema } from '../contract/target';
 import { assertClosable, assertCommit } from '../core/tasks/authority';
 import type { Journal } from '../core/tasks/journal';
 import type { SiteState } from '../core/tasks/site-state';
+import { isUnreadable } from '../core/tasks/state-file';
 import type { ActivityDependencies } from './dependencies';
 import { decodeInput } from './decode-input';
 import { createdDatabase, loginAddressOf } from './journal-parts';
@@ -183,7 +184,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
       const workflowId = siteWorkflowId(site);
       const running = await deps.whoRuns(workflowId);
       if (!running) return null;
-      const open = (await deps.journals.open(site)).at(-1);
+      const open = (await readableOrNone(deps.journals.open(site))).at(-1);
       return open ? { task: open.task, type: open.type, who: open.who, since: open.started } : running;
     },
 
@@ -225,6 +226,14 @@ export function createTaskActivities(deps: ActivityDependencies) {
       }
     },
   };
+}
+
+/** Of a site with a journal that cannot be read Temporal alone says who holds it. */
+async function readableOrNone(journals: Promise<Journal[]>): Promise<Journal[]> {
+  return journals.catch((error: unknown) => {
+    if (!isUnreadable(error)) throw error;
+    return [];
+  });
 }
 
 /** Bytes of a page of backups, or of a log. */

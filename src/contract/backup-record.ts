@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DocumentKind } from './documents-on-disk';
 import { BACKUP_ID, SAFETY_TRIGGER, UNPROVEN } from './names';
 import { siteRootSchema, siteUriSchema } from './target';
 
@@ -83,6 +84,10 @@ export const packedRecordSchema = z.strictObject({
 });
 export type PackedRecord = z.infer<typeof packedRecordSchema>;
 
+const ofSchema1 = { name: 'record', key: 'schema', version: 1 } as const;
+/** Records in archives. */
+export const PACKED_RECORD: DocumentKind<PackedRecord> = { ...ofSchema1, schema: packedRecordSchema };
+
 /** The record beside the archive: `<id>.json`. The records are the catalogue. */
 export const backupRecordSchema = packedRecordSchema.extend({
   /** File name of the archive in the same folder. */
@@ -121,6 +126,9 @@ export const backupRecordSchema = packedRecordSchema.extend({
 });
 export type KeptOriginals = NonNullable<z.infer<typeof backupRecordSchema>['kept']>;
 export type BackupRecord = z.infer<typeof backupRecordSchema>;
+
+/** Records beside archives. */
+export const BACKUP_RECORD: DocumentKind<BackupRecord> = { ...ofSchema1, schema: backupRecordSchema };
 
 /** The server that was to take its definitions back did not, when it was made. Its first warning says why. */
 export function isUnproven({ warnings }: Pick<BackupRecord, 'warnings'>): boolean {

@@ -134,6 +134,10 @@ export const ERROR_CODES = {
     'a file under the state folder cannot be read',
     'Restore it from a copy, or move it away and run `kedge sites adopt`.',
   ),
+  NewerVersion: passing(
+    'a newer Kedge wrote a file that this one cannot read',
+    'Run the Kedge that wrote it, or a later one: this one leaves the file and its site alone.',
+  ),
   // databases
   DatabaseUnreachable: passing(
     'the database server does not answer',

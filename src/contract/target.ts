@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DocumentKind } from './documents-on-disk';
 import { SITE_URI } from './names';
 
 const absolutePath = z
@@ -206,3 +207,6 @@ export const targetSchema = z.strictObject({
   hooks: hooksSchema,
 });
 export type Target = z.infer<typeof targetSchema>;
+
+/** Targets in journals. */
+export const TARGET: DocumentKind<Target> = { name: 'target', key: 'version', version: 1, schema: targetSchema };

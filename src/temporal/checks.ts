@@ -4,6 +4,7 @@ import { KedgeError } from '../contract/errors';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
 import { findForeignWorkflows } from './foreign-workflows';
 import { workerPolls } from './pollers';
+import { STUCK_ATTEMPTS } from './running';
 import { isLoopback, listensBeyondLoopback } from './listeners';
 import { checkSearchAttributes } from './search-attributes';
 
@@ -39,8 +40,6 @@ export const TEMPORAL_CHECKS: readonly TemporalCheck[] = [
 const HOUR_SECONDS = 3600;
 /** Long enough to look into a task after a weekend. */
 const LEAST_RETENTION_HOURS = 72;
-/** A workflow task that failed this often fails again. */
-const STUCK_ATTEMPTS = 3;
 
 /** Who reaches Temporal can start tasks, so nobody else may: neither on the way nor at this machine's door. */
 async function checkTls({ address, tls }: ConnectedTemporal): Promise<readonly Complaint[]> {

@@ -21,6 +21,15 @@ export async function runStateOf(client: Client, workflowId: string, runId: stri
   return description.status.name === 'RUNNING' ? 'running' : 'closed';
 }
 
+/** A workflow task that failed this often fails again. */
+export const STUCK_ATTEMPTS = 3;
+
+/** Whether the code of this run fails again and again, as it does in a worker of another version than began it. */
+export async function isStuck(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  const description = await describe(client, workflowId, runId);
+  return (description?.raw.pendingWorkflowTask?.attempt ?? 0) >= STUCK_ATTEMPTS;
+}
+
 /** Who runs under a workflow ID now, as far as Temporal knows; null when nobody does. */
 export async function whoRuns(client: Client, workflowId: string): Promise<Busy | null> {
   const description = await describe(client, workflowId);

@@ -102,6 +102,9 @@ const PROBING: ActivityOptions = {
   retry: { ...FORWARD.retry, maximumInterval: '5 seconds', maximumAttempts: 60 },
 };
 
+/** Who only looks does not wait for a newer Kedge to come back. */
+const FINAL_ERROR_CODES = [...PERMANENT_ERROR_CODES, 'NewerVersion'] satisfies ErrorCode[];
+
 /** Looking before doing: a server that does not answer is said soon. */
 const LOOKING: ActivityOptions = {
   ...COMMON,
@@ -109,7 +112,7 @@ const LOOKING: ActivityOptions = {
   retry: {
     initialInterval: '500 milliseconds',
     maximumAttempts: 3,
-    nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
+    nonRetryableErrorTypes: FINAL_ERROR_CODES,
   },
 };
 
@@ -145,7 +148,7 @@ const READING: ActivityOptions = {
   retry: {
     initialInterval: '500 milliseconds',
     maximumInterval: '10 seconds',
-    nonRetryableErrorTypes: [...PERMANENT_ERROR_CODES],
+    nonRetryableErrorTypes: FINAL_ERROR_CODES,
   },
 };
 

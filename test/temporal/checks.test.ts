@@ -7,6 +7,7 @@ import type { Finding } from '../../src/contract/findings';
 import { SEARCH_ATTRIBUTES } from '../../src/contract/names';
 import { runChecks } from '../../src/core/doctor/run-checks';
 import { type ConnectedTemporal, TEMPORAL_CHECKS } from '../../src/temporal/checks';
+import { isStuck } from '../../src/temporal/running';
 import { testOperation } from '../helpers/operation';
 import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 import { until } from '../helpers/until';
@@ -68,6 +69,7 @@ it('a workflow whose code fails again and again is stuck', async () => {
       found = (await findings()).filter(({ check }) => check === 'temporal-workflows');
       return found.length > 0;
     });
+    expect(await isStuck(environment.client, handle.workflowId, handle.firstExecutionRunId)).toBe(true);
     await handle.terminate();
     expect(found).toMatchObject([
       {

@@ -1,4 +1,6 @@
-import { MAXIMUM_RECORD_BYTES, packedRecordSchema, type PackedRecord } from '../../contract/backup-record';
+import { MAXIMUM_RECORD_BYTES, PACKED_RECORD, type PackedRecord } from '../../contract/backup-record';
+import { readDocument } from '../../contract/documents-on-disk';
+import { isKedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
@@ -128,11 +130,12 @@ class Looker implements ArchiveTaker {
   }
 }
 
-/** A record that cannot be read is none: the archive may be a foreign one. */
+/** A record that cannot be read is none: the archive may be a foreign one. @throws KedgeError NewerVersion */
 function decodeRecord(text: string): PackedRecord | null {
   try {
-    return packedRecordSchema.parse(JSON.parse(text));
-  } catch {
+    return readDocument(PACKED_RECORD, JSON.parse(text), 'the archive');
+  } catch (error) {
+    if (isKedgeError(error)) throw error;
     return null;
   }
 }

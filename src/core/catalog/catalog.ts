@@ -3,7 +3,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 /** A file in the backups folder that is no sound backup, shown as what it is. */
 export interface Stray {
   readonly file: string;
-  /** `archive without record`, `record without archive`, `record cannot be read: …`, `foreign file` */
+  /** `archive without record`, `record without archive`, `record cannot be read: …`, `foreign file`; of a newer Kedge, what says so */
   readonly problem: string;
 }
 
@@ -21,12 +21,12 @@ export interface Catalog {
   nextId(site: string, created: Date): Promise<string>;
   /** Gives the archive its final name, then publishes the record. Idempotent. */
   publish(record: BackupRecord, temporaryArchive: string): Promise<void>;
-  /** Changes the record of a backup, which is there. Nothing happens when it is gone. @throws KedgeError RecordInvalid */
+  /** Changes the record of a backup, which is there. Nothing happens when it is gone. @throws KedgeError RecordInvalid, NewerVersion */
   amend(site: string, id: string, change: (record: BackupRecord) => BackupRecord): Promise<void>;
   list(site: string): Promise<Listing>;
-  /** @throws KedgeError BackupUnknown, RecordInvalid */
+  /** @throws KedgeError BackupUnknown, RecordInvalid, NewerVersion */
   get(site: string, id: string): Promise<BackupRecord>;
   pathOf(record: BackupRecord): string;
-  /** Record first, archive after it. Nothing happens when it is gone. */
+  /** Record first, archive after it. Nothing happens when it is gone. @throws KedgeError RecordInvalid, NewerVersion */
   delete(site: string, id: string): Promise<void>;
 }

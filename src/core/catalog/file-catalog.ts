@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import {
   type BackupRecord,
+  BACKUP_RECORD,
   MAXIMUM_RECORD_BYTES,
   backupIdSchema,
-  backupRecordSchema,
   recordText,
 } from '../../contract/backup-record';
+import { readDocument } from '../../contract/documents-on-disk';
 import { KedgeError } from '../../contract/errors';
 import { timeStamp } from '../../contract/names';
 import { siteUriSchema } from '../../contract/target';
@@ -44,7 +45,7 @@ class FileCatalog implements Catalog {
     const base = `${site}-${[timeStamp(created), ...stamps].sort().at(-1)}`;
     for (let count = 0; ; count += 1) {
       const id = count === 0 ? base : `${base}_${count}`;
-      if (!names.some((name) => name === `${id}.json` || name.replace(ARCHIVE, '') === id)) return id;
+      if (!names.some((name) => name === `${id}.json` || isArchiveOf(id, name))) return id;
     }
   }
 
@@ -71,13 +72,16 @@ class FileCatalog implements Catalog {
     const claimed = new Set<string>();
     for (const name of names.filter((name) => name.endsWith('.json'))) {
       const file = join(folder, name);
+      const id = name.slice(0, -'.json'.length);
       try {
-        const record = await this.read(file, site, name.slice(0, -'.json'.length));
+        const record = await this.read(file, site, id);
         claimed.add(record.archive);
         if (names.includes(record.archive)) backups.push(record);
         else strays.push({ file, problem: 'record without archive' });
       } catch (error) {
         strays.push({ file, problem: error instanceof Error ? error.message : String(error) });
+        // It has a record, whatever that says.
+        for (const archive of names) if (isArchiveOf(id, archive)) claimed.add(archive);
       }
     }
     for (const name of names) {
@@ -126,12 +130,9 @@ class FileCatalog implements Catalog {
     } catch {
       throw invalid('it is not JSON');
     }
-    const decoded = backupRecordSchema.safeParse(document);
-    if (!decoded.success)
-      throw invalid(z.prettifyError(decoded.error).slice(0, COMPLAINT_CHARACTERS).replaceAll('\n', '; '));
-    const record = decoded.data;
+    const record = decode(document, id, invalid);
     if (record.id !== id || record.site !== site) throw invalid(`it is the record of ${record.id}`);
-    if (record.archive.replace(ARCHIVE, '') !== id) throw invalid(`it names the archive ${record.archive}`);
+    if (!isArchiveOf(id, record.archive)) throw invalid(`it names the archive ${record.archive}`);
     return record;
   }
 
@@ -146,5 +147,19 @@ class FileCatalog implements Catalog {
       throw new KedgeError('BackupUnknown', `${JSON.stringify(id)} is no backup of ${site}`, { site });
     }
     return join(this.path(site), `${id}.json`);
+  }
+}
+
+function isArchiveOf(id: string, name: string): boolean {
+  return name.replace(ARCHIVE, '') === id;
+}
+
+/** @throws KedgeError NewerVersion, or what `invalid` makes of what is wrong */
+function decode(document: unknown, id: string, invalid: (why: string) => KedgeError): BackupRecord {
+  try {
+    return readDocument(BACKUP_RECORD, document, `backup ${id}`);
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    throw invalid(z.prettifyError(error).slice(0, COMPLAINT_CHARACTERS).replaceAll('\n', '; '));
   }
 }

@@ -1,7 +1,9 @@
+import { basename } from 'node:path';
 import type { BackupRecord } from '../../contract/backup-record';
 import { isSafetyBackup, isUnproven } from '../../contract/backup-record';
+import { BACKUP_ID } from '../../contract/names';
 import type { Host } from '../hosts/host';
-import type { Catalog } from './catalog';
+import type { Catalog, Stray } from './catalog';
 
 /** When a backup came into the catalogue; a Kedge that did not note it made one at a time, so the time it was begun says as much. */
 function publishedAt({ published, created }: BackupRecord): string {
@@ -33,14 +35,24 @@ export interface Latest {
  * database server did not take back when it was made; one that was not tried is taken at its word.
  */
 export async function findLatest(catalog: Catalog, master: Host, site: string): Promise<Latest> {
+  const { backups, strays } = await catalog.list(site);
   const passedOver: string[] = [];
-  for (const record of (await catalog.list(site)).backups) {
+  for (const record of backups) {
     if (isSafetyBackup(record)) continue;
     const why = await whyNotGood(catalog, master, record);
-    if (why === null) return { record, passedOver };
+    if (why === null) return { record, passedOver: [...unreadableSince(record, strays), ...passedOver] };
     passedOver.push(`${record.id} is passed over: ${why}`);
   }
-  return { record: null, passedOver };
+  return { record: null, passedOver: [...unreadableSince(null, strays), ...passedOver] };
+}
+
+/** Backups that began after another, or all, and of which nobody knows more: their records cannot be read. */
+function unreadableSince(record: BackupRecord | null, strays: readonly Stray[]): string[] {
+  return strays
+    .filter(({ file, problem }) => file.endsWith('.json') && problem !== 'record without archive')
+    .map(({ file, problem }) => ({ id: basename(file, '.json'), problem }))
+    .filter(({ id }) => BACKUP_ID.test(id) && (record === null || id > record.id))
+    .map(({ id, problem }) => `${id} is passed over: ${problem}`);
 }
 
 async function whyNotGood(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {

@@ -1,4 +1,6 @@
 import type { BackupRecord } from '../../contract/backup-record';
+import { NEWER_WROTE_IT } from '../../contract/documents-on-disk';
+import { ERROR_CODES } from '../../contract/error-codes';
 import type { Complaint } from '../../contract/findings';
 import { type Target, rootsOf } from '../../contract/target';
 import type { Stray } from '../catalog/catalog';
@@ -422,6 +424,7 @@ function complaintAbout({ file, problem }: Stray): Complaint {
     return { level: 'warning', message, hint: 'It is no backup that was finished: move it away or delete it.' };
   if (problem === 'record without archive')
     return { level: 'error', message, hint: 'Bring the archive back from a copy, or delete the record.' };
+  if (problem.endsWith(NEWER_WROTE_IT)) return { level: 'warning', message, hint: ERROR_CODES.NewerVersion.hint };
   return {
     level: 'error',
     message,

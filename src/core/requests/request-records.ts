@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { DocumentKind } from '../../contract/documents-on-disk';
+import { isKedgeError } from '../../contract/errors';
 import type { RequestSignature } from '../../contract/tasks';
 import { createFile } from '../hosts/create-file';
 import type { Host } from '../hosts/host';
@@ -20,6 +22,14 @@ const useSchema = recordSchema.extend({
   by: z.strictObject({ task: z.string(), runId: z.string() }).nullable(),
 });
 export type RequestUse = NonNullable<z.infer<typeof useSchema>['by']>;
+
+const ofVersion1 = { name: 'record of a signed request', key: 'version', version: 1 } as const;
+/** Of requests that were accepted, and of archives that were vouched for. */
+export const REQUEST_RECORD: DocumentKind<z.infer<typeof recordSchema>> = { ...ofVersion1, schema: recordSchema };
+/** Of requests that were used. */
+export const REQUEST_USE: DocumentKind<z.infer<typeof useSchema>> = { ...ofVersion1, schema: useSchema };
+/** Of either: until when it is kept. */
+const ANY_RECORD: DocumentKind<z.infer<typeof recordSchema>> = { ...ofVersion1, schema: recordSchema.loose() };
 
 /** How long an accepted turn may wait before it begins. */
 export const LONGEST_WAIT_MS = 7 * 24 * 3_600_000;
@@ -50,9 +60,12 @@ export class RequestRecords {
     return made || isSame(await this.findUse(nonce), by);
   }
 
-  /** By whom a request was used; null when it was given up, undefined when it was not used. @throws KedgeError StateInvalid */
+  /**
+   * By whom a request was used; null when it was given up, undefined when it was not used.
+   * @throws KedgeError StateInvalid, NewerVersion
+   */
   async findUse(nonce: string): Promise<RequestUse | null | undefined> {
-    return (await this.read(`${nonce}.used`, useSchema))?.by;
+    return (await this.read(`${nonce}.used`, REQUEST_USE))?.by;
   }
 
   /** Keeps that a request was submitted in time. */
@@ -61,9 +74,9 @@ export class RequestRecords {
     await this.create(`${nonce}.accepted`, { version: 1, site, keepUntil });
   }
 
-  /** Whether a request was submitted in time, and its turn may still begin. @throws KedgeError StateInvalid */
+  /** Whether a request was submitted in time, and its turn may still begin. @throws KedgeError StateInvalid, NewerVersion */
   async isAccepted({ nonce }: RequestSignature, now: Date): Promise<boolean> {
-    return isKept(await this.read(`${nonce}.accepted`, recordSchema), now);
+    return isKept(await this.read(`${nonce}.accepted`, REQUEST_RECORD), now);
   }
 
   /** Vouches for an archive that lies in none of the configured folders: who can write here may deploy anything. */
@@ -74,17 +87,20 @@ export class RequestRecords {
     await this.create(name, { version: 1, site, keepUntil });
   }
 
-  /** @throws KedgeError StateInvalid */
+  /** @throws KedgeError StateInvalid, NewerVersion */
   async isAdmitted(site: string, path: string, now: Date): Promise<boolean> {
-    return isKept(await this.read(archiveName(site, path), recordSchema), now);
+    return isKept(await this.read(archiveName(site, path), REQUEST_RECORD), now);
   }
 
-  /** Removes what nothing depends on any more. @throws KedgeError StateInvalid */
+  /** Removes what nothing depends on any more; what a newer Kedge wrote stays. @throws KedgeError StateInvalid */
   async forgetOld(now: Date): Promise<void> {
     for (const name of await this.host.list(this.folder)) {
       if (name.startsWith('.')) continue;
-      const record = await this.read(name, recordSchema.loose());
-      if (!isKept(record, now)) await this.host.removeFile(join(this.folder, name));
+      const record = await this.read(name, ANY_RECORD).catch((error: unknown) => {
+        if (isKedgeError(error) && error.code === 'NewerVersion') return null;
+        throw error;
+      });
+      if (record !== null && !isKept(record, now)) await this.host.removeFile(join(this.folder, name));
     }
   }
 
@@ -93,10 +109,10 @@ export class RequestRecords {
     return createFile(this.host, join(this.folder, name), `${JSON.stringify(record, null, 2)}\n`);
   }
 
-  private async read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  private async read<T>(name: string, kind: DocumentKind<T>): Promise<T | undefined> {
     const path = join(this.folder, name);
     if ((await this.host.status(path)) === undefined) return undefined;
-    return decode(schema, (await this.host.readFile(path)).toString('utf8'), path);
+    return decode(kind, (await this.host.readFile(path)).toString('utf8'), path);
   }
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { DocumentKind } from '../../contract/documents-on-disk';
 import { KedgeError } from '../../contract/errors';
 import { siteUriSchema } from '../../contract/target';
 import type { Host } from '../hosts/host';
@@ -16,6 +17,8 @@ const epochSchema = z.strictObject({
 });
 export type Epoch = z.infer<typeof epochSchema>;
 
+export const EPOCH: DocumentKind<Epoch> = { name: 'epoch', key: 'version', version: 1, schema: epochSchema };
+
 /**
  * How often each site was taken over by hand, `<state>/epochs/<uri>.json`. A task that began in an older epoch may only
  * undo: it never switches a site that went on living.
@@ -26,11 +29,11 @@ export class Epochs {
     private readonly host: Host,
   ) {}
 
-  /** Null for a site that nobody took over yet. @throws KedgeError StateInvalid */
+  /** Null for a site that nobody took over yet. @throws KedgeError StateInvalid, NewerVersion */
   async find(site: string): Promise<Epoch | null> {
     const path = this.pathOf(site);
     if ((await this.host.status(path)) === undefined) return null;
-    return decode(epochSchema, (await this.host.readFile(path)).toString('utf8'), path);
+    return decode(EPOCH, (await this.host.readFile(path)).toString('utf8'), path);
   }
 
   /** 0 for a site that nobody took over yet. */

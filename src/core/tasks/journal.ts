@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { backupIdSchema, contentMarkSchema } from '../../contract/backup-record';
+import { type DocumentKind, type Raw, withDefaults } from '../../contract/documents-on-disk';
 import { WORKFLOW_TYPES } from '../../contract/names';
-import { siteUriSchema, targetSchema } from '../../contract/target';
+import { TARGET, siteUriSchema, targetSchema } from '../../contract/target';
 import { compressionSchema } from '../../contract/tasks';
 import { bootMomentSchema } from '../clock';
 import { siteDatabaseSchema } from './site-state';
@@ -16,7 +17,7 @@ const accountSchema = z.strictObject({ user: z.string(), hosts: z.array(z.string
  * outlives workers and Temporal's history: undo and recovery read nothing else.
  */
 export const journalSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   task: z.string(),
   site: siteUriSchema,
   type: z.enum(WORKFLOW_TYPES),
@@ -24,15 +25,14 @@ export const journalSchema = z.strictObject({
   description: z.string().nullable(),
   requestKey: z.string().nullable(),
   /** Of the signed request that the task is; null when none was needed. */
-  nonce: z.string().nullable().default(null),
+  nonce: z.string().nullable(),
   /** Stands in the name of everything the task makes, which others can see. */
   token: z.string().regex(/^[a-z0-9]{10}$/),
   /** Known to nobody else: its processes are found by it. Null in journals of before, whose processes carry the token. */
   mark: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
-    .nullable()
-    .default(null),
+    .nullable(),
   workflowId: z.string(),
   /** The run that may act. A reset gives a workflow a new run id: then only undo remains. */
   runId: z.string(),
@@ -45,13 +45,13 @@ export const journalSchema = z.strictObject({
   /** Status that visitors were answered then; absent in journals of before it was kept. */
   answered: z.int().nullable().optional(),
   /** What a backup of the site does not hold, as preflight found: a sentence each. */
-  notHeld: z.array(z.string()).default([]),
+  notHeld: z.array(z.string()),
   /** What steps that make a backup warned of, by their names: its record says it too. */
-  warned: z.record(z.string(), z.array(z.string())).default({}),
+  warned: z.record(z.string(), z.array(z.string())),
   /** From the first undo on no forward step may write here any more. */
   undoing: z.boolean(),
   /** The worker that began the newest step, or undo. Null in journals of a Kedge that did not note it. */
-  worker: workerProcessSchema.nullable().default(null),
+  worker: workerProcessSchema.nullable(),
   /** Newest forward step that began. */
   step: z.string().nullable(),
   /** What the accepted request asks of its steps; null in journals of a Kedge that did not note it. */
@@ -62,25 +62,21 @@ export const journalSchema = z.strictObject({
       compression: compressionSchema,
       replaceText: z.boolean().optional(),
     })
-    .nullable()
-    .default(null),
+    .nullable(),
   /**
    * Steps that have begun, by their names in the table of steps: the attempt that may write here on behalf of the step, and
    * whether it is done. Null in journals of a Kedge that did not note it.
    */
-  steps: z
-    .record(z.string(), z.strictObject({ attempt: z.string(), done: z.boolean() }))
-    .nullable()
-    .default(null),
+  steps: z.record(z.string(), z.strictObject({ attempt: z.string(), done: z.boolean() })).nullable(),
   /** Undos that have ended. Null in journals of a Kedge that did not note it. */
-  undone: z.array(z.string()).nullable().default(null),
+  undone: z.array(z.string()).nullable(),
   maintenance: z
     .strictObject({
       foundOn: z.boolean(),
       /** From here on no attempt begins: as people read it. */
       deadline: instant,
       /** The same by the boot's clock, which counts. Null in journals of a Kedge that did not note it. */
-      limit: bootMomentSchema.nullable().default(null),
+      limit: bootMomentSchema.nullable(),
       /** When a request was first answered by the maintenance page. */
       seen: instant.nullable(),
       ended: instant.nullable(),
@@ -117,13 +113,9 @@ export const journalSchema = z.strictObject({
    * What of the site the safety backup of a restore does not hold though it was there, a sentence each: of its database, and of
    * its folders by their names. These originals are kept.
    */
-  notSaved: z
-    .strictObject({ database: z.array(z.string()), folders: z.record(z.string(), z.array(z.string())) })
-    .default({ database: [], folders: {} }),
+  notSaved: z.strictObject({ database: z.array(z.string()), folders: z.record(z.string(), z.array(z.string())) }),
   /** What the safety backup does without for want of room, and why, as preflight found; null for what it holds. */
-  setAside: z
-    .strictObject({ files: z.string().nullable(), database: z.string().nullable() })
-    .default({ files: null, database: null }),
+  setAside: z.strictObject({ files: z.string().nullable(), database: z.string().nullable() }),
   /** The backup a restore goes back to, or a deploy unpacks, as it was checked by preflight. */
   source: z
     .strictObject({
@@ -131,21 +123,19 @@ export const journalSchema = z.strictObject({
       path: z.string(),
       sha256: z.string(),
       /** Null in journals of before these were kept. */
-      members: z.int().nullable().default(null),
-      contentBytes: z.int().nullable().default(null),
+      members: z.int().nullable(),
+      contentBytes: z.int().nullable(),
       charset: z.string(),
       collation: z.string(),
       contentMark: contentMarkSchema.nullable(),
       /** What of other databases its definitions name. */
-      elsewhere: z
-        .array(
-          z.strictObject({
-            database: z.string(),
-            object: z.string(),
-            named: z.enum(['table', 'key', 'function', 'procedure', 'anything']),
-          }),
-        )
-        .default([]),
+      elsewhere: z.array(
+        z.strictObject({
+          database: z.string(),
+          object: z.string(),
+          named: z.enum(['table', 'key', 'function', 'procedure', 'anything']),
+        }),
+      ),
     })
     .nullable(),
   /** Folders of the site that were not there before: empty ones were made for the new site. */
@@ -177,13 +167,13 @@ export const journalSchema = z.strictObject({
     })
     .nullable(),
   /** The database and account in which the definitions of a backup were proved, noted before they were there. */
-  scratch: z.strictObject({ database: z.string(), account: accountSchema }).nullable().default(null),
+  scratch: z.strictObject({ database: z.string(), account: accountSchema }).nullable(),
   /** What proving said before the site was shut for its backup, and by which digest. */
-  proof: z.strictObject({ definitions: z.string(), warning: z.string().nullable() }).nullable().default(null),
+  proof: z.strictObject({ definitions: z.string(), warning: z.string().nullable() }).nullable(),
   /** Set before the first rename. */
   switched: z.boolean(),
   /** When the site was given back to its visitors without the workflow of the task, all of it. */
-  givenBack: instant.nullable().default(null),
+  givenBack: instant.nullable(),
   /** What Kedge had in the folder of vhosts. */
   vhostBefore: z.strictObject({ vhost: z.string().nullable(), snippet: z.string().nullable() }).nullable(),
   committed: z.boolean(),
@@ -198,6 +188,28 @@ export const journalSchema = z.strictObject({
     .nullable(),
 });
 export type Journal = z.infer<typeof journalSchema>;
+
+/** Journals as files. Version 1 had no key for what a Kedge of its time did not note yet. */
+export const JOURNAL: DocumentKind<Journal> = {
+  name: 'journal',
+  key: 'version',
+  version: 2,
+  schema: journalSchema,
+  upgrades: { 1: (document) => fromVersion1(document) },
+  parts: { target: TARGET },
+};
+
+function fromVersion1(document: Raw): Raw {
+  const { maintenance, source, ...journal } = document;
+  return {
+    ...{ nonce: null, mark: null, worker: null, accepted: null, steps: null, undone: null },
+    ...{ notHeld: [], warned: {}, notSaved: { database: [], folders: {} }, setAside: { files: null, database: null } },
+    ...{ scratch: null, proof: null, givenBack: null },
+    ...journal,
+    maintenance: withDefaults(maintenance, { limit: null }),
+    source: withDefaults(source, { members: null, contentBytes: null, elsewhere: [] }),
+  };
+}
 
 /** A journal in which nothing has happened yet. */
 export function newJournal(
@@ -219,7 +231,7 @@ export function newJournal(
     Partial<Pick<Journal, 'nonce'>>,
 ): Journal {
   return {
-    version: 1,
+    version: 2,
     nonce: null,
     ...begin,
     mark: randomBytes(16).toString('hex'),

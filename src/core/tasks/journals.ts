@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { KedgeError, isKedgeError } from '../../contract/errors';
+import { KedgeError } from '../../contract/errors';
 import { siteOfTask, taskTime } from '../../contract/names';
 import type { StepName } from '../../contract/steps';
 import { type BootMoment, bootMomentSchema, bootNow } from '../clock';
 import { withFileLock } from '../hosts/file-lock';
 import type { Host } from '../hosts/host';
 import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
-import { type Journal, journalSchema, newJournal } from './journal';
-import { decode } from './state-file';
+import { JOURNAL, type Journal, newJournal } from './journal';
+import { decode, isUnreadable } from './state-file';
 import { thisProcess } from './worker-process';
 
 /** What begins a task. */
@@ -79,14 +79,12 @@ export class Journals {
     return isTaskName(task) && (await this.host.status(join(this.openFolder, task))) !== undefined;
   }
 
+  /** @throws KedgeError StateInvalid, NewerVersion */
   async find(task: string): Promise<Journal | undefined> {
     const path = this.pathOf(task);
     if ((await this.host.status(path)) === undefined) return undefined;
-    const journal = decode(
-      journalSchema,
-      (await this.host.readFile(path, MAXIMUM_JOURNAL_BYTES)).toString('utf8'),
-      path,
-    );
+    const text = (await this.host.readFile(path, MAXIMUM_JOURNAL_BYTES)).toString('utf8');
+    const journal = decode(JOURNAL, text, path);
     const { before, created, site } = journal;
     if (before?.password) this.onSecret(before.password, before.madeByKedge ? null : site);
     if (created?.password) this.onSecret(created.password, null);
@@ -196,9 +194,8 @@ export class Journals {
 
   /**
    * Tasks that were begun and not closed, oldest name first; of one site or of all. Of all, those whose journal cannot be
-   * read are passed over, so that one stops nothing on other sites; the sweeper and doctor
-   * name them.
-   * @throws KedgeError StateInvalid for a journal of the one site that cannot be read
+   * read are passed over, so that one stops nothing on other sites: {@link unreadable} names them.
+   * @throws KedgeError StateInvalid, NewerVersion for a journal of the one site that cannot be read
    */
   async open(site?: string): Promise<Journal[]> {
     const journals: Journal[] = [];
@@ -215,6 +212,17 @@ export class Journals {
       else if (site === undefined || journal.site === site) journals.push(journal);
     }
     return journals;
+  }
+
+  /** Tasks that were begun and not closed, and of which nobody knows more: why their journals cannot be read. */
+  async unreadable(): Promise<ReadonlyMap<string, KedgeError>> {
+    const found = new Map<string, KedgeError>();
+    for (const task of (await this.host.list(this.openFolder)).filter(isTaskName))
+      await this.find(task).catch((error: unknown) => {
+        if (!isUnreadable(error)) throw error;
+        found.set(task, error);
+      });
+    return found;
   }
 
   /**
@@ -333,11 +341,6 @@ function isTaskName(name: string): boolean {
 /** By its name: what it says itself is known once it was read. */
 function mayBeOf(task: string, site: string): boolean {
   return task.startsWith(`${site}-`) && (siteOfTask(task) ?? site) === site;
-}
-
-/** A file that is no journal of this version, or was cut by a disk that failed. */
-function isUnreadable(error: unknown): error is KedgeError {
-  return isKedgeError(error) && (error.code === 'StateInvalid' || error.code === 'FileRefused');
 }
 
 /** Ids carry the time of their submission. */

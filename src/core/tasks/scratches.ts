@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { DocumentKind } from '../../contract/documents-on-disk';
 import type { Host } from '../hosts/host';
 import { identify, isRunning } from '../hosts/processes';
-import { decode } from './state-file';
+import { decode, isUnreadable } from './state-file';
 
 const noteSchema = z.strictObject({
+  version: z.literal(1),
   /** By its name in the configuration. */
   databaseServer: z.string(),
   database: z.string(),
@@ -16,7 +18,16 @@ const noteSchema = z.strictObject({
 });
 
 /** What a command makes on a database server and drops again. */
-export type ScratchNote = Omit<z.infer<typeof noteSchema>, 'by'>;
+export type ScratchNote = Omit<z.infer<typeof noteSchema>, 'by' | 'version'>;
+
+/** The first ones had no version. */
+export const SCRATCH_NOTE: DocumentKind<z.infer<typeof noteSchema>> = {
+  name: 'note of a scratch database',
+  key: 'version',
+  version: 1,
+  schema: noteSchema,
+  unnumbered: 1,
+};
 
 const NOTE = '.json';
 
@@ -34,7 +45,7 @@ export class Scratches {
   async add(note: ScratchNote): Promise<void> {
     await this.host.makeFolder(this.folder, { mode: 0o700 });
     const by = (await identify(process.pid)) ?? { pid: process.pid, started: '' };
-    await this.host.writeFile(this.pathOf(note), JSON.stringify({ ...note, by }), { mode: 0o600 });
+    await this.host.writeFile(this.pathOf(note), JSON.stringify({ version: 1, ...note, by }), { mode: 0o600 });
   }
 
   /** Nothing of it is left. */
@@ -42,9 +53,10 @@ export class Scratches {
     await this.host.removeFile(this.pathOf(note));
   }
 
-  /** Those of processes that have ended. @throws KedgeError StateInvalid */
-  async left(): Promise<ScratchNote[]> {
-    const found: ScratchNote[] = [];
+  /** Those of processes that have ended, and what is wrong with those that cannot be read, a sentence each. */
+  async left(): Promise<{ readonly notes: ScratchNote[]; readonly problems: string[] }> {
+    const notes: ScratchNote[] = [];
+    const problems: string[] = [];
     for (const name of await this.host.list(this.folder)) {
       if (!name.endsWith(NOTE) || name.startsWith('.')) continue;
       const path = join(this.folder, name);
@@ -53,10 +65,15 @@ export class Scratches {
         throw error;
       });
       if (text === null) continue;
-      const { by, ...note } = decode(noteSchema, text, path);
-      if (!(await isRunning(by))) found.push(note);
+      try {
+        const { by, version: _, ...note } = decode(SCRATCH_NOTE, text, path);
+        if (!(await isRunning(by))) notes.push(note);
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        problems.push(error.message);
+      }
     }
-    return found;
+    return { notes, problems };
   }
 
   private pathOf({ database }: Pick<ScratchNote, 'database'>): string {

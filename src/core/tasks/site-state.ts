@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { DocumentKind } from '../../contract/documents-on-disk';
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import { decode } from './state-file';
@@ -29,6 +30,13 @@ export const siteStateSchema = z.strictObject({
 });
 export type SiteState = z.infer<typeof siteStateSchema>;
 
+export const SITE_STATE: DocumentKind<SiteState> = {
+  name: 'state of a site',
+  key: 'version',
+  version: 1,
+  schema: siteStateSchema,
+};
+
 /** What the master remembers of each site, in `<state>/sites/<uri>.json`. */
 export class SiteStates {
   constructor(
@@ -38,17 +46,17 @@ export class SiteStates {
     private readonly onSecret: (secret: string, site: string | null) => void,
   ) {}
 
-  /** Undefined for a site nobody adopted. @throws KedgeError StateInvalid */
+  /** Undefined for a site nobody adopted. @throws KedgeError StateInvalid, NewerVersion */
   async find(site: string): Promise<SiteState | undefined> {
     const path = this.pathOf(site);
     if ((await this.host.status(path)) === undefined) return undefined;
     const text = (await this.host.readFile(path)).toString('utf8');
-    const state = decode(siteStateSchema, text, path);
+    const state = decode(SITE_STATE, text, path);
     this.tellSecret(state);
     return state;
   }
 
-  /** @throws KedgeError SiteNotAdopted */
+  /** @throws KedgeError SiteNotAdopted, StateInvalid, NewerVersion */
   async get(site: string): Promise<SiteState> {
     const state = await this.find(site);
     if (!state) {
@@ -70,7 +78,7 @@ export class SiteStates {
     this.onSecret(current.password, current.madeByKedge ? null : site);
   }
 
-  /** Every site adopted so far. @throws KedgeError StateInvalid */
+  /** Every site adopted so far. @throws KedgeError StateInvalid, NewerVersion */
   async all(): Promise<SiteState[]> {
     const states = await Promise.all((await this.sites()).map((site) => this.find(site)));
     return states.filter((state) => state !== undefined);

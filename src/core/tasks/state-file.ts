@@ -1,12 +1,21 @@
 import { z } from 'zod';
-import { KedgeError } from '../../contract/errors';
+import { type DocumentKind, readDocument } from '../../contract/documents-on-disk';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 
-/** Decodes a file of the state folder. @throws KedgeError StateInvalid naming the file and what is wrong */
-export function decode<T>(schema: z.ZodType<T>, text: string, path: string): T {
+/** Decodes a file of the state folder. @throws KedgeError StateInvalid, NewerVersion naming the file and what is wrong */
+export function decode<T>(kind: DocumentKind<T>, text: string, path: string): T {
   try {
-    return schema.parse(JSON.parse(text));
+    return readDocument(kind, JSON.parse(text), path);
   } catch (cause) {
+    if (isKedgeError(cause)) throw cause;
     const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON';
     throw new KedgeError('StateInvalid', `${path} cannot be read: ${reason}`, { cause });
   }
 }
+
+/** A file that is of a newer Kedge, cut by a disk that failed, or something else: nobody knows what it says. */
+export function isUnreadable(error: unknown): error is KedgeError {
+  return isKedgeError(error) && UNREADABLE.has(error.code);
+}
+
+const UNREADABLE: ReadonlySet<string> = new Set(['StateInvalid', 'NewerVersion', 'FileRefused']);

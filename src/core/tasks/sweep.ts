@@ -102,7 +102,10 @@ export class Sweeper {
       remains: Remains;
       journal: Pick<Journal, 'switched' | 'committed' | 'fence'> & { abandoned: boolean };
     }[] = [];
-    if (only !== undefined) open.push(...(await this.parts.journals.open()));
+    if (only !== undefined) {
+      open.push(...(await this.parts.journals.open()));
+      for (const task of (await this.parts.journals.unreadable()).keys()) unreadable.add(siteOfTask(task) ?? task);
+    }
     for (const task of only === undefined ? await this.parts.journals.all() : [only]) {
       signal.throwIfAborted();
       if (this.settled.has(task)) continue;
@@ -167,12 +170,13 @@ export class Sweeper {
     problems.push(...servers.problems);
     const sites =
       only === undefined ? states : states.filter(({ site }) => closed.some(({ remains }) => remains.site === site));
-    shut.push(...(await this.shutSites(sites, open)));
+    const isBusy = (site: string): boolean => unreadable.has(site) || open.some((journal) => journal.site === site);
+    shut.push(...(await this.shutSites(sites, isBusy)));
     const marks = new Map(only === undefined ? [...this.settled].map(([task, mark]) => [mark, task]) : []);
     for (const { remains } of closed) marks.set(remains.mark, remains.task);
     leftovers.push(...(await this.processes(marks)));
     if (only === undefined) leftovers.push(...(await this.scratches(problems)));
-    if (only === undefined) leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(open)));
+    if (only === undefined) leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(isBusy)));
     return { leftovers, problems, shut };
   }
 
@@ -274,11 +278,9 @@ export class Sweeper {
   /** Scratch databases of commands that were killed. Nobody else uses what they are called. */
   private async scratches(problems: string[]): Promise<Leftover[]> {
     const { master, scratches, databaseServers } = this.parts;
-    const notes = await scratches.left().catch((error: unknown) => {
-      problems.push(`scratch databases are passed over: ${textOf(error)}`);
-      return [];
-    });
-    return notes.map((note) => ({
+    const left = await scratches.left();
+    problems.push(...left.problems.map((problem) => `a scratch database is passed over: ${problem}`));
+    return left.notes.map((note) => ({
       what: `the scratch database ${note.database} of ${note.databaseServer}`,
       task: null,
       remove: async (operation) => {
@@ -308,13 +310,13 @@ export class Sweeper {
   }
 
   /** Sites whose maintenance page is up although no task is open: theirs is a person's decision. */
-  private async shutSites(states: readonly SiteState[], open: readonly Journal[]): Promise<string[]> {
+  private async shutSites(states: readonly SiteState[], isBusy: (site: string) => boolean): Promise<string[]> {
     const shut: string[] = [];
     const sites = states.map(({ site }) => site);
     for (const { host, path } of this.parts.flags) {
       const names = new Set(await host.list(path));
       for (const site of sites) {
-        if (!names.has(basename(flagPath(path, site))) || open.some((journal) => journal.site === site)) continue;
+        if (!names.has(basename(flagPath(path, site))) || isBusy(site)) continue;
         shut.push(`${site} shows its maintenance page, and no task is open: run \`kedge sites online ${site}\``);
       }
     }
@@ -355,13 +357,13 @@ export class Sweeper {
     return found;
   }
 
-  /** Probe files are removed by who made them, unless he was killed. Sites with an open task are passed over. */
-  private async probeFiles(open: readonly Journal[]): Promise<Leftover[]> {
+  /** Probe files are removed by who made them, unless he was killed. Sites with a task that is open, or may be, are passed over. */
+  private async probeFiles(isBusy: (site: string) => boolean): Promise<Leftover[]> {
     const found: Leftover[] = [];
     for (const { host, path } of this.parts.flags) {
       for (const folder of (await host.list(path)).filter((name) => name.endsWith(PROBE_FOLDER))) {
         const site = folder.slice(0, -PROBE_FOLDER.length);
-        if (open.some((journal) => journal.site === site)) continue;
+        if (isBusy(site)) continue;
         for (const name of await host.list(join(path, folder)))
           found.push(...(await oldFile(host, join(path, folder, name), 'the probe file')));
       }

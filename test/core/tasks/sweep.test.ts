@@ -309,6 +309,32 @@ describe('sweeper', () => {
     expect((await sweep()).removed).toHaveLength(5);
   });
 
+  it('touches nothing on a site with an open journal of a newer Kedge, and does not say that no task is open', async () => {
+    const closed = await begin();
+    await close(closed);
+    const open = await begin();
+    await mkdir(join(folder, 'state/sites'), { recursive: true });
+    await states.save({ version: 1, site: SITE, current: siteDatabase('elsewhere', 'elsewhere'), kept: [] });
+    await writeFile(join(folder, 'flags', SITE), '');
+    const probe = await makeOld(join(folder, `flags/${SITE}.probe`, 'old'));
+    const path = join(folder, `state/tasks/${open.task}.json`);
+    const text = await readFile(path, 'utf8');
+    const newer = JSON.stringify({ ...(JSON.parse(text) as object), version: 3, novelty: true });
+    await writeFile(path, newer);
+    const named = [expect.stringMatching(/^shop\.example is passed over: .*a journal of version 3/)];
+    for (const only of [undefined, closed.task])
+      expect([only, await newSweeper().sweep(() => operation, only)]).toEqual([
+        only,
+        { removed: [], problems: only === undefined ? named : [] },
+      ]);
+    expect(await remaining(closed)).toHaveLength(5);
+    expect(await remaining(open)).toHaveLength(5);
+    expect(existsSync(probe)).toBe(true);
+    expect(await readFile(path, 'utf8')).toBe(newer);
+    await writeFile(path, text);
+    expect((await sweep()).removed).toHaveLength(5);
+  });
+
   it('drops no database while the state of a site cannot be read, which may use it', async () => {
     const closed = await begin();
     await close(closed);
