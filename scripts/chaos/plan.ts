@@ -10,7 +10,7 @@ import { Draw } from '../lab/draw';
 export const KINDS = ['backup', 'quiesced backup', 'restore', 'deploy', 'verify'] as const;
 export type Kind = (typeof KINDS)[number];
 
-export const TYPE_OF: Record<Kind, TaskType> = {
+const TYPE_OF: Record<Kind, TaskType> = {
   backup: 'backup',
   'quiesced backup': 'backup',
   restore: 'restore',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** What a check found wrong, and what mends it. */
-export const complaintSchema = z.strictObject({
+const complaintSchema = z.strictObject({
   /** An error stops tasks, or puts a site or a secret at risk; a warning does so later; a note is to be known. */
   level: z.enum(['error', 'warning', 'note']),
   /** In lower case and without a full stop, as errors say it. */

@@ -20,7 +20,7 @@ export type SecretReference = z.infer<typeof secretReferenceSchema>;
  */
 export const siteUriSchema = z.string().regex(SITE_URI, 'a host name in lower case');
 
-export const ownerSchema = z.strictObject({
+const ownerSchema = z.strictObject({
   user: z.string().min(1),
   uid: z.int().nonnegative(),
   gid: z.int().nonnegative(),
@@ -66,7 +66,7 @@ export const furtherSettingsSchema = z.strictObject({
 });
 export type FurtherSettings = z.infer<typeof furtherSettingsSchema>;
 
-export const databaseServerSchema = z.strictObject({
+const databaseServerSchema = z.strictObject({
   name: z.string().min(1),
   kind: z.enum(['mariadb', 'mysql']),
   socket: absolutePath.optional(),
@@ -77,7 +77,7 @@ export const databaseServerSchema = z.strictObject({
 /** How the admin account of a database server is reached. */
 export type DatabaseServerAddress = z.infer<typeof databaseServerSchema>;
 
-export const webServerSchema = z.strictObject({
+const webServerSchema = z.strictObject({
   name: z.string().min(1),
   kind: z.enum(['nginx']),
   /** Folder of the vhost files Kedge writes; the web server's configuration includes `*.conf` of it. */
@@ -94,7 +94,7 @@ export const webServerSchema = z.strictObject({
 export type WebServerAddress = z.infer<typeof webServerSchema>;
 
 /** Names of a site that lead to another address of it; managed vhosts only. */
-export const redirectsSchema = z.strictObject({
+const redirectsSchema = z.strictObject({
   /** http leads to https. */
   https: z.boolean(),
   /** Names that lead to the URI of the site: `example.com` to `www.example.com`, or the other way round. */
@@ -141,7 +141,7 @@ export const probeLoginSchema = z.strictObject({
 });
 
 /** Where a site is and how it is run; secret-free. Part of {@link Target}. */
-export const siteLocationSchema = z.strictObject({
+const siteLocationSchema = z.strictObject({
   uri: siteUriSchema,
   aliases: z.array(siteUriSchema),
   kind: z.enum(['wordpress', 'php']),

@@ -13,7 +13,7 @@ const description = z
 /**
  * What vouches for a request. `docs/signed-requests.md` says what is signed and how; `signRequest` makes one.
  */
-export const requestSignatureSchema = z.strictObject({
+const requestSignatureSchema = z.strictObject({
   /** A number used once: it makes each signed request one task, or none. */
   nonce: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, '16 to 64 letters, digits, dashes and underscores'),
   /** Submitted later than this it is refused. */
@@ -75,7 +75,7 @@ export const deployInputSchema = z.strictObject({
 });
 export type DeployInput = z.infer<typeof deployInputSchema>;
 
-export const verifyInputSchema = z.strictObject(taskInput);
+const verifyInputSchema = z.strictObject(taskInput);
 export type VerifyInput = z.infer<typeof verifyInputSchema>;
 
 /** What each type of task is given. */
@@ -86,7 +86,7 @@ export const TASK_INPUT_SCHEMAS = {
   verify: verifyInputSchema,
 };
 
-export const backupSummarySchema = z.strictObject({
+const backupSummarySchema = z.strictObject({
   id: backupIdSchema,
   path: z.string(),
   bytes: z.int(),
@@ -169,7 +169,7 @@ export interface KeptRequest {
 }
 
 /** Who holds a site, in the details of a SiteBusy failure. */
-export const busySchema = z.object({ task: z.string(), type: z.string(), who: z.string(), since: z.string() });
+const busySchema = z.object({ task: z.string(), type: z.string(), who: z.string(), since: z.string() });
 export type Busy = z.infer<typeof busySchema>;
 
 /** How the workflow run of a task stands in Temporal. */

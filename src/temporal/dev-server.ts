@@ -50,7 +50,7 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 
 /** Where `scripts/setup` keeps the Temporal CLI of a user. */
-export function temporalCliCache(environment: Record<string, string | undefined>): string {
+function temporalCliCache(environment: Record<string, string | undefined>): string {
   const cache = environment['XDG_CACHE_HOME'] ?? join(environment['HOME'] ?? homedir(), '.cache');
   return join(cache, 'kedge', 'temporal');
 }

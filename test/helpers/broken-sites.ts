@@ -546,3 +546,29 @@ export class BreakableSite {
     };
   }
 }
+
+/**
+ * Gives each test a site, begun by the first that asks and kept for the next ones. One that a test failed on goes: what stayed broken is
+ * no measure for another.
+ */
+export class SharedSite {
+  private site: BreakableSite | undefined;
+
+  constructor(private readonly start: () => Promise<BreakableSite>) {}
+
+  async use(work: (site: BreakableSite) => Promise<void>): Promise<void> {
+    this.site ??= await this.start();
+    try {
+      await work(this.site);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { site } = this;
+    this.site = undefined;
+    await site?.stop();
+  }
+}

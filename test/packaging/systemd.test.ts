@@ -54,6 +54,22 @@ describe(NAME, () => {
     expect(writable.filter((folder) => roots.includes(folder))).toEqual([]);
   });
 
+  it('does not kill a worker that gives up what does not end in time; nor does the container engine', () => {
+    const worker = readFileSync(join(TOP, 'src/worker.ts'), 'utf8');
+    const [grace, limit] = ['GRACE', 'LIMIT'].map((name) =>
+      Number(new RegExp(`^const SHUTDOWN_${name} = '(\\d+) seconds';$`, 'm').exec(worker)?.[1]),
+    );
+    expect(UNIT).toContain(`# The worker alone is asked to stop. Steps that do not end within ${grace} s are told to`);
+    expect(UNIT).toContain(`ended within ${limit} s is given up`);
+    // To close what is open then.
+    const needed = Number(limit) + 10;
+    const compose = readFileSync(join(TOP, 'docker-compose.yml'), 'utf8');
+    const periods = [...compose.matchAll(/^ +stop_grace_period: (\d+)s$/gm)].map(([, seconds]) => Number(seconds));
+    expect(periods.length).toBeGreaterThan(0);
+    for (const seconds of [Number(valuesOf('TimeoutStopSec')[0]), ...periods])
+      expect(seconds).toBeGreaterThanOrEqual(needed);
+  });
+
   it('starts the program that the README links', () => {
     const program = /^ExecStart=(\S+) worker$/m.exec(UNIT)?.[1];
     expect(readFileSync(join(TOP, 'README.md'), 'utf8')).toContain(`main.js" ${program}`);

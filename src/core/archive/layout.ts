@@ -1,8 +1,8 @@
 import { PATH_NAME, SITE_FOLDER } from '../../contract/target';
 
 /** Where things stand in an archive: Aegir's layout, and what is ours below `./.kedge/`. */
-export const DUMP_MEMBER = './database.sql';
-export const RECORD_MEMBER = './.kedge/backup.json';
+const DUMP_MEMBER = './database.sql';
+const RECORD_MEMBER = './.kedge/backup.json';
 /** A site's own `database.sql` and `.kedge` are kept below this, and come back under their own names. */
 const ESCAPED = './.kedge/site/';
 

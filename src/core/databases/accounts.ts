@@ -8,7 +8,7 @@ import { quoteAccount, quoteGrantPattern, quoteLiteral } from './identifiers';
 const host = z.object({ host: z.string() });
 
 /** All hosts at which an account of this user name exists. */
-export async function hostsOf(admin: AdminConnection, user: string): Promise<string[]> {
+async function hostsOf(admin: AdminConnection, user: string): Promise<string[]> {
   const rows = await admin.rows(
     `SELECT Host AS host FROM mysql.user WHERE User = ${quoteLiteral(user)} ORDER BY Host`,
     host,

@@ -41,7 +41,6 @@ export interface ServerFacts {
   readonly dataFolder: string;
   /** Where an import is written a second time; null without binary logging. */
   readonly binaryLogFolder: string | null;
-  readonly skipNameResolve: boolean;
   /** Bytes that a statement may have, and a value too. */
   readonly maxAllowedPacket: number;
   /** What makes the server take no tables without a key; null where nothing does. */

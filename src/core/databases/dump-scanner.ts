@@ -4,6 +4,22 @@ import { IllFormedText } from './ill-formed-text';
 import { type DefinitionNames, readDefinition } from './definition-names';
 import { LongRow, PIECE_VARIABLE } from './long-row';
 import { type Created, type HeadRules, IMPORT_RULES, insertedTable, rewriteHead } from './statement-head';
+import {
+  AT,
+  BACKSLASH,
+  BACKTICK,
+  CLOSE,
+  COMMA,
+  DASH,
+  DOUBLE_QUOTE,
+  HASH,
+  NEWLINE,
+  OPEN,
+  SINGLE_QUOTE,
+  SLASH,
+  SPACE,
+  STAR,
+} from './sql-bytes';
 import type { SessionSettings } from './session-settings';
 import { type Lexis, PLAIN_LEXIS, iterate, readAlike, readSql, wordOf } from './sql-tokens';
 import { suspicionOf } from './well-formed-text';
@@ -70,30 +86,15 @@ export function longRowBytesFor(maxAllowedPacket: number): number {
 const CHUNK_BYTES = 256 * 1024;
 
 /** No INSERT has more before its first row. */
-export const HEAD_LIMIT = 64 * 1024;
+const HEAD_LIMIT = 64 * 1024;
 /** A statement other than an INSERT is read whole; no definition is longer. */
-export const STATEMENT_LIMIT = 4 * 1024 * 1024;
+const STATEMENT_LIMIT = 4 * 1024 * 1024;
 const SHOWN = 80;
 
 /** Bytes held back at the end of a chunk, so that no decision needs more than is there. */
 const LOOKAHEAD = 96;
 
 type Mode = 'text' | 'rows' | 'quote' | 'line comment' | 'block comment';
-
-const NEWLINE = 10;
-const SPACE = 32;
-const DOUBLE_QUOTE = 34;
-const HASH = 35;
-const SINGLE_QUOTE = 39;
-const OPEN = 40;
-const CLOSE = 41;
-const STAR = 42;
-const COMMA = 44;
-const DASH = 45;
-const SLASH = 47;
-const AT = 64;
-const BACKSLASH = 92;
-const BACKTICK = 96;
 
 const SHORT_TEXT = 64;
 const DELIMITER_LINE = /^delimiter[ \t]+(\S+)[ \t\r]*$/i;

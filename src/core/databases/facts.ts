@@ -15,15 +15,13 @@ const count = z.object({ value: z.coerce.number() });
 export async function readServerFacts(admin: AdminConnection): Promise<ServerFacts> {
   const context = { what: 'reading the facts of the server' };
   const [variables] = await admin.rows(
-    `SELECT VERSION() AS version, @@datadir AS dataFolder, @@skip_name_resolve AS skipNameResolve,
-      @@log_bin AS binaryLog, @@log_bin_basename AS binaryLogName, @@log_bin_trust_function_creators AS trusted,
+    `SELECT VERSION() AS version, @@datadir AS dataFolder, @@log_bin AS binaryLog, @@log_bin_basename AS binaryLogName, @@log_bin_trust_function_creators AS trusted,
       @@global.max_allowed_packet AS maxAllowedPacket,
       @@lower_case_table_names AS lowerCase,
       CONCAT_WS(' ', @@hostname, @@port, @@datadir) AS identity`,
     z.object({
       version: z.string(),
       dataFolder: z.string(),
-      skipNameResolve: z.coerce.number(),
       binaryLog: z.coerce.number(),
       binaryLogName: z.string().nullable(),
       trusted: z.coerce.number(),
@@ -76,7 +74,6 @@ export async function readServerFacts(admin: AdminConnection): Promise<ServerFac
     allowsFunctionCreators: variables.binaryLog === 0 || variables.trusted === 1,
     dataFolder: variables.dataFolder,
     binaryLogFolder: variables.binaryLog === 1 && variables.binaryLogName ? dirname(variables.binaryLogName) : null,
-    skipNameResolve: variables.skipNameResolve === 1,
     maxAllowedPacket: variables.maxAllowedPacket,
     forcedKeys: await readForcedKeys(admin),
     identity: variables.identity,

@@ -1,8 +1,6 @@
-/**
- * What may stand in the rows of an INSERT outside of quotes: literals. Read byte by byte, for rows are most of a dump.
- */
+import { OPEN } from './sql-bytes';
 
-const OPEN = 40;
+/* What may stand in the rows of an INSERT outside of quotes: literals. Read byte by byte, for rows are most of a dump. */
 
 /** 1 for what goes on in a word or number. */
 export const IN_WORD = new Uint8Array(256);

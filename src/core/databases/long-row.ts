@@ -1,3 +1,4 @@
+import { BACKSLASH, CLOSE, COMMA, DOUBLE_QUOTE, OPEN, SINGLE_QUOTE } from './sql-bytes';
 import type { Lexis } from './sql-tokens';
 
 /** A value of this many bytes goes in pieces, and so many the rest of its row may have. */
@@ -7,12 +8,6 @@ const READ_BYTES = 64 * 1024;
 /** Names of the variables that hold the values of such a row. No dump program has any that begin so. */
 export const PIECE_VARIABLE = /^kedge_[1-9]\d{0,3}$/;
 
-const DOUBLE_QUOTE = 34;
-const SINGLE_QUOTE = 39;
-const OPEN = 40;
-const CLOSE = 41;
-const COMMA = 44;
-const BACKSLASH = 92;
 /** `'`, `_binary '`: what opens a text. */
 const TEXT_OPENS = /^(?:_[a-z0-9]{1,30}[ \t]*)?['"]/i;
 const HEX = /^0x[0-9a-f]+$/i;

@@ -26,7 +26,7 @@ export function rowLiteral(value: Buffer | null, form: ValueForm): Buffer {
 }
 
 /** Bytes as they stand between quotes. */
-export function escapeBytes(bytes: Buffer): Buffer {
+function escapeBytes(bytes: Buffer): Buffer {
   let escapes = 0;
   for (let at = 0; at < bytes.length; at += 1) if (ESCAPED[bytes[at] ?? 0] !== 0) escapes += 1;
   if (escapes === 0) return bytes;

@@ -1,12 +1,7 @@
+import { BACKSLASH, CLOSE, COMMA, DOUBLE_QUOTE, OPEN, SINGLE_QUOTE } from './sql-bytes';
 import type { Lexis } from './sql-tokens';
 import { type Encoding, gradeOf, rankOf } from './well-formed-text';
 
-const DOUBLE_QUOTE = 34;
-const SINGLE_QUOTE = 39;
-const OPEN = 40;
-const CLOSE = 41;
-const COMMA = 44;
-const BACKSLASH = 92;
 /** What stands behind a backslash for these bytes. Any other stands for itself. */
 const UNESCAPED = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte += 1) UNESCAPED[byte] = byte;

@@ -13,7 +13,6 @@ export async function statusOf(path: string): Promise<FileStatus | undefined> {
     bytes: status.size,
     modifiedMs: status.mtimeMs,
     device: status.dev,
-    links: status.nlink,
   };
 }
 

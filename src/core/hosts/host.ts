@@ -111,7 +111,6 @@ export interface FileStatus {
   readonly bytes: number;
   readonly modifiedMs: number;
   readonly device: number;
-  readonly links: number;
 }
 
 export interface FreeSpace {

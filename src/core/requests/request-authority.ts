@@ -157,7 +157,7 @@ export class RequestAuthority {
 const CLOCK_DIFFERENCE_MS = 10 * 60_000;
 
 /** Whether a path without `..` lies below one of the folders. */
-export function liesIn(folders: readonly string[], path: string): boolean {
+function liesIn(folders: readonly string[], path: string): boolean {
   return folders.some((folder) => path.startsWith(`${resolve('/', folder).replace(/\/$/, '')}/`));
 }
 

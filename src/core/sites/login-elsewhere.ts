@@ -87,7 +87,7 @@ async function search(
 }
 
 /** `cron/config.php line 3, .env line 12 and 4 more`. */
-export function describePlaces(found: readonly LoginElsewhere[]): string {
+function describePlaces(found: readonly LoginElsewhere[]): string {
   const named = found
     .slice(0, NAMED)
     .map(({ path, line }) => `${path.replace(/\p{Cc}/gu, '?').slice(0, 200)} line ${line}`);

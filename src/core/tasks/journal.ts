@@ -151,7 +151,7 @@ export const journalSchema = z.strictObject({
     }),
   ),
   /** The attempts of steps whose folders of the spool are used from then on, by their steps; none where a Kedge had none yet. */
-  spooled: z.record(z.string(), z.string()).default({}),
+  spooled: z.record(z.string(), z.string()),
   /** What the site used when the task began. Its password is blank once the task is closed. */
   before: siteDatabaseSchema.nullable(),
   /** The database and account the task made, newest attempt last. */
@@ -204,7 +204,7 @@ function fromVersion1(document: Raw): Raw {
   return {
     ...{ nonce: null, mark: null, worker: null, accepted: null, steps: null, undone: null },
     ...{ notHeld: [], warned: {}, notSaved: { database: [], folders: {} }, setAside: { files: null, database: null } },
-    ...{ scratch: null, proof: null, givenBack: null },
+    ...{ spooled: {}, scratch: null, proof: null, givenBack: null },
     ...journal,
     maintenance: withDefaults(maintenance, { limit: null }),
     source: withDefaults(source, { members: null, contentBytes: null, elsewhere: [] }),

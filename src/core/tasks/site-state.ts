@@ -16,7 +16,7 @@ export const siteDatabaseSchema = z.strictObject({
 });
 export type SiteDatabase = z.infer<typeof siteDatabaseSchema>;
 
-export const siteStateSchema = z.strictObject({
+const siteStateSchema = z.strictObject({
   version: z.literal(1),
   site: z.string(),
   current: siteDatabaseSchema,

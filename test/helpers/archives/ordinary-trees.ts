@@ -50,7 +50,7 @@ export function makeTree(path: string, tree: Tree): void {
 }
 
 /** A file that compressors cut into several pieces. */
-export const LARGE = { name: 'content/large', bytes: 3 * 1024 * 1024 };
+const LARGE = { name: 'content/large', bytes: 3 * 1024 * 1024 };
 export function addLargeFile(path: string): void {
   // Half of it can be compressed.
   const input = Buffer.concat([randomBytes(LARGE.bytes / 2), Buffer.alloc(LARGE.bytes / 2, 'compressible ')]);

@@ -1,5 +1,5 @@
 import { folder } from './hostile-archive';
-import { END, member } from './tar-blocks';
+import { member } from './tar-blocks';
 
 export const DUMP =
   'CREATE TABLE `t` (`a` int) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;\nINSERT INTO `t` VALUES\n(1);\n-- Dump completed on 2026-11-24\n';
@@ -11,11 +11,3 @@ export const SOUND = Buffer.concat([
   folder('./'),
   member({ name: './index.php' }, '<?php echo 1;\n'),
 ]);
-
-/** Members of a tar without the zeros it ends with. */
-export function withoutEnd(tar: Buffer): Buffer {
-  let end = tar.length;
-  while (end >= END.length / 2 && tar.subarray(end - END.length / 2, end).every((byte) => byte === 0))
-    end -= END.length / 2;
-  return tar.subarray(0, end);
-}

@@ -107,7 +107,7 @@ export function base256(value: bigint, length: number): Buffer {
 export const END = Buffer.alloc(2 * BLOCK);
 
 /** Bytes, and zeros up to the next block. */
-export function padded(bytes: Bytes): Buffer {
+function padded(bytes: Bytes): Buffer {
   const content = bytesOf(bytes);
   return Buffer.concat([content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)]);
 }
