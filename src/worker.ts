@@ -14,7 +14,7 @@ import { taskQueueOf } from './contract/names';
 import { printable } from './contract/printable';
 import type { Log, Operation } from './core/operation';
 import { forgetOldTasks } from './core/tasks/retention';
-import { Watchdog } from './core/tasks/watchdog';
+import { Watchdog } from './core/recovery/watchdog';
 import { connectClient } from './temporal/connection';
 import { LeftAlone } from './temporal/left-alone';
 import { recoverOpenTasks } from './temporal/recovery';

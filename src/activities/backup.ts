@@ -21,7 +21,7 @@ import { sideBySide } from '../core/side-by-side';
 import { liveFolder } from '../core/sites/site-folder';
 import { isLacking } from '../core/sites/folder-check';
 import { assertFinishingTask } from '../core/tasks/authority';
-import { describeMissingDatabase } from '../core/tasks/examination';
+import { describeMissingDatabase } from '../core/preflight/examination';
 import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';

@@ -9,7 +9,7 @@ import type { SiteKind } from '../core/sites/site-kind';
 import type { Journals } from '../core/tasks/journals';
 import type { Leases } from '../core/tasks/leases';
 import type { Epochs } from '../core/tasks/epochs';
-import type { Proofs } from '../core/tasks/proofs';
+import type { Proofs } from '../core/proofs/proofs';
 import type { SiteLocks } from '../core/tasks/site-locks';
 import type { SiteStates } from '../core/tasks/site-state';
 import type { TaskLogs } from '../core/tasks/task-log';

@@ -18,10 +18,10 @@ import {
   switchFolders,
 } from '../core/sites/switch-folders';
 import type { Journal } from '../core/tasks/journal';
-import { refreshCode, refreshObjectCache } from '../core/tasks/refresh-caches';
+import { refreshCode, refreshObjectCache } from '../core/sites/refresh-caches';
 import { assertFinishing, refused } from '../core/tasks/authority';
-import { assertSwitchedBack, putVhostBack, switchBack } from '../core/tasks/give-back';
-import { keptFolders, nameKept } from '../core/tasks/kept-originals';
+import { assertSwitchedBack, putVhostBack, switchBack } from '../core/recovery/give-back';
+import { keptFolders, nameKept } from '../core/kept/kept-originals';
 import type { VhostChange } from '../core/web/web-server';
 import { makeAttemptFolders, openSpool, spoolOf } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';

@@ -3,7 +3,7 @@ import type { HookName } from '../contract/target';
 import { runHook } from '../core/sites/hooks';
 import { liveFolder } from '../core/sites/site-folder';
 import { assertFinishingTask } from '../core/tasks/authority';
-import type { TaskAtHand } from '../core/tasks/give-back';
+import type { TaskAtHand } from '../core/recovery/give-back';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, finishingStep, forwardStep } from './step';

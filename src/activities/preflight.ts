@@ -23,16 +23,16 @@ import {
   seenSite,
   withAddresses,
   withUnproven,
-} from '../core/tasks/examination';
-import { examineAccounts } from '../core/tasks/examine-accounts';
+} from '../core/preflight/examination';
+import { examineAccounts } from '../core/preflight/examine-accounts';
 import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { WORKFLOW_GRACE_MS } from '../core/tasks/maintenance-limit';
 import { listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
-import { checkQuotas } from '../core/tasks/quota';
-import { type SiteBytes, needsOfBackup, roomForSafetyBackup, sentencesOf } from '../core/tasks/safety-room';
-import { type SpaceNeed, checkSpace } from '../core/tasks/space';
+import { checkQuotas } from '../core/preflight/quota';
+import { type SiteBytes, needsOfBackup, roomForSafetyBackup, sentencesOf } from '../core/preflight/safety-room';
+import { type SpaceNeed, checkSpace } from '../core/preflight/space';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type Reported, callerOf, lives, reported } from './step';

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Journal } from '../core/tasks/journal';
-import { findShutters } from '../core/tasks/shut-sites';
+import { findShutters } from '../core/recovery/shut-sites';
 import type { ActivityDependencies } from './dependencies';
 
 /** The end of a task does not wait longer for a server that hangs, ms. */

@@ -7,7 +7,7 @@ import type { Progress, RunState } from '../contract/tasks';
 import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
-import { type TaskInTurn, inTurn } from '../core/tasks/give-back';
+import { type TaskInTurn, inTurn } from '../core/recovery/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
 import type { SiteTurn } from '../core/tasks/site-locks';

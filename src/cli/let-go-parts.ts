@@ -1,4 +1,4 @@
-import type { LetGoParts } from '../core/tasks/let-go';
+import type { LetGoParts } from '../core/kept/let-go';
 import type { CommandContext } from './context';
 
 /** What originals that safety backups keep are removed through, by the configuration of now. */

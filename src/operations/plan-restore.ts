@@ -16,15 +16,15 @@ import {
   seenSite,
   withAddresses,
   withUnproven,
-} from '../core/tasks/examination';
-import { examineAccounts } from '../core/tasks/examine-accounts';
-import { readDurations } from '../core/tasks/durations';
+} from '../core/preflight/examination';
+import { examineAccounts } from '../core/preflight/examine-accounts';
+import { readDurations } from '../core/queries/durations';
 import type { Journals } from '../core/tasks/journals';
-import type { Proofs } from '../core/tasks/proofs';
-import { type ProvingParts, proveBackup } from '../core/tasks/prove-backup';
-import { planRestore as planSteps } from '../core/tasks/restore-plan';
-import { checkQuotas } from '../core/tasks/quota';
-import { roomForSafetyBackup, sentencesOf } from '../core/tasks/safety-room';
+import type { Proofs } from '../core/proofs/proofs';
+import { type ProvingParts, proveBackup } from '../core/proofs/prove-backup';
+import { planRestore as planSteps } from '../core/queries/restore-plan';
+import { checkQuotas } from '../core/preflight/quota';
+import { roomForSafetyBackup, sentencesOf } from '../core/preflight/safety-room';
 import type { TaskLogs } from '../core/tasks/task-log';
 
 /** What a restore is planned through. */

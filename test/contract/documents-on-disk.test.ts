@@ -7,7 +7,7 @@ import { TARGET } from '../../src/contract/target';
 import { REQUEST_RECORD, REQUEST_USE } from '../../src/core/requests/request-records';
 import { EPOCH } from '../../src/core/tasks/epochs';
 import { JOURNAL } from '../../src/core/tasks/journal';
-import { SCRATCH_NOTE } from '../../src/core/tasks/scratches';
+import { SCRATCH_NOTE } from '../../src/core/proofs/scratches';
 import { SITE_STATE } from '../../src/core/tasks/site-state';
 
 /* That files of earlier versions are read: test/core/documents-on-disk.test.ts. */

@@ -12,7 +12,7 @@ import { REQUEST_USE, RequestRecords } from '../../src/core/requests/request-rec
 import { EPOCH, Epochs } from '../../src/core/tasks/epochs';
 import { JOURNAL, markOf } from '../../src/core/tasks/journal';
 import { Journals } from '../../src/core/tasks/journals';
-import { Scratches } from '../../src/core/tasks/scratches';
+import { Scratches } from '../../src/core/proofs/scratches';
 import { SITE_STATE, SiteStates } from '../../src/core/tasks/site-state';
 
 const FIXTURES = join(__dirname, '../fixtures/documents-on-disk');

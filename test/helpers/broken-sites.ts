@@ -14,7 +14,7 @@ import type { BackupRecord } from '../../src/contract/backup-record';
 import type { RestorePlan } from '../../src/contract/documents';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { KedgeError } from '../../src/contract/errors';
-import type { KeptOfBackup } from '../../src/core/tasks/kept-originals';
+import type { KeptOfBackup } from '../../src/core/kept/kept-originals';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
 import {
   type Lab,

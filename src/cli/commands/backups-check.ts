@@ -4,7 +4,7 @@ import { KedgeError, isKedgeError } from '../../contract/errors';
 import { siteUriSchema } from '../../contract/target';
 import type { Progress } from '../../contract/tasks';
 import { type Candidate, type CheckedBackup, backupsToCheck, checkBackup } from '../../core/archive/check-backup';
-import { proveBackup } from '../../core/tasks/prove-backup';
+import { proveBackup } from '../../core/proofs/prove-backup';
 import { siteOfBackup } from '../backup-id';
 import type { Operation } from '../../core/operation';
 import type { CommandContext } from '../context';

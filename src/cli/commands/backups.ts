@@ -10,7 +10,7 @@ import { letGoPartsOf } from '../let-go-parts';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
 import { bytesText, timeText } from '../render/units';
-import { describeKept, letGoOfKept } from '../../core/tasks/let-go';
+import { describeKept, letGoOfKept } from '../../core/kept/let-go';
 import { commandOperation } from '../operation';
 import { usage } from '../usage';
 import { registerBackupsCheck } from './backups-check';

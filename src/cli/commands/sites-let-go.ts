@@ -9,9 +9,9 @@ import {
   keptDatabases,
   letGo,
   planLetGo,
-} from '../../core/tasks/kept-databases';
-import { forgetKept, forgetKeptDatabase } from '../../core/tasks/kept-originals';
-import { describeKept as describeKeptOf, letGoOfKept } from '../../core/tasks/let-go';
+} from '../../core/kept/kept-databases';
+import { forgetKept, forgetKeptDatabase } from '../../core/kept/kept-originals';
+import { describeKept as describeKeptOf, letGoOfKept } from '../../core/kept/let-go';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';

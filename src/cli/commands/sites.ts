@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
 import { taskQueueOf } from '../../contract/names';
-import { type TakeOver, bringOnline, removeObstacles } from '../../core/tasks/bring-online';
+import { type TakeOver, bringOnline, removeObstacles } from '../../core/recovery/bring-online';
 import type { ForeignWorkflow } from '../../temporal/foreign-workflows';
 import { breakGlassLocks } from '../break-glass';
 import type { CommandContext } from '../context';
 import type { Master } from '../../composition';
 import { isKedgeError } from '../../contract/errors';
 import type { Target } from '../../contract/target';
-import { keptDatabases } from '../../core/tasks/kept-databases';
-import { type KeptOfBackup, keptOfBackups } from '../../core/tasks/kept-originals';
+import { keptDatabases } from '../../core/kept/kept-databases';
+import { type KeptOfBackup, keptOfBackups } from '../../core/kept/kept-originals';
 import type { SiteState } from '../../core/tasks/site-state';
 import { EXIT } from '../exit-codes';
 import { proveAdoption } from '../../core/sites/adoption';

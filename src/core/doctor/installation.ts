@@ -5,7 +5,7 @@ import type { Host } from '../hosts/host';
 import type { SiteKind } from '../sites/site-kind';
 import type { Journals } from '../tasks/journals';
 import type { SiteStates } from '../tasks/site-state';
-import type { Sweeper } from '../tasks/sweep';
+import type { Sweeper } from '../recovery/sweep';
 import type { WebServer } from '../web/web-server';
 
 /** What doctor looks at: the master and everything its configuration names. */

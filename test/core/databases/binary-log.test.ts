@@ -4,8 +4,8 @@ import { DumpInspector } from '../../../src/core/archive/dump-inspection';
 import { checkRestorable } from '../../../src/core/archive/restorable';
 import type { BackupRecord } from '../../../src/contract/backup-record';
 import type { SiteLocation } from '../../../src/contract/target';
-import { Proofs } from '../../../src/core/tasks/proofs';
-import { proveDefinitions } from '../../../src/core/tasks/prove-definitions';
+import { Proofs } from '../../../src/core/proofs/proofs';
+import { proveDefinitions } from '../../../src/core/proofs/prove-definitions';
 import { testOperation } from '../../helpers/operation';
 import { type DatabaseLab, openLab, TRAILER } from './lab';
 

@@ -3,8 +3,8 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UNPROVEN } from '../../../src/contract/names';
 import type { Host } from '../../../src/core/hosts/host';
-import { Proofs } from '../../../src/core/tasks/proofs';
-import { type Scratch, dropScratch, proveDefinitions } from '../../../src/core/tasks/prove-definitions';
+import { Proofs } from '../../../src/core/proofs/proofs';
+import { type Scratch, dropScratch, proveDefinitions } from '../../../src/core/proofs/prove-definitions';
 import { type DatabaseLab, openLab } from '../databases/lab';
 import { testOperation, type TestOperation } from '../../helpers/operation';
 

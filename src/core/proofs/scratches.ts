@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { DocumentKind } from '../../contract/documents-on-disk';
 import type { Host } from '../hosts/host';
 import { identify, isRunning } from '../hosts/processes';
-import { decode, isUnreadable } from './state-file';
+import { decode, isUnreadable } from '../tasks/state-file';
 
 const noteSchema = z.strictObject({
   version: z.literal(1),

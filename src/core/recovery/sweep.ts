@@ -10,13 +10,13 @@ import type { Operation } from '../operation';
 import { previousFolders, stagingFolders } from '../sites/switch-folders';
 import { flagPath, probeFolder } from '../flags/flag-paths';
 import { probePrefix } from '../flags/probe-file';
-import type { Journal } from './journal';
-import type { Journals } from './journals';
-import { Claims, type Remains, reasonToKeep, remainsOf } from './remains';
-import { dropScratch } from './prove-definitions';
-import type { Scratches } from './scratches';
-import type { SiteLocks } from './site-locks';
-import type { SiteState, SiteStates } from './site-state';
+import type { Journal } from '../tasks/journal';
+import type { Journals } from '../tasks/journals';
+import { Claims, type Remains, reasonToKeep, remainsOf } from './leftovers';
+import { dropScratch } from '../proofs/prove-definitions';
+import type { Scratches } from '../proofs/scratches';
+import type { SiteLocks } from '../tasks/site-locks';
+import type { SiteState, SiteStates } from '../tasks/site-state';
 
 /** One thing that a closed task, or a crash, left behind. */
 export interface Leftover {

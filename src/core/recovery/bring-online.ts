@@ -1,6 +1,6 @@
 import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
-import type { Epochs } from './epochs';
+import type { Epochs } from '../tasks/epochs';
 import {
   type SiteParts,
   type TaskAtHand,
@@ -11,10 +11,10 @@ import {
   putVhostBack,
   switchBack,
 } from './give-back';
-import { type Journal, markOf } from './journal';
-import type { Journals } from './journals';
+import { type Journal, markOf } from '../tasks/journal';
+import type { Journals } from '../tasks/journals';
 import { type SiteView, findObstacles } from './shut-sites';
-import type { SiteLocks } from './site-locks';
+import type { SiteLocks } from '../tasks/site-locks';
 
 export interface OnlineParts extends SiteParts {
   readonly epochs: Epochs;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { TaskType } from '../../contract/names';
-import { type TaskLogs, taskLogLineSchema } from './task-log';
+import { type TaskLogs, taskLogLineSchema } from '../tasks/task-log';
 
 /** What a step took in an earlier task. */
 export interface StepDuration {

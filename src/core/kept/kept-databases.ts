@@ -1,8 +1,8 @@
 import { KedgeError } from '../../contract/errors';
 import type { DatabaseAccount, DatabaseServer } from '../databases/database-server';
-import type { Journal } from './journal';
-import { Claims } from './remains';
-import type { SiteState } from './site-state';
+import type { Journal } from '../tasks/journal';
+import { Claims } from '../recovery/leftovers';
+import type { SiteState } from '../tasks/site-state';
 
 /** A database that a restore replaced and Kedge had not made, as it is now. */
 export interface KeptDatabase {

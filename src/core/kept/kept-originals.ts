@@ -2,7 +2,7 @@ import type { BackupRecord, KeptOriginals } from '../../contract/backup-record';
 import type { Target } from '../../contract/target';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer } from '../databases/database-server';
-import type { Journal } from './journal';
+import type { Journal } from '../tasks/journal';
 
 type StagedOf = Journal['staged'][number];
 

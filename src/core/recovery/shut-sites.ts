@@ -10,9 +10,9 @@ import type { SiteKind } from '../sites/site-kind';
 import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
 import { flagPath } from '../flags/flag-paths';
 import type { WebServer } from '../web/web-server';
-import type { Journal } from './journal';
-import type { Journals } from './journals';
-import type { SiteStates } from './site-state';
+import type { Journal } from '../tasks/journal';
+import type { Journals } from '../tasks/journals';
+import type { SiteStates } from '../tasks/site-state';
 
 /** One thing that keeps a site from its visitors. */
 export interface Obstacle {

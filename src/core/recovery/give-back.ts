@@ -8,11 +8,11 @@ import { liveFolder } from '../sites/site-folder';
 import type { SiteKind } from '../sites/site-kind';
 import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
 import type { WebServer } from '../web/web-server';
-import { refused } from './authority';
-import type { Journal } from './journal';
-import type { Journals } from './journals';
-import { refreshCode, refreshObjectCache } from './refresh-caches';
-import type { SiteLocks, SiteTurn } from './site-locks';
+import { refused } from '../tasks/authority';
+import type { Journal } from '../tasks/journal';
+import type { Journals } from '../tasks/journals';
+import { refreshCode, refreshObjectCache } from '../sites/refresh-caches';
+import type { SiteLocks, SiteTurn } from '../tasks/site-locks';
 
 /** What gives a site back to its visitors acts through. */
 export interface SiteParts {

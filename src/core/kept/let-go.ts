@@ -5,8 +5,8 @@ import type { DatabaseServer } from '../databases/database-server';
 import { removeEmptyFolder } from '../hosts/empty-folder';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { Claims } from './remains';
-import type { SiteStates } from './site-state';
+import { Claims } from '../recovery/leftovers';
+import type { SiteStates } from '../tasks/site-state';
 
 /** What kept originals are removed through. */
 export interface LetGoParts {

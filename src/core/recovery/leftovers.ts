@@ -3,9 +3,9 @@ import type { DatabaseAccount } from '../databases/database-server';
 import { unfinishedPath } from '../catalog/unfinished';
 import type { Host } from '../hosts/host';
 import { type StagedFolder, previousFolder } from '../sites/switch-folders';
-import { type Journal, markOf } from './journal';
-import { keepsDatabase, keptFolders } from './kept-originals';
-import type { SiteState } from './site-state';
+import { type Journal, markOf } from '../tasks/journal';
+import { keepsDatabase, keptFolders } from '../kept/kept-originals';
+import type { SiteState } from '../tasks/site-state';
 
 /** What a closed task may have left behind, by its journal alone: whether it is there is another question. */
 export interface Remains {

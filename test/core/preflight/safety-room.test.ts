@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Target } from '../../../src/contract/target';
-import { roomForSafetyBackup, sentencesOf } from '../../../src/core/tasks/safety-room';
+import { roomForSafetyBackup, sentencesOf } from '../../../src/core/preflight/safety-room';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 

@@ -1,6 +1,6 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkQuotas, readQuotas } from '../../../src/core/tasks/quota';
+import { checkQuotas, readQuotas } from '../../../src/core/preflight/quota';
 import { testOperation } from '../../helpers/operation';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';

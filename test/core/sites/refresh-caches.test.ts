@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SiteLocation, Target } from '../../../src/contract/target';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
-import { type CacheParts, refreshCode, refreshObjectCache } from '../../../src/core/tasks/refresh-caches';
+import { type CacheParts, refreshCode, refreshObjectCache } from '../../../src/core/sites/refresh-caches';
 import type { WebServer } from '../../../src/core/web/web-server';
 import { testOperation } from '../../helpers/operation';
 import { OWNER, type WebLab, host, startWebLab } from '../web/web-lab';

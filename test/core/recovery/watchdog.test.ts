@@ -4,7 +4,7 @@ import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { Epochs } from '../../../src/core/tasks/epochs';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
-import { Watchdog, type WatchdogParts } from '../../../src/core/tasks/watchdog';
+import { Watchdog, type WatchdogParts } from '../../../src/core/recovery/watchdog';
 import { testOperation } from '../../helpers/operation';
 
 /* What it does for a site: test/e2e/break-glass.test.ts. */

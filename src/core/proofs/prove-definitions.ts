@@ -7,7 +7,7 @@ import { generatedPassword } from '../databases/generated-name';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { Proofs, type Verdict } from './proofs';
-import { checkSpace } from './space';
+import { checkSpace } from '../preflight/space';
 
 /** A dump whose definitions are to be proved, and where. */
 export interface Proof {

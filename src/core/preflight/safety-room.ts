@@ -1,7 +1,7 @@
 import { type KedgeError, isKedgeError } from '../../contract/errors';
 import type { Target } from '../../contract/target';
 import type { Host } from '../hosts/host';
-import type { Journal } from './journal';
+import type { Journal } from '../tasks/journal';
 import { type SpaceNeed, checkSpace } from './space';
 
 /** Bytes of a site. */

@@ -2,9 +2,9 @@ import type { Target, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import { trustedCommand } from '../hosts/trusted-command';
 import type { Operation } from '../operation';
-import { flushObjectCache } from '../sites/object-cache';
-import { liveFolder } from '../sites/site-folder';
-import type { SiteKind } from '../sites/site-kind';
+import { flushObjectCache } from './object-cache';
+import { liveFolder } from './site-folder';
+import type { SiteKind } from './site-kind';
 import type { WebServer } from '../web/web-server';
 
 const RELOAD_LIMIT_MS = 60_000;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type SpaceNeed, checkSpace } from '../../../src/core/tasks/space';
+import { type SpaceNeed, checkSpace } from '../../../src/core/preflight/space';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 

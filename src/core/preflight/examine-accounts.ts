@@ -4,7 +4,7 @@ import type { DumpInspection } from '../archive/archive';
 import { describeReach } from '../databases/account-privileges';
 import type { DatabaseServer } from '../databases/database-server';
 import type { Operation } from '../operation';
-import type { SiteDatabase } from './site-state';
+import type { SiteDatabase } from '../tasks/site-state';
 
 const NAMED = 10;
 

@@ -21,9 +21,9 @@ import type { SiteKind } from '../sites/site-kind';
 import { environmentOfSite } from '../php/environment-of-site';
 import { proofOf } from '../web/proof';
 import type { WebServer } from '../web/web-server';
-import type { Journal } from './journal';
+import type { Journal } from '../tasks/journal';
 import { examineReach } from './examine-accounts';
-import type { SiteDatabase, SiteStates } from './site-state';
+import type { SiteDatabase, SiteStates } from '../tasks/site-state';
 import type { SiteBytes } from './safety-room';
 import { type SpaceNeed, roomAt } from './space';
 

@@ -2,8 +2,8 @@ import { KedgeError } from '../../contract/errors';
 import { monotonicMs } from '../clock';
 import type { Operation } from '../operation';
 import { type OnlineParts, bringOnline } from './bring-online';
-import type { Journal } from './journal';
-import { WATCHDOG_GRACE_MS, shutFor } from './maintenance-limit';
+import type { Journal } from '../tasks/journal';
+import { WATCHDOG_GRACE_MS, shutFor } from '../tasks/maintenance-limit';
 
 export interface WatchdogParts extends OnlineParts {
   /** Tells what runs of a task in this worker to end, and why, and waits for it for a while. */

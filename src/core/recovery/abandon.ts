@@ -3,7 +3,7 @@ import { unfinishedPath } from '../catalog/unfinished';
 import type { Operation } from '../operation';
 import { previousFolders, stagingFolders } from '../sites/switch-folders';
 import { type OnlineParts, type TakeOver, bringOnline } from './bring-online';
-import type { Journal } from './journal';
+import type { Journal } from '../tasks/journal';
 
 /** What a task that was given up leaves to a person. */
 export interface Abandoned {

@@ -12,7 +12,7 @@ import type { Operation } from '../operation';
 import type { Proofs } from './proofs';
 import { type Scratch, dropScratch, proveDefinitions } from './prove-definitions';
 import type { Scratches } from './scratches';
-import type { SiteDatabase } from './site-state';
+import type { SiteDatabase } from '../tasks/site-state';
 
 /** What a backup is proved through. */
 export interface ProvingParts {
