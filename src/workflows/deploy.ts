@@ -1,15 +1,14 @@
 import type { DeployInput, DeployResult } from '../contract/tasks';
 import { asTask } from './steps/as-task';
-import { DEPLOY_STEPS, deployBackup } from './steps/deploy-backup';
-import { FINISHING_STEPS, finishRestore } from './steps/finish-restore';
+import { deployBackup } from './steps/deploy-backup';
+import { finishRestore } from './steps/finish-restore';
 import { acceptInput } from './steps/input';
 import { setBackupAttribute } from './steps/visibility';
 
 /** Makes a new site of an archive. One that fails leaves no trace of it. */
 export async function deploy(given: DeployInput): Promise<DeployResult> {
   const input = acceptInput('deploy', given);
-  const plan = [...DEPLOY_STEPS, ...FINISHING_STEPS];
-  return asTask('deploy', input, { trigger: 'request' }, plan, async (task, { backup }) => {
+  return asTask('deploy', input, { trigger: 'request' }, async (task, { backup }) => {
     if (backup === null) throw new TypeError('preflight of a deploy names the backup');
     setBackupAttribute(backup);
     await task.awaitLease();

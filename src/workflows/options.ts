@@ -7,42 +7,13 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import { type ErrorCode, PERMANENT_ERROR_CODES } from '../contract/error-codes';
+import { STEP_SUMMARIES, type StepActivityName } from '../contract/steps';
 
-/** One line a step for the Temporal Web UI. */
-const SUMMARIES: Record<keyof Activities, string> = {
+/** One line for the Temporal Web UI of what is no step. */
+const OTHER_SUMMARIES: Record<Exclude<keyof Activities, StepActivityName>, string> = {
   findAbandonedTasks: 'Look for tasks left open',
-  preflight: 'Check everything that can be known before',
   awaitLease: 'Wait for other heavy tasks',
-  proveDefinitions: 'Try whether definitions can be restored',
-  enterMaintenance: 'Put up the maintenance page',
   maintenanceTimeLeft: 'See how long the site may still be shut',
-  leaveMaintenance: 'Undo: put maintenance back as it was',
-  endMaintenance: 'Take the maintenance page away',
-  fenceWrites: 'Lock the account of the site',
-  liftFence: 'Undo: unlock the account of the site',
-  dumpDatabase: 'Dump the database',
-  syncRemote: 'Bring the files to the master',
-  tarball: 'Pack files and dump',
-  publishBackup: 'Read the archive back and publish it',
-  discardUnpublished: 'Undo: remove the unfinished backup',
-  discardSpool: 'Clear the spool',
-  deploy: 'Unpack beside the live site',
-  discardStaged: 'Undo: remove the unpacked files',
-  createDatabase: 'Create the new database',
-  importDatabase: 'Import the dump',
-  createDbUser: 'Complete the new account',
-  discardDatabase: 'Undo: drop the new database and account',
-  verify: 'Rewrite and check the settings',
-  switchSite: 'Switch to the restored folder',
-  switchBack: 'Undo: switch to the folder before',
-  reloadWebServer: 'Load vhost and code',
-  putVhostBack: 'Undo: put the vhost back',
-  probeSite: 'Ask for a page',
-  commitSwitch: 'Commit: from here only forward',
-  discardPrevious: 'Remove the folder before',
-  discardReplacedDatabase: 'Let go of the database before',
-  runHook: 'Run a hook of the site',
-  runLastHook: 'Run the last hook of the site',
   closeTask: 'Write the outcome',
   readJournal: 'Read the journal',
   listOpenTasks: 'List tasks left open',
@@ -54,6 +25,7 @@ const SUMMARIES: Record<keyof Activities, string> = {
   listBackups: 'List backups',
   readTaskLog: 'Read the task log',
 };
+const SUMMARIES: Record<keyof Activities, string> = { ...STEP_SUMMARIES, ...OTHER_SUMMARIES };
 
 /** What a server that knows priorities hands to a worker first: what takes back or ends, before what asks, before what goes on. */
 const FIRST = { priorityKey: 1 };

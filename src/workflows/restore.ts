@@ -1,18 +1,16 @@
 import { SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import type { RestoreInput, RestoreResult } from '../contract/tasks';
 import { asTask } from './steps/as-task';
-import { DEPLOY_STEPS, deployBackup } from './steps/deploy-backup';
-import { FINISHING_STEPS, finishRestore } from './steps/finish-restore';
+import { deployBackup } from './steps/deploy-backup';
+import { finishRestore } from './steps/finish-restore';
 import { acceptInput } from './steps/input';
-import { BACKUP_STEPS, makeBackup } from './steps/make-backup';
+import { makeBackup } from './steps/make-backup';
 import { shutSite } from './steps/shut-site';
-
-const PLAN = ['enterMaintenance', 'fenceWrites', ...BACKUP_STEPS, ...DEPLOY_STEPS, ...FINISHING_STEPS] as const;
 
 /** Brings a site back to a backup. Until the commit point every step can be taken back; behind it there is only forward. */
 export async function restore(given: RestoreInput): Promise<RestoreResult> {
   const input = acceptInput('restore', given);
-  return asTask('restore', input, { trigger: 'request', backup: input.backup }, PLAN, async (task) => {
+  return asTask('restore', input, { trigger: 'request', backup: input.backup }, async (task) => {
     await task.awaitLease();
     await task.hook('before');
     await shutSite(task, { allowShared: input.noFence ?? false });

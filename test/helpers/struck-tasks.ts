@@ -8,12 +8,11 @@ import { type Fingerprint, currentDatabase, differences, fingerprint, get } from
 import { whyItCannotWrite } from '../../scripts/lab/site-login';
 import { loseSite } from '../../scripts/lab/lose-site';
 import { unowned } from '../../scripts/lab/unowned';
-import { type StepName, planOf, STEPS } from '../../src/contract/steps';
+import { STEPS, type StepName, finishOf, planOf } from '../../src/contract/steps';
 import type { TaskType } from '../../src/contract/names';
 import { configurationSchema } from '../../src/config/schema';
 import { type HookName, hooksSchema } from '../../src/contract/target';
 import type { BackupResult } from '../../src/contract/tasks';
-import { FINISHING_STEPS } from '../../src/workflows/steps/finish-restore';
 import { type JournalView, type Lab, type Outcome, type WordPressSite } from './e2e';
 import { cli, cliJson, journalsOf, recordsOf, shell } from './e2e';
 import { until } from './until';
@@ -79,9 +78,7 @@ export function everyPlace(): Place[] {
 
 /** What a task does when nothing can be taken back any more. */
 function behind(type: TaskType): string[] {
-  if (type === 'verify') return ['closeTask'];
-  if (type === 'backup') return ['discardSpool', 'runLastHook', 'closeTask'];
-  return [...FINISHING_STEPS.filter((step) => step !== 'commitSwitch'), 'runLastHook', 'closeTask'];
+  return [...finishOf({ type, quiesce: false, hooks: HOOK_NAMES }), 'closeTask'];
 }
 
 export function strikeAt(place: Place, victim: Victim, draw: Draw, calls = MOST_CALLS): Strike {

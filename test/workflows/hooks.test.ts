@@ -1,3 +1,6 @@
+import { defaultPayloadConverter } from '@temporalio/common';
+import { type Accepted, finishOf, planOf } from '../../src/contract/steps';
+import { planRestore } from '../../src/core/queries/restore-plan';
 import { FakeActivities } from '../helpers/fake-activities';
 import { WorkflowLab } from '../helpers/workflow-environment';
 
@@ -55,4 +58,43 @@ it.concurrent('a hook that fails undoes the task; the last one is a warning', as
   expect(await run('backup', {}, late)).toMatchObject({
     warnings: expect.arrayContaining(['runLastHook could not finish: runLastHook failed']) as unknown,
   });
+});
+
+/** Every activity in the order in which the workflow asked for it, with the name of the hook it runs. */
+async function askedFor(type: string, input: object, fake: FakeActivities): Promise<string[]> {
+  const handle = await lab.start(type, { ...input, site: lab.siteWith(fake) });
+  await handle.result();
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: asked }) => {
+    if (!asked?.activityType?.name) return [];
+    const [, hook] = asked.input?.payloads ?? [];
+    const { name } = asked.activityType;
+    return name === 'runHook' && hook ? [`${name} ${defaultPayloadConverter.fromPayload<string>(hook)}`] : [name];
+  });
+}
+
+/** What every task asks for besides its steps, and says nothing of. */
+const UNTOLD = ['findAbandonedTasks', 'awaitLease', 'closeTask'];
+
+it.concurrent.each([
+  ['backup', {}, []],
+  ['backup', { quiesce: true }, ['liftFence', 'leaveMaintenance']],
+  ['restore', restore, []],
+  ['deploy', { archive: '/backups/one.tar.zst' }, []],
+  ['verify', {}, []],
+] as const)('a %s of %p takes its steps in the order of the table', async (type, input, takenBack) => {
+  const hooks = type === 'verify' ? [] : (['before', 'fenced', 'afterSwitch', 'after'] as const);
+  const accepted: Accepted = { type, quiesce: 'quiesce' in input, hooks };
+  const asked = await askedFor(type, input, withHooks());
+  expect(asked.filter((step) => !UNTOLD.includes(step))).toEqual([
+    ...planOf(accepted),
+    ...takenBack,
+    ...finishOf(accepted),
+  ]);
+});
+
+it.concurrent('a dry run names the steps of a restore in the order in which it takes them', async () => {
+  const asked = await askedFor('restore', restore, new FakeActivities());
+  const { steps } = planRestore({ archive: 1, dump: 1, safetyArchive: 1, safetyDump: 1 }, []);
+  expect(steps.map(({ step }) => step)).toEqual(asked.filter((step) => !UNTOLD.includes(step)));
 });

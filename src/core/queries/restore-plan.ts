@@ -1,67 +1,29 @@
 import type { RestorePlan } from '../../contract/documents';
+import { type Moved, finishOf, planOf, stepOf } from '../../contract/steps';
 import type { StepDuration } from './durations';
 
 /** Bytes a restore will move. */
-export interface RestoreBytes {
-  /** The archive that is restored. */
-  readonly archive: number;
-  /** The dump in it. */
-  readonly dump: number;
-  /** What the safety backup will take: its archive, and its dump. */
-  readonly safetyArchive: number;
-  readonly safetyDump: number;
-}
+export type RestoreBytes = Readonly<Record<Moved, number>>;
 
-type BytesKey = keyof RestoreBytes;
-
-/** The steps of a restore in their order, with what each moves. test/e2e/dry-run.test.ts holds them against a real one. */
-const STEPS: readonly (readonly [step: string, moves: BytesKey | null])[] = [
-  ['preflight', 'archive'],
-  ['enterMaintenance', null],
-  ['fenceWrites', null],
-  ['syncRemote', null],
-  ['dumpDatabase', 'safetyDump'],
-  ['tarball', 'safetyArchive'],
-  ['publishBackup', 'safetyArchive'],
-  ['deploy', 'archive'],
-  ['createDatabase', null],
-  ['importDatabase', 'dump'],
-  ['createDbUser', null],
-  ['verify', null],
-  ['switchSite', null],
-  ['reloadWebServer', null],
-  ['probeSite', null],
-  ['commitSwitch', null],
-  ['endMaintenance', null],
-  ['discardPrevious', null],
-  ['discardReplacedDatabase', null],
-  ['discardSpool', null],
-];
-
-/** Taken for granted where no task tells, in bytes a second; of the archive where that is what a step counts. */
-const ROUGH_RATES: Readonly<Record<string, number>> = {
-  preflight: 60e6,
-  dumpDatabase: 40e6,
-  tarball: 20e6,
-  publishBackup: 60e6,
-  deploy: 20e6,
-  importDatabase: 8e6,
-};
+/** Taken for granted of a step where no task tells, whatever it moves. */
 const ROUGH_MS = 200;
 /** Between the end of a step and the beginning of the next. */
 const BETWEEN_STEPS_MS = 100;
+
+/** Hooks are told by name: how long they take nobody knows. */
+const RESTORE = { type: 'restore', quiesce: true, hooks: [] } as const;
 
 /** What a restore would do, how much each step moves, and how long it is to be expected to take. */
 export function planRestore(
   bytes: RestoreBytes,
   durations: readonly StepDuration[],
 ): Pick<RestorePlan, 'steps' | 'expectedMs' | 'expectedDowntimeMs'> {
-  const steps = STEPS.map(([step, moves]) => {
-    const moved = moves === null ? null : bytes[moves];
+  const steps = [...planOf(RESTORE), ...finishOf(RESTORE)].map((step) => {
+    const { moves } = stepOf(step);
+    const moved = moves === undefined ? null : bytes[moves.bytesOf];
     const earlier = durations.filter((duration) => duration.step === step);
     const fromTasks = expectedFrom(earlier, moved);
-    const rate = ROUGH_RATES[step];
-    const rough = ROUGH_MS + (rate === undefined || moved === null ? 0 : (moved / rate) * 1000);
+    const rough = ROUGH_MS + (moves === undefined ? 0 : (bytes[moves.bytesOf] / moves.bytesPerSecond) * 1000);
     return {
       step,
       bytes: moved,
@@ -71,11 +33,10 @@ export function planRestore(
   });
   const total = (some: readonly { expectedMs: number }[]): number =>
     some.reduce((sum, { expectedMs }) => sum + expectedMs + BETWEEN_STEPS_MS, 0);
-  const indexOf = (name: string): number => steps.findIndex(({ step }) => step === name);
   return {
     steps,
     expectedMs: total(steps),
-    expectedDowntimeMs: total(steps.slice(indexOf('enterMaintenance') + 1, indexOf('endMaintenance') + 1)),
+    expectedDowntimeMs: total(steps.filter(({ step }) => stepOf(step).phase === 'shut')),
   };
 }
 

@@ -10,6 +10,7 @@ import type { PreflightResult } from '../../activities/preflight';
 import type { TaskFailureDetails } from '../../contract/tasks';
 import { type TaskType, taskIdOf } from '../../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, shortened } from '../../contract/payload-bounds';
+import { finishOf, planOf } from '../../contract/steps';
 import { endless, looking } from '../options';
 import { finishRestore } from './finish-restore';
 import { look } from './look';
@@ -20,6 +21,7 @@ import { setTaskAttributes } from './visibility';
 interface TaskInput {
   site: string;
   task?: string;
+  quiesce?: boolean;
 }
 
 /** The frame of every result. */
@@ -38,12 +40,11 @@ export async function asTask<Result>(
   type: TaskType,
   input: TaskInput,
   attributes: { backup?: string; trigger: string },
-  plan: readonly string[],
   runbook: (task: Task, found: PreflightResult) => Promise<Result>,
 ): Promise<Result & TaskReport> {
   const began = workflowInfo().startTime;
   const { site } = input;
-  const task = new Task(site, input.task ?? taskIdOf(site, type, began), ['preflight', ...plan]);
+  const task = new Task(site, input.task ?? taskIdOf(site, type, began), planShown(type, input));
   setTaskAttributes({ site, ...attributes });
   const whole = CancellationScope.current();
   try {
@@ -74,6 +75,12 @@ export async function asTask<Result>(
     const cancelled = whole.consideredCancelled || isCancellation(error);
     throw await CancellationScope.nonCancellable(() => fail(task, error, cancelled));
   }
+}
+
+/** Steps as far as they are known before preflight has said which hooks the site has. */
+function planShown(type: TaskType, { quiesce = false }: TaskInput): string[] {
+  const accepted = { type, quiesce, hooks: [] };
+  return [...planOf(accepted), ...finishOf(accepted)];
 }
 
 /** Undoes, closes, and gives the failure the workflow ends with. */

@@ -1,14 +1,6 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { Task } from './task';
 
-export const FINISHING_STEPS = [
-  'commitSwitch',
-  'endMaintenance',
-  'discardPrevious',
-  'discardReplacedDatabase',
-  'discardSpool',
-] as const;
-
 /**
  * The end of a restore: the commit, and what follows it whatever happens. Finds by itself what an earlier run has done.
  * Returns how long the site was in maintenance, ms, and what was kept of its database before. Fails only when the commit is refused; then nothing is committed.

@@ -1,7 +1,8 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { TaskRef } from '../../activities/step';
+import { finishOf } from '../../contract/steps';
 import { endless } from '../options';
-import { FINISHING_STEPS, finishRestore } from './finish-restore';
+import { finishRestore } from './finish-restore';
 import { Task } from './task';
 
 /**
@@ -10,7 +11,10 @@ import { Task } from './task';
  */
 export async function recoverTask(ref: TaskRef, site: string): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
-    const task = new Task(site, ref.task, FINISHING_STEPS);
+    const task = new Task(site, ref.task, [
+      'commitSwitch',
+      ...finishOf({ type: 'restore', quiesce: false, hooks: [] }),
+    ]);
     const { committed } = await endless.readJournal(ref);
     if (committed) {
       await finishRestore(task);

@@ -1,7 +1,7 @@
 import { ActivityFailure, patched } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Reported, TaskRef } from '../../activities/step';
-import type { UndoName } from '../../contract/steps';
+import { undoOf } from '../../contract/steps';
 import { ToldWarnings } from '../../contract/payload-bounds';
 import type { HookName } from '../../contract/target';
 import { committing, endless, forward, queueing, tidying } from '../options';
@@ -48,8 +48,9 @@ export class Task {
     return this.told.sentences(this.ref.task);
   }
 
-  /** Runs a forward step. `undoneBy` is registered before it starts. */
-  async step<Name extends StepName>(name: Name, undoneBy: UndoName | null, ...rest: Rest<Name>): Promise<Value<Name>> {
+  /** Runs a forward step. What takes it back, by the table of steps, is registered before it starts. */
+  async step<Name extends StepName>(name: Name, ...rest: Rest<Name>): Promise<Value<Name>> {
+    const undoneBy = undoOf(name);
     if (undoneBy !== null) this.undo.register(undoneBy);
     return this.report(forward, name, rest);
   }
@@ -64,7 +65,7 @@ export class Task {
 
   /** Runs a hook, where the site has it. */
   async hook(name: Exclude<HookName, 'after'>): Promise<void> {
-    if (this.hooks.includes(name)) await this.step('runHook', null, name);
+    if (this.hooks.includes(name)) await this.step('runHook', name);
   }
 
   /** Runs the hook at the end, where the site has it. */
