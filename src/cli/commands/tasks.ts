@@ -146,12 +146,12 @@ export function registerAbandon(program: Command, run: Registration): void {
           problems.push(
             `Temporal does not answer: should the workflow of ${task} still be there, \`kedge abandon ${task}\` ends it once Temporal is back`,
           );
-        const { remains } = abandoned;
+        const { leftovers } = abandoned;
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;
-        context.printer.result({ task, site: journal.site, problems, remains }, [
+        context.printer.result({ task, site: journal.site, problems, remains: leftovers }, [
           `${task} was given up`,
-          ...remains.map((one) => `left, where it was made at all: ${one}`),
+          ...leftovers.map((one) => `left, where it was made at all: ${one}`),
         ]);
       }),
     );

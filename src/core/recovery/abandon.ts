@@ -10,7 +10,7 @@ export interface Abandoned {
   /** What could not be given back to the visitors of the site. */
   readonly problems: readonly string[];
   /** What the task made and undo has not removed, one line each. */
-  readonly remains: readonly string[];
+  readonly leftovers: readonly string[];
 }
 
 /**
@@ -33,20 +33,20 @@ export async function abandonTask(
   });
   return {
     problems: brought.find(({ task }) => task === journal.task)?.problems ?? [],
-    remains: remainsOf(journal),
+    leftovers: leftoversOf(journal),
   };
 }
 
-function remainsOf({ token, target, staged, created, backup, before, committed }: Journal): string[] {
-  const remains: string[] = [];
-  for (const folder of [...stagingFolders(staged), ...previousFolders(staged)]) remains.push(`the folder ${folder}`);
-  if (target) remains.push(`the folder ${join(target.spool, token)}`);
-  if (backup && !backup.published) remains.push(`the unfinished archive ${unfinishedPath(backup)}`);
+function leftoversOf({ token, target, staged, created, backup, before, committed }: Journal): string[] {
+  const leftovers: string[] = [];
+  for (const folder of [...stagingFolders(staged), ...previousFolders(staged)]) leftovers.push(`the folder ${folder}`);
+  if (target) leftovers.push(`the folder ${join(target.spool, token)}`);
+  if (backup && !backup.published) leftovers.push(`the unfinished archive ${unfinishedPath(backup)}`);
   if (created && !committed) {
-    for (const database of created.databases) remains.push(`the database ${database}`);
-    remains.push(`the database account ${created.account.user}`);
+    for (const database of created.databases) leftovers.push(`the database ${database}`);
+    leftovers.push(`the database account ${created.account.user}`);
   }
   if (committed && before?.madeByKedge)
-    remains.push(`the database ${before.database} and its account ${before.account.user}`);
-  return remains;
+    leftovers.push(`the database ${before.database} and its account ${before.account.user}`);
+  return leftovers;
 }

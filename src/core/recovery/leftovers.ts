@@ -8,7 +8,7 @@ import { keepsDatabase, keptFolders } from '../kept/kept-originals';
 import type { SiteState } from '../tasks/site-state';
 
 /** What a closed task may have left behind, by its journal alone: whether it is there is another question. */
-export interface Remains {
+export interface TaskLeftovers {
   readonly task: string;
   readonly site: string;
   readonly token: string;
@@ -31,7 +31,7 @@ export interface Remains {
  * Everything that the journal of a closed task says Kedge made, and that nobody needs once the task is closed. What a
  * committed task gave the site is not among it: that is for the task which replaces it, whose journal then says so.
  */
-export function remainsOf(journal: Journal): Remains {
+export function leftoversOf(journal: Journal): TaskLeftovers {
   const { target, token, backup, created, before, committed, scratch } = journal;
   // What could not be saved is kept until its backup is deleted.
   const replaced = committed && before?.madeByKedge && !keepsDatabase(journal) ? before : null;
@@ -95,8 +95,12 @@ export class Claims {
  * Why the staging folders and the database of a closed task are left for a person: the folder in which the site was before
  * is in there, and the live one may not be what it should. Null when nothing speaks against removing them.
  */
-export async function reasonToKeep(remains: Remains, journal: Pick<Journal, 'switched' | 'committed'>, host: Host) {
-  const { staged, task } = remains;
+export async function reasonToKeep(
+  leftovers: TaskLeftovers,
+  journal: Pick<Journal, 'switched' | 'committed'>,
+  host: Host,
+) {
+  const { staged, task } = leftovers;
   for (const folder of staged) {
     const { live, staging, previous: ofBefore = staging } = folder;
     const left = (await host.status(staging)) === undefined ? ofBefore : staging;

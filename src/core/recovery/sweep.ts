@@ -12,7 +12,7 @@ import { flagPath, probeFolder } from '../flags/flag-paths';
 import { probePrefix } from '../flags/probe-file';
 import type { Journal } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
-import { Claims, type Remains, reasonToKeep, remainsOf } from './leftovers';
+import { Claims, type TaskLeftovers, reasonToKeep, leftoversOf } from './leftovers';
 import { dropScratch } from '../proofs/prove-definitions';
 import type { Scratches } from '../proofs/scratches';
 import type { SiteLocks } from '../tasks/site-locks';
@@ -99,7 +99,7 @@ export class Sweeper {
     const unreadable = new Set<string>();
     const open: Journal[] = [];
     const closed: {
-      remains: Remains;
+      made: TaskLeftovers;
       journal: Pick<Journal, 'switched' | 'committed' | 'fence'> & { abandoned: boolean };
     }[] = [];
     if (only !== undefined) {
@@ -118,7 +118,7 @@ export class Sweeper {
         if (only === undefined) open.push(journal);
       } else if (journal)
         closed.push({
-          remains: remainsOf(journal),
+          made: leftoversOf(journal),
           journal: {
             switched: journal.switched,
             committed: journal.committed,
@@ -136,44 +136,44 @@ export class Sweeper {
     const claims = new Claims(states, open);
     const leftovers: Leftover[] = [];
     const servers = new DatabaseServers(this.parts.databaseServers);
-    for (const { remains, journal } of closed) {
+    for (const { made, journal } of closed) {
       signal.throwIfAborted();
-      if (unreadable.has(remains.site)) continue;
-      const host = this.webHostOf(remains);
-      const reason = host ? await reasonToKeep(remains, journal, host) : null;
+      if (unreadable.has(made.site)) continue;
+      const host = this.webHostOf(made);
+      const reason = host ? await reasonToKeep(made, journal, host) : null;
       if (reason !== null) {
         problems.push(reason);
         continue;
       }
-      const fence = isInUse(journal.fence, remains.site, states, open) ? journal.fence : null;
-      const needsServer = remains.databases.length + remains.accounts.length > 0 || fence !== null;
-      const server = needsServer ? await servers.at(remains.databaseServer ?? '') : null;
-      const found = await this.files(remains, host);
-      if (server && known.unreadable.size === 0) found.push(...(await this.databaseThings(remains, server, claims)));
-      found.push(...(await this.probeFilesOf(remains)));
+      const fence = isInUse(journal.fence, made.site, states, open) ? journal.fence : null;
+      const needsServer = made.databases.length + made.accounts.length > 0 || fence !== null;
+      const server = needsServer ? await servers.at(made.databaseServer ?? '') : null;
+      const found = await this.files(made, host);
+      if (server && known.unreadable.size === 0) found.push(...(await this.databaseThings(made, server, claims)));
+      found.push(...(await this.probeFilesOf(made)));
       if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
         // Nobody but who abandoned it knows which folder and which database the site lives on now.
         const left = found.map(({ what }) => what).join(', ');
-        problems.push(`${remains.task} was abandoned in the middle of its switch and left ${left}`);
+        problems.push(`${made.task} was abandoned in the middle of its switch and left ${left}`);
         continue;
       }
       leftovers.push(...found);
       const isLocked = fence !== null && server !== null && (await isStillFenced(server.server, fence));
       if (isLocked) {
-        const { task, site } = remains;
+        const { task, site } = made;
         const why = `${task} was closed and left the account ${fence.account.user} of ${site} locked`;
         shut.push(`${why}: run \`kedge sites online ${site}\``);
       }
-      const nothingThere = found.length === 0 && !isLocked && (server ? !hasAny(server, remains) : !needsServer);
-      if (host && nothingThere) this.settled.set(remains.task, remains.mark);
+      const nothingThere = found.length === 0 && !isLocked && (server ? !hasAny(server, made) : !needsServer);
+      if (host && nothingThere) this.settled.set(made.task, made.mark);
     }
     problems.push(...servers.problems);
     const sites =
-      only === undefined ? states : states.filter(({ site }) => closed.some(({ remains }) => remains.site === site));
+      only === undefined ? states : states.filter(({ site }) => closed.some(({ made }) => made.site === site));
     const isBusy = (site: string): boolean => unreadable.has(site) || open.some((journal) => journal.site === site);
     shut.push(...(await this.shutSites(sites, isBusy)));
     const marks = new Map(only === undefined ? [...this.settled].map(([task, mark]) => [mark, task]) : []);
-    for (const { remains } of closed) marks.set(remains.mark, remains.task);
+    for (const { made } of closed) marks.set(made.mark, made.task);
     leftovers.push(...(await this.processes(marks)));
     if (only === undefined) leftovers.push(...(await this.scratches(problems)));
     if (only === undefined) leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(isBusy)));
@@ -204,24 +204,24 @@ export class Sweeper {
   }
 
   /** Null where the configuration names the server no more. */
-  private webHostOf({ webServer }: Remains): Host | null {
+  private webHostOf({ webServer }: TaskLeftovers): Host | null {
     return webServer === null ? this.parts.master : (this.parts.webHosts.get(webServer) ?? null);
   }
 
-  private async files(remains: Remains, webHost: Host | null): Promise<Leftover[]> {
+  private async files(made: TaskLeftovers, webHost: Host | null): Promise<Leftover[]> {
     const { master } = this.parts;
-    const { task, spool, unfinished } = remains;
+    const { task, spool, unfinished } = made;
     const found: Leftover[] = [];
     const look = async (host: Host, path: string, what: string, remove: Leftover['remove']): Promise<void> => {
       if ((await host.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
     };
-    for (const staging of stagingFolders(remains.staged))
+    for (const staging of stagingFolders(made.staged))
       if (webHost)
         await look(webHost, staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
-    for (const previous of previousFolders(remains.staged))
+    for (const previous of previousFolders(made.staged))
       if (webHost)
         await look(webHost, previous, 'the folder of before', async (operation) => {
-          if (remains.committed) await webHost.removeTree(previous, operation);
+          if (made.committed) await webHost.removeTree(previous, operation);
           else if (!(await removeEmptyFolder(webHost, previous, operation)))
             throw new KedgeError('FileRefused', 'it holds a folder of the site');
         });
@@ -232,9 +232,9 @@ export class Sweeper {
     return found;
   }
 
-  private async databaseThings(remains: Remains, at: KnownServer, claims: Claims): Promise<Leftover[]> {
+  private async databaseThings(made: TaskLeftovers, at: KnownServer, claims: Claims): Promise<Leftover[]> {
     const { server, databases, users } = at;
-    const { task, site } = remains;
+    const { task, site } = made;
     const { states, locks } = this.parts;
     const found: Leftover[] = [];
     // In turn with the tasks of the site, and with who adopts it: nobody comes to use what is looked at here meanwhile.
@@ -247,7 +247,7 @@ export class Sweeper {
           await work(await at.open(signal, name));
         });
     // The accounts first: nobody writes into a database that goes.
-    for (const account of remains.accounts) {
+    for (const account of made.accounts) {
       if (!users.has(account.user) || claims.hasAccount(account) || !(await server.accountExists(account))) continue;
       found.push({
         what: `the account ${account.user} of ${server.name}`,
@@ -261,7 +261,7 @@ export class Sweeper {
         ),
       });
     }
-    for (const database of remains.databases) {
+    for (const database of made.databases) {
       if (!databases.has(database) || claims.hasDatabase(database)) continue;
       found.push({
         what: `the database ${database} of ${server.name}`,
@@ -345,7 +345,7 @@ export class Sweeper {
   }
 
   /** Those of a closed task, whatever their age. */
-  private async probeFilesOf({ task, site, mark }: Remains): Promise<Leftover[]> {
+  private async probeFilesOf({ task, site, mark }: TaskLeftovers): Promise<Leftover[]> {
     const found: Leftover[] = [];
     for (const { host, path } of this.parts.flags) {
       const folder = probeFolder(path, site);
@@ -382,8 +382,8 @@ interface KnownServer {
 }
 
 /** Also when a site has come to use it. */
-function hasAny({ databases, users }: KnownServer, remains: Remains): boolean {
-  return remains.databases.some((name) => databases.has(name)) || remains.accounts.some(({ user }) => users.has(user));
+function hasAny({ databases, users }: KnownServer, made: TaskLeftovers): boolean {
+  return made.databases.some((name) => databases.has(name)) || made.accounts.some(({ user }) => users.has(user));
 }
 
 /** What there is on each server, asked once a search. */
