@@ -27,7 +27,7 @@ export async function fingerprint(site: WordPressSite, port: number, mariadb: Pr
   // Pages first, and twice: WordPress writes options and transients while it answers for the first time.
   const pages: Record<string, string> = {};
   for (const path of [...PAGES, ...PAGES]) {
-    const { status, body } = await get(port, site.uri, path);
+    const { status, body } = await getWhole(port, site.uri, path);
     pages[path] = `${status} ${sha256(body)}`;
   }
   const database = await currentDatabase(site);
@@ -50,6 +50,17 @@ export function differences(before: Fingerprint, after: Fingerprint): string[] {
     }
   }
   return lines;
+}
+
+/** As `get`; what a reload of the web server, for another site, cuts off is asked for again. */
+async function getWhole(...asked: Parameters<typeof get>): ReturnType<typeof get> {
+  for (let tries = 3; ; tries -= 1) {
+    try {
+      return await get(...asked);
+    } catch (error) {
+      if (tries === 1 || (error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    }
+  }
 }
 
 /** GET as a visitor, by name, from the private web server. */

@@ -15,7 +15,7 @@ export interface Pause {
   readonly activity: string;
   /** Before which act of the activity it stops, from 1. */
   readonly act: number;
-  /** What the successor does: takes the task back, or goes on with it. Of undo and what follows the commit: goes on. */
+  /** What the successor does: takes the task back, or goes on with it. In undo and behind the commit it goes on. */
   readonly successor: 'undoes' | 'finishes';
   /** After how many calls of the successor it wakes; beyond them in the middle of the next task. */
   readonly wakesAfter: number;
@@ -87,11 +87,13 @@ export class PausedWorkers {
     const calls = await this.upTo(given, part, activity);
     const paused = this.pausing(given, activity, act);
     const stoppedAt = await paused.stopped;
-    const rest =
-      part === 'forward' && successor === 'undoes'
-        ? [...this.undosOf(activity as StepName), 'closeTask']
-        : calls.slice(stoppedAt === null ? 1 : 0);
-    const closing = part === 'undo' || (part === 'forward' && successor === 'undoes') ? FAILED : DONE;
+    // Behind the commit there is nothing to be taken back.
+    const isCommitted = journalsOf(lab).find(({ task }) => task === given.task)?.committed === true;
+    const undoes = part === 'forward' && successor === 'undoes' && !isCommitted;
+    const rest = undoes
+      ? [...this.undosOf(activity as StepName), 'closeTask']
+      : calls.slice(stoppedAt === null ? 1 : 0);
+    const closing = part === 'undo' || undoes ? FAILED : DONE;
     try {
       for (const [index, name] of rest.entries()) {
         if (index === wakesAfter) await paused.wake();
