@@ -11,28 +11,15 @@ import {
   deployInputSchema,
   restoreInputSchema,
 } from '../contract/tasks';
-import { type HookName, hooksSchema, siteUriSchema } from '../contract/target';
-import {
-  examineArchive,
-  examineBackup,
-  examineFence,
-  examineLogins,
-  examineMaintenance,
-  examineNewSite,
-  examineSite,
-  seenSite,
-  withAddresses,
-  withUnproven,
-} from '../core/preflight/examination';
-import { examineAccounts } from '../core/preflight/examine-accounts';
+import { type HookName, type Target, hooksSchema, siteUriSchema } from '../contract/target';
+import { checkBackup } from '../core/preflight/check-backup';
+import { checkDeploy } from '../core/preflight/check-deploy';
+import { checkRestore } from '../core/preflight/check-restore';
+import type { Note } from '../core/preflight/check-site';
 import { assertOwn } from '../core/tasks/authority';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { WORKFLOW_GRACE_MS } from '../core/tasks/maintenance-limit';
-import { listeningTo } from '../core/operation';
-import { sideBySide } from '../core/side-by-side';
-import { checkQuotas } from '../core/preflight/quota';
-import { type SiteBytes, needsOfBackup, roomForSafetyBackup, sentencesOf } from '../core/preflight/safety-room';
-import { type SpaceNeed, checkSpace } from '../core/preflight/space';
+import { type Operation, listeningTo } from '../core/operation';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type Reported, callerOf, lives, reported } from './step';
@@ -132,7 +119,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       const description =
         'description' in input && typeof input.description === 'string' ? input.description : undefined;
       await deps.requests.use(asked, signature, by);
-      const begun = await deps.journals.begin({
+      const journal = await deps.journals.begin({
         task: request.task,
         site: input.site,
         type: request.type,
@@ -144,64 +131,16 @@ export function createPreflightActivities(deps: ActivityDependencies) {
         epoch: await deps.epochs.current(input.site),
         accepted: acceptedOf(input),
       });
-      assertSameRequest(begun, request.type, signature?.nonce ?? null);
+      assertSameRequest(journal, request.type, signature?.nonce ?? null);
       const step = await deps.journals.beginStep(request.task, caller, 'preflight');
       const ref = { task: request.task };
       const attempt = { name: 'preflight', mark: `${markOf(step.journal)}/preflight`, revokes: 'step' } as const;
       return reported(deps, ref, attempt, cancellationSignal, async (whole) => {
         const { operation, warned } = listeningTo(whole);
-        const record = (change: Partial<Journal>): Promise<Journal> => step.record(change);
-        const isSafety = request.type === 'restore';
-        const served = isSafety ? await withUnproven(deps, resolved, operation) : resolved;
-        const target = await withAddresses(deps, served, operation);
-        let needs: SpaceNeed[] = [];
-        let live: SiteBytes = { files: 0, database: 0 };
-        let notHeld: string[] = [];
-        const mayBeReplaced = step.journal.accepted?.replaceText ?? false;
-        if (archive !== null) {
-          await record({ target });
-          await examineNewSite(deps, target, operation);
-          const checked = await examineArchive(deps, target, archive, operation, { mayBeReplaced });
-          needs.push(...checked.needs);
-          await record({ source: checked.source });
-        } else {
-          const state = await deps.states.get(input.site);
-          await record({ target, before: state.current });
-          const [examined, seen] = await sideBySide([
-            examineSite(deps, target, state.current, { isSafety }, operation),
-            seenSite(deps, target, operation),
-          ]);
-          ({ bytes: live, notHeld } = examined);
-          const { linkedTo } = examined;
-          const site = linkedTo.length === 0 ? target.site : { ...target.site, linkedTo: [...linkedTo] };
-          await record({ notHeld, ...seen, target: { ...target, site } });
-        }
-        if (request.type === 'restore') {
-          await examineMaintenance(deps, target, operation);
-          const { backup, leaveLogins = false } = decodeInput(restoreInputSchema, request.input);
-          const { current } = await deps.states.get(input.site);
-          await examineLogins(deps, target, current, { leave: leaveLogins }, operation);
-          const checked = await examineBackup(deps, target, backup, operation, { mayBeReplaced });
-          needs.push(...checked.needs);
-          await record({ source: checked.source });
-          const server = await deps.databaseServer(target.database, operation.signal);
-          // Before anything is shut; the fence looks again. Who goes on without one is told by it.
-          if (step.journal.accepted?.noFence !== true)
-            await examineFence(server, target, current, { allowShared: false }, operation);
-          await examineAccounts(server, target, current, checked.elsewhere, operation);
-        }
-        if (isSafety) {
-          const room = await roomForSafetyBackup(deps.master, target, live, needs);
-          const { setAside } = room;
-          needs = room.needs;
-          for (const sentence of sentencesOf(setAside)) operation.log.warn(sentence);
-          await record({ setAside, notHeld: [...notHeld, ...sentencesOf(setAside)] });
-        } else {
-          if (archive === null) needs.push(...needsOfBackup(target, live));
-          await checkSpace(deps.master, needs, target.site.uri);
-        }
-        await checkQuotas(deps.webHost(target), needs, target.site.uri, operation);
-        if (request.type === 'backup') await record({ warned: { preflight: [...deps.redact(warned, input.site)] } });
+        const begun = { request, archive, resolved, journal: step.journal };
+        const { target } = await checkTask(deps, begun, operation, (found) => step.record(found));
+        if (request.type === 'backup')
+          await step.record({ warned: { preflight: [...deps.redact(warned, input.site)] } });
         await step.end();
         return {
           site: input.site,
@@ -217,6 +156,31 @@ export function createPreflightActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** A task that may go on, and what it was asked for. */
+interface BegunTask {
+  readonly request: PreflightRequest;
+  /** What a deploy unpacks. */
+  readonly archive: string | null;
+  readonly resolved: Target;
+  readonly journal: Journal;
+}
+
+/** Everything that can be known to stop it. @throws KedgeError */
+async function checkTask(
+  deps: ActivityDependencies,
+  { request, archive, resolved, journal: { accepted } }: BegunTask,
+  operation: Operation,
+  note: Note,
+): Promise<{ readonly target: Target }> {
+  const replaceText = accepted?.replaceText ?? false;
+  if (archive !== null) return checkDeploy(deps, resolved, { archive, replaceText }, operation, note);
+  if (request.type !== 'restore')
+    return checkBackup(deps, resolved, { quiesce: accepted?.quiesce ?? false }, operation, note);
+  const { backup, leaveLogins = false } = decodeInput(restoreInputSchema, request.input);
+  const noFence = accepted?.noFence ?? false;
+  return checkRestore(deps, resolved, { backup, noFence, leaveLogins, replaceText }, operation, note);
 }
 
 /** The archive that a deploy may unpack; null for other tasks. @throws KedgeError FileRefused */

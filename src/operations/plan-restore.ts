@@ -6,25 +6,13 @@ import { siteWorkflowId } from '../contract/names';
 import { type Target, hooksSchema } from '../contract/target';
 import type { Catalog } from '../core/catalog/catalog';
 import type { Operation } from '../core/operation';
-import {
-  type ExaminationParts,
-  examineBackup,
-  examineFence,
-  examineLogins,
-  examineMaintenance,
-  examineSite,
-  seenSite,
-  withAddresses,
-  withUnproven,
-} from '../core/preflight/examination';
-import { examineAccounts } from '../core/preflight/examine-accounts';
+import { checkRestore } from '../core/preflight/check-restore';
+import { type ExaminationParts, examineFence } from '../core/preflight/examination';
 import { readDurations } from '../core/queries/durations';
 import type { Journals } from '../core/tasks/journals';
 import type { Proofs } from '../core/proofs/proofs';
 import { type ProvingParts, proveBackup } from '../core/proofs/prove-backup';
 import { planRestore as planSteps } from '../core/queries/restore-plan';
-import { checkQuotas } from '../core/preflight/quota';
-import { roomForSafetyBackup, sentencesOf } from '../core/preflight/safety-room';
 import type { TaskLogs } from '../core/tasks/task-log';
 
 /** What a restore is planned through. */
@@ -75,25 +63,19 @@ export async function planRestore(
     ...plain,
     log: { ...plain.log, warn: (message) => void warnings.push(parts.redact(message, site)) },
   };
-  const state = await parts.states.get(site);
-  const served = await withUnproven(parts, await parts.resolveTarget(site), operation);
-  const target = await withAddresses(parts, served, operation);
-  const { bytes } = await examineSite(parts, target, state.current, { isSafety: true }, operation);
-  await seenSite(parts, target, operation);
-  await examineMaintenance(parts, target, operation);
-  await examineLogins(parts, target, state.current, { leave: leaveLogins }, operation);
-  const examined = await examineBackup(parts, target, id, operation, { mayBeReplaced: replaceText });
-  const { needs: space, setAside } = await roomForSafetyBackup(parts.master, target, bytes, examined.needs);
-  for (const sentence of sentencesOf(setAside)) operation.log.warn(sentence);
-  await checkQuotas(parts.webHost(target), space, site, operation);
-  const server = await parts.databaseServer(target.database, operation.signal);
-  await examineFence(server, target, state.current, { allowShared: !fence }, operation);
-  await examineAccounts(server, target, state.current, examined.elsewhere, operation);
-
+  const resolved = await parts.resolveTarget(site);
+  const asked = { backup: id, noFence: !fence, leaveLogins, replaceText };
+  const checked = await checkRestore(parts, resolved, asked, operation, () => Promise.resolve());
+  const { target, bytes, source, needs, setAside } = checked;
+  const { current } = await parts.states.get(site);
+  if (!fence) {
+    const server = await parts.databaseServer(target.database, operation.signal);
+    await examineFence(server, target, current, { allowShared: true }, operation);
+  }
   const proofs = await parts.proofs();
   if (proofs) {
-    const backup = { record, path: examined.source.path, dump: examined };
-    const notTried = await proveBackup(parts, proofs, target, state.current, backup, operation);
+    const backup = { record, path: source.source.path, dump: source };
+    const notTried = await proveBackup(parts, proofs, target, current, backup, operation);
     if (notTried !== null) operation.log.warn(notTried);
   }
 
@@ -106,14 +88,14 @@ export async function planRestore(
     ...planSteps(
       {
         archive: record.bytes,
-        dump: examined.dumpBytes,
+        dump: source.dumpBytes,
         safetyArchive: setAside.files === null ? newest.bytes : 0,
         safetyDump: setAside.database !== null ? 0 : newest.dumpBytes === 0 ? bytes.database : newest.dumpBytes,
       },
       durations,
     ),
     hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
-    space: space.map(({ place, path, bytes }) => ({ place, path, bytes })),
+    space: needs.map(({ place, path, bytes }) => ({ place, path, bytes })),
     warnings,
   };
 }

@@ -7,7 +7,17 @@ import { differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { Finding } from '../../src/contract/findings';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { works } from '../core/hosts/machine';
-import { type Lab, type WordPressSite, cli, cliFailure, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
+import {
+  type Lab,
+  type WordPressSite,
+  cli,
+  cliFailure,
+  cliJson,
+  journalsOf,
+  leftovers,
+  shell,
+  startLab,
+} from '../helpers/e2e';
 import { expectSmallHistory } from '../helpers/large-site';
 import { canMount } from '../helpers/small-disks';
 
@@ -270,11 +280,22 @@ describe('an adopted database', () => {
           INSERT INTO ${own}.wp_audit SELECT CONCAT(NEW.link_name, COUNT(*)) FROM elsewhere.t;`,
     );
     const saved = await cliJson<BackupResult>(lab, 'backup', other.uri);
-    expect(await cliFailure(lab, 'restore', other.uri, saved.backup.id, '--yes')).toMatchObject({
-      code: 'AccountShared',
-      exitCode: 1,
-      state: 'the site is as it was before',
-    });
+    for (const args of [
+      ['restore', other.uri, saved.backup.id, '--yes'],
+      ['backup', other.uri, '--quiesce'],
+    ]) {
+      expect(await cliFailure(lab, ...args)).toMatchObject({
+        code: 'AccountShared',
+        exitCode: 1,
+        state: 'the site is as it was before',
+      });
+    }
+    // Known before, so that no visitor ever sees the maintenance page for it.
+    const refused = journalsOf(lab).filter(({ outcome }) => outcome?.code === 'AccountShared');
+    expect(refused.map(({ steps, maintenance }) => [Object.keys(steps ?? {}), maintenance])).toEqual([
+      [['preflight'], null],
+      [['preflight'], null],
+    ]);
     expect(await whatIs()).toEqual([other.database]);
     const restored = await cliJson<RestoreResult>(lab, 'restore', other.uri, saved.backup.id, '--yes', '--no-fence');
     expect(restored.kept?.join()).toContain(

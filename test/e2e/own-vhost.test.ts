@@ -19,6 +19,7 @@ import {
   leftovers,
   startLab,
   withWorkerInProcess,
+  journalsOf,
 } from '../helpers/e2e';
 import { visitTls } from '../helpers/tls-visit';
 import { until } from '../helpers/until';
@@ -167,16 +168,20 @@ it('restores show the maintenance page on both ports, and bring the site back or
     expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
     expect(await leftovers(lab)).toEqual(leftBefore);
 
-    // A block loses the line: refused before anything begins; a backup needs no maintenance page.
+    // A block loses the line: refused before anything begins; an ordinary backup needs no maintenance page.
     await writeOwnVhost('');
     for (const args of [
       ['restore', site.uri, backup.id, '--yes'],
+      ['backup', site.uri, '--quiesce'],
       ['verify', site.uri],
     ])
       expect(await cliFailure(lab, ...args)).toMatchObject({ code: 'VhostUnfit', exitCode: 1 });
     await cliJson(lab, 'backup', site.uri);
     expect(await bothPorts()).toEqual([200, 200]);
     expect(watch.seen).toHaveLength(2);
+    const refused = journalsOf(lab).filter(({ outcome }) => outcome?.code === 'VhostUnfit');
+    expect(refused.filter(({ maintenance }) => maintenance !== null)).toEqual([]);
+    expect(refused).toHaveLength(3);
   });
 });
 

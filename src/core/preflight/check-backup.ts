@@ -1,0 +1,36 @@
+import type { Target } from '../../contract/target';
+import type { Operation } from '../operation';
+import { type Note, checkRoom, checkSite } from './check-site';
+import { type ExaminationParts, examineFence, examineMaintenance, withAddresses } from './examination';
+import { needsOfBackup } from './safety-room';
+
+/** How a backup was asked for. */
+export interface AskedBackup {
+  /** The site is shut meanwhile, and its writes are fenced. */
+  readonly quiesce: boolean;
+}
+
+/**
+ * Everything that can be known to stop a backup, or a verify, which changes less. What shutting the site would stumble over is
+ * looked for before its visitors notice anything.
+ * @throws KedgeError AccountShared, VhostUnfit, DiskFull, and whatever the site is refused for; the site is unchanged
+ */
+export async function checkBackup(
+  parts: ExaminationParts,
+  resolved: Target,
+  { quiesce }: AskedBackup,
+  operation: Operation,
+  note: Note,
+): Promise<{ target: Target }> {
+  const found = await withAddresses(parts, resolved, operation);
+  const { current } = await parts.states.get(found.site.uri);
+  await note({ target: found, before: current });
+  const { target, bytes } = await checkSite(parts, found, current, { isSafety: false }, operation, note);
+  if (quiesce) {
+    await examineMaintenance(parts, target, operation);
+    const server = await parts.databaseServer(target.database, operation.signal);
+    await examineFence(server, target, current, { allowShared: false }, operation);
+  }
+  await checkRoom(parts, target, needsOfBackup(target, bytes), operation);
+  return { target };
+}

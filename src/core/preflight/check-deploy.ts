@@ -1,0 +1,33 @@
+import type { Target } from '../../contract/target';
+import type { Operation } from '../operation';
+import { type Note, checkRoom } from './check-site';
+import { type ExaminationParts, examineArchive, examineNewSite, withAddresses } from './examination';
+
+/** How a deploy was asked for. */
+export interface AskedDeploy {
+  /** Path of the archive on the master. */
+  readonly archive: string;
+  /** Question marks may take the place of bytes that are no letters. */
+  readonly replaceText: boolean;
+}
+
+/**
+ * Everything that can be known to stop a deploy.
+ * @throws KedgeError SiteFolderRefused, ArchiveInvalid, ArchiveRefused, DumpIncompatible, DiskFull, and whatever else the archive is
+ *   refused for; nothing was changed
+ */
+export async function checkDeploy(
+  parts: ExaminationParts,
+  resolved: Target,
+  { archive, replaceText }: AskedDeploy,
+  operation: Operation,
+  note: Note,
+): Promise<{ target: Target }> {
+  const target = await withAddresses(parts, resolved, operation);
+  await note({ target });
+  await examineNewSite(parts, target, operation);
+  const { source, needs } = await examineArchive(parts, target, archive, operation, { mayBeReplaced: replaceText });
+  await note({ source });
+  await checkRoom(parts, target, needs, operation);
+  return { target };
+}

@@ -1,0 +1,74 @@
+import type { Target } from '../../contract/target';
+import type { Operation } from '../operation';
+import { type Note, checkSite } from './check-site';
+import {
+  type ExaminationParts,
+  type ExaminedSource,
+  examineBackup,
+  examineFence,
+  examineLogins,
+  examineMaintenance,
+  withAddresses,
+  withUnproven,
+} from './examination';
+import { examineAccounts } from './examine-accounts';
+import { checkQuotas } from './quota';
+import { type SetAside, type SiteBytes, roomForSafetyBackup, sentencesOf } from './safety-room';
+import type { SpaceNeed } from './space';
+
+/** How a restore was asked for. */
+export interface AskedRestore {
+  readonly backup: string;
+  /** It goes on where the writes of the site cannot be fenced. */
+  readonly noFence: boolean;
+  /** Files besides the settings may hold the login. */
+  readonly leaveLogins: boolean;
+  /** Question marks may take the place of bytes that are no letters. */
+  readonly replaceText: boolean;
+}
+
+/** A restore that nothing is known to stop. */
+export interface CheckedRestore {
+  readonly target: Target;
+  /** The site as it is. */
+  readonly bytes: SiteBytes;
+  /** The backup it goes back to. */
+  readonly source: ExaminedSource;
+  readonly needs: readonly SpaceNeed[];
+  /** What its safety backup does without. */
+  readonly setAside: SetAside;
+}
+
+/**
+ * Everything that can be known to stop a restore, before anything is shut. Whoever goes on without a fence is told by the fence.
+ * @throws KedgeError BackupUnknown, BackupDamaged, AccountShared, VhostUnfit, LoginElsewhere, DumpIncompatible, DiskFull, and
+ *   whatever else the site or the backup is refused for; the site is unchanged
+ */
+export async function checkRestore(
+  parts: ExaminationParts,
+  resolved: Target,
+  { backup, noFence, leaveLogins, replaceText }: AskedRestore,
+  operation: Operation,
+  note: Note,
+): Promise<CheckedRestore> {
+  const served = await withUnproven(parts, resolved, operation);
+  const found = await withAddresses(parts, served, operation);
+  const { uri } = found.site;
+  const { current } = await parts.states.get(uri);
+  await note({ target: found, before: current });
+  const site = await checkSite(parts, found, current, { isSafety: true }, operation, note);
+  const { target, bytes, notHeld } = site;
+  await examineMaintenance(parts, target, operation);
+  await examineLogins(parts, target, current, { leave: leaveLogins }, operation);
+  const source = await examineBackup(parts, target, backup, operation, { mayBeReplaced: replaceText });
+  await note({ source: source.source });
+  const server = await parts.databaseServer(target.database, operation.signal);
+  if (!noFence) await examineFence(server, target, current, { allowShared: false }, operation);
+  await examineAccounts(server, target, current, source.elsewhere, operation);
+  const { needs, setAside } = await roomForSafetyBackup(parts.master, target, bytes, source.needs);
+  const sentences = sentencesOf(setAside);
+  for (const sentence of sentences) operation.log.warn(sentence);
+  await note({ setAside, notHeld: [...notHeld, ...sentences] });
+  await checkQuotas(parts.webHost(target), needs, uri, operation);
+  return { target, bytes, source, needs, setAside };
+}

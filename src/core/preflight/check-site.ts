@@ -1,0 +1,57 @@
+import type { Target } from '../../contract/target';
+import type { Operation } from '../operation';
+import { sideBySide } from '../side-by-side';
+import type { Journal } from '../tasks/journal';
+import type { SiteDatabase } from '../tasks/site-state';
+import { type ExaminationParts, examineSite, seenSite } from './examination';
+import { checkQuotas } from './quota';
+import type { SiteBytes } from './safety-room';
+import { type SpaceNeed, checkSpace } from './space';
+
+/** What the journal of a task keeps of its preflight. */
+export type Found = Pick<Journal, 'target' | 'before' | 'contentMark' | 'answered' | 'notHeld' | 'setAside' | 'source'>;
+
+/** Keeps what was found; nobody keeps it where nothing will be done. */
+export type Note = (found: Partial<Found>) => Promise<unknown>;
+
+/** A site that was looked at. */
+export interface CheckedSite {
+  readonly target: Target;
+  readonly bytes: SiteBytes;
+  /** What a backup of it will not hold, a sentence each. */
+  readonly notHeld: readonly string[];
+}
+
+/**
+ * Looks at a live site whose target has its addresses: folder, database, settings, and what visitors are answered.
+ * @throws KedgeError for whatever would stop a task; the site is unchanged
+ */
+export async function checkSite(
+  parts: ExaminationParts,
+  target: Target,
+  current: SiteDatabase,
+  asked: { readonly isSafety: boolean },
+  operation: Operation,
+  note: Note,
+): Promise<CheckedSite> {
+  const [{ bytes, notHeld, linkedTo }, seen] = await sideBySide([
+    examineSite(parts, target, current, asked, operation),
+    seenSite(parts, target, operation),
+  ]);
+  const site = linkedTo.length === 0 ? target.site : { ...target.site, linkedTo: [...linkedTo] };
+  const found = { ...target, site };
+  await note({ notHeld, ...seen, target: found });
+  return { target: found, bytes, notHeld };
+}
+
+/** Room on every disk, and within the owner's quota. @throws KedgeError DiskFull */
+export async function checkRoom(
+  parts: ExaminationParts,
+  target: Target,
+  needs: readonly SpaceNeed[],
+  operation: Operation,
+): Promise<void> {
+  const { uri } = target.site;
+  await checkSpace(parts.master, needs, uri);
+  await checkQuotas(parts.webHost(target), needs, uri, operation);
+}
