@@ -52,7 +52,8 @@ function folderContradictions(
   for (const own of roots) {
     const say = (message: string): void => void found.push({ key: ['sites', uri, ...keyOf(own)], message });
     for (const [other, theirs] of Object.entries(configuration.sites)) {
-      if (other === uri) continue;
+      // On another server the same path is another folder.
+      if (other === uri || theirs.server !== site.server) continue;
       if (rootsOf(theirs).some(({ path }) => contains(path, own.path)))
         say(`${own.path} lies in the folder of ${other}`);
     }
@@ -63,6 +64,7 @@ function folderContradictions(
           `${own.path} lies in ${name === SITE_FOLDER ? 'the site folder' : `the declared path ${name}`}, and is backed up with it`,
         );
     }
+    // Which of the servers the master is, the configuration does not say: its own folders are kept apart from all sites.
     for (const key of ['backups', 'state', 'spool'] as const) {
       const folder = configuration[key];
       if (folder !== undefined && contains(own.path, folder))
@@ -129,5 +131,5 @@ function vhostContradictions(
 }
 
 function contains(outer: string, inner: string): boolean {
-  return inner === outer || inner.startsWith(`${outer}/`);
+  return inner === outer || inner.startsWith(outer === '/' ? '/' : `${outer}/`);
 }

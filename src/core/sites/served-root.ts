@@ -17,19 +17,22 @@ export interface TakenFolder {
  * a folder beside the link, or below one beside it, is followed to; other links stay, and are refused by whoever needs a
  * folder. Where a release is gone that the link names, the site is at the folder it had. `taken` are folders of others, which
  * may be such links too.
- * @throws KedgeError SiteFolderRefused where links lead the site and somebody else to one folder
+ * @throws KedgeError SiteFolderRefused where the site and somebody else come to have one folder, by links or by two names of one
+ *   machine
  */
 export async function followRoot(host: Host, site: SiteLocation, taken: readonly TakenFolder[]): Promise<SiteLocation> {
   const path = await folderBehind(host, site.root);
   const own = (await host.realPath(path)) ?? path;
-  if (own === site.root) return site;
+  const isLink = own !== site.root;
   for (const other of taken) {
-    const theirs = await folderBehind(host, other.path);
-    const real = (await host.realPath(theirs)) ?? theirs;
+    const theirs = isLink ? await folderBehind(host, other.path) : other.path;
+    const real = isLink ? ((await host.realPath(theirs)) ?? theirs) : theirs;
     if (!touches(own, real)) continue;
     throw new KedgeError(
       'SiteFolderRefused',
-      `${site.root} of ${site.uri} leads to ${own}, and ${other.of} has ${real}`,
+      isLink
+        ? `${site.root} of ${site.uri} leads to ${own}, and ${other.of} has ${real}`
+        : `${site.uri} has ${own} on ${host.name}, and ${other.of} has ${real}`,
       {
         site: site.uri,
         server: host.name,

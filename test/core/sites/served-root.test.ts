@@ -61,6 +61,21 @@ describe('a root that is a link', () => {
   });
 });
 
+test.each([
+  ['the same folder', ['elsewhere']],
+  ['a folder within', ['elsewhere/below']],
+  ['a folder around', []],
+])('a site is refused that has %s with another one by another name of its machine', async (_, path) => {
+  await expect(
+    followRoot(host, siteAt(at('elsewhere')), [{ of: 'other.example', path: at(...path) }]),
+  ).rejects.toMatchObject({
+    code: 'SiteFolderRefused',
+    message: `shop.example has ${at('elsewhere')} on here, and other.example has ${at(...path)}`,
+  });
+  const beside = [{ of: 'other.example', path: at('elsewhere2') }];
+  expect(await followRoot(host, siteAt(at('elsewhere')), beside)).toEqual(siteAt(at('elsewhere')));
+});
+
 describe('links that lead two to one folder', () => {
   const taken = (...path: string[]) => [{ of: 'other.example', path: at(...path) }];
 

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findContradictions } from '../../src/config/contradictions';
+import { parseConfiguration } from '../../src/config/load';
+import type { Configuration } from '../../src/config/schema';
+
+const GOOD = parseConfiguration(readFileSync(join(__dirname, 'good.yaml'), 'utf8'), 'good.yaml');
+
+interface Placed {
+  readonly server: string;
+  readonly root: string;
+  readonly paths?: Record<string, string>;
+}
+
+/** What is said of two sites that lie so. */
+function said(shop: Placed, app: Placed, more: Partial<Configuration> = {}): string[] {
+  const { master } = GOOD.servers;
+  const site = (uri: string, placed: Placed) => {
+    const { paths: _paths, vhostInclude: _include, exclude: _exclude, ...rest } = GOOD.sites[uri] ?? {};
+    return { ...rest, ...placed };
+  };
+  const configuration = {
+    ...GOOD,
+    ...more,
+    servers: { ...GOOD.servers, ...(master && { web1: master, web2: master }) },
+    sites: { 'shop.example': site('shop.example', shop), 'app.example': site('app.example', app) },
+  } as Configuration;
+  return findContradictions(configuration, () => true).map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+describe('folders of two sites', () => {
+  test.each([
+    ['the same', '/srv/x', '/srv/x'],
+    ['one in the other', '/srv/x', '/srv/x/y'],
+    ['one in /', '/', '/srv/b'],
+  ])('%s: refused on one server, and two folders on two', (_, shop, app) => {
+    expect(said({ server: 'web1', root: shop }, { server: 'web1', root: app })).toContain(
+      `sites.app.example.root: ${app} lies in the folder of shop.example`,
+    );
+    if (shop !== '/') expect(said({ server: 'web1', root: shop }, { server: 'web2', root: app })).toEqual([]);
+  });
+
+  test('declared paths are judged as site folders are', () => {
+    const shop = { server: 'web1', root: '/srv/shop', paths: { files: '/media/files' } };
+    const app = { root: '/srv/app', paths: { files: '/media/files/app' } };
+    expect(said(shop, { ...app, server: 'web1' })).toEqual([
+      'sites.app.example.paths.files: /media/files/app lies in the folder of shop.example',
+    ]);
+    expect(said(shop, { ...app, server: 'web2' })).toEqual([]);
+  });
+
+  test('names that begin alike are two folders', () => {
+    expect(said({ server: 'web1', root: '/srv/x' }, { server: 'web1', root: '/srv/x2' })).toEqual([]);
+  });
+});
+
+test("the master's own folders lie in no site, on whichever server, and / holds them all", () => {
+  for (const server of ['web1', 'web2'])
+    expect(said({ server, root: '/' }, { server: 'web1', root: '/srv/app' })).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^state: .* lies in the folder of the site shop.example$/)]),
+    );
+  expect(said({ server: 'web1', root: '/srv/shop' }, { server: 'web1', root: '/srv/app' }, { backups: '/' })).toContain(
+    'sites.app.example.root: /srv/app lies in the backups folder',
+  );
+});
