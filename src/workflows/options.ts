@@ -133,25 +133,45 @@ const ASKING: ActivityOptions = {
 
 const GLANCING: LocalActivityOptions = { startToCloseTimeout: '5 seconds', retry: { maximumAttempts: 2 } };
 
-function withSummaries(
-  options: ActivityOptions,
-  exceptions: Partial<Record<keyof Activities, ActivityOptions>> = {},
-): Activities {
-  const names = Object.keys(SUMMARIES) as (keyof Activities)[];
-  const entries = names.map((name) => [
-    name,
-    proxyActivities<Activities>({ ...(exceptions[name] ?? options), summary: SUMMARIES[name] })[name],
-  ]);
-  return Object.fromEntries(entries) as Activities;
+/** Activities by how they are called. */
+export interface ActivitiesOfQueue {
+  readonly forward: Activities;
+  readonly queueing: Activities;
+  readonly looking: Activities;
+  readonly endless: Activities;
+  readonly committing: Activities;
+  readonly tidying: Activities;
+  readonly reading: Activities;
+  readonly asking: Activities;
 }
 
-export const forward = withSummaries(FORWARD, { probeSite: PROBING });
-export const queueing = withSummaries(QUEUEING);
-export const looking = withSummaries(LOOKING);
-export const endless = withSummaries(ENDLESS);
-export const committing = withSummaries(COMMITTING);
-export const tidying = withSummaries(TIDYING);
-export const reading = withSummaries(READING);
-export const asking = withSummaries(ASKING);
+/** The activities that workers of a task queue run; without a name, of the queue the workflow itself is on. */
+export function activitiesOf(taskQueue?: string): ActivitiesOfQueue {
+  const onQueue = taskQueue === undefined ? {} : { taskQueue };
+  const called = (
+    options: ActivityOptions,
+    exceptions: Partial<Record<keyof Activities, ActivityOptions>> = {},
+  ): Activities => {
+    const names = Object.keys(SUMMARIES) as (keyof Activities)[];
+    const entries = names.map((name) => [
+      name,
+      proxyActivities<Activities>({ ...(exceptions[name] ?? options), ...onQueue, summary: SUMMARIES[name] })[name],
+    ]);
+    return Object.fromEntries(entries) as Activities;
+  };
+  return {
+    forward: called(FORWARD, { probeSite: PROBING }),
+    queueing: called(QUEUEING),
+    looking: called(LOOKING),
+    endless: called(ENDLESS),
+    committing: called(COMMITTING),
+    tidying: called(TIDYING),
+    reading: called(READING),
+    asking: called(ASKING),
+  };
+}
+
+/** Those of the master, whose queue every workflow is on. */
+export const { forward, queueing, looking, endless, committing, tidying, reading, asking } = activitiesOf();
 /** Looks of a moment that wait for no place beside heavy steps. */
 export const glancing = proxyLocalActivities<Pick<Activities, 'findNewestTask'>>(GLANCING);

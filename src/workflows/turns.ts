@@ -28,14 +28,14 @@ import {
   WITHDRAW_SIGNAL,
   secondOfTask,
   siteWorkflowId,
-  taskIdOf,
   turnsWorkflowId,
 } from '../contract/names';
 import { markdownText } from '../contract/printable';
 import type { Busy, KeptRequest, SubmitRequest, Ticket } from '../contract/tasks';
 import { glancing, reading } from './options';
-import { MAXIMUM_WAITING, acceptKept, acceptRequest, acceptSite, acceptTurnsState } from './steps/input';
-import type { Turn, TurnsState } from './steps/turn';
+import { acceptKept, acceptQueueState, acceptRequest, acceptSite } from './steps/input';
+import type { QueueState, QueuedTask } from './steps/queued-task';
+import { MAXIMUM_WAITING, SiteQueue } from './steps/site-queue';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
 const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
@@ -43,180 +43,136 @@ const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 const keep = defineSignal<[KeptRequest]>(KEEP_SIGNAL);
 
 /**
- * The queue in front of a site. Callers reach it by update-with-start: it gives the turn, answers that the site is busy,
- * or keeps the turn until the site is free. It ends when nobody waits.
+ * The queue in front of a site. Callers reach it by update-with-start: it starts the task, answers that the site is busy,
+ * or keeps the task until the site is free. It ends when nobody waits.
  */
-export async function turns(site: string, state?: TurnsState): Promise<void> {
+export async function turns(site: string, state?: QueueState): Promise<void> {
   acceptSite(site, 'queue', turnsWorkflowId);
-  const { waiting } = acceptTurnsState(site, state);
-  /** Tasks of this run by request key, so that a repeated submit is the same task. */
-  const byKey = new Map<string, Turn>();
-  for (const turn of waiting) if (turn.request.input.requestKey) byKey.set(turn.request.input.requestKey, turn);
-  let running: Turn | null = null;
-  /** The turn that is being given now, before it is known whether the site is free. */
-  let starting: Turn | null = null;
-  const refused = new Map<string, Busy>();
-
-  const holder = (): Busy | null => {
-    const turn = running ?? starting ?? waiting[0];
-    if (!turn) return null;
-    return {
-      task: turn.task,
-      type: turn.request.type,
-      who: turn.request.input.who ?? 'unknown',
-      since: turn.submitted,
-    };
-  };
-
+  const queue = new SiteQueue(site, acceptQueueState(site, state).waiting);
   let asked = false;
-  const ids = new Set<string>(waiting.map((turn) => turn.task));
-  const ended = new Set<string>();
-  /** The time of the next id at least: ids stay in order also when the clock of Temporal goes back. */
-  let earliest = 0;
   let learnt: Promise<void> | undefined;
-  const learnEarliest = (): Promise<void> =>
-    (learnt ??= earliestId(site).then((time) => {
-      earliest = Math.max(earliest, time);
-    }));
-  const newTaskId = (request: SubmitRequest): string => {
-    earliest = Math.max(earliest, Date.now());
-    const base = taskIdOf(site, request.type, new Date(earliest));
-    let id = base;
-    for (let count = 1; ids.has(id); count += 1) id = `${base}_${count}`;
-    ids.add(id);
-    return id;
-  };
+  const learnEarliest = (): Promise<void> => (learnt ??= earliestId(site).then((time) => queue.idsFrom(time)));
 
-  /** Submits that no worker answered in time. Temporal delivers them late, and nobody counts on them any more. */
-  const withdrawn = new Set<string>();
   setHandler(withdraw, (updateId: unknown) => {
-    if (typeof updateId === 'string' && updateId.length <= MAXIMUM_UPDATE_ID_LENGTH) withdrawn.add(updateId);
+    if (typeof updateId === 'string' && updateId.length <= MAXIMUM_UPDATE_ID_LENGTH) queue.withdraw(updateId);
   });
-
-  /** Submits that were answered, or are being answered. */
-  const answered = new Set<string>();
   setHandler(keep, (given: unknown) => {
-    const turn = acceptKept(site, given, new Date());
-    if (turn === null || answered.has(turn.updateId)) return;
-    withdrawn.add(turn.updateId);
-    const { requestKey } = turn.request.input;
-    if (waiting.length >= MAXIMUM_WAITING || ids.has(turn.task) || (requestKey && byKey.has(requestKey))) return;
-    ids.add(turn.task);
-    const { task, request, submitted } = turn;
-    const place: Turn = { task, request, submitted, kept: true };
-    if (requestKey) byKey.set(requestKey, place);
-    waiting.push(place);
+    const kept = acceptKept(site, given, new Date());
+    if (kept !== null) queue.keep(kept);
   });
-
   setHandler(
     submit,
     async (request): Promise<Ticket> => {
       asked = true;
-      answered.add(currentUpdateInfo()?.id ?? '');
-      const { requestKey } = request.input;
-      const asTicket = async (task: string): Promise<Ticket> => {
-        await withdrawRequest(request);
-        return { task, workflowId: siteWorkflowId(site), waiting: waiting.some((turn) => turn.task === task) };
-      };
-      if (requestKey) {
-        const known =
-          byKey.get(requestKey)?.task ??
-          (await reading.findTaskOfRequest({ site, requestKey })) ??
-          byKey.get(requestKey)?.task;
-        if (known) return asTicket(known);
-      }
-      await learnEarliest();
-      await acceptTurn(request);
-      // Another submit of the same may have been accepted meanwhile.
-      const meanwhile = requestKey && byKey.get(requestKey)?.task;
-      if (meanwhile) return asTicket(meanwhile);
-      let held = holder();
-      while (held && !request.waitTurn) {
-        // Whoever waited for a task knows sooner than this queue that it has ended, and may ask for the next one at once.
-        const last = running;
-        if (!last || (await reading.whoHoldsSite({ site }))) {
-          await withdrawRequest(request);
-          throw siteBusy(site, held);
-        }
-        await condition(() => running !== last);
-        held = holder();
-      }
-      const turn: Turn = { task: newTaskId(request), request, submitted: new Date().toISOString() };
-      if (requestKey) byKey.set(requestKey, turn);
-      waiting.push(turn);
-      if (request.waitTurn) return { task: turn.task, workflowId: siteWorkflowId(site), waiting: held !== null };
-      // Not asked to wait: whether somebody else holds the site is known as soon as the start was tried.
-      await condition(() => running === turn || ended.has(turn.task) || refused.has(turn.task));
-      const busy = refused.get(turn.task);
-      if (busy) {
-        await withdrawRequest(request);
-        throw siteBusy(site, busy);
-      }
-      return { task: turn.task, workflowId: siteWorkflowId(site), waiting: false };
+      queue.answer(currentUpdateInfo()?.id ?? '');
+      return takeIn(queue, request, site, learnEarliest);
     },
     {
       validator: (request: SubmitRequest) => {
-        if (withdrawn.has(currentUpdateInfo()?.id ?? ''))
+        if (queue.isWithdrawn(currentUpdateInfo()?.id ?? ''))
           throw ApplicationFailure.nonRetryable('the request was withdrawn, for no worker answered it', 'NoWorker');
         acceptRequest(site, request);
-        if (waiting.length >= MAXIMUM_WAITING) throw queueFull(site);
-        const held = holder();
-        if (held && !running && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
+        if (queue.isFull) throw queueFull(site);
+        const held = queue.holder;
+        if (held && !queue.running && !request.waitTurn && !request.input.requestKey) throw siteBusy(site, held);
       },
     },
   );
-
   setHandler(giveUp, async (task) => {
-    const place = waiting.findIndex((turn) => turn.task === task);
-    if (place === -1) return false;
-    const [turn] = waiting.splice(place, 1);
-    if (turn?.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
-    if (turn) await withdrawRequest(turn.request);
-    return true;
+    const queued = queue.giveUp(task);
+    if (queued) await withdrawRequest(queued.request);
+    return queued !== null;
   });
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
-  await condition(() => waiting.length > 0 || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
+  await condition(() => !queue.isEmpty || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
   for (;;) {
-    await condition(() => waiting.length > 0 || allHandlersFinished());
-    const turn = waiting.shift();
-    if (!turn) {
+    await condition(() => !queue.isEmpty || allHandlersFinished());
+    const queued = queue.next();
+    if (!queued) {
       // The next queue of this site knows nothing of the ids of this one: it is to begin in another second.
-      const early = Math.min(1000, earliest - (earliest % 1000) + 1000 - Date.now());
-      const askedAgain = (): boolean => waiting.length > 0 || !allHandlersFinished();
+      const early = queue.idsTakenFor(new Date());
+      const askedAgain = (): boolean => !queue.isEmpty || !allHandlersFinished();
       if (early > 0 && (await condition(askedAgain, early))) continue;
       return;
     }
-    if (turn.kept && (await wasCarriedOut(site, turn.request))) continue;
-    starting = turn;
-    const child = await startTask(site, turn).catch(async (error: unknown) => {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      return null;
-    });
-    starting = null;
-    if (child) {
-      running = turn;
-      const terminated = await child.result().then(
-        () => false,
-        (error: unknown) => error instanceof ChildWorkflowFailure && error.cause instanceof TerminatedFailure,
-      );
-      if (terminated) await recoverSite(site);
-      ended.add(turn.task);
-      running = null;
-    } else if (turn.request.waitTurn || turn.kept) {
-      // Somebody started a task directly. An accepted turn is never lost: it is tried again.
-      waiting.unshift(turn);
-      await sleep(BUSY_RETRY_MS);
-    } else {
-      const busy = await reading.whoHoldsSite({ site });
-      if (busy) {
-        if (turn.request.input.requestKey) byKey.delete(turn.request.input.requestKey);
-        refused.set(turn.task, busy);
-        // Those asked to wait behind it are still in `waiting`.
-      } else waiting.unshift(turn);
-    }
+    if (queued.kept && (await wasCarriedOut(site, queued.request))) continue;
+    await carryOut(queue, queued, site);
     if (workflowInfo().continueAsNewSuggested && allHandlersFinished())
-      await continueAsNew<typeof turns>(site, { waiting });
+      await continueAsNew<typeof turns>(site, queue.state);
+  }
+}
+
+/** Answers a submit once it is known whether the task runs, waits, or is refused. @throws ApplicationFailure SiteBusy */
+async function takeIn(
+  queue: SiteQueue,
+  request: SubmitRequest,
+  site: string,
+  learnEarliest: () => Promise<void>,
+): Promise<Ticket> {
+  const { requestKey } = request.input;
+  const asBefore = async (task: string): Promise<Ticket> => {
+    await withdrawRequest(request);
+    return queue.ticket(task);
+  };
+  if (requestKey) {
+    const known =
+      queue.taskOfKey(requestKey) ??
+      (await reading.findTaskOfRequest({ site, requestKey })) ??
+      queue.taskOfKey(requestKey);
+    if (known) return asBefore(known);
+  }
+  await learnEarliest();
+  await acceptTurn(request);
+  // Another submit of the same may have been accepted meanwhile.
+  const meanwhile = requestKey && queue.taskOfKey(requestKey);
+  if (meanwhile) return asBefore(meanwhile);
+  let held = queue.holder;
+  while (held && !request.waitTurn) {
+    // Whoever waited for a task knows sooner than this queue that it has ended, and may ask for the next one at once.
+    const last = queue.running;
+    if (!last || (await reading.whoHoldsSite({ site }))) {
+      await withdrawRequest(request);
+      throw siteBusy(site, held);
+    }
+    await condition(() => queue.running !== last);
+    held = queue.holder;
+  }
+  const queued = queue.add(request, new Date());
+  if (request.waitTurn) return { ...queue.ticket(queued.task), waiting: held !== null };
+  // Not asked to wait: whether somebody else holds the site is known as soon as the start was tried.
+  await condition(() => queue.isDecided(queued));
+  const busy = queue.refusalOf(queued);
+  if (busy) {
+    await withdrawRequest(request);
+    throw siteBusy(site, busy);
+  }
+  return { ...queue.ticket(queued.task), waiting: false };
+}
+
+/** Starts a task where the site is free, and waits for its end. */
+async function carryOut(queue: SiteQueue, queued: QueuedTask, site: string): Promise<void> {
+  queue.start(queued);
+  const child = await startTask(site, queued).catch(async (error: unknown) => {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    return null;
+  });
+  queue.started(child !== null);
+  if (child) {
+    const terminated = await child.result().then(
+      () => false,
+      (error: unknown) => error instanceof ChildWorkflowFailure && error.cause instanceof TerminatedFailure,
+    );
+    if (terminated) await recoverSite(site);
+    queue.end(queued);
+  } else if (queued.request.waitTurn || queued.kept) {
+    // Somebody started a task directly.
+    queue.putBack(queued);
+    await sleep(BUSY_RETRY_MS);
+  } else {
+    const busy = await reading.whoHoldsSite({ site });
+    if (busy) queue.refuse(queued, busy);
+    else queue.putBack(queued);
   }
 }
 
@@ -261,22 +217,21 @@ async function earliestId(site: string): Promise<number> {
 const IDS_IN_ORDER = 'ids-in-order';
 const SIGNED_REQUESTS = 'signed-requests';
 
-async function startTask(site: string, turn: Turn) {
-  const { type, input } = turn.request;
+async function startTask(site: string, { task, request: { type, input } }: QueuedTask) {
   return startChild(type, {
     workflowId: siteWorkflowId(site),
-    args: [{ ...input, task: turn.task }],
+    args: [{ ...input, task }],
     parentClosePolicy: ParentClosePolicy.ABANDON,
     cancellationType: ChildWorkflowCancellationType.ABANDON,
     // Whoever wants a site back is not to wait for what is saved.
     priority: { priorityKey: type === 'backup' ? 4 : 2 },
-    memo: { task: turn.task, who: input.who ?? 'unknown' },
+    memo: { task, who: input.who ?? 'unknown' },
     staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
     staticDetails: markdownText(detailsOf(type, input)),
   });
 }
 
-function detailsOf(type: TaskType, input: Turn['request']['input']): string {
+function detailsOf(type: TaskType, input: SubmitRequest['input']): string {
   if (type === 'backup') return ('description' in input ? input.description : undefined) ?? DEFAULT_DESCRIPTION;
   if ('backup' in input) return `to ${input.backup}`;
   // Temporal takes 20,000 bytes of details, in which some characters have six.

@@ -1,8 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { KedgeClient } from '../../src/client';
 import { FakeActivities, preflightWithLimit } from '../helpers/fake-activities';
-import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+import { MASTER, TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 
 /**
  * Records the histories the replay test holds later workflow code against, with fake activities: `npm run
@@ -49,6 +50,25 @@ async function record(): Promise<void> {
       });
       writeFileSync(path, `${withoutMachine(historyToJSON(history))}\n`, { flag: 'wx' });
     }
+    const queue = join(__dirname, 'histories', 'turns.json');
+    if (existsSync(queue)) return;
+    const fake = new FakeActivities().set('tarball', { blocks: true });
+    const history = await withWorker(environment, fake.implementation(), async () => {
+      const client = new KedgeClient(environment.client, MASTER);
+      const running = await client.backup({ site, who: 'anna' });
+      await fake.began('tarball');
+      await client.restore({ ...restore, who: 'bob' }).catch(() => undefined);
+      const givenUp = await client.verify({ site, requestKey: 'one' }, { waitTurn: true });
+      await client.verify({ site, requestKey: 'one' }, { waitTurn: true });
+      const last = await client.verify({ site }, { waitTurn: true });
+      await givenUp.cancel();
+      await running.cancel();
+      await last.result();
+      const handle = environment.client.workflow.getHandle(`turns/${site}`);
+      await handle.result();
+      return handle.fetchHistory();
+    });
+    writeFileSync(queue, `${withoutMachine(historyToJSON(history))}\n`, { flag: 'wx' });
   } finally {
     await environment.teardown();
   }

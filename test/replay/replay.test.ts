@@ -22,10 +22,11 @@ const NAMES = readdirSync(FOLDER).map((file) => file.replace(/\.json$/, ''));
 
 describe('stored histories', () => {
   it.each(NAMES)('%s replays with the workflow code of today', async (name) => {
-    await Worker.runReplayHistory({ workflowBundle }, historyOf(name), 'site/example.com');
+    const workflowId = name.startsWith('turns') ? 'turns/example.com' : 'site/example.com';
+    await Worker.runReplayHistory({ workflowBundle }, historyOf(name), workflowId);
   });
 
-  it.each(['backup', 'restore', 'restore-undone'])('the history of %s is among them', (name) => {
+  it.each(['backup', 'restore', 'restore-undone', 'turns'])('the history of %s is among them', (name) => {
     expect(NAMES).toContain(name);
   });
 

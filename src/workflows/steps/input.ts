@@ -2,7 +2,8 @@ import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { BACKUP_ID, SITE_URI, type TaskType, WORKFLOW_TYPES, isTaskIdOf, siteWorkflowId } from '../../contract/names';
 import { jsonBytes } from '../../contract/payload-bounds';
 import type { SubmitRequest } from '../../contract/tasks';
-import type { Turn, TurnsState } from './turn';
+import type { KeptTask, QueueState, QueuedTask } from './queued-task';
+import { MAXIMUM_WAITING } from './site-queue';
 
 /**
  * Looks at what a workflow itself reads of its input; preflight decodes all of it. An error here is a failure of the
@@ -65,41 +66,39 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
 }
 
 /** What a run of `turns` hands to the next one, however it came to be. @throws ApplicationFailure InputInvalid */
-export function acceptTurnsState(site: string, given: unknown): TurnsState {
+export function acceptQueueState(site: string, given: unknown): QueueState {
   // Absent in the first run; other SDKs send null then.
   if (given === undefined || given === null) return { waiting: [] };
   const waiting = isRecord(given) ? given['waiting'] : undefined;
   if (!Array.isArray(waiting) || waiting.length > MAXIMUM_WAITING)
     throw invalid(`the state of a queue has a list of at most ${MAXIMUM_WAITING} that wait`, site);
-  return { waiting: waiting.map((turn) => acceptTurn(site, turn)) };
+  return { waiting: waiting.map((queued) => acceptQueued(site, queued)) };
 }
 
-function acceptTurn(site: string, turn: unknown): Turn {
-  const { task, request, submitted } = isRecord(turn) ? turn : {};
+function acceptQueued(site: string, queued: unknown): QueuedTask {
+  const { task, request, submitted } = isRecord(queued) ? queued : {};
   acceptRequest(site, request as SubmitRequest);
   const { type } = request as SubmitRequest;
   if (typeof task !== 'string' || !isTaskIdOf(task, site, type))
     throw invalid(`what waits is no id of a ${type} of ${site}`, site);
   if (typeof submitted !== 'string' || Number.isNaN(Date.parse(submitted)))
     throw invalid('what waits has no time at which it was submitted', site);
-  const { kept } = turn as Partial<Turn>;
+  const { kept } = queued as Partial<QueuedTask>;
   return { task, request: request as SubmitRequest, submitted, ...(kept === true ? { kept } : {}) };
 }
 
-/** A request that was kept until a worker came, as a turn; null for what is none, since nobody is there to be told. */
-export function acceptKept(site: string, given: unknown, now: Date): (Turn & { updateId: string }) | null {
+/** A request that was kept until a worker came; null for what is none, since nobody is there to be told. */
+export function acceptKept(site: string, given: unknown, now: Date): KeptTask | null {
   const { task, request, updateId } = isRecord(given) ? given : {};
   if (typeof updateId !== 'string') return null;
   try {
-    return { ...acceptTurn(site, { task, request, submitted: now.toISOString(), kept: true }), updateId };
+    return { ...acceptQueued(site, { task, request, submitted: now.toISOString(), kept: true }), updateId };
   } catch (error) {
     if (error instanceof ApplicationFailure) return null;
     throw error;
   }
 }
 
-/** How many may wait for one site: all of them fit into one payload, of 2 MB, that one run hands to the next. */
-export const MAXIMUM_WAITING = 100;
 const MAXIMUM_REQUEST_BYTES = 16_000;
 
 const MAXIMUM_ID_LENGTH = 300;
