@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   WithStartWorkflowOperation,
@@ -33,6 +34,7 @@ export interface Patience {
 /** A worker that is paused loses what it is given: the next one gets it after this. */
 const WORKFLOW_TASK_TIMEOUT = '5 seconds';
 const PATIENCE_WITH_LIVING_WORKERS = 3;
+const ASK_AGAIN_AFTER_MS = 250;
 /** An answer that was on its way when its caller gave up comes within. */
 const SETTLING_MS = 2000;
 
@@ -65,7 +67,10 @@ interface Asked {
   readonly updateId: string;
 }
 
-/** The ticket; null when nobody answers in time. */
+/**
+ * The ticket; null when nobody answers in time. The queue may end in the very moment it is asked: then a new one is started. Where
+ * workers took its tasks and did not finish them, Temporal lets nobody ask for a while: that is not an answer, and it is asked again.
+ */
 async function ask(
   client: Client,
   taskQueue: string,
@@ -83,15 +88,16 @@ async function ask(
         }),
       }),
     );
-  try {
-    return await askOnce().catch((error: unknown) => {
-      // The queue may end in the very moment it is asked; then a new one is started.
-      if (endedMeanwhile(error)) return askOnce();
-      throw error;
-    });
-  } catch (error) {
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return null;
-    throw error;
+  for (const began = performance.now(); ;) {
+    try {
+      return await askOnce();
+    } catch (error) {
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return null;
+      if (!endedMeanwhile(error) && !isNotReady(error)) throw error;
+      // Whose tasks are lost has workers.
+      if (performance.now() - began > PATIENCE_WITH_LIVING_WORKERS * timeoutMs) return null;
+      await delay(ASK_AGAIN_AFTER_MS);
+    }
   }
 }
 
@@ -115,6 +121,14 @@ function endedMeanwhile(error: unknown): boolean {
   const text = error instanceof Error ? `${error.message} ${isGrpcServiceError(error) ? error.details : ''}` : '';
   return /already completed|AcceptedUpdateCompletedWorkflow/i.test(text);
 }
+
+/** A workflow whose tasks failed or timed out takes no update before one is done. */
+function isNotReady(error: unknown): boolean {
+  return isGrpcServiceError(error) && Number(error.code) === FAILED_PRECONDITION;
+}
+
+/** Of gRPC: its package is none of ours. */
+const FAILED_PRECONDITION = 9;
 
 /** Hands a request that nobody answered to Temporal, for whichever worker comes. */
 async function keep(client: Client, taskQueue: string, asked: Asked): Promise<Ticket> {
