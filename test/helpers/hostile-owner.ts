@@ -21,6 +21,7 @@ import {
   switchFolders,
   switchFoldersBack,
 } from '../../src/core/sites/switch-folders';
+import { siteLocation } from './target';
 
 /** Where the owner races: in his site folder, or also above it, in a folder of his own. */
 export type Layout = 'folder' | 'ancestor';
@@ -93,10 +94,7 @@ export class HostileOwner {
     private readonly owner: Owner,
     private readonly host: Host,
   ) {
-    this.site = {
-      uri: 'shop.example',
-      aliases: [],
-      kind: 'php',
+    this.site = siteLocation({
       root: layout === 'folder' ? join(this.base, 'srv/site') : join(this.base, 'home/www/site'),
       paths: { files: layout === 'folder' ? join(this.base, 'media/files') : join(this.base, 'home/media/files') },
       owner,
@@ -105,11 +103,7 @@ export class HostileOwner {
         format: 'constants',
         names: { database: 'NAME', user: 'USER', password: 'PASSWORD', host: 'HOST' },
       },
-      phpSocket: '/run/php.sock',
-      vhost: 'none',
-      healthPath: '/',
-      exclude: [],
-    };
+    });
   }
 
   /** `makeHost`: puts something else in the place of the real host of the site. */

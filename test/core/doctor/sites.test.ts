@@ -1,6 +1,5 @@
 import { chmod, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Target } from '../../../src/contract/target';
 import { createCatalog } from '../../../src/core/catalog/file-catalog';
 import type { ConfiguredSite } from '../../../src/core/doctor/installation';
 import { runChecks } from '../../../src/core/doctor/run-checks';
@@ -11,6 +10,7 @@ import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteStates } from '../../../src/core/tasks/site-state';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
+import { targetIn, webServerAddress } from '../../helpers/target';
 import { testOperation } from '../../helpers/operation';
 
 /** What these checks need no server for; test/e2e/doctor.test.ts has the others. */
@@ -33,43 +33,22 @@ beforeEach(async () => {
 afterEach(() => rm(top, { recursive: true, force: true }));
 
 function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUid = uid): ConfiguredSite {
-  const web = {
-    name: 'master',
-    kind: 'nginx' as const,
-    vhosts: join(top, 'vhosts'),
-    flags: join(top, 'flags'),
-    test: ['true'],
-    reload: ['true'],
-    listen: [{ address: '127.0.0.1', port: 1 }],
-  };
-  const target: Target = {
-    version: 1,
-    master: 'lab',
-    site: {
-      uri,
-      aliases: [],
-      kind: 'wordpress',
-      root,
-      owner: { user: 'owner', uid: ownerUid, gid: ownerUid },
-      phpSocket: join(top, 'php.sock'),
-      vhost: 'managed',
-      healthPath: '/',
-      exclude: [],
-    },
-    web,
-    database: { name: 'master', kind: 'mariadb', socket: join(top, 'none.sock'), admin: { user: 'root' } },
-    backups: join(top, 'backups', uri),
+  const target = targetIn(top, {
+    site: { uri, kind: 'wordpress', root, owner: { user: 'owner', uid: ownerUid, gid: ownerUid }, vhost: 'managed' },
+    web: webServerAddress({
+      vhosts: join(top, 'vhosts'),
+      flags: join(top, 'flags'),
+      listen: [{ address: '127.0.0.1', port: 1 }],
+    }),
     spool: join(top, 'spool'),
-    hooks: {},
-    maintenanceLimitMs: 900_000,
-  };
+  });
   return {
     uri,
     target: () => Promise.resolve(target),
     host: machine,
     master: machine,
     kindOf: () => siteKindOf(target.site),
-    webServer: () => createNginx({ address: web, host: machine }),
+    webServer: () => createNginx({ address: target.web, host: machine }),
     databaseServer: () => Promise.reject(new Error('there is no database server here')),
     states: new SiteStates(join(top, 'sites'), host, () => undefined),
     catalog: createCatalog(join(top, 'backups'), host),
@@ -153,6 +132,28 @@ it('files under the state folder that cannot be read', async () => {
     ['site-adopted', 'error', expect.stringMatching(/^TOP\/sites\/example\.com\.json cannot be read/)],
     ['open-tasks', 'error', 'TOP/tasks/example.com-1-backup.json cannot be read: it is not JSON'],
   ]);
+});
+
+it('what a newer Kedge wrote, by its version, and with what to do', async () => {
+  await mkdir(join(top, 'tasks'), { recursive: true });
+  for (const name of ['sites', 'open', `backups/${uri}`]) await mkdir(join(top, name), { recursive: true });
+  const backup = `${uri}-20260101.000000`;
+  await writeFile(join(top, 'sites', `${uri}.json`), '{"version": 2}');
+  await writeFile(join(top, 'open/example.com-1-backup'), '');
+  await writeFile(join(top, 'tasks/example.com-1-backup.json'), '{"version": 3}');
+  await writeFile(join(top, 'backups', uri, `${backup}.json`), '{"schema": 2}');
+  await writeFile(join(top, 'backups', uri, `${backup}.tar.zst`), '');
+  const of = (what: string, version: number): string =>
+    `${what} of version ${version}, and this Kedge knows none above ${version - 1}: a newer one wrote it`;
+  expect(await findings()).toEqual([
+    ['site-adopted', 'error', of('TOP/sites/example.com.json holds a state of a site', 2)],
+    ['open-tasks', 'error', of('TOP/tasks/example.com-1-backup.json holds a journal', 3)],
+    ['catalogue', 'warning', of(`TOP/backups/${uri}/${backup}.json: backup ${backup} holds a record`, 2)],
+  ]);
+  const [found] = (await runChecks(SITE_CHECKS, siteOn(), { site: uri }, testOperation())).filter(
+    ({ check }) => check === 'open-tasks',
+  );
+  expect(found?.hint).toMatch(/^Run the Kedge that wrote it, or a later one/);
 });
 
 it('strays of the catalogue', async () => {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Target } from '../../../src/contract/target';
 import { roomForSafetyBackup, sentencesOf } from '../../../src/core/preflight/safety-room';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
+import { targetIn } from '../../helpers/target';
 
 const MIB = 1024 * 1024;
 
@@ -23,9 +23,9 @@ describe('room for a safety backup', () => {
     machine.dispose();
   });
   const room = (files: number, database: number, dumpToRestore = MIB) => {
-    const [backups, spool] = ['backups', 'spool'].map((name) => join(machine.folder, name));
-    const target = { backups, spool, site: { uri: 'shop.example', root: '/srv/shop' } } as unknown as Target;
-    const others = [{ place: 'spool', path: join(machine.folder, 'spool'), bytes: dumpToRestore }];
+    const [backups, spool] = [join(machine.folder, 'backups'), join(machine.folder, 'spool')];
+    const target = targetIn(machine.folder, { site: { root: '/srv/shop' }, backups, spool });
+    const others = [{ place: 'spool', path: spool, bytes: dumpToRestore }];
     return roomForSafetyBackup(machine.host, target, { files, database }, others);
   };
 

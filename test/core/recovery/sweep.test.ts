@@ -16,6 +16,7 @@ import { newProbeName } from '../../../src/core/flags/probe-file';
 import { Sweeper } from '../../../src/core/recovery/sweep';
 import { type DatabaseLab, openLab } from '../databases/lab';
 import { testOperation, type TestOperation } from '../../helpers/operation';
+import { targetIn } from '../../helpers/target';
 import { until } from '../../helpers/until';
 
 const SITE = 'shop.example';
@@ -63,35 +64,11 @@ const newSweeper = (databaseServer = async () => lab.server, master: Host = host
     flags: [{ host, path: join(folder, 'flags') }],
   }));
 
-const target = (): Target => ({
-  version: 1,
-  master: 'master',
-  site: {
-    uri: SITE,
-    aliases: [],
-    kind: 'wordpress',
-    root: join(folder, 'srv/shop'),
-    owner: { user: 'root', uid: 0, gid: 0 },
-    phpSocket: '/run/php.sock',
-    vhost: 'none',
-    healthPath: '/',
-    exclude: [],
-  },
-  web: {
-    name: 'web',
-    kind: 'nginx',
-    vhosts: '/vhosts',
-    flags: join(folder, 'flags'),
-    test: ['true'],
-    reload: ['true'],
-    listen: [{ address: '*', port: 80 }],
-  },
-  database: { name: 'db', kind: 'mariadb', socket: lab.mariadb.socket, admin: { user: 'root' } },
-  backups: join(folder, 'backups', SITE),
-  spool: join(folder, 'state/spool'),
-  maintenanceLimitMs: 900_000,
-  hooks: {},
-});
+const target = (): Target =>
+  targetIn(folder, {
+    site: { uri: SITE, kind: 'wordpress' },
+    database: { name: 'db', kind: 'mariadb', socket: lab.mariadb.socket, admin: { user: 'root' } },
+  });
 
 const siteDatabase = (database: string, user: string, madeByKedge = true): SiteDatabase => ({
   database,

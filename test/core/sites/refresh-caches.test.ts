@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SiteLocation, Target } from '../../../src/contract/target';
+import type { SiteLocation } from '../../../src/contract/target';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { type CacheParts, refreshCode, refreshObjectCache } from '../../../src/core/sites/refresh-caches';
 import type { WebServer } from '../../../src/core/web/web-server';
+import { targetIn } from '../../helpers/target';
 import { testOperation } from '../../helpers/operation';
 import { OWNER, type WebLab, host, startWebLab } from '../web/web-lab';
 
@@ -26,17 +27,7 @@ async function warnings(
   const site = await lab.makeSite('shop.example', { phpSocket: lab.php.socketOf(pool), ...changes });
   const operation = testOperation();
   const parts = { kindOf: () => siteKindOf(site), webHost: () => host, webServer: () => lab.web, ...changedParts };
-  const target: Target = {
-    version: 1,
-    master: 'lab',
-    site,
-    web: lab.nginx.address,
-    database: { name: 'lab', kind: 'mariadb', admin: { user: 'root' } },
-    backups: join(lab.folder, 'backups'),
-    spool: join(lab.folder, 'spool'),
-    maintenanceLimitMs: 60_000,
-    hooks: {},
-  };
+  const target = targetIn(lab.folder, { site, web: lab.nginx.address });
   await refreshCode(parts, target, operation);
   await refreshObjectCache(parts, target, operation);
   return operation.warnings;

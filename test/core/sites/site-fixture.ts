@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Owner, SettingsFormat, SiteLocation } from '../../../src/contract/target';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import type { SiteFolder } from '../../../src/core/sites/site-kind';
+import { siteLocation } from '../../helpers/target';
 
 let owner: Promise<Owner> | undefined;
 
@@ -49,18 +50,12 @@ export async function makeSite(
   const path = join(base, 'site');
   await mkdir(path);
   await chown(path, owner.uid, owner.gid);
-  const site: SiteLocation = {
-    uri: 'shop.example',
-    aliases: [],
+  const site = siteLocation({
     kind: options.kind ?? 'wordpress',
     root: options.liveAt ?? path,
     owner,
     ...(options.settings === undefined ? {} : { settings: options.settings }),
-    phpSocket: '/run/php.sock',
-    vhost: 'none',
-    healthPath: '/',
-    exclude: [],
-  };
+  });
   return {
     base,
     folder: { host: createLocalHost({ name: 'here' }), path, declared: [], site },

@@ -2,7 +2,7 @@ import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeCertificate } from '../../../../scripts/lab/certificate';
 import { freePort } from '../../../../scripts/lab/free-port';
-import type { SiteLocation, WebServerAddress } from '../../../../src/contract/target';
+import type { SiteLocation } from '../../../../src/contract/target';
 import { DEFAULT_TEMPLATE, TEMPLATE_NAMES } from '../../../../src/core/web/nginx/default-template';
 import { createNginx } from '../../../../src/core/web/nginx/nginx';
 import { renderVhost, stampOf } from '../../../../src/core/web/nginx/vhost';
@@ -11,28 +11,22 @@ import type { WebServer } from '../../../../src/core/web/web-server';
 import { testOperation } from '../../../helpers/operation';
 import { visitHttp2, visitTls } from '../../../helpers/tls-visit';
 import { host, put, startWebLab, visit, type WebLab } from '../web-lab';
+import { siteLocation, webServerAddress } from '../../../helpers/target';
 
-const ADDRESS: WebServerAddress = {
-  name: 'web',
-  kind: 'nginx',
-  vhosts: '/etc/nginx/kedge.d',
-  flags: '/var/lib/kedge-web',
+const ADDRESS = webServerAddress({
   test: ['nginx', '-t'],
   reload: ['nginx', '-s', 'reload'],
   listen: [{ address: '*', port: 80 }],
   listenTls: [{ address: '*', port: 443 }],
-};
-const SITE: SiteLocation = {
+});
+const SITE = siteLocation({
   uri: 'www.a.example',
   aliases: ['b.example'],
-  kind: 'php',
   root: '/srv/a',
   owner: { user: 'a', uid: 1, gid: 1 },
   phpSocket: '/run/php/a.sock',
   vhost: 'managed',
-  healthPath: '/',
-  exclude: [],
-};
+});
 const TLS = { certificate: '/etc/ssl/a.pem', key: '/etc/ssl/a.key' };
 const refused = (text: string) =>
   expect.objectContaining({ code: 'ConfigurationInvalid', message: expect.stringContaining(text) as unknown });

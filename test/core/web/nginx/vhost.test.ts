@@ -1,31 +1,25 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { SiteLocation, WebServerAddress } from '../../../../src/contract/target';
+import type { SiteLocation } from '../../../../src/contract/target';
 import { listenValue, quoted } from '../../../../src/core/web/nginx/value';
 import { renderVhost, stampOf, wasManaged } from '../../../../src/core/web/nginx/vhost';
 import { testOperation } from '../../../helpers/operation';
 import { put, startWebLab, visit, type WebLab } from '../web-lab';
+import { siteLocation, webServerAddress } from '../../../helpers/target';
 
-const ADDRESS: WebServerAddress = {
-  name: 'web',
-  kind: 'nginx',
-  vhosts: '/etc/nginx/kedge.d',
-  flags: '/var/lib/kedge-web',
+const ADDRESS = webServerAddress({
   test: ['nginx', '-t'],
   reload: ['nginx', '-s', 'reload'],
   listen: [{ address: '127.0.0.1', port: 80 }],
-};
-const SITE: SiteLocation = {
+});
+const SITE = siteLocation({
   uri: 'a.example',
   aliases: ['www.a.example'],
-  kind: 'php',
   root: '/srv/a',
   owner: { user: 'a', uid: 1, gid: 1 },
   phpSocket: '/run/php/a.sock',
   vhost: 'managed',
-  healthPath: '/',
-  exclude: [],
-};
+});
 const refused = expect.objectContaining({ code: 'ConfigurationInvalid' });
 
 describe('the text of a vhost', () => {
