@@ -21,12 +21,13 @@ import { sideBySide } from '../core/side-by-side';
 import { liveFolder } from '../core/sites/site-folder';
 import { isLacking } from '../core/sites/folder-check';
 import { assertFinishingTask } from '../core/tasks/authority';
+import { forgetScratch, proveSpooledDump } from '../core/proofs/prove-site';
+import { describeDump, summaryOf } from '../core/proofs/spooled-dump';
 import { describeMissingDatabase } from '../core/preflight/examination';
 import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { makeAttemptFolders, openSpool, spoolOf, spooledBy } from './attempt-folder';
-import { describeDump, forgetScratch, proveDump, summaryOf } from './proof';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -46,6 +47,13 @@ export function createBackupActivities(deps: ActivityDependencies) {
     if (journal.scratch) await forgetScratch(deps, target, journal.scratch, operation);
     if (journal.backup) await deps.master.removeTree(unfinishedPath(journal.backup), operation);
     await deps.master.removeTree(spoolOf(target, journal), operation);
+  };
+
+  /** What the server would not take back of the dump in the spool; null where it is not to be asked. */
+  const prove = async (step: Step, spool: string): Promise<string | null> => {
+    const { before } = step.journal;
+    const proofs = await deps.proofs();
+    return proofs && before ? proveSpooledDump(deps, proofs, step, before, spool) : null;
   };
 
   return {
@@ -68,7 +76,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           const dump = isSafety(journal)
             ? await dumpWhatThereIs(server, journal, open, { operation, record })
             : await server.dump(databaseOf(journal), await open(), operation);
-          await describeDump(deps, spool, dump);
+          await describeDump(deps.master, spool, dump);
           const redacted = [...deps.redact(warned, journal.site)];
           await record((before) => ({ warned: { ...before.warned, dumpDatabase: redacted } }));
           return { bytes: dump.bytes };
@@ -147,7 +155,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           },
           operation,
         );
-        const [packed, unproven] = await sideBySide([packing, proveDump(deps, step)]);
+        const [packed, unproven] = await sideBySide([packing, prove(step, dumped)]);
         // What preflight found is said already, in the same words.
         const known = new Set([...journal.notHeld, ...Object.values(journal.warned).flat()]);
         const found = packed.warnings.filter((warning) => !known.has(warning));

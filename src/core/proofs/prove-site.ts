@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import { isKedgeError } from '../../contract/errors';
+import type { DatabaseServerAddress, Target } from '../../contract/target';
+import type { DatabaseServer, DumpResult } from '../databases/database-server';
+import { generatedName } from '../databases/generated-name';
+import { openForWriting } from '../hosts/files';
+import type { Host } from '../hosts/host';
+import type { Operation } from '../operation';
+import type { Journal } from '../tasks/journal';
+import type { SiteDatabase } from '../tasks/site-state';
+import type { Proofs } from './proofs';
+import { type Proof, type Scratch, dropScratch, proveDefinitions } from './prove-definitions';
+import { definitionsOf, summaryOf } from './spooled-dump';
+
+/** What the definitions of a site are proved through. */
+export interface SiteProvingParts {
+  readonly master: Host;
+  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
+}
+
+/** The task that proves them, whose journal keeps what it makes for that. */
+export interface ProvingTask {
+  readonly journal: Journal;
+  readonly target: Target;
+  readonly operation: Operation;
+  readonly record: (change: Partial<Journal>) => Promise<unknown>;
+}
+
+/**
+ * Proves the definitions of the database as they are now, and keeps in the journal what came of it. `path`: where they may be
+ * written meanwhile.
+ */
+export async function proveLiveDefinitions(
+  parts: SiteProvingParts,
+  proofs: Proofs,
+  task: ProvingTask,
+  live: SiteDatabase,
+  path: string,
+): Promise<void> {
+  const dump = await dumpDefinitions(parts, task, live.database, path);
+  const warning = await proveDefinitions(
+    proofOf(parts, proofs, task, live, { dump, path: () => Promise.resolve(path) }),
+    task.operation,
+  );
+  await task.record({ proof: { definitions: dump.definitions, warning } });
+}
+
+/** What is said of rows and definitions the dump in maintenance says again. */
+async function dumpDefinitions(
+  parts: SiteProvingParts,
+  { target, operation }: ProvingTask,
+  database: string,
+  path: string,
+): Promise<DumpResult> {
+  const quiet: Operation = { ...operation, log: { ...operation.log, warn: () => undefined } };
+  const file = await openForWriting(path, parts.master.name);
+  try {
+    const server = await parts.databaseServer(target.database, operation.signal);
+    return await server.dump(database, file.createWriteStream(), quiet, { definitionsOnly: true });
+  } finally {
+    await file.close();
+  }
+}
+
+/** How long a site in maintenance waits for a proof, ms. */
+const SHUT_LIMIT_MS = 60_000;
+
+/**
+ * Proves the definitions of the dump in the spool, unless that was done before the site was shut. Returns a warning when the server
+ * would not take them back; null when it would, or is not to be asked.
+ */
+export async function proveSpooledDump(
+  parts: SiteProvingParts,
+  proofs: Proofs,
+  task: ProvingTask,
+  live: SiteDatabase,
+  spool: string,
+): Promise<string | null> {
+  const { journal, operation } = task;
+  const about = await definitionsOf(parts.master, spool);
+  if (about === null) return null;
+  if (journal.proof?.definitions === about.definitions) return journal.proof.warning;
+  const dump = { ...about, summary: await summaryOf(spool) };
+  const path = (): Promise<string> => Promise.resolve(join(spool, 'database.sql'));
+  const isShut = journal.maintenance !== null;
+  return proveDefinitions(
+    { ...proofOf(parts, proofs, task, live, { dump, path }), ...(isShut ? { limitMs: SHUT_LIMIT_MS } : {}) },
+    operation,
+  );
+}
+
+function proofOf(
+  parts: SiteProvingParts,
+  proofs: Proofs,
+  { journal, target, operation, record }: ProvingTask,
+  { account: live }: SiteDatabase,
+  { dump: { definitions, elsewhere, summary }, path }: { dump: Omit<DumpResult, 'bytes'>; path: () => Promise<string> },
+): Proof {
+  const { site, database } = target;
+  const name = generatedName(site.uri, `${journal.token}0`);
+  const { charset, collation, tables } = summary;
+  return {
+    ...{ site: site.uri, master: parts.master, proofs, live, definitions, elsewhere, charset, collation },
+    server: () => parts.databaseServer(database, operation.signal),
+    tables: tables.length,
+    dump: path,
+    scratch: { database: name, account: { user: name, hosts: [...live.hosts] } },
+    note: ({ database: scratch, account: { user, hosts } }) =>
+      record({ scratch: { database: scratch, account: { user, hosts: [...hosts] } } }),
+  };
+}
+
+/** What it cannot drop is the sweeper's, and holds nobody. @throws the signal's reason */
+export async function forgetScratch(
+  parts: SiteProvingParts,
+  target: Target,
+  scratch: Scratch,
+  operation: Operation,
+): Promise<void> {
+  try {
+    await dropScratch(await parts.databaseServer(target.database, operation.signal), scratch);
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    if (!isKedgeError(error)) throw error;
+    operation.log.info(`the scratch database ${scratch.database} is left to the sweeper: ${error.message}`);
+  }
+}

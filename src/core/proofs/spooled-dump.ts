@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type DatabaseSummary, databaseSummarySchema } from '../../contract/backup-record';
+import type { DumpResult } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+
+/** What of a dump is proved, beside it in the spool. */
+const DEFINITIONS_FILE = 'definitions.json';
+const definitionsSchema = z.object({
+  definitions: z.string(),
+  elsewhere: z.array(
+    z.object({
+      database: z.string(),
+      object: z.string(),
+      named: z.enum(['table', 'key', 'function', 'procedure', 'anything']),
+    }),
+  ),
+});
+
+/** Keeps in the spool what is to be known of a dump there once it is packed. */
+export async function describeDump(
+  master: Host,
+  spool: string,
+  { summary, definitions, elsewhere }: DumpResult,
+): Promise<void> {
+  await master.writeFile(join(spool, 'database.json'), JSON.stringify(summary), { mode: 0o600 });
+  await master.writeFile(join(spool, DEFINITIONS_FILE), JSON.stringify({ definitions, elsewhere }), {
+    mode: 0o600,
+  });
+}
+
+/** What the record of a backup says of the dump in the spool. */
+export async function summaryOf(spool: string): Promise<DatabaseSummary> {
+  return databaseSummarySchema.parse(JSON.parse(await readFile(join(spool, 'database.json'), 'utf8')));
+}
+
+/** What the dump in the spool defines; null for one of a Kedge that did not describe it. */
+export async function definitionsOf(master: Host, spool: string): Promise<z.infer<typeof definitionsSchema> | null> {
+  const path = join(spool, DEFINITIONS_FILE);
+  if (!(await master.status(path))) return null;
+  return definitionsSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+}
