@@ -6,7 +6,7 @@ import type { Operation } from '../operation';
 import { type ApacheVhost, readApacheVhosts } from './apache-vhosts';
 import { type FpmPool, readFpmPools } from './fpm-pools';
 import type { FolderElsewhere } from './folders-elsewhere';
-import { readDirectives, readDump } from '../web/nginx/discovered-configuration';
+import { readConfiguration } from '../web/nginx/configuration';
 import { type NginxSite, includedFolder, readNginxSites } from '../web/nginx/discovered-sites';
 import { folderBehind } from '../sites/served-root';
 import { recogniseTree } from './site-tree';
@@ -107,6 +107,7 @@ export async function discover(places: Places, operation: Operation): Promise<Di
     if (typeof site === 'string') notes.push(site);
     else sites.push(site);
   }
+  notes.push(...(web?.imitations ?? []));
   const managed = new Set(web?.managedFiles);
   const known = withoutContradictions(sites.map((site) => ({ ...site, managed: managed.has(site.vhostFile) })));
   return { nginx: web?.nginx ?? null, database, sites: known, apache, notes };
@@ -120,19 +121,19 @@ async function lookAtNginx({ host, nginxConfiguration }: Places, operation: Oper
     limits: { captureBytes: 64 * 1024 * 1024, timeoutMs: 30_000 },
     operation,
   });
-  const dump = readDump(stdout);
-  const sites = readNginxSites(readDirectives(dump));
-  const files = [...dump.keys()];
+  const configuration = readConfiguration(stdout);
+  const sites = readNginxSites(configuration);
+  const files = [...configuration.files.keys()];
   const main = files[0] ?? '/etc/nginx/nginx.conf';
   const nginx: DiscoveredNginx = {
     test: ['nginx', '-t', ...named],
     reload: systemd ? ['systemctl', 'reload', 'nginx'] : ['nginx', '-s', 'reload', ...named],
-    vhosts: includedFolder(files, [...dump.values()]),
+    vhosts: includedFolder(configuration),
     folder: main.slice(0, main.lastIndexOf('/')) || '/',
     listen: [...new Set(sites.flatMap(({ listen }) => listen))],
   };
-  const managedFiles = files.filter((file) => dump.get(file)?.startsWith('# managed by Kedge'));
-  return { nginx, sites, managedFiles };
+  const managedFiles = files.filter((file) => configuration.files.get(file)?.startsWith('# managed by Kedge'));
+  return { nginx, sites, managedFiles, imitations: configuration.imitations };
 }
 
 async function lookAtDatabases({

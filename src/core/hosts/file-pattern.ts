@@ -3,6 +3,7 @@ import type { Host } from './host';
 
 /** Whether a path matches a pattern of the shell's (`*`, `?`, `[…]`; none of them matches a slash). */
 export function matchesPattern(pattern: string, path: string): boolean {
+  if (!/[*?[]/.test(pattern)) return pattern === path;
   const expression = pattern
     .replace(/[.+^${}()|\\]/g, '\\$&')
     .replace(/\[!/g, '[^')

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import type { Listen } from '../../../contract/target';
+import { matchesPattern } from '../../hosts/file-pattern';
 
 /** One directive as it stands in a file. */
 export interface Directive {
@@ -11,15 +11,52 @@ export interface Directive {
   readonly block: readonly Directive[] | null;
 }
 
-/** A `server { }` of `http { }`. */
-export interface ServerBlock {
-  readonly directive: Directive;
-  readonly names: readonly string[];
-  /** Sockets and QUIC left out: they cannot be asked by TCP. */
-  readonly listens: readonly Listen[];
+/** What nginx reads. */
+export interface Configuration {
+  /** Text by path, in the order nginx reads them: the main file first. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Of the main file, with what they include. */
   readonly directives: readonly Directive[];
-  /** What stands in `http { }` beside it. */
-  readonly inherited: readonly Directive[];
+  /** The folder that relative paths begin at. */
+  readonly folder: string;
+  /**
+   * Files that begin twice, as it seems: one of the two lines is a comment of somebody's that imitates nginx. Which one cannot be
+   * told, so nothing may be proved by this configuration.
+   */
+  readonly imitations: readonly string[];
+}
+
+/**
+ * The configuration that `nginx -T` printed; what stands before its first file is passed over. nginx says where a file begins by
+ * a line that anybody may write into a comment. It is believed where it can be nginx's own: between two directives outside of
+ * all blocks of the file before it, for a file that something read so far includes, and the first time.
+ * @throws Error, with file and line, for text that nginx would not take either
+ */
+export function readConfiguration(dump: string): Configuration {
+  const main = beginningIn(dump);
+  if (main === null) return { files: new Map(), directives: [], folder: '/', imitations: [] };
+  const folder = dirname(main.path);
+  const parsed = new Map<string, ParsedFile>();
+  const imitations: string[] = [];
+  const included = new Set<string>();
+  const isIncluded = (path: string): boolean =>
+    included.has(path) || [...included].some((pattern) => matchesPattern(pattern, path));
+  for (let next: Beginning | null = main; next !== null;) {
+    const current: Beginning = next;
+    const file = parseFile(dump, current, (other, directives) => {
+      for (const pattern of patternsIn(directives, folder)) included.add(pattern);
+      const known = parsed.get(other.path);
+      if (known === undefined && other.path !== current.path) return isIncluded(other.path);
+      // An nginx of before 2016 prints a file as often as it is included.
+      if (known === undefined || !isRepeated(dump, other.start, known.text))
+        imitations.push(`${other.path} begins at ${(known?.at ?? current).said}, and again at ${other.said}`);
+      return false;
+    });
+    parsed.set(current.path, file);
+    next = file.next;
+  }
+  const directives = expanded(main.path, { parsed, folder, within: [] });
+  return { files: new Map([...parsed].map(([path, { text }]) => [path, text])), directives, folder, imitations };
 }
 
 /** `file:line` of a directive. */
@@ -27,107 +64,76 @@ export function placeOf({ file, line }: Directive): string {
   return `${file}:${line}`;
 }
 
-/** The server blocks in what `nginx -T` printed. What cannot be understood is passed over. */
-export function serverBlocksOf(dump: string): ServerBlock[] {
-  const files = filesOf(dump);
-  const [main] = files.keys();
-  if (main === undefined) return [];
-  const prefix = dirname(main);
-  const parsed = new Map([...files].map(([file, text]) => [file, parse(text, file)]));
-  const expand = (directives: readonly Directive[], depth: number): Directive[] =>
-    directives.flatMap((directive) => {
-      if (directive.block) return [{ ...directive, block: expand(directive.block, depth) }];
-      if (directive.name !== 'include' || depth > 10) return [directive];
-      const pattern = globOf(resolve(prefix, directive.arguments[0] ?? ''));
-      const included = [...parsed].filter(([file]) => pattern.test(file));
-      return [directive, ...included.flatMap(([, inner]) => expand(inner, depth + 1))];
-    });
-  const http = expand(parsed.get(main) ?? [], 0).filter(({ name }) => name === 'http');
-  return http.flatMap(({ block }) =>
-    (block ?? []).filter(({ name }) => name === 'server').map((server) => serverBlock(server, block ?? [])),
+/** True when an `include` takes in a file; relative paths begin at `folder`. */
+export function includes(directive: Directive, path: string, folder: string): boolean {
+  return directive.name === 'include' && matchesPattern(patternOf(directive, folder), path);
+}
+
+function patternOf(directive: Directive, folder: string): string {
+  return resolve(folder, directive.arguments[0] ?? '');
+}
+
+function patternsIn(directives: readonly Directive[], folder: string): string[] {
+  return directives.flatMap((directive) =>
+    directive.name === 'include' ? [patternOf(directive, folder)] : patternsIn(directive.block ?? [], folder),
   );
 }
 
-/** True when an `include` of `nginx -T`'s takes in a file; relative paths begin where the main file is. */
-export function includes(directive: Directive, path: string, prefix: string): boolean {
-  return directive.name === 'include' && globOf(resolve(prefix, directive.arguments[0] ?? '')).test(path);
+interface Inclusion {
+  readonly parsed: ReadonlyMap<string, ParsedFile>;
+  readonly folder: string;
+  /** Files around it: one that includes itself ends there. */
+  readonly within: readonly string[];
 }
 
-/** Folder that relative paths of the configuration begin at. */
-export function prefixOf(dump: string): string {
-  const [main = '/'] = filesOf(dump).keys();
-  return dirname(main);
+function expanded(path: string, inclusion: Inclusion): Directive[] {
+  const { parsed, folder } = inclusion;
+  const within = [...inclusion.within, path];
+  const expand = (directives: readonly Directive[]): Directive[] =>
+    directives.flatMap((directive) => {
+      if (directive.block) return [{ ...directive, block: expand(directive.block) }];
+      const files = [...parsed.keys()].filter((file) => !within.includes(file) && includes(directive, file, folder));
+      return [directive, ...files.sort().flatMap((file) => expanded(file, { parsed, folder, within }))];
+    });
+  return expand(parsed.get(path)?.directives ?? []);
 }
 
-/** Whether a server block names a host, by the rules of `server_name`. */
-export function namesHost(block: ServerBlock, host: string): boolean {
-  return block.names.some((name) => {
-    if (name.startsWith('~')) return matchesExpression(name.slice(1), host);
-    if (name.startsWith('*.')) return host.endsWith(name.slice(1));
-    if (name.startsWith('.')) return host === name.slice(1) || host.endsWith(name);
-    if (name.endsWith('.*')) return host.startsWith(name.slice(0, -1));
-    return name.toLowerCase() === host;
-  });
+/** A line that says where a file begins. */
+interface Beginning {
+  readonly path: string;
+  /** Where the text of the file begins in the dump. */
+  readonly start: number;
+  /** `file:line` of the line, as far as the files before it are what they seem. */
+  readonly said: string;
 }
 
-function matchesExpression(source: string, host: string): boolean {
-  try {
-    return new RegExp(source, 'i').test(host);
-  } catch {
-    // An expression of PCRE's that JavaScript does not know.
-    return false;
-  }
+const BEGINNING = /^# configuration file (\/.*):$/;
+
+function beginningIn(dump: string): Beginning | null {
+  const found = new RegExp(BEGINNING, 'm').exec(dump);
+  return found === null ? null : { path: found[1] ?? '', start: found.index + found[0].length + 1, said: 'the top' };
 }
 
-function serverBlock(directive: Directive, inherited: readonly Directive[]): ServerBlock {
-  const directives = directive.block ?? [];
-  const named = (name: string): Directive[] => directives.filter((inner) => inner.name === name);
-  const everywhere = named('ssl').some(({ arguments: [value] }) => value === 'on');
-  const listens = named('listen').flatMap(({ arguments: given }) => listenOf(given, everywhere));
-  return {
-    directive,
-    names: named('server_name').flatMap(({ arguments: names }) => names),
-    listens: named('listen').length === 0 ? [{ address: '*', port: 80 }] : listens,
-    directives,
-    inherited,
-  };
+function isRepeated(dump: string, start: number, text: string): boolean {
+  const end = start + text.length;
+  return dump.startsWith(text, start) && (end >= dump.length || dump.startsWith('# configuration file /', end));
 }
 
-function listenOf([where = '', ...options]: readonly string[], everywhere: boolean): Listen[] {
-  if (where.startsWith('unix:') || options.includes('quic')) return [];
-  const tls = everywhere || options.includes('ssl') ? { tls: true } : {};
-  if (/^\d+$/.test(where)) return [{ address: '*', port: Number(where), ...tls }];
-  const [, address = '', port = '80'] = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(where) ?? [];
-  return address === '' ? [] : [{ address, port: Number(port), ...tls }];
-}
-
-function filesOf(dump: string): Map<string, string> {
-  const parts = dump.split(/^# configuration file (.+):$\n?/m);
-  const files = new Map<string, string>();
-  for (let index = 1; index + 1 < parts.length; index += 2) files.set(parts[index] ?? '', parts[index + 1] ?? '');
-  return files;
-}
-
-function globOf(pattern: string): RegExp {
-  const source = pattern
-    .replaceAll(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]');
-  try {
-    return new RegExp(`^${source}$`);
-  } catch {
-    // An unclosed bracket.
-    return /^$/;
-  }
-}
-
-interface Token {
+interface ParsedFile {
+  readonly at: Beginning;
   readonly text: string;
-  readonly line: number;
-  readonly kind: 'word' | ';' | '{' | '}';
+  readonly directives: readonly Directive[];
+  /** The file that begins behind it. */
+  readonly next: Beginning | null;
 }
 
-function parse(text: string, file: string): Directive[] {
+/** One file of a dump. `endsAt` is asked of each line that may be the beginning of the next. */
+function parseFile(
+  dump: string,
+  at: Beginning,
+  endsAt: (next: Beginning, directives: readonly Directive[]) => boolean,
+): ParsedFile {
+  const { path: file, start } = at;
   const open: { head: Token[]; directives: Directive[] }[] = [];
   let directives: Directive[] = [];
   let words: Token[] = [];
@@ -138,51 +144,78 @@ function parse(text: string, file: string): Directive[] {
     line: first?.line ?? 0,
     block,
   });
-  for (const token of tokensOf(text)) {
-    if (token.kind === 'word') {
-      words.push(token);
-      continue;
+  for (const token of tokensOf(dump, start)) {
+    if (token.kind === 'comment') {
+      const path = open.length === 0 && words.length === 0 && BEGINNING.exec(token.text)?.[1];
+      const next = path ? { path, start: token.end + 1, said: `${file}:${token.line}` } : null;
+      if (next !== null && endsAt(next, directives))
+        return { at, text: dump.slice(start, token.end - token.text.length), directives, next };
+    } else if (token.kind === 'word') words.push(token);
+    else {
+      if (token.kind === ';' && words.length > 0) directives.push(directive(words, null));
+      if (token.kind === '{') {
+        open.push({ head: [...words, token], directives });
+        directives = [];
+      }
+      if (token.kind === '}') {
+        const outer = open.pop();
+        if (!outer) throw new Error(`${file}:${token.line}: an unexpected }`);
+        directives = [...outer.directives, directive(outer.head.slice(0, -1), directives)];
+      }
+      words = [];
     }
-    if (token.kind === ';' && words.length > 0) directives.push(directive(words, null));
-    if (token.kind === '{') {
-      open.push({ head: words, directives });
-      directives = [];
-    }
-    if (token.kind === '}') {
-      const outer = open.pop();
-      if (!outer) break;
-      directives = [...outer.directives, directive(outer.head, directives)];
-    }
-    words = [];
   }
-  return open[0]?.directives ?? directives;
+  const unclosed = open[0]?.head.at(-1);
+  if (unclosed) throw new Error(`${file}:${unclosed.line}: a block that does not end`);
+  return { at, text: dump.slice(start), directives, next: null };
 }
 
-/** Words, with their quotes taken off, and what ends them. Code of Lua's is passed over as a whole. */
-function* tokensOf(text: string): Generator<Token> {
+interface Token {
+  readonly kind: 'word' | 'comment' | ';' | '{' | '}';
+  readonly text: string;
+  readonly line: number;
+  /** Offset behind it. */
+  readonly end: number;
+}
+
+/** Words as nginx's own reader takes them, with their quotes taken off, comments, and what ends words. Code of Lua's is passed over. */
+function* tokensOf(text: string, start: number): Generator<Token> {
   const pattern =
     /#[^\n]*|"((?:[^"\\]|\\[^])*)"|'((?:[^'\\]|\\[^])*)'|[;{}]|(?:\$\{[^}]*\}|\\[^]|[^\s;{}"'#\\])(?:\$\{[^}]*\}|\\[^]|[^\s;{}\\])*|\s+/g;
+  pattern.lastIndex = start;
   let line = 1;
   for (let found = pattern.exec(text); found; found = pattern.exec(text)) {
     const [whole, double, single] = found;
-    if (whole === ';' || whole === '{' || whole === '}') yield { kind: whole, text: whole, line };
-    else if (!/^[#\s]/.test(whole)) yield { kind: 'word', text: double ?? single ?? whole, line };
+    const end = pattern.lastIndex;
+    if (whole === ';' || whole === '{' || whole === '}') yield { kind: whole, text: whole, line, end };
+    else if (whole.startsWith('#')) yield { kind: 'comment', text: whole, line, end };
+    else if (/^\S/.test(whole)) yield { kind: 'word', text: unescaped(double ?? single ?? whole), line, end };
     line += whole.split('\n').length - 1;
-    if (whole.endsWith('_by_lua_block')) {
-      const end = endOfLua(text, pattern.lastIndex);
-      line += text.slice(pattern.lastIndex, end).split('\n').length - 1;
-      pattern.lastIndex = end;
-      yield { kind: ';', text: ';', line };
+    if (/^\w+_by_lua_block$/.test(whole)) {
+      pattern.lastIndex = endOfLua(text, end);
+      line += text.slice(end, pattern.lastIndex).split('\n').length - 1;
+      yield { kind: ';', text: ';', line, end: pattern.lastIndex };
     }
   }
 }
 
+/** As `ngx_conf_read_token` of nginx does it: other backslashes stay. */
+function unescaped(text: string): string {
+  return text.replace(/\\(["'\\trn])/g, (_, escaped: string) => ESCAPED[escaped] ?? escaped);
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { t: '\t', r: '\r', n: '\n' };
+
+/** Braces in strings and comments of Lua's are none. */
 function endOfLua(text: string, start: number): number {
+  const pattern =
+    /--\[(=*)\[[^]*?\]\1\]|--[^\n]*|\[(=*)\[[^]*?\]\2\]|"(?:[^"\\\n]|\\[^])*"|'(?:[^'\\\n]|\\[^])*'|[{}]/g;
+  pattern.lastIndex = start;
   let depth = 0;
-  for (let at = text.indexOf('{', start); at !== -1 && at < text.length; at += 1) {
-    if (text[at] === '{') depth += 1;
-    if (text[at] === '}') depth -= 1;
-    if (depth === 0) return at + 1;
+  for (let found = pattern.exec(text); found; found = pattern.exec(text)) {
+    if (found[0] === '{') depth += 1;
+    if (found[0] === '}') depth -= 1;
+    if (depth === 0 && found[0] === '}') return pattern.lastIndex;
   }
   return text.length;
 }

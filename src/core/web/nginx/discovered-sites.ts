@@ -1,6 +1,6 @@
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { SITE_URI } from '../../../contract/names';
-import type { Directive } from './discovered-configuration';
+import type { Configuration, Directive } from './configuration';
 
 /** What the server blocks of one document root have in common. */
 export interface NginxSite {
@@ -18,20 +18,23 @@ export interface NginxSite {
 }
 
 /** The sites of a configuration: its server blocks, those of one document root taken together. */
-export function readNginxSites(configuration: readonly Directive[]): NginxSite[] {
-  const http = configuration.filter(({ name }) => name === 'http').flatMap(({ block }) => block);
+export function readNginxSites({ directives }: Pick<Configuration, 'directives'>): NginxSite[] {
+  const http = inHttp(directives);
   const upstreams = new Map(
     http
       .filter(({ name }) => name === 'upstream')
-      .map(({ values, block }) => [values[0] ?? '', valueOf(block, 'server') ?? '']),
+      .map(({ arguments: [name = ''], block }) => [name, valueOf(block ?? [], 'server') ?? '']),
   );
   const byRoot = new Map<string, NginxSite>();
   for (const server of http.filter(({ name }) => name === 'server')) {
-    const root = rootOf(server.block) ?? valueOf(http, 'root');
+    const block = server.block ?? [];
+    const root = rootOf(block) ?? valueOf(http, 'root');
     if (root === undefined) continue;
-    const names = server.block.filter(({ name }) => name === 'server_name').flatMap(({ values }) => values);
-    const listens = server.block.filter(({ name }) => name === 'listen').map(({ values }) => values);
-    const php = fastCgiOf(server.block);
+    const valuesOf = (directive: string): (readonly string[])[] =>
+      block.filter(({ name }) => name === directive).map((found) => found.arguments);
+    const names = valuesOf('server_name').flat();
+    const listens = valuesOf('listen');
+    const php = fastCgiOf(block);
     const site = {
       names: names.map((name) => name.toLowerCase()).filter((name) => SITE_URI.test(name)),
       otherNames: names.filter((name) => !SITE_URI.test(name.toLowerCase()) && name !== '_' && name !== ''),
@@ -46,16 +49,17 @@ export function readNginxSites(configuration: readonly Directive[]): NginxSite[]
   return [...byRoot.values()];
 }
 
-/** The pattern by which `http { }` includes a folder of Kedge's own; null when it does not. */
-export function includedFolder(files: readonly string[], texts: readonly string[]): string | null {
-  for (const text of texts) {
-    const [, quoted, plain] =
-      /^\s*include\s+(?:"([^"]*\/kedge\.d)\/\*\.conf"|(\S*\/kedge\.d)\/\*\.conf)\s*;/m.exec(text) ?? [];
-    const folder = quoted ?? plain;
-    if (folder === undefined) continue;
-    return folder.startsWith('/') ? folder : `${dirname(files[0] ?? '/')}/${folder}`;
-  }
-  return null;
+/** The folder of Kedge's own whose vhosts `http { }` includes; null when it does not. */
+export function includedFolder({ directives, folder }: Pick<Configuration, 'directives' | 'folder'>): string | null {
+  const pattern = inHttp(directives)
+    .filter(({ name }) => name === 'include')
+    .map(({ arguments: [file = ''] }) => resolve(folder, file))
+    .find((file) => file.endsWith('/kedge.d/*.conf'));
+  return pattern === undefined ? null : dirname(pattern);
+}
+
+function inHttp(directives: readonly Directive[]): Directive[] {
+  return directives.filter(({ name }) => name === 'http').flatMap(({ block }) => block ?? []);
 }
 
 function together(known: NginxSite | undefined, site: NginxSite): NginxSite {
@@ -75,19 +79,21 @@ function together(known: NginxSite | undefined, site: NginxSite): NginxSite {
 }
 
 function valueOf(block: readonly Directive[], name: string): string | undefined {
-  return block.find((directive) => directive.name === name)?.values[0];
+  return block.find((directive) => directive.name === name)?.arguments[0];
 }
 
 /** Of the server, else of its `location /`. */
 function rootOf(block: readonly Directive[]): string | undefined {
-  const top = block.find(({ name, values }) => name === 'location' && values.length === 1 && values[0] === '/');
+  const top = block.find(
+    (directive) => directive.name === 'location' && directive.arguments.length === 1 && directive.arguments[0] === '/',
+  );
   return valueOf(block, 'root') ?? valueOf(top?.block ?? [], 'root');
 }
 
 function fastCgiOf(block: readonly Directive[]): string | null {
-  for (const { name, values, block: inner } of block) {
+  for (const { name, arguments: values, block: inner } of block) {
     if (name === 'fastcgi_pass' && values[0] !== undefined) return values[0];
-    const found = fastCgiOf(inner);
+    const found = fastCgiOf(inner ?? []);
     if (found !== null) return found;
   }
   return null;

@@ -4,16 +4,9 @@ import type { Listen, SiteLocation, WebServerAddress } from '../../../contract/t
 import type { Host } from '../../hosts/host';
 import type { Operation } from '../../operation';
 import { type Door, drillMaintenance } from '../maintenance-drill';
-import {
-  type Directive,
-  type ServerBlock,
-  includes,
-  namesHost,
-  placeOf,
-  prefixOf,
-  serverBlocksOf,
-} from './configuration';
-import { dumpConfiguration } from './reload';
+import { type Directive, includes, placeOf } from './configuration';
+import { provingConfiguration } from './reload';
+import { type ServerBlock, namesHost, serverBlocksOf } from './server-blocks';
 import { includeLine, snippetPath } from './snippet';
 import { serverNames } from './vhost';
 import type { DocumentRoot } from '../web-server';
@@ -23,6 +16,7 @@ export class ForeignVhost {
   private constructor(
     private readonly address: WebServerAddress,
     private readonly site: SiteLocation,
+    /** Folder that relative paths of the configuration begin at. */
     private readonly prefix: string,
     /** Server blocks that name the site, those of Kedge's folder left out. */
     readonly blocks: readonly ServerBlock[],
@@ -36,13 +30,13 @@ export class ForeignVhost {
     site: SiteLocation,
     operation: Operation,
   ): Promise<ForeignVhost> {
-    const dump = await dumpConfiguration(host, address, operation);
-    const everything = serverBlocksOf(dump);
+    const configuration = await provingConfiguration(host, address, operation);
+    const everything = serverBlocksOf(configuration);
     const managed = `${address.vhosts}/${site.uri}.conf`;
     const blocks = everything.filter(
       (block) => block.directive.file !== managed && serverNames(site).some((name) => namesHost(block, name)),
     );
-    return new ForeignVhost(address, site, prefixOf(dump), blocks, everything);
+    return new ForeignVhost(address, site, configuration.folder, blocks, everything);
   }
 
   /** Where the site is served, addresses with TLS first. */

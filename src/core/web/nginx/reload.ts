@@ -5,6 +5,7 @@ import type { SiteLocation, WebServerAddress } from '../../../contract/target';
 import type { Host } from '../../hosts/host';
 import { trustedCommand } from '../../hosts/trusted-command';
 import type { Operation } from '../../operation';
+import { type Configuration, readConfiguration } from './configuration';
 import { serverNames } from './vhost';
 
 const PROGRAM_LIMIT_MS = 30_000;
@@ -56,6 +57,40 @@ export async function dumpConfiguration(host: Host, address: WebServerAddress, o
     return (await host.run({ argv: await trustedCommand(host, argv), limits, operation })).stdout;
   } catch (error) {
     throw refusal(address, error);
+  }
+}
+
+/**
+ * The configuration, as far as something can be proved by it.
+ * @throws KedgeError VhostTestFailed where it cannot be understood, or a comment makes it ambiguous; as {@link dumpConfiguration}
+ */
+export async function provingConfiguration(
+  host: Host,
+  address: WebServerAddress,
+  operation: Operation,
+): Promise<Configuration> {
+  const dump = await dumpConfiguration(host, address, operation);
+  const configuration = understood(address, dump);
+  if (configuration.imitations.length === 0) return configuration;
+  throw new KedgeError(
+    'VhostTestFailed',
+    `what ${address.name} runs cannot be told from its configuration: ${configuration.imitations.join('; ')}`,
+    {
+      server: address.name,
+      hint: 'One of them is a comment that imitates the line by which nginx names a file: take it out, and ask who put it there.',
+    },
+  );
+}
+
+function understood(address: WebServerAddress, dump: string): Configuration {
+  try {
+    return readConfiguration(dump);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KedgeError('VhostTestFailed', `the configuration of ${address.name} cannot be understood: ${why}`, {
+      server: address.name,
+      cause,
+    });
   }
 }
 

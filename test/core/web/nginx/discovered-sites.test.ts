@@ -1,9 +1,9 @@
-import { readDirectives, readDump } from '../../../../src/core/web/nginx/discovered-configuration';
-import { readNginxSites } from '../../../../src/core/web/nginx/discovered-sites';
+import { readConfiguration } from '../../../../src/core/web/nginx/configuration';
+import { includedFolder, readNginxSites } from '../../../../src/core/web/nginx/discovered-sites';
 
 function sitesOf(...files: [path: string, text: string][]) {
   const dump = files.map(([path, text]) => `# configuration file ${path}:\n${text}\n`).join('\n');
-  return readNginxSites(readDirectives(readDump(`nginx: the configuration file is ok\n${dump}`)));
+  return readNginxSites(readConfiguration(`nginx: the configuration file is ok\n${dump}`));
 }
 
 it('takes quotes, comments, braces in words and includes as nginx does', () => {
@@ -62,6 +62,14 @@ it.each([
   ['http { } }', 'unexpected }'],
 ])('%s is an error that names file and line', (text, why) => {
   expect(() => sitesOf(['/n.conf', `\n${text}`])).toThrow(new RegExp(`^/n\\.conf:2: .*${why}`));
+});
+
+it.each([
+  ['include /etc/nginx/kedge.d/*.conf;', '/etc/nginx/kedge.d'],
+  ['include "kedge.d/*.conf";', '/kedge.d'],
+  ['include /x.conf; # include kedge.d/*.conf;', null],
+])('%s includes %s', (text, folder) => {
+  expect(includedFolder(readConfiguration(`# configuration file /n.conf:\nhttp {\n${text}\n}\n`))).toBe(folder);
 });
 
 it('files that include each other end', () => {
