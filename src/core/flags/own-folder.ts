@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { KedgeError } from '../../contract/errors';
+import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { FileStatus, Host } from '../hosts/host';
 
 /**
@@ -22,6 +22,17 @@ export async function assertOwnFolder(host: Host, path: string): Promise<FileSta
     });
   }
   return status;
+}
+
+/** Whether a folder is there, and nobody but root and the worker can change what lies in it. */
+export async function isOwnFolder(host: Host, path: string): Promise<boolean> {
+  return assertOwnFolder(host, path).then(
+    () => true,
+    (error: unknown) => {
+      if (isKedgeError(error)) return false;
+      throw error;
+    },
+  );
 }
 
 /**

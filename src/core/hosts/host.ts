@@ -187,6 +187,12 @@ export interface Host {
   removeFile(path: string): Promise<void>;
   /** `rm -rf --one-file-system` in a sandbox that shows only the parent. Nothing happens when it is missing. */
   removeTree(path: string, operation: Operation): Promise<void>;
+  /**
+   * Does `work` while no other process does work under the lock of this file on this host, whoever's master it is. The file is made
+   * where it is missing, and stays. A holder that does not run any more is ended, see `withKernelLock`; nobody takes a lock twice.
+   * @throws KedgeError DiskFull, ProgramTimedOut when a holder cannot be ended; the signal's reason; whatever `work` throws
+   */
+  withLock<T>(path: string, operation: Operation, work: () => Promise<T>): Promise<T>;
   freeSpace(path: string): Promise<FreeSpace>;
   /** Mount points at and below a path. */
   mountsBelow(path: string): Promise<string[]>;

@@ -16,6 +16,7 @@ import {
 } from './files';
 import { isMissing, statusOf } from './file-status';
 import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from './host';
+import { withKernelLock } from './kernel-lock';
 import { type Limiter, limiterFor } from './limiter';
 import { readMountPointsBelow } from './mounts';
 import { realPathOf } from './real-path';
@@ -114,6 +115,10 @@ class LocalHost implements Host {
       server: this.name,
       hint: 'Is another file system mounted below it, or a file immutable?',
     });
+  }
+
+  withLock<T>(path: string, operation: Operation, work: () => Promise<T>): Promise<T> {
+    return withKernelLock(path, this, operation, () => work());
   }
 
   freeSpace(path: string): Promise<FreeSpace> {

@@ -4,39 +4,49 @@ import type { SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { ForeignVhost } from './nginx/foreign-vhost';
-import { inTurn } from './in-turn';
+import { withMutex } from './keyed-mutex';
 import { drillMaintenance } from './maintenance-drill';
 import { hostName } from './nginx/value';
-import { assertOwnFolder } from '../flags/own-folder';
+import { assertOwnFolder, isOwnFolder } from '../flags/own-folder';
 import { conflictsIn, reloadConfiguration, testConfiguration, waitUntilLoaded } from './nginx/reload';
 import { renderSnippet, snippetPath } from './nginx/snippet';
-import { renderVhost, stampOf, wasManaged } from './nginx/vhost';
+import { renderVhost, stampOf } from './nginx/vhost';
+import {
+  type BeforePuttingBack,
+  type BeforeWriting,
+  type Notice,
+  type PutBackDecision,
+  type Running,
+  type WriteDecision,
+  decidePutBack,
+  decideWrite,
+  isRunning,
+  runningOf,
+} from './vhost-decisions';
 import { filesOfVhost } from './vhost-files';
 import type { VhostChange, VhostFiles } from './web-server';
 
 const MAXIMUM_BYTES = 256 * 1024;
 
-/** Nothing listens where the web server should. */
-export const DOWN = Symbol('down');
-/** The stamp of the vhost that answers at an address; null when another one or none does. */
-export type RunningStamp = string | null | typeof DOWN;
+/** Beside what it guards; its name keeps it out of `include …/*.conf`. */
+const LOCK = '.kedge.lock';
 
 /**
- * The folder of vhosts of one web server. Write, test, reload and seeing the result are one step, in turn for the server;
- * what does not pass is put back.
+ * The folder of vhosts of one web server. Write, test, reload and seeing the result are one step, and one process does it at a
+ * time, by a lock on the server itself; what does not pass is put back. What to do is decided in vhost-decisions.ts.
  */
 export class VhostFolder {
   constructor(
     private readonly host: Host,
     private readonly address: WebServerAddress,
     /** At every address a managed vhost of the site listens on. */
-    private readonly runningStamps: (site: SiteLocation, operation: Operation) => Promise<RunningStamp[]>,
+    private readonly running: (site: SiteLocation, operation: Operation) => Promise<Running[]>,
     private readonly loadLimitMs: number,
   ) {}
 
   /** @throws KedgeError VhostTestFailed */
   async test(operation: Operation): Promise<void> {
-    await this.inTurn(operation, () => testConfiguration(this.host, this.address, operation));
+    await this.alone(operation, () => testConfiguration(this.host, this.address, operation));
   }
 
   /** @throws KedgeError FileRefused for a link */
@@ -55,33 +65,23 @@ export class VhostFolder {
   /** @throws KedgeError VhostTestFailed, VhostEdited, VhostUnfit, FileRefused, OwnerRefused */
   async write(site: SiteLocation, operation: Operation): Promise<VhostChange> {
     const wanted = this.wanted(site);
-    return this.inTurn(operation, async () => {
+    return this.alone(operation, async () => {
       const before = await this.read(site);
-      if (site.vhost === 'none' && before.vhost === null && before.snippet === null) return { changed: false, before };
-      await assertOwnFolder(this.host, this.address.vhosts);
-      if (wanted.vhost !== null)
-        for (const path of await filesOfVhost(this.host, site)) await this.host.assertTrusted(path);
-      const after = {
-        vhost: wanted.vhost === null ? await this.leftVhost(site, before, operation) : wanted.vhost,
-        snippet: wanted.snippet === null ? await this.leftSnippet(site, before, operation) : wanted.snippet,
-      };
-      if (wanted.vhost !== null) this.assertOurs(site, this.vhostPath(site), before.vhost);
-      if (wanted.snippet !== null) this.assertOurs(site, this.snippetPath(site), before.snippet);
-      if (same(before, after) && (await this.isInForce(site, operation))) return { changed: false, before };
+      const decision = await this.decideWrite(site, before, wanted, operation);
+      if (decision.action === 'refuse') throw this.refusal(site, decision);
+      this.tell(site, decision.notices, operation);
+      if (decision.action === 'nothing') return { changed: false, before };
       let reloaded = false;
       try {
-        await this.put(site, after);
+        await this.put(site, decision.files);
         const tested = await testConfiguration(this.host, this.address, operation);
-        const foreign = site.vhost === 'include' ? await this.foreignVhost(site, operation) : null;
+        const foreign = decision.see === 'snippet' ? await this.foreignVhost(site, operation) : null;
         if (foreign && foreign.obstacles().length > 0) throw foreign.refuse(foreign.obstacles());
         reloaded = true;
         if (foreign) await this.loadSnippet(site, foreign, tested, operation);
-        else {
-          const leaving = before.vhost === null ? null : stampOf(before.vhost);
-          await this.load(site, wanted.vhost === null ? null : stampOf(wanted.vhost), leaving, tested, operation);
-        }
+        else if (decision.see !== 'snippet') await this.load(site, decision.see, tested, operation);
       } catch (error) {
-        await this.put(site, { ...before, snippet: before.snippet ?? wanted.snippet });
+        await this.put(site, decision.otherwise);
         // Undo does this too, and waits for it; here it is a courtesy to tasks that have no undo.
         if (reloaded) await reloadConfiguration(this.host, this.address, operation).catch(() => undefined);
         throw error;
@@ -92,27 +92,16 @@ export class VhostFolder {
 
   /** Undo of `write`; nothing happens where `write` did nothing. A new snippet stays. @throws KedgeError VhostTestFailed */
   async putBack(site: SiteLocation, before: VhostFiles, operation: Operation): Promise<void> {
-    return this.inTurn(operation, async () => {
-      const found = await this.read(site);
-      const wanted = {
-        vhost: this.unlessEdited(this.vhostPath(site), found.vhost, before.vhost, operation),
-        snippet: this.unlessEdited(this.snippetPath(site), found.snippet, before.snippet ?? found.snippet, operation),
-      };
-      if (same(found, wanted) && wanted.vhost === null && site.vhost !== 'managed') return;
-      if (found.vhost !== before.vhost && wanted.vhost === found.vhost && same(found, wanted)) return;
-      const running = combined(await this.runningStamps(site, operation));
-      const wantedStamp = wanted.vhost === null ? null : stampOf(wanted.vhost);
-      const foreign = wanted.vhost !== null && wantedStamp === null;
-      if (same(found, wanted) && (foreign || running === wantedStamp || running === DOWN)) return;
+    return this.alone(operation, async () => {
+      const decision = await this.decidePutBack(site, before, operation);
+      this.tell(site, decision.notices, operation);
+      if (decision.action === 'nothing') return;
       await assertOwnFolder(this.host, this.address.vhosts);
-      await this.put(site, wanted);
-      // A server that is down reads the files when it starts.
-      if (running === DOWN) return;
+      await this.put(site, decision.files);
+      if (decision.then === 'nothing') return;
       const tested = await testConfiguration(this.host, this.address, operation);
-      // Somebody else's server block may win against a vhost that comes back beside it, and serves the site as well.
-      if (site.vhost === 'managed' && !(foreign && found.vhost === wanted.vhost))
-        await this.load(site, wantedStamp, running, tested, operation);
-      else await reloadConfiguration(this.host, this.address, operation);
+      if (decision.then === 'reload') await reloadConfiguration(this.host, this.address, operation);
+      else await this.load(site, decision.then, tested, operation);
     });
   }
 
@@ -131,43 +120,76 @@ export class VhostFolder {
     if (obstacles.length > 0) throw foreign.refuse(obstacles);
   }
 
-  /** The managed vhost that another mode left: it goes, once somebody else serves the site. */
-  private async leftVhost(site: SiteLocation, { vhost }: VhostFiles, operation: Operation): Promise<string | null> {
-    if (vhost === null) return null;
-    if (stampOf(vhost) === null) {
-      operation.log.warn(`${this.vhostPath(site)} was edited by hand and is left as it is: it is yours now`);
-      return vhost;
+  private async decideWrite(
+    site: SiteLocation,
+    found: VhostFiles,
+    wanted: VhostFiles,
+    operation: Operation,
+  ): Promise<Exclude<WriteDecision, { action: 'look' }>> {
+    let known: BeforeWriting = { mode: site.vhost, found, wanted, others: null, inForce: null };
+    if (site.vhost !== 'none' || found.vhost !== null || found.snippet !== null)
+      await assertOwnFolder(this.host, this.address.vhosts);
+    if (wanted.vhost !== null)
+      for (const path of await filesOfVhost(this.host, site)) await this.host.assertTrusted(path);
+    for (;;) {
+      const decision = decideWrite(known);
+      if (decision.action !== 'look') return decision;
+      if (decision.at === 'inForce') known = { ...known, inForce: await this.isInForce(site, operation) };
+      else {
+        const foreign = await this.foreignVhost(site, operation);
+        known = { ...known, others: { serve: foreign.blocks.length > 0, inclusions: foreign.inclusions() } };
+      }
     }
-    const foreign = await this.foreignVhost(site, operation);
-    if (foreign.blocks.length > 0) return null;
-    throw new KedgeError(
+  }
+
+  private async decidePutBack(
+    site: SiteLocation,
+    before: VhostFiles,
+    operation: Operation,
+  ): Promise<Exclude<PutBackDecision, { action: 'look' }>> {
+    const known: BeforePuttingBack = { mode: site.vhost, found: await this.read(site), before, running: null };
+    const decision = decidePutBack(known);
+    if (decision.action !== 'look') return decision;
+    const asked = decidePutBack({ ...known, running: runningOf(await this.running(site, operation)) });
+    if (asked.action === 'look') throw new Error('what runs was looked at');
+    return asked;
+  }
+
+  private refusal(site: SiteLocation, { file, because }: Extract<WriteDecision, { action: 'refuse' }>): KedgeError {
+    const about = { site: site.uri, server: this.address.name };
+    const path = this.pathOf(site, file);
+    if (because !== 'served by nobody then')
+      return new KedgeError(
+        'VhostEdited',
+        `${path} on ${this.address.name} was ${because === 'edited by hand' ? because : 'not written by Kedge'}`,
+        about,
+      );
+    return new KedgeError(
       'VhostUnfit',
       `${site.uri} would be served by nobody: its vhost mode is ${site.vhost}, and no server block but Kedge's names it`,
       {
-        site: site.uri,
-        server: this.address.name,
+        ...about,
         state: 'the managed vhost goes on serving the site',
-        hint: `Write a server block for ${site.uri} of your own first (${this.vhostPath(site)} may be its model), or set \`vhost: managed\` again.`,
+        hint: `Write a server block for ${site.uri} of your own first (${path} may be its model), or set \`vhost: managed\` again.`,
       },
     );
   }
 
-  /** The snippet that another mode left: it goes, once nobody includes it. */
-  private async leftSnippet(site: SiteLocation, { snippet }: VhostFiles, operation: Operation): Promise<string | null> {
-    if (snippet === null) return null;
-    const inclusions = (await this.foreignVhost(site, operation)).inclusions();
-    if (inclusions.length === 0) return null;
-    operation.log.warn(
-      `${this.snippetPath(site)} is not needed any more, but is included in ${inclusions.join(' and ')}: take the line out`,
-    );
-    return snippet;
+  private tell(site: SiteLocation, notices: readonly Notice[], { log }: Operation): void {
+    for (const { file, what, places = [] } of notices) {
+      const path = this.pathOf(site, file);
+      if (what === 'is yours now') log.warn(`${path} was edited by hand and is left as it is: it is yours now`);
+      if (what === 'was edited meanwhile') log.warn(`${path} was edited during the task and is left as it is`);
+      if (what === 'is still included')
+        log.warn(`${path} is not needed any more, but is included in ${places.join(' and ')}: take the line out`);
+    }
   }
 
   private async isInForce(site: SiteLocation, operation: Operation): Promise<boolean> {
     if (site.vhost === 'none') return true;
     if (site.vhost === 'include') return this.snippetIsInForce(site, operation);
-    const wanted = stampOf(renderVhost(this.address, site));
-    return (await this.runningStamps(site, operation)).every((running) => running === wanted);
+    const see = { stamp: stampOf(renderVhost(this.address, site)), leaving: null };
+    return isRunning(await this.running(site, operation), see);
   }
 
   private async snippetIsInForce(site: SiteLocation, operation: Operation): Promise<boolean> {
@@ -186,13 +208,6 @@ export class VhostFolder {
     }
   }
 
-  private unlessEdited(path: string, found: string | null, wanted: string | null, operation: Operation): string | null {
-    if (found === null || found === wanted || stampOf(found) !== null) return wanted;
-    // Holding up the undo, and with it the maintenance page, would serve nobody.
-    operation.log.warn(`${path} was edited during the task and is left as it is`);
-    return found;
-  }
-
   private async contentOf(path: string): Promise<string | null> {
     if ((await this.host.status(path)) === undefined) return null;
     return (await this.host.readFile(path, MAXIMUM_BYTES)).toString('utf8');
@@ -209,24 +224,16 @@ export class VhostFolder {
     await write(this.snippetPath(site), snippet);
   }
 
-  /**
-   * Reloads, and sees with requests that the server took it: a reload can fail silently, or another block win. Where no
-   * stamp is wanted, `leaving` has to go.
-   */
+  /** Reloads, and sees with requests that the server took it: a reload can fail silently, or another block win. */
   private async load(
     site: SiteLocation,
-    wanted: string | null,
-    leaving: RunningStamp,
+    see: { readonly stamp: string | null; readonly leaving: string | null },
     tested: string,
     operation: Operation,
   ): Promise<void> {
     const conflicts = this.warnOfConflicts(site, tested, operation);
     await reloadConfiguration(this.host, this.address, operation);
-    const isLoaded = async (): Promise<boolean> => {
-      const running = await this.runningStamps(site, operation);
-      if (wanted === null) return !running.includes(leaving) || leaving === null;
-      return running.every((stamp) => stamp === wanted);
-    };
+    const isLoaded = async (): Promise<boolean> => isRunning(await this.running(site, operation), see);
     if (await waitUntilLoaded(isLoaded, this.loadLimitMs, operation.signal)) return;
     throw new KedgeError(
       'VhostTestFailed',
@@ -262,13 +269,8 @@ export class VhostFolder {
     return conflicts;
   }
 
-  private assertOurs(site: SiteLocation, path: string, content: string | null): void {
-    if (content === null || stampOf(content) !== null) return;
-    const what = wasManaged(content) ? 'was edited by hand' : 'was not written by Kedge';
-    throw new KedgeError('VhostEdited', `${path} on ${this.address.name} ${what}`, {
-      site: site.uri,
-      server: this.address.name,
-    });
+  private pathOf(site: SiteLocation, file: keyof VhostFiles): string {
+    return file === 'vhost' ? this.vhostPath(site) : this.snippetPath(site);
   }
 
   private vhostPath(site: SiteLocation): string {
@@ -279,22 +281,16 @@ export class VhostFolder {
     return snippetPath(this.address, site);
   }
 
-  private inTurn<T>(operation: Operation, work: () => Promise<T>): Promise<T> {
-    // The folder of vhosts, not the name, is what must not be changed by two at once.
-    return inTurn(`${this.host.name} ${this.address.vhosts}`, async () => {
+  /**
+   * Does `work` while nobody else of Kedge changes, tests or loads the configuration: in this process, and in any other. The folder of
+   * vhosts, not the name of the server, is what must not be changed by two at once. Where it is missing, or others can change it,
+   * nobody of Kedge writes.
+   */
+  private alone<T>(operation: Operation, work: () => Promise<T>): Promise<T> {
+    const { vhosts } = this.address;
+    return withMutex(`${this.host.name} ${vhosts}`, async () => {
       operation.signal.throwIfAborted();
-      return work();
+      return (await isOwnFolder(this.host, vhosts)) ? this.host.withLock(join(vhosts, LOCK), operation, work) : work();
     });
   }
-}
-
-function same(one: VhostFiles, other: VhostFiles): boolean {
-  return one.vhost === other.vhost && one.snippet === other.snippet;
-}
-
-/** What the web server runs, when the addresses it listened on before are not known. */
-function combined(running: readonly RunningStamp[]): RunningStamp {
-  const stamp = running.find((each) => typeof each === 'string');
-  if (stamp !== undefined) return stamp;
-  return running.every((each) => each === DOWN) ? DOWN : null;
 }

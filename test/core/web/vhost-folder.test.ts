@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startNginx } from '../../../scripts/lab/nginx';
-import type { SiteLocation } from '../../../src/contract/target';
+import type { SiteLocation, WebServerAddress } from '../../../src/contract/target';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { testOperation } from '../../helpers/operation';
 import { host, startWebLab, visit, type WebLab } from './web-lab';
@@ -223,6 +226,64 @@ describe('a configuration that does not pass', () => {
     expect(await vhostOf(site)).toBeNull();
   });
 });
+
+test('what another process has not tested yet is met by nobody', async () => {
+  const other = await lab.makeSite('other-process.example', { vhostInclude: join(lab.folder, 'broken.inc') });
+  await writeFile(join(lab.folder, 'broken.inc'), 'nonsense;\n');
+  const [testing, go] = [join(lab.folder, 'testing'), join(lab.folder, 'go')];
+  const { address } = lab.nginx;
+  const writer = startWriter({ ...address, test: heldTest(testing, go) }, other);
+  await until('the other process tests what it wrote', async () => existsSync(testing) || writer.output() !== '');
+  expect(await vhostOf(other)).toContain('broken.inc');
+
+  let settled = false;
+  const works = Promise.all([
+    lab.web.test(testOperation()),
+    write(site),
+    lab.web.putVhostBack(other, NOTHING, testOperation()),
+  ]);
+  void works.then(
+    () => (settled = true),
+    () => (settled = true),
+  );
+  // Behind the other process, and behind each other.
+  const { ino } = await stat(join(address.vhosts, '.kedge.lock'));
+  const waits = async () => new RegExp(`-> FLOCK .*:${ino} `).test(await readFile('/proc/locks', 'latin1'));
+  await until('this process waits for it', async () => settled || (await waits()));
+  await writeFile(go, '');
+  await works;
+  await writer.ended;
+  expect(writer.output()).toBe('VhostTestFailed\n');
+  expect(await vhostOf(other)).toBeNull();
+  expect(await statusOf(site)).toBe(200);
+});
+
+test("the lock of a process that died is nobody's", async () => {
+  const dead = await lab.makeSite('dead.example');
+  const [testing, go] = [join(lab.folder, 'testing-for-ever'), join(lab.folder, 'end')];
+  const { address } = lab.nginx;
+  const writer = startWriter({ ...address, test: heldTest(testing, go) }, dead);
+  await until('the other process tests what it wrote', async () => existsSync(testing) || writer.output() !== '');
+  writer.child.kill('SIGKILL');
+  await writer.ended;
+  expect(await write(site)).toMatchObject({ changed: true });
+  await writeFile(go, '');
+});
+
+/** A configuration test that says that it began, and goes on when it is told to. */
+function heldTest(begun: string, go: string): [string, ...string[]] {
+  const script = 'touch "$1"; while [ ! -e "$2" ]; do sleep 0.02; done; shift 2; exec "$@"';
+  return ['sh', '-c', script, 'sh', begun, go, ...lab.nginx.address.test];
+}
+
+/** Another process of Kedge's. */
+function startWriter(address: WebServerAddress, of: SiteLocation) {
+  const program = join(__dirname, '../../helpers/vhost-writer.js');
+  const child = spawn(process.execPath, [program, JSON.stringify(address), JSON.stringify(of)]);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return { child, ended: once(child, 'exit'), output: () => output };
+}
 
 describe('putting a vhost back', () => {
   const putBack = (before: string | null, operation = testOperation()) =>

@@ -12,7 +12,8 @@ import { type PhpScript, runPhpScript } from '../../php/php-script';
 import { type PhpCache, refreshPhp } from '../../php/refresh-php';
 import { type Answer, ask, nobodyListened } from '../request';
 import { PROBE_HEADER, STAMP_PATH, stampOf } from './vhost';
-import { DOWN, type RunningStamp, VhostFolder } from '../vhost-folder';
+import type { Running } from '../vhost-decisions';
+import { VhostFolder } from '../vhost-folder';
 import type { AnswerAt, DocumentRoot, ProbeAnswer, VhostChange, VhostFiles, WebServer } from '../web-server';
 
 export interface NginxOptions {
@@ -43,7 +44,7 @@ class Nginx implements WebServer {
     loadLimitMs: number,
   ) {
     this.name = address.name;
-    this.vhosts = new VhostFolder(host, address, (site, operation) => this.runningStamps(site, operation), loadLimitMs);
+    this.vhosts = new VhostFolder(host, address, (site, operation) => this.running(site, operation), loadLimitMs);
   }
 
   test(operation: Operation): Promise<void> {
@@ -152,8 +153,8 @@ class Nginx implements WebServer {
     const { vhost } = await this.vhosts.read(site);
     const wanted = vhost === null ? null : stampOf(vhost);
     for (const listen of this.managedAddresses(site)) {
-      const running = await this.runningStamp(listen, site, operation);
-      if (running === DOWN || (running !== null && running === wanted)) continue;
+      const running = await this.runningAt(listen, site, operation);
+      if (running.state === 'down' || (running.state === 'stamp' && running.stamp === wanted)) continue;
       throw new KedgeError(
         'VhostUnfit',
         `${this.name} does not run the managed vhost of ${site.uri} at ${listen.address}:${listen.port}`,
@@ -185,20 +186,20 @@ class Nginx implements WebServer {
     });
   }
 
-  private async runningStamps(site: SiteLocation, operation: Operation): Promise<RunningStamp[]> {
-    const stamps: RunningStamp[] = [];
-    for (const listen of this.managedAddresses(site)) stamps.push(await this.runningStamp(listen, site, operation));
-    return stamps;
+  private async running(site: SiteLocation, operation: Operation): Promise<Running[]> {
+    const running: Running[] = [];
+    for (const listen of this.managedAddresses(site)) running.push(await this.runningAt(listen, site, operation));
+    return running;
   }
 
-  private async runningStamp(listen: Listen, site: SiteLocation, operation: Operation): Promise<RunningStamp> {
+  private async runningAt(listen: Listen, site: SiteLocation, operation: Operation): Promise<Running> {
     try {
       const { status, body } = await this.askThroughMaintenance(listen, site, STAMP_PATH, operation);
       const stamp = body.toString('latin1');
-      return status === 200 && /^[0-9a-f]{64}$/.test(stamp) ? stamp : null;
+      return status === 200 && /^[0-9a-f]{64}$/.test(stamp) ? { state: 'stamp', stamp } : { state: 'other' };
     } catch (error) {
       if (!isKedgeError(error) || error.code !== 'ProbeFailed') throw error;
-      return nobodyListened(error) ? DOWN : null;
+      return { state: nobodyListened(error) ? 'down' : 'other' };
     }
   }
 
