@@ -35,8 +35,7 @@ import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
 import { Sweeper } from './core/recovery/sweep';
 import { TaskLogs } from './core/tasks/task-log';
-import { createNginx } from './core/web/nginx/nginx';
-import { readTemplate } from './core/web/nginx/vhost-template';
+import { webServerKindOf } from './core/web/web-server-kinds';
 import type { WebServer } from './core/web/web-server';
 
 export interface CompositionOptions {
@@ -140,7 +139,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
         site,
         (user) => master.lookUpOwner(user),
         siteKindOf,
-        (path) => readTemplate(master, path),
+        (path, web) => webServerKindOf(web).readTemplate(master, path),
       );
       const { backups, spool } = target;
       const taken = [backups, spool, state].map((path) => ({ of: 'Kedge', path }));
@@ -152,7 +151,8 @@ export function createMaster({ configuration, configurationPath, environment }: 
     webHost: () => master,
     webServer(address: WebServerAddress): WebServer {
       const key = JSON.stringify(address);
-      const server = webServers.get(key) ?? createNginx({ address, host: master, readSecret: readProbeSecret });
+      const server =
+        webServers.get(key) ?? webServerKindOf(address).create({ address, host: master, readSecret: readProbeSecret });
       webServers.set(key, server);
       return server;
     },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { KedgeError } from '../contract/errors';
-import type { Owner, SiteLocation, Target } from '../contract/target';
+import type { Owner, SiteLocation, Target, WebServerAddress } from '../contract/target';
 import { nearest } from './nearest';
 import type { Configuration, SiteConfiguration } from './schema';
 
@@ -23,7 +23,7 @@ export async function targetOf(
   uri: string,
   lookUpOwner: (user: string) => Promise<Owner>,
   kindOf: (site: SiteLocation) => { readonly defaultExcludes: readonly string[] },
-  readTemplate: (path: string) => Promise<string>,
+  readTemplate: (path: string, web: Pick<WebServerAddress, 'kind'>) => Promise<string>,
 ): Promise<Target> {
   const site = assertKnownSite(configuration, uri);
   const web = configuration.servers[site.server]?.web;
@@ -46,7 +46,7 @@ export async function targetOf(
     vhost: site.vhost,
     ...(site.tls === undefined ? {} : { tls: site.tls }),
     ...(site.redirects === undefined ? {} : { redirects: site.redirects }),
-    ...(template === undefined ? {} : { vhostTemplate: { path: template, text: await readTemplate(template) } }),
+    ...(template === undefined ? {} : { vhostTemplate: { path: template, text: await readTemplate(template, web) } }),
     ...(site.vhostInclude === undefined ? {} : { vhostInclude: site.vhostInclude }),
     healthPath: site.healthPath,
     ...(site.probe === undefined ? {} : { probe: site.probe }),

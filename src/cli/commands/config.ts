@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { configurationJsonSchema } from '../../config/schema';
 import { createLocalHost } from '../../core/hosts/local-host';
-import { DEFAULT_TEMPLATE } from '../../core/web/nginx/default-template';
+import { webServerKindOf } from '../../core/web/web-server-kinds';
 import { configuredFiles } from '../configured-files';
 import type { Registration } from '../registration';
 
@@ -43,7 +43,8 @@ export function registerConfig(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge config template > /etc/kedge/vhost.mustache')
     .action(
       run<object>(async (context) => {
-        context.printer.result({ template: DEFAULT_TEMPLATE }, DEFAULT_TEMPLATE.trimEnd().split('\n'));
+        const { template } = webServerKindOf({ kind: 'nginx' });
+        context.printer.result({ template }, template.trimEnd().split('\n'));
       }),
     );
 }

@@ -6,8 +6,8 @@ import type { Operation } from '../operation';
 import { type ApacheVhost, readApacheVhosts } from './apache-vhosts';
 import { type FpmPool, readFpmPools } from './fpm-pools';
 import type { FolderElsewhere } from './folders-elsewhere';
-import { readConfiguration } from '../web/nginx/configuration';
-import { type NginxSite, includedFolder, readNginxSites } from '../web/nginx/discovered-sites';
+import type { DiscoveredWebServer, ServedSite } from '../web/web-server-kind';
+import { webServerKindOf } from '../web/web-server-kinds';
 import { folderBehind } from '../sites/served-root';
 import { recogniseTree } from './site-tree';
 
@@ -26,22 +26,12 @@ export interface Places {
 
 /** What a machine offers and holds, as far as looking at it tells. Nothing of it is proved. */
 export interface Discovery {
-  readonly nginx: DiscoveredNginx | null;
+  readonly nginx: DiscoveredWebServer | null;
   readonly database: DiscoveredDatabaseServer | null;
   readonly sites: readonly DiscoveredSite[];
   readonly apache: readonly ApacheVhost[];
   /** What was not found or not understood. */
   readonly notes: readonly string[];
-}
-
-export interface DiscoveredNginx {
-  readonly test: readonly [string, ...string[]];
-  readonly reload: readonly [string, ...string[]];
-  /** Folder named kedge.d that its configuration includes; null when it does not. */
-  readonly vhosts: string | null;
-  /** Folder of its main file. */
-  readonly folder: string;
-  readonly listen: readonly string[];
 }
 
 export interface DiscoveredDatabaseServer {
@@ -85,7 +75,9 @@ export async function discover(places: Places, operation: Operation): Promise<Di
       return fallback;
     }
   };
-  const web = await attempt('nginx cannot be asked for its configuration', null, () => lookAtNginx(places, operation));
+  const web = await attempt('nginx cannot be asked for its configuration', null, () =>
+    webServerKindOf({ kind: 'nginx' }).discover(places.host, places.nginxConfiguration, operation),
+  );
   const pools = await attempt('the pools of PHP-FPM cannot be read', [], () =>
     readFpmPools(places.host, places.fpmConfigurations),
   );
@@ -107,33 +99,10 @@ export async function discover(places: Places, operation: Operation): Promise<Di
     if (typeof site === 'string') notes.push(site);
     else sites.push(site);
   }
-  notes.push(...(web?.imitations ?? []));
+  notes.push(...(web?.notes ?? []));
   const managed = new Set(web?.managedFiles);
   const known = withoutContradictions(sites.map((site) => ({ ...site, managed: managed.has(site.vhostFile) })));
-  return { nginx: web?.nginx ?? null, database, sites: known, apache, notes };
-}
-
-async function lookAtNginx({ host, nginxConfiguration }: Places, operation: Operation) {
-  const named = nginxConfiguration === null ? [] : ['-c', nginxConfiguration];
-  const systemd = nginxConfiguration === null && (await host.status('/run/systemd/system')) !== undefined;
-  const { stdout } = await host.run({
-    argv: ['nginx', '-T', ...named],
-    limits: { captureBytes: 64 * 1024 * 1024, timeoutMs: 30_000 },
-    operation,
-  });
-  const configuration = readConfiguration(stdout);
-  const sites = readNginxSites(configuration);
-  const files = [...configuration.files.keys()];
-  const main = files[0] ?? '/etc/nginx/nginx.conf';
-  const nginx: DiscoveredNginx = {
-    test: ['nginx', '-t', ...named],
-    reload: systemd ? ['systemctl', 'reload', 'nginx'] : ['nginx', '-s', 'reload', ...named],
-    vhosts: includedFolder(configuration),
-    folder: main.slice(0, main.lastIndexOf('/')) || '/',
-    listen: [...new Set(sites.flatMap(({ listen }) => listen))],
-  };
-  const managedFiles = files.filter((file) => configuration.files.get(file)?.startsWith('# managed by Kedge'));
-  return { nginx, sites, managedFiles, imitations: configuration.imitations };
+  return { nginx: web?.server ?? null, database, sites: known, apache, notes };
 }
 
 async function lookAtDatabases({
@@ -159,7 +128,7 @@ async function lookAtDatabases({
 /** The site of a document root; text that says why it is none. */
 async function describeSite(
   host: Host,
-  found: NginxSite,
+  found: ServedSite,
   pools: readonly FpmPool[],
   operation: Operation,
 ): Promise<DiscoveredSite | string> {

@@ -25,7 +25,7 @@ import { checkSpace } from '../preflight/space';
 import { environmentOfSite } from '../php/environment-of-site';
 import { isListening } from '../php/fast-cgi';
 import { proofOf } from '../web/proof';
-import { stampOf, wasManaged } from '../web/nginx/vhost';
+import type { FileFault } from '../web/web-server';
 import type { ConfiguredSite } from './installation';
 import { type Check, complaintOf } from './run-checks';
 
@@ -262,12 +262,7 @@ async function checkVhost(site: ConfiguredSite, operation: Operation): Promise<r
   const target = await site.target();
   const { site: location } = target;
   const web = site.webServer(target);
-  const found = await web.readVhost(location);
-  const wanted = web.renderVhost(location);
-  const complaints = [
-    ...complaintsOfFile(uri, 'managed vhost', found.vhost, wanted.vhost),
-    ...complaintsOfFile(uri, 'snippet', found.snippet, wanted.snippet),
-  ];
+  const complaints = (await web.faultsOfFiles(location)).map((fault) => complaintOfFile(uri, fault));
   if (complaints.some(({ level }) => level === 'error')) return complaints;
   try {
     await web.proveMaintenance(location, operation);
@@ -278,37 +273,32 @@ async function checkVhost(site: ConfiguredSite, operation: Operation): Promise<r
   return complaints;
 }
 
-function complaintsOfFile(uri: string, what: string, found: string | null, wanted: string | null): Complaint[] {
-  if (found === wanted) return [];
-  if (found === null)
-    return [
-      {
+function complaintOfFile(uri: string, { file, fault }: FileFault): Complaint {
+  const what = `${file === 'vhost' ? 'managed vhost' : file} of ${uri}`;
+  const verify = `Run \`kedge verify ${uri}\`, which`;
+  switch (fault) {
+    case 'missing':
+      return {
         level: 'error',
-        message: `the ${what} of ${uri} is not written`,
+        message: `the ${what} is not written`,
         hint: `Run \`kedge sites adopt ${uri}\`, or \`kedge verify ${uri}\`: each writes it.`,
-      },
-    ];
-  const isOurs = stampOf(found) !== null;
-  // Somebody else's file of this name is in nobody's way.
-  if (wanted === null && !isOurs) return [];
-  if (!isOurs)
-    return [
-      {
+      };
+    case 'edited by hand':
+    case 'written by somebody else':
+      return {
         level: 'error',
-        message: `the ${what} of ${uri} ${wasManaged(found) ? 'was edited by hand' : 'was not written by Kedge'}`,
-        hint: `Keep what you changed elsewhere, remove the ${what === 'snippet' ? what : 'vhost'}, then run \`kedge verify ${uri}\`.`,
-      },
-    ];
-  return [
-    {
-      level: 'warning',
-      message:
-        wanted === null
-          ? `a ${what} of ${uri} is left from another vhost mode`
-          : `the ${what} of ${uri} is not what the configuration asks for now`,
-      hint: `Run \`kedge verify ${uri}\`, which ${wanted === null ? 'removes' : 'writes'} it.`,
-    },
-  ];
+        message: `the ${what} was ${fault === 'edited by hand' ? fault : 'not written by Kedge'}`,
+        hint: `Keep what you changed elsewhere, remove the ${file}, then run \`kedge verify ${uri}\`.`,
+      };
+    case 'outdated':
+      return {
+        level: 'warning',
+        message: `the ${what} is not what the configuration asks for now`,
+        hint: `${verify} writes it.`,
+      };
+    case 'left from another mode':
+      return { level: 'warning', message: `a ${what} is left from another vhost mode`, hint: `${verify} removes it.` };
+  }
 }
 
 async function checkOpenTasks({ uri, journals, isRunning }: ConfiguredSite): Promise<readonly Complaint[]> {

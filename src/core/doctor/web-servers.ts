@@ -1,7 +1,6 @@
 import type { Complaint } from '../../contract/findings';
 import { isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
-import { assertOwnFolder, assertPassable } from '../flags/own-folder';
 import type { ConfiguredWebServer } from './installation';
 import type { Check } from './run-checks';
 
@@ -34,26 +33,25 @@ async function checkReload(web: ConfiguredWebServer, operation: Operation): Prom
   return exitCode === 0 ? [] : [notInstalled(web, 'reload')];
 }
 
-async function checkVhostsFolder({ host, address }: ConfiguredWebServer): Promise<readonly Complaint[]> {
-  await assertOwnFolder(host, address.vhosts);
+async function checkVhostsFolder({ server }: ConfiguredWebServer): Promise<readonly Complaint[]> {
+  await server.assertVhosts();
   return [];
 }
 
-/** A missing one is made when it is first needed. */
-async function checkFlagsFolder({ host, address: { flags } }: ConfiguredWebServer): Promise<readonly Complaint[]> {
-  if ((await host.status(flags)) !== undefined) await assertOwnFolder(host, flags);
-  await assertPassable(host, flags);
+async function checkFlagsFolder({ server }: ConfiguredWebServer): Promise<readonly Complaint[]> {
+  await server.assertFlags();
   return [];
 }
 
-function notInstalled({ address, host }: ConfiguredWebServer, command: 'test' | 'reload'): Complaint {
+function notInstalled({ address, host, server }: ConfiguredWebServer, command: 'test' | 'reload'): Complaint {
   const program = address[command][0] ?? '';
+  const name = server.packageOf(program);
   return {
     level: 'error',
     message: `${program}, by which ${address.name} is to be ${command}ed, is not installed on ${host.name}`,
     hint:
-      program === 'nginx'
-        ? 'Install the package nginx (Debian and Fedora).'
+      name !== null
+        ? `Install the package ${name} (Debian and Fedora).`
         : `Install it, or correct \`${command}:\` of the web server ${address.name} in the configuration.`,
   };
 }

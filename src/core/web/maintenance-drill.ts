@@ -2,10 +2,19 @@ import { isKedgeError } from '../../contract/errors';
 import type { Listen, SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import { DRILL_ENDING } from '../flags/flag-paths';
 import { newProbeName, withProbeFile } from '../flags/probe-file';
-import { ask } from './request';
-import { DRILL_ENDING, renderSnippet } from './nginx/snippet';
-import { PROBE_HEADER, STAMP_PATH, stampOf } from './nginx/vhost';
+import { ask, connectionTo } from './request';
+import { PROBE_HEADER } from './maintenance-page';
+import { STAMP_PATH } from './stamp';
+
+/** Whose maintenance page is asked for, and the stamp of the snippet that is to show it. */
+export interface DrilledSite {
+  readonly host: Host;
+  readonly address: WebServerAddress;
+  readonly site: SiteLocation;
+  readonly stamp: string;
+}
 
 /** Where a drill asks. */
 export interface Door {
@@ -20,9 +29,7 @@ export interface Door {
  * @throws KedgeError other than ProbeFailed; the signal's reason
  */
 export async function drillMaintenance(
-  host: Host,
-  address: WebServerAddress,
-  site: SiteLocation,
+  { host, address, site, stamp }: DrilledSite,
   { listen, name }: Door,
   operation: Operation,
 ): Promise<string | null> {
@@ -30,9 +37,10 @@ export async function drillMaintenance(
   const token = newProbeName(operation);
   const headers = { [PROBE_HEADER]: token };
   const place = { host, flags: address.flags, uri: site.uri };
+  // Of one worker: a neighbour of it may not have cached yet what hides the flag.
+  const agent = connectionTo(listen);
   const get = (path: string) =>
-    ask({ server: address.name, listen, uri: name, path, headers, signal: operation.signal });
-  const stamp = stampOf(renderSnippet(address, site));
+    ask({ server: address.name, listen, uri: name, path, headers, agent, signal: operation.signal });
   const tellsStamp = async (): Promise<boolean> => (await get(STAMP_PATH)).body.toString('latin1') === stamp;
   try {
     return await withProbeFile(place, token, '', async () => {
@@ -46,5 +54,7 @@ export async function drillMaintenance(
     operation.signal.throwIfAborted();
     if (!isKedgeError(error) || error.code !== 'ProbeFailed') throw error;
     return error.message;
+  } finally {
+    agent.destroy();
   }
 }

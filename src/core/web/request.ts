@@ -1,5 +1,5 @@
-import { type IncomingMessage, request } from 'node:http';
-import { request as requestTls } from 'node:https';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { Agent as AgentTls, request as requestTls } from 'node:https';
 import { isNativeError } from 'node:util/types';
 import { KedgeError } from '../../contract/errors';
 import type { Listen } from '../../contract/target';
@@ -16,7 +16,17 @@ export interface Question {
   readonly uri: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of {@link connectionTo}: the request goes by its one connection, as long as the server keeps that open. Default: one of its own. */
+  readonly agent?: Agent;
   readonly signal: AbortSignal;
+}
+
+/**
+ * One connection for several requests, one after the other: one worker of the server answers them all, whatever other workers have
+ * cached, or not loaded yet. `destroy` closes it.
+ */
+export function connectionTo({ tls }: Pick<Listen, 'tls'>): Agent {
+  return new (tls ? AgentTls : Agent)({ keepAlive: true, maxSockets: 1 });
 }
 
 export interface Answer extends ProbeAnswer {
@@ -25,7 +35,7 @@ export interface Answer extends ProbeAnswer {
 }
 
 /**
- * One GET on a connection of its own; redirects are not followed. Ends after 10 s.
+ * One GET; redirects are not followed. Ends after 10 s.
  * @throws KedgeError ProbeFailed when no whole answer comes, with the network's error as cause; the signal's reason
  */
 export async function ask(question: Question): Promise<Answer> {
@@ -61,9 +71,11 @@ export function nobodyListened(error: unknown): boolean {
   return 'code' in error.cause && error.cause.code === 'ECONNREFUSED';
 }
 
-function send({ listen, uri, path, headers }: Question, signal: AbortSignal): Promise<IncomingMessage> {
+function send(question: Question, signal: AbortSignal): Promise<IncomingMessage> {
+  const { agent, ...alone } = question;
+  const { listen, uri, path, headers } = alone;
   return new Promise((resolve, reject) => {
-    const outgoing = (listen.tls ? requestTls : request)({
+    const outgoing: ClientRequest = (listen.tls ? requestTls : request)({
       host: reachable(listen.address),
       port: listen.port,
       path: path.replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent),
@@ -72,17 +84,21 @@ function send({ listen, uri, path, headers }: Question, signal: AbortSignal): Pr
         'user-agent': 'Kedge',
         accept: 'text/html,*/*;q=0.5',
         'accept-encoding': 'identity',
-        connection: 'close',
+        ...(agent === undefined ? { connection: 'close' } : {}),
         ...headers,
       },
-      agent: false,
+      agent: agent ?? false,
       servername: uri,
       // Its own server, at its own address: what it answers matters, not who vouches for it.
       rejectUnauthorized: false,
       signal,
     });
     outgoing.once('response', resolve);
-    outgoing.once('error', reject);
+    outgoing.once('error', (error) => {
+      // The server closed the connection between two requests, as it may.
+      if (!outgoing.reusedSocket || signal.aborted) reject(error);
+      else resolve(send(alone, signal));
+    });
     outgoing.end();
   });
 }

@@ -1,6 +1,6 @@
 import type { SiteLocation } from '../../contract/target';
-import { stampOf, wasManaged } from './nginx/vhost';
-import type { VhostFiles } from './web-server';
+import { stampOf, wasManaged } from './stamp';
+import type { FileFault, VhostFiles } from './web-server';
 
 /* What is done with the files of a site, decided by what was seen and by nothing else: VhostFolder looks, and acts. */
 
@@ -70,11 +70,7 @@ export function decideWrite({ mode, found, wanted, others, inForce }: BeforeWrit
   for (const file of ['vhost', 'snippet'] as const) {
     const content = wanted[file] === null ? null : found[file];
     if (content === null || stampOf(content) !== null) continue;
-    return {
-      action: 'refuse',
-      file,
-      because: wasManaged(content) ? 'edited by hand' : 'written by somebody else',
-    };
+    return { action: 'refuse', file, because: strangeness(content) };
   }
   const files = { vhost, snippet };
   if (same(found, files)) {
@@ -98,7 +94,7 @@ export type PutBackDecision =
       readonly action: 'write';
       readonly files: VhostFiles;
       /** A server that is down reads the files when it starts; one that runs loads them, and may be seen to. */
-      readonly then: 'nothing' | 'reload' | { readonly stamp: string | null; readonly leaving: string | null };
+      readonly load: 'nothing' | 'reload' | { readonly stamp: string | null; readonly leaving: string | null };
       readonly notices: readonly Notice[];
     };
 
@@ -134,10 +130,10 @@ export function decidePutBack({ mode, found, before, running }: BeforePuttingBac
   const leaving = running.state === 'stamp' ? running.stamp : null;
   const isDown = running.state === 'down';
   if (stays && (ofSomebody || isDown || leaving === stamp)) return { action: 'nothing', notices };
-  if (isDown) return { action: 'write', files, then: 'nothing', notices };
+  if (isDown) return { action: 'write', files, load: 'nothing', notices };
   // Somebody else's server block may win against a vhost that comes back beside it, and serves the site as well.
   const isSeen = mode === 'managed' && !(ofSomebody && found.vhost === files.vhost);
-  return { action: 'write', files, then: isSeen ? { stamp, leaving } : 'reload', notices };
+  return { action: 'write', files, load: isSeen ? { stamp, leaving } : 'reload', notices };
 }
 
 /** What the web server runs, of what runs at each of its addresses: some of them may be new. */
@@ -155,6 +151,22 @@ export function isRunning(
   const runs = (running: Running, wanted: string | null): boolean =>
     running.state === 'stamp' && running.stamp === wanted;
   return stamp === null ? !addresses.some((each) => runs(each, leaving)) : addresses.every((each) => runs(each, stamp));
+}
+
+/** How the files that are there differ from those that are wanted. Somebody else's file of this name is in nobody's way. */
+export function faultsOfFiles(found: VhostFiles, wanted: VhostFiles): FileFault[] {
+  return (['vhost', 'snippet'] as const).flatMap((file): FileFault[] => {
+    const [content, expected] = [found[file], wanted[file]];
+    if (content === expected) return [];
+    if (content === null) return [{ file, fault: 'missing' }];
+    if (stampOf(content) !== null) return [{ file, fault: expected === null ? 'left from another mode' : 'outdated' }];
+    if (expected === null) return [];
+    return [{ file, fault: strangeness(content) }];
+  });
+}
+
+function strangeness(content: string): 'edited by hand' | 'written by somebody else' {
+  return wasManaged(content) ? 'edited by hand' : 'written by somebody else';
 }
 
 function stampIn(content: string | null): string | null {

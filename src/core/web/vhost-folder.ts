@@ -3,14 +3,12 @@ import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { ForeignVhost } from './nginx/foreign-vhost';
+import type { Dialect, TestedConfiguration } from './dialect';
+import { ForeignVhost } from './foreign-vhost';
 import { withMutex } from './keyed-mutex';
-import { drillMaintenance } from './maintenance-drill';
-import { hostName } from './nginx/value';
+import { type DrilledSite, drillMaintenance } from './maintenance-drill';
 import { assertOwnFolder, isOwnFolder } from '../flags/own-folder';
-import { conflictsIn, reloadConfiguration, testConfiguration, waitUntilLoaded } from './nginx/reload';
-import { renderSnippet, snippetPath } from './nginx/snippet';
-import { renderVhost, stampOf } from './nginx/vhost';
+import { stampOf } from './stamp';
 import {
   type BeforePuttingBack,
   type BeforeWriting,
@@ -24,6 +22,7 @@ import {
   runningOf,
 } from './vhost-decisions';
 import { filesOfVhost } from './vhost-files';
+import { waitUntilLoaded } from './wait-until-loaded';
 import type { VhostChange, VhostFiles } from './web-server';
 
 const MAXIMUM_BYTES = 256 * 1024;
@@ -39,6 +38,7 @@ export class VhostFolder {
   constructor(
     private readonly host: Host,
     private readonly address: WebServerAddress,
+    private readonly dialect: Dialect,
     /** At every address a managed vhost of the site listens on. */
     private readonly running: (site: SiteLocation, operation: Operation) => Promise<Running[]>,
     private readonly loadLimitMs: number,
@@ -46,19 +46,22 @@ export class VhostFolder {
 
   /** @throws KedgeError VhostTestFailed */
   async test(operation: Operation): Promise<void> {
-    await this.alone(operation, () => testConfiguration(this.host, this.address, operation));
+    await this.alone(operation, () => this.dialect.test(operation));
   }
 
   /** @throws KedgeError FileRefused for a link */
   async read(site: SiteLocation): Promise<VhostFiles> {
-    return { vhost: await this.contentOf(this.vhostPath(site)), snippet: await this.contentOf(this.snippetPath(site)) };
+    return {
+      vhost: await this.contentOf(this.pathOf(site, 'vhost')),
+      snippet: await this.contentOf(this.pathOf(site, 'snippet')),
+    };
   }
 
   /** What the vhost mode of a site asks for. @throws KedgeError ConfigurationInvalid */
   wanted(site: SiteLocation): VhostFiles {
     return {
-      vhost: site.vhost === 'managed' ? renderVhost(this.address, site) : null,
-      snippet: site.vhost === 'include' ? renderSnippet(this.address, site) : null,
+      vhost: site.vhost === 'managed' ? this.dialect.renderVhost(site) : null,
+      snippet: site.vhost === 'include' ? this.dialect.renderSnippet(site) : null,
     };
   }
 
@@ -74,16 +77,16 @@ export class VhostFolder {
       let reloaded = false;
       try {
         await this.put(site, decision.files);
-        const tested = await testConfiguration(this.host, this.address, operation);
+        const tested = await this.dialect.test(operation);
         const foreign = decision.see === 'snippet' ? await this.foreignVhost(site, operation) : null;
-        if (foreign && foreign.obstacles().length > 0) throw foreign.refuse(foreign.obstacles());
+        if (foreign && foreign.obstacles.length > 0) throw foreign.refuse(foreign.obstacles);
         reloaded = true;
         if (foreign) await this.loadSnippet(site, foreign, tested, operation);
         else if (decision.see !== 'snippet') await this.load(site, decision.see, tested, operation);
       } catch (error) {
         await this.put(site, decision.otherwise);
         // Undo does this too, and waits for it; here it is a courtesy to tasks that have no undo.
-        if (reloaded) await reloadConfiguration(this.host, this.address, operation).catch(() => undefined);
+        if (reloaded) await this.dialect.reload(operation).catch(() => undefined);
         throw error;
       }
       return { changed: true, before };
@@ -98,25 +101,31 @@ export class VhostFolder {
       if (decision.action === 'nothing') return;
       await assertOwnFolder(this.host, this.address.vhosts);
       await this.put(site, decision.files);
-      if (decision.then === 'nothing') return;
-      const tested = await testConfiguration(this.host, this.address, operation);
-      if (decision.then === 'reload') await reloadConfiguration(this.host, this.address, operation);
-      else await this.load(site, decision.then, tested, operation);
+      if (decision.load === 'nothing') return;
+      const tested = await this.dialect.test(operation);
+      if (decision.load === 'reload') await this.dialect.reload(operation);
+      else await this.load(site, decision.load, tested, operation);
     });
   }
 
   /** The server blocks of somebody else's that serve a site. @throws KedgeError VhostTestFailed */
-  foreignVhost(site: SiteLocation, operation: Operation): Promise<ForeignVhost> {
-    return ForeignVhost.read(this.host, this.address, site, operation);
+  async foreignVhost(site: SiteLocation, operation: Operation): Promise<ForeignVhost> {
+    const includeLine = this.dialect.includeLine(this.pathOf(site, 'snippet'));
+    return new ForeignVhost({ ...this.drilled(site), includeLine }, await this.dialect.readForeign(site, operation));
+  }
+
+  private drilled(site: SiteLocation): DrilledSite {
+    const stamp = stampOf(this.dialect.renderSnippet(site)) ?? '';
+    return { host: this.host, address: this.address, site, stamp };
   }
 
   /** What stands in the way of a snippet that is on disk as it should be. @throws KedgeError VhostTestFailed, VhostUnfit */
   async proveSnippet(site: SiteLocation, operation: Operation): Promise<void> {
     const foreign = await this.foreignVhost(site, operation);
     const { snippet } = await this.read(site);
-    const absent = snippet === null ? [`${this.snippetPath(site)} is not written`] : [];
-    const obstacles = [...absent, ...foreign.obstacles()];
-    if (obstacles.length === 0) obstacles.push(...(await foreign.drill(this.host, operation)));
+    const absent = snippet === null ? [`${this.pathOf(site, 'snippet')} is not written`] : [];
+    const obstacles = [...absent, ...foreign.obstacles];
+    if (obstacles.length === 0) obstacles.push(...(await foreign.drill(operation)));
     if (obstacles.length > 0) throw foreign.refuse(obstacles);
   }
 
@@ -137,7 +146,7 @@ export class VhostFolder {
       if (decision.at === 'inForce') known = { ...known, inForce: await this.isInForce(site, operation) };
       else {
         const foreign = await this.foreignVhost(site, operation);
-        known = { ...known, others: { serve: foreign.blocks.length > 0, inclusions: foreign.inclusions() } };
+        known = { ...known, others: { serve: foreign.servesSite, inclusions: foreign.inclusions } };
       }
     }
   }
@@ -188,21 +197,21 @@ export class VhostFolder {
   private async isInForce(site: SiteLocation, operation: Operation): Promise<boolean> {
     if (site.vhost === 'none') return true;
     if (site.vhost === 'include') return this.snippetIsInForce(site, operation);
-    const see = { stamp: stampOf(renderVhost(this.address, site)), leaving: null };
+    const see = { stamp: stampOf(this.dialect.renderVhost(site)), leaving: null };
     return isRunning(await this.running(site, operation), see);
   }
 
   private async snippetIsInForce(site: SiteLocation, operation: Operation): Promise<boolean> {
     try {
       const foreign = await this.foreignVhost(site, operation);
-      return foreign.obstacles().length === 0 && (await foreign.drill(this.host, operation)).length === 0;
+      return foreign.obstacles.length === 0 && (await foreign.drill(operation)).length === 0;
     } catch (error) {
       const { servedOn = [] } = site;
       if (!isKedgeError(error) || error.code !== 'VhostTestFailed' || servedOn.length === 0) throw error;
       // Somebody broke the configuration since preflight. What runs is what counts.
       for (const listen of servedOn) {
         const door = { listen, name: site.uri };
-        if ((await drillMaintenance(this.host, this.address, site, door, operation)) !== null) throw error;
+        if ((await drillMaintenance(this.drilled(site), door, operation)) !== null) throw error;
       }
       return true;
     }
@@ -220,19 +229,19 @@ export class VhostFolder {
       if (content === null) await this.host.removeFile(path);
       else await this.host.writeFile(path, content, { mode: 0o644 });
     };
-    await write(this.vhostPath(site), vhost);
-    await write(this.snippetPath(site), snippet);
+    await write(this.pathOf(site, 'vhost'), vhost);
+    await write(this.pathOf(site, 'snippet'), snippet);
   }
 
   /** Reloads, and sees with requests that the server took it: a reload can fail silently, or another block win. */
   private async load(
     site: SiteLocation,
     see: { readonly stamp: string | null; readonly leaving: string | null },
-    tested: string,
+    tested: TestedConfiguration,
     operation: Operation,
   ): Promise<void> {
     const conflicts = this.warnOfConflicts(site, tested, operation);
-    await reloadConfiguration(this.host, this.address, operation);
+    await this.dialect.reload(operation);
     const isLoaded = async (): Promise<boolean> => isRunning(await this.running(site, operation), see);
     if (await waitUntilLoaded(isLoaded, this.loadLimitMs, operation.signal)) return;
     throw new KedgeError(
@@ -249,36 +258,28 @@ export class VhostFolder {
   private async loadSnippet(
     site: SiteLocation,
     foreign: ForeignVhost,
-    tested: string,
+    tested: TestedConfiguration,
     operation: Operation,
   ): Promise<void> {
     const conflicts = this.warnOfConflicts(site, tested, operation);
-    await reloadConfiguration(this.host, this.address, operation);
+    await this.dialect.reload(operation);
     let obstacles: string[] = [];
     const isLoaded = async (): Promise<boolean> => {
-      obstacles = await foreign.drill(this.host, operation);
+      obstacles = await foreign.drill(operation);
       return obstacles.length === 0;
     };
     await waitUntilLoaded(isLoaded, this.loadLimitMs, operation.signal);
     if (obstacles.length > 0) throw foreign.refuse([...obstacles, ...conflicts]);
   }
 
-  private warnOfConflicts(site: SiteLocation, tested: string, operation: Operation): string[] {
-    const conflicts = conflictsIn(tested, site);
+  private warnOfConflicts(site: SiteLocation, tested: TestedConfiguration, operation: Operation): string[] {
+    const conflicts = tested.conflicts(site);
     for (const conflict of conflicts) operation.log.warn(conflict);
     return conflicts;
   }
 
   private pathOf(site: SiteLocation, file: keyof VhostFiles): string {
-    return file === 'vhost' ? this.vhostPath(site) : this.snippetPath(site);
-  }
-
-  private vhostPath(site: SiteLocation): string {
-    return join(this.address.vhosts, `${hostName(site.uri)}.conf`);
-  }
-
-  private snippetPath(site: SiteLocation): string {
-    return snippetPath(this.address, site);
+    return join(this.address.vhosts, this.dialect.fileNames(site)[file]);
   }
 
   /**

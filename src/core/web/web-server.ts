@@ -23,6 +23,12 @@ export interface VhostFiles {
   readonly snippet: string | null;
 }
 
+/** What is wrong with a file of these, for a site that no task works on. */
+export interface FileFault {
+  readonly file: keyof VhostFiles;
+  readonly fault: 'missing' | 'edited by hand' | 'written by somebody else' | 'outdated' | 'left from another mode';
+}
+
 export interface VhostChange {
   /** False when the files on disk already were as they should be and the server ran them: nothing was reloaded. */
   readonly changed: boolean;
@@ -47,6 +53,13 @@ export interface DocumentRoot {
 export interface WebServer {
   readonly name: string;
 
+  /** The package that Debian and Fedora have a program of this kind of web server in; null for another program. */
+  packageOf(program: string): string | null;
+  /** Sees to it that vhosts can be written, and by nobody else. @throws KedgeError FileRefused, OwnerRefused */
+  assertVhosts(): Promise<void>;
+  /** The same of flags, which the web server has to see. @throws KedgeError FileRefused, OwnerRefused, MaintenanceFailed */
+  assertFlags(): Promise<void>;
+
   /** The configuration test alone. @throws KedgeError VhostTestFailed with the server's message */
   test(operation: Operation): Promise<void>;
   /**
@@ -62,6 +75,8 @@ export interface WebServer {
   /** What `writeVhost` would write. @throws KedgeError ConfigurationInvalid */
   renderVhost(site: SiteLocation): VhostFiles;
   readVhost(site: SiteLocation): Promise<VhostFiles>;
+  /** How what is there differs from what `writeVhost` would write. @throws KedgeError ConfigurationInvalid, FileRefused */
+  faultsOfFiles(site: SiteLocation): Promise<FileFault[]>;
   /**
    * Sees, with requests that no visitor notices, that every server block of the site shows the maintenance page when it
    * is asked to, and stops at once when it is not; or that every address runs the managed vhost. Nothing to see for `none`.

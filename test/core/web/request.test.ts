@@ -1,8 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { contentMarkOf } from '../../../src/core/web/content-mark';
-import { ask } from '../../../src/core/web/request';
+import { ask, connectionTo } from '../../../src/core/web/request';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
 import type { SiteLocation } from '../../../src/contract/target';
 import { testOperation } from '../../helpers/operation';
@@ -50,6 +50,29 @@ describe('asking', () => {
     const port = await serve((_request, response) => void response.end('<title>x</title>'));
     const answer = await ask({ ...question(port), listen: { address, port } });
     expect(answer.mark).toEqual({ status: 200, title: 'x' });
+  });
+
+  test('goes by one connection where it is told to, and by another one where the server closed that', async () => {
+    const connections: Socket[] = [];
+    const answered = new WeakSet<Socket>();
+    const port = await serve((request, response) => {
+      const { socket } = request;
+      if (!connections.includes(socket)) connections.push(socket);
+      // As a server does that closed it before the request came.
+      else if (request.url === '/closed' && answered.has(socket)) return void socket.destroy();
+      answered.add(socket);
+      response.end('yes');
+    });
+    const agent = connectionTo({});
+    const get = async (path: string) => (await ask({ ...question(port, path), agent })).status;
+    try {
+      expect([await get('/a'), await get('/b'), connections.length]).toEqual([200, 200, 1]);
+      expect([await get('/closed'), connections.length]).toEqual([200, 2]);
+    } finally {
+      agent.destroy();
+    }
+    expect((await ask(question(port))).status).toBe(200);
+    expect(connections).toHaveLength(3);
   });
 
   test('reads no more than it may of an endless body', async () => {

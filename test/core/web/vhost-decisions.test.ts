@@ -1,4 +1,4 @@
-import { stamped } from '../../../src/core/web/nginx/vhost';
+import { stamped } from '../../../src/core/web/stamp';
 import {
   type BeforePuttingBack,
   type BeforeWriting,
@@ -156,7 +156,7 @@ test('what was written is in order the next time, whatever there was', () => {
 const DOWN: Running = { state: 'down' };
 const OTHER: Running = { state: 'other' };
 const runs = (stamp: string): Running => ({ state: 'stamp', stamp });
-const putBack = (files: object, then: unknown, ...notices: object[]) => ({ action: 'write', files, then, notices });
+const putBack = (files: object, load: unknown, ...notices: object[]) => ({ action: 'write', files, load, notices });
 const meanwhile = (file: string) => ({ file, what: 'was edited meanwhile' });
 
 const undoing: [what: string, known: BeforePuttingBack, decision: object][] = [
@@ -225,12 +225,12 @@ test('to put back twice is to put back once', () => {
   for (const [, before] of undoing) {
     const decision = decidePutBack(before);
     if (decision.action !== 'write') continue;
-    const stamp = typeof decision.then === 'object' ? decision.then.stamp : null;
-    const running = decision.then === 'nothing' ? DOWN : stamp === null ? OTHER : runs(stamp);
+    const stamp = typeof decision.load === 'object' ? decision.load.stamp : null;
+    const running = decision.load === 'nothing' ? DOWN : stamp === null ? OTHER : runs(stamp);
     const again = decidePutBack({ ...before, found: decision.files, running });
     // A vhost that stands beside another one may lose against it: it is read and loaded again, and nothing is written.
     expect(again).toMatchObject(
-      again.action === 'write' ? { files: decision.files, then: 'reload' } : { action: 'nothing' },
+      again.action === 'write' ? { files: decision.files, load: 'reload' } : { action: 'nothing' },
     );
   }
 });

@@ -1,31 +1,17 @@
 import { dirname, resolve } from 'node:path';
 import { SITE_URI } from '../../../contract/names';
+import type { ServedSite } from '../web-server-kind';
 import type { Configuration, Directive } from './configuration';
 
-/** What the server blocks of one document root have in common. */
-export interface NginxSite {
-  /** Host names, in the order they stand there. */
-  readonly names: readonly string[];
-  /** Names that are patterns or no host names, as they stand there. */
-  readonly otherNames: readonly string[];
-  readonly root: string;
-  /** Where its PHP is sent: `unix:/run/php/x.sock`, `127.0.0.1:9000`; null when nowhere. */
-  readonly php: string | null;
-  readonly files: readonly string[];
-  /** Where it is reached without TLS, as `listen` says it: `80`, `[::]:80`. */
-  readonly listen: readonly string[];
-  readonly tls: boolean;
-}
-
 /** The sites of a configuration: its server blocks, those of one document root taken together. */
-export function readNginxSites({ directives }: Pick<Configuration, 'directives'>): NginxSite[] {
+export function readNginxSites({ directives }: Pick<Configuration, 'directives'>): ServedSite[] {
   const http = inHttp(directives);
   const upstreams = new Map(
     http
       .filter(({ name }) => name === 'upstream')
       .map(({ arguments: [name = ''], block }) => [name, valueOf(block ?? [], 'server') ?? '']),
   );
-  const byRoot = new Map<string, NginxSite>();
+  const byRoot = new Map<string, ServedSite>();
   for (const server of http.filter(({ name }) => name === 'server')) {
     const block = server.block ?? [];
     const root = rootOf(block) ?? valueOf(http, 'root');
@@ -62,7 +48,7 @@ function inHttp(directives: readonly Directive[]): Directive[] {
   return directives.filter(({ name }) => name === 'http').flatMap(({ block }) => block ?? []);
 }
 
-function together(known: NginxSite | undefined, site: NginxSite): NginxSite {
+function together(known: ServedSite | undefined, site: ServedSite): ServedSite {
   if (known === undefined) return site;
   const both = (key: 'names' | 'otherNames' | 'files' | 'listen'): string[] => [
     ...new Set([...known[key], ...site[key]]),

@@ -1,18 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { monotonicMs } from '../../clock';
 import { isKedgeError, KedgeError } from '../../../contract/errors';
 import type { SiteLocation, WebServerAddress } from '../../../contract/target';
 import type { Host } from '../../hosts/host';
 import { trustedCommand } from '../../hosts/trusted-command';
 import type { Operation } from '../../operation';
 import { type Configuration, readConfiguration } from './configuration';
-import { serverNames } from './vhost';
+import { serverNames } from '../server-names';
 
 const PROGRAM_LIMIT_MS = 30_000;
 const MAXIMUM_DUMP_BYTES = 32 * 1024 * 1024;
-const POLL_MS = 50;
-/** nginx lets old workers go 100 ms after the new ones began: as many answers in a row come from new ones only. */
-const ANSWERS_IN_A_ROW = 3;
 
 /**
  * The configuration test. Returns what the server said about its configuration.
@@ -107,20 +102,4 @@ export function conflictsIn(tested: string, site: SiteLocation): string[] {
     const name = /conflicting server name "([^"]*)"/.exec(line)?.[1];
     return name !== undefined && names.includes(name);
   });
-}
-
-/** Waits until `isLoaded` holds several times in a row. False when it does not within the limit. */
-export async function waitUntilLoaded(
-  isLoaded: () => Promise<boolean>,
-  limitMs: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const deadline = monotonicMs() + limitMs;
-  let inARow = 0;
-  for (;;) {
-    inARow = (await isLoaded()) ? inARow + 1 : 0;
-    if (inARow >= ANSWERS_IN_A_ROW) return true;
-    if (monotonicMs() > deadline) return false;
-    await delay(POLL_MS, undefined, { signal });
-  }
 }

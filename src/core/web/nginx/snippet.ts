@@ -1,22 +1,23 @@
 import { join } from 'node:path';
 import type { SiteLocation, WebServerAddress } from '../../../contract/target';
 import { ACME_CHALLENGE } from './default-template';
-import { hostName } from './value';
-import { flagValues, MAINTENANCE_PAGE, RETRY_AFTER, STAMP_PATH, stamped } from './vhost';
+import { DRILL_ENDING } from '../../flags/flag-paths';
+import { hostName } from '../../flags/host-name';
+import { MAINTENANCE_PAGE, RETRY_AFTER } from '../maintenance-page';
+import { STAMP_PATH, stamped } from '../stamp';
+import { flagValues } from './vhost';
 
 /** Inside the server block alone; a visitor who asks for it is answered 404. */
 const PAGE_PATH = '/.well-known/kedge-maintenance';
-/** Ending of the file beside a token that shows the maintenance page to the request with the token, and to no other. */
-export const DRILL_ENDING = '.maintenance';
-
-/** The file with a site's snippet. Its ending keeps it out of `include …/*.conf`. */
-export function snippetPath(address: WebServerAddress, site: SiteLocation): string {
-  return join(address.vhosts, `${hostName(site.uri)}.include`);
+/** The managed vhost of a site in the folder of vhosts, and its snippet, whose ending keeps it out of `include …/*.conf`. */
+export function fileNames(site: SiteLocation): { readonly vhost: string; readonly snippet: string } {
+  const name = hostName(site.uri);
+  return { vhost: `${name}.conf`, snippet: `${name}.include` };
 }
 
 /** The line that belongs into each server block of the site. */
-export function includeLine(address: WebServerAddress, site: SiteLocation): string {
-  return `include ${snippetPath(address, site)};`;
+export function includeLine(snippet: string): string {
+  return `include ${snippet};`;
 }
 
 /**
@@ -31,7 +32,7 @@ export function renderSnippet(address: WebServerAddress, site: SiteLocation): st
   return stamped(
     (stamp) => `# Kedge overwrites nothing that was edited here: it stops.
 # Belongs into every server block of ${hostName(site.uri)}, before return, rewrite and if:
-#     ${includeLine(address, site)}
+#     ${includeLine(join(address.vhosts, fileNames(site).snippet))}
 set $kedge_maintenance "";
 set $kedge_token none;
 set $kedge_probe "";

@@ -18,14 +18,6 @@ export function quoted(value: string, what: string): string {
   return `"${value}"`;
 }
 
-/** A site's URI, checked once more: it becomes a server name and a part of paths. @throws KedgeError ConfigurationInvalid */
-export function hostName(uri: string): string {
-  if (siteUriSchema.safeParse(uri).success) return uri;
-  throw new KedgeError('ConfigurationInvalid', `${JSON.stringify(uri)} is no host name in lower case`, {
-    hint: 'Name the site as its visitors do, in lower case and without port and path.',
-  });
-}
-
 /** `127.0.0.1:80`, `[::1]:80`, `*:80`. @throws KedgeError ConfigurationInvalid */
 export function listenValue({ address, port }: Listen): string {
   const bare = address.replace(/^\[(.*)\]$/, '$1');

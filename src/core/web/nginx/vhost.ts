@@ -1,18 +1,13 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Listen, SiteLocation, WebServerAddress } from '../../../contract/target';
 import { flagPath, probeFolder } from '../../flags/flag-paths';
-import { hostName, listenValue, quoted } from './value';
+import { hostName } from '../../flags/host-name';
+import { MAINTENANCE_PAGE, RETRY_AFTER } from '../maintenance-page';
+import { serverNames } from '../server-names';
+import { STAMP_PATH, stamped } from '../stamp';
+import { listenValue, quoted } from './value';
 import { renderTemplate } from './vhost-template';
 
-/** Header by which a probe passes the maintenance page. Its value names a file, so nginx takes nothing but hex. */
-export const PROBE_HEADER = 'X-Kedge-Probe';
-/** Where a loaded vhost tells its stamp to a probe of its own site, and only to a probe. */
-export const STAMP_PATH = '/.well-known/kedge-vhost';
-
-const FIRST_LINE = /^# managed by Kedge, sha256 ([0-9a-f]{64})\n/;
-/** Seconds a visitor is asked to wait. */
-export const RETRY_AFTER = 120;
 /** An nginx-only status: the application's own 503 then never meets the maintenance page. */
 const MAINTENANCE = 512;
 
@@ -23,29 +18,6 @@ const MAINTENANCE = 512;
  */
 export function renderVhost(address: WebServerAddress, site: SiteLocation): string {
   return stamped((stamp) => render(address, site, stamp));
-}
-
-/** A text under its stamp; `render` is given the stamp, or nothing where it is to be left out. */
-export function stamped(render: (stamp: string) => string): string {
-  const stamp = hashOf(render(''));
-  return `# managed by Kedge, sha256 ${stamp}\n${render(stamp)}`;
-}
-
-/** The stamp of a file that Kedge wrote; null for a file that Kedge did not write, or that was edited since. */
-export function stampOf(content: string): string | null {
-  const [firstLine = '', stamp] = FIRST_LINE.exec(content) ?? [];
-  if (stamp === undefined) return null;
-  return hashOf(content.slice(firstLine.length).replaceAll(stamp, '')) === stamp ? stamp : null;
-}
-
-/** True for a file that Kedge once wrote, edited or not. */
-export function wasManaged(content: string): boolean {
-  return content.startsWith('# managed by Kedge');
-}
-
-/** Every name the vhost of a site answers to. */
-export function serverNames(site: SiteLocation): string[] {
-  return [...new Set([site.uri, ...site.aliases, ...(site.redirects?.names ?? [])])].map(hostName);
 }
 
 function render(address: WebServerAddress, site: SiteLocation, stamp: string): string {
@@ -142,12 +114,3 @@ const FASTCGI_PARAMETERS: readonly (readonly [string, string])[] = [
   // The site never sees a token.
   ['HTTP_X_KEDGE_PROBE', '""'],
 ];
-
-export const MAINTENANCE_PAGE = [
-  "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Maintenance</title></head>",
-  '<body><h1>Maintenance</h1><p>This site is being worked on. Please come back in a few minutes.</p></body></html>',
-].join('');
-
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}

@@ -7,7 +7,7 @@ import { freePort } from '../../../../scripts/lab/free-port';
 import type { SiteLocation } from '../../../../src/contract/target';
 import { environmentOfSite } from '../../../../src/core/php/environment-of-site';
 import { createNginx } from '../../../../src/core/web/nginx/nginx';
-import { waitUntilLoaded } from '../../../../src/core/web/nginx/reload';
+import { waitUntilLoaded } from '../../../../src/core/web/wait-until-loaded';
 import { testOperation } from '../../../helpers/operation';
 import { visitHttp2, visitTls } from '../../../helpers/tls-visit';
 import { OWNER, host, put, startWebLab, type WebLab, visit } from '../web-lab';
