@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isNativeError } from 'node:util/types';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { SiteLocation, WebServerAddress } from '../../contract/target';
 import type { Host } from '../hosts/host';
@@ -285,13 +286,23 @@ export class VhostFolder {
   /**
    * Does `work` while nobody else of Kedge changes, tests or loads the configuration: in this process, and in any other. The folder of
    * vhosts, not the name of the server, is what must not be changed by two at once. Where it is missing, or others can change it,
-   * nobody of Kedge writes.
+   * nobody of Kedge writes; who cannot make the lock cannot write either.
    */
   private alone<T>(operation: Operation, work: () => Promise<T>): Promise<T> {
     const { vhosts } = this.address;
     return withMutex(`${this.host.name} ${vhosts}`, async () => {
       operation.signal.throwIfAborted();
-      return (await isOwnFolder(this.host, vhosts)) ? this.host.withLock(join(vhosts, LOCK), operation, work) : work();
+      if (!(await isOwnFolder(this.host, vhosts))) return work();
+      let hasLock = false;
+      const locked = this.host.withLock(join(vhosts, LOCK), operation, () => {
+        hasLock = true;
+        return work();
+      });
+      return locked.catch((error: unknown) => {
+        if (!hasLock && isNativeError(error) && 'code' in error && /^(?:EACCES|EROFS)$/.test(String(error.code)))
+          return work();
+        throw error;
+      });
     });
   }
 }
