@@ -59,10 +59,11 @@ const newest = () => journalsOf(lab, 'restore').at(-1);
 
 /** What the abandoned task has left, below the folders for it. */
 async function leftoverFolders(): Promise<string[]> {
-  const { staging = [], spool = [] } = await leftovers(lab);
+  const { staging = [], spool = [], temporary = [] } = await leftovers(lab);
   return [
     ...staging.map((name) => join(lab.folder, 'srv/.kedge', name)),
     ...spool.map((name) => join(lab.state, 'spool', name)),
+    ...temporary.map((name) => join(lab.backups, site.uri, name)),
   ];
 }
 
