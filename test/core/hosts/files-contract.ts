@@ -107,7 +107,6 @@ export function describeFiles(makeMachine: MachineFactory): void {
         type: 'file',
         mode: 0o4751,
         bytes: 5,
-        links: 2,
         modifiedMs: 1_700_000_000_500,
       });
       expect(await machine.host.status(at('link'))).toMatchObject({ type: 'link' });
