@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, readlink, symlink, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withMutex } from '../keyed-mutex';
 import type { Operation } from '../operation';
 import { diskFullOr } from './disk-full';
 import type { Host } from './host';
@@ -17,8 +19,9 @@ const LOOK_MS = 250;
 /**
  * Does short work while no other process does work under the same lock: a link that leads nowhere, made by one of many, which says
  * who made it, and is taken away by who made it. It costs three system calls, where the kernel's own lock takes a program.
- * What a killed process left is taken over at once. A process that has it and does not run any more is ended first, for it
- * would go on with its work when it wakes: nobody loses the lock alive.
+ * Its folder is made where it is missing. What a killed process left is taken over at once. A process that has it and does not run
+ * any more is ended first, for it would go on with its work when it wakes: nobody loses the lock alive. Within a process those who
+ * wait come in the order in which they asked.
  * @throws KedgeError DiskFull, ProgramTimedOut when a holder cannot be ended
  */
 export async function withFileLock<T>(
@@ -27,19 +30,23 @@ export async function withFileLock<T>(
   work: () => Promise<T>,
   hungAfterMs = HUNG_AFTER_MS,
 ): Promise<T> {
-  const me = await identify(process.pid);
-  const name = `${process.pid} ${me?.started ?? ''} ${randomBytes(6).toString('hex')}`;
-  const alive = setInterval(() => undefined, LIFE_SIGN_MS);
-  try {
-    await acquire(path, host, name, new HungProcesses(hungAfterMs));
+  // Of a process one asks at a time: a hundred that ask often keep it busy with nothing else.
+  return withMutex(path, async () => {
+    const me = await identify(process.pid);
+    const name = `${process.pid} ${me?.started ?? ''} ${randomBytes(6).toString('hex')}`;
+    const alive = setInterval(() => undefined, LIFE_SIGN_MS);
     try {
-      return await work();
+      await host.makeFolder(dirname(path), { mode: 0o700 });
+      await acquire(path, host, name, new HungProcesses(hungAfterMs));
+      try {
+        return await work();
+      } finally {
+        await ignoreMissing(unlink(path));
+      }
     } finally {
-      await ignoreMissing(unlink(path));
+      clearInterval(alive);
     }
-  } finally {
-    clearInterval(alive);
-  }
+  });
 }
 
 /** What a killed process left of a lock; null when it is gone, or its holder runs. */

@@ -39,8 +39,6 @@ export interface BegunStep {
  * A task that is not closed has an empty file in `<state>/open/`, so that finding the open ones does not read them all.
  */
 export class Journals {
-  private readonly turns = new Map<string, Promise<unknown>>();
-
   constructor(
     private readonly tasksFolder: string,
     private readonly openFolder: string,
@@ -307,19 +305,7 @@ export class Journals {
    */
   private async inTurn<T>(task: string, work: () => Promise<T>): Promise<T> {
     this.pathOf(task);
-    const site = siteOfTask(task) ?? task;
-    const before = this.turns.get(site) ?? Promise.resolve();
-    const locked = async (): Promise<T> => {
-      await this.host.makeFolder(this.tasksFolder, { mode: 0o700 });
-      return withFileLock(join(this.tasksFolder, `.${site}.lock`), this.host, work);
-    };
-    const mine = before.then(locked, locked);
-    const settled = mine.catch(() => undefined);
-    this.turns.set(site, settled);
-    void settled.then(() => {
-      if (this.turns.get(site) === settled) this.turns.delete(site);
-    });
-    return mine;
+    return withFileLock(join(this.tasksFolder, `.${siteOfTask(task) ?? task}.lock`), this.host, work);
   }
 
   private pathOf(task: string): string {

@@ -45,7 +45,6 @@ export class Leases {
   async ask(task: string, kind: LeaseKind, runs: Runs): Promise<number | null> {
     const { master } = this.parts;
     const folder = join(this.folder, kind);
-    await master.makeFolder(folder, { mode: 0o700 });
     const limit = (await this.parts.limits())[kind];
     // Before the lock: Temporal may take its time.
     const idle = await this.idle(await this.look(folder), { task, limit, runs });

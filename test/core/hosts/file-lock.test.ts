@@ -52,6 +52,16 @@ it('a holder that runs is waited for', async () => {
   expect(await taken).toBe(true);
 });
 
+it('of one process those who wait come in the order in which they asked: one at a time asks for the file', async () => {
+  const running = await hold();
+  const came: number[] = [];
+  const numbers = Array.from({ length: 100 }, (_, number) => number);
+  const all = Promise.all(numbers.map((number) => withFileLock(lock, host, async () => void came.push(number))));
+  running.stdin.write('let go\n');
+  await all;
+  expect(came).toEqual(numbers);
+});
+
 it('what a killed process left is taken over, by one of many', async () => {
   const killed = await hold();
   killed.kill('SIGKILL');
