@@ -19,32 +19,45 @@ export function spooledBy(step: StepName, target: Target, journal: Journal): str
   return attempt === undefined ? spool : join(spool, step, attempt);
 }
 
-/**
- * Makes a folder of this attempt in each folder, and removes those of attempts before. What is looked at and made under the site's
- * lock was there before any later attempt: a worker that sleeps between that and what follows takes nothing from who comes after,
- * and finds its own folder gone. Returns the folders made, in the order given.
- */
-export async function makeAttemptFolders(
-  { attempt, operation, whileMine }: Pick<Step, 'attempt' | 'operation' | 'whileMine'>,
-  places: readonly { readonly host: Host; readonly folder: string }[],
-): Promise<string[]> {
-  const earlier = await whileMine(async () => {
-    const found: { host: Host; path: string }[] = [];
-    for (const { host, folder } of places) {
-      for (const name of await host.list(folder)) found.push({ host, path: join(folder, name) });
-      await host.makeFolder(join(folder, attempt), { mode: 0o700 });
-    }
-    return found;
-  });
-  for (const { host, path } of earlier) await host.removeTree(path, operation);
-  return places.map(({ folder }) => join(folder, attempt));
+/** What the journal notes of a step whose folder of the spool is read by later ones, see `spooledBy`. */
+export function spooling(step: StepName, { attempt }: Step): (journal: Journal) => Pick<Journal, 'spooled'> {
+  return ({ spooled }) => ({ spooled: { ...spooled, [step]: attempt } });
 }
 
-/** The folder of the spool for what this attempt of a step makes; what follows reads there, see `spooledBy`. */
-export async function openSpool(deps: ActivityDependencies, name: StepName, step: Step): Promise<string> {
-  const { target, journal, attempt, record } = step;
-  const place = { host: deps.master, folder: join(spoolOf(target, journal), name) };
-  const [folder = ''] = await makeAttemptFolders(step, [place]);
-  await record(({ spooled }) => ({ spooled: { ...spooled, [name]: attempt } }));
-  return folder;
+/** A folder in which each attempt of a step has one of its own. */
+export interface AttemptPlace {
+  readonly host: Host;
+  readonly folder: string;
+}
+
+/** The place of a step in the spool. */
+export function spoolPlace(
+  { master }: Pick<ActivityDependencies, 'master'>,
+  step: StepName,
+  { target, journal }: Step,
+): AttemptPlace {
+  return { host: master, folder: join(spoolOf(target, journal), step) };
+}
+
+/**
+ * Makes a folder of this attempt in each place, and removes those of attempts before. What is looked at and made under the site's
+ * lock was there before any later attempt: a worker that sleeps between that and what follows takes nothing from who comes after,
+ * and finds its own folder gone. `within` does more under the same lock, around the making. Returns the folders made, in the order
+ * given.
+ */
+export async function makeAttemptFolders(
+  { attempt, operation, whileMine }: Step,
+  places: readonly AttemptPlace[],
+  within: (make: () => Promise<void>) => Promise<void> = (make) => make(),
+): Promise<string[]> {
+  const earlier: { host: Host; path: string }[] = [];
+  const make = async (): Promise<void> => {
+    for (const { host, folder } of places) {
+      for (const name of await host.list(folder)) earlier.push({ host, path: join(folder, name) });
+      await host.makeFolder(join(folder, attempt), { mode: 0o700 });
+    }
+  };
+  await whileMine(() => within(make));
+  for (const { host, path } of earlier) await host.removeTree(path, operation);
+  return places.map(({ folder }) => join(folder, attempt));
 }

@@ -27,7 +27,7 @@ import { describeMissingDatabase } from '../core/preflight/examination';
 import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
-import { makeAttemptFolders, openSpool, spoolOf, spooledBy } from './attempt-folder';
+import { makeAttemptFolders, spoolOf, spoolPlace, spooledBy, spooling } from './attempt-folder';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -62,7 +62,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
       return forwardStep(deps, ref, async (step) => {
         const { journal, target, record } = step;
         const { operation, warned } = listeningTo(step.operation);
-        const spool = await openSpool(deps, 'dumpDatabase', step);
+        await record(spooling('dumpDatabase', step));
+        const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'dumpDatabase', step)]);
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database, operation.signal);
         const places: { output: Writable; file: FileHandle }[] = [];
@@ -102,7 +103,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
     async tarball(ref: TaskRef, given: TarballOptions) {
       const asked = decodeInput(tarballOptionsSchema, given);
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, attempt, record } = step;
+        const { journal, target, operation, record } = step;
         const { site } = target;
         const options = tarballOptionsOf(journal) ?? asked;
         const catalog = deps.catalogOf(target);
@@ -111,9 +112,11 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const id = journal.backup?.id ?? (await catalog.nextId(site.uri, new Date(created)));
         const dumped = spooledBy('dumpDatabase', target, journal);
         const dump = join(dumped, 'database.sql');
-        const scratch = await openSpool(deps, 'tarball', step);
-        const unfinished = join(folder, `${UNFINISHED}${journal.token}`);
-        await makeAttemptFolders(step, [{ host: deps.master, folder: unfinished }]);
+        const unfinished = { host: deps.master, folder: join(folder, `${UNFINISHED}${journal.token}`) };
+        const [scratch = '', temporary = ''] = await makeAttemptFolders(step, [
+          spoolPlace(deps, 'tarball', step),
+          unfinished,
+        ]);
         const { empty, roots, replaced } = await packedRoots(deps, step, scratch);
         const live = liveFolder(deps.webHost(target), site);
         const codeVersion = empty.includes(SITE_FOLDER) ? null : await deps.kindOf(target).codeVersion(live, operation);
@@ -121,7 +124,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           id,
           created,
           archive: `${id}.tar.${options.compression === 'gzip' ? 'gz' : 'zst'}`,
-          temporaryArchive: join(unfinished, attempt, 'archive'),
+          temporaryArchive: join(temporary, 'archive'),
           packed: null,
           published: false,
         };

@@ -23,7 +23,7 @@ import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack, putVhostBack, switchBack } from '../core/recovery/give-back';
 import { keptFolders, nameKept } from '../core/kept/kept-originals';
 import type { VhostChange } from '../core/web/web-server';
-import { makeAttemptFolders, openSpool, spoolOf } from './attempt-folder';
+import { makeAttemptFolders, spoolOf, spoolPlace, spooling } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
@@ -114,21 +114,19 @@ export function createDeployActivities(deps: ActivityDependencies) {
           const staging = await stagingFolderFor(host, path, journal.token);
           staged.push({ name, live: path, staging, attempt, previous: previousBeside(staging) });
         }
-        await record({ staged });
+        await record((before) => ({ staged, ...spooling('deploy', step)(before) }));
         const folders = staged.map((folder) => ({ name: folder.name, path: stagedFolder(folder) }));
+        const places = [
+          spoolPlace(deps, 'deploy', step),
+          ...stagingFolders(staged).map((folder) => ({ host, folder })),
+        ];
         // What is made once the task is undone would be there for good. What fills them needs them.
-        await whileMine(async () => {
+        const [spool = ''] = await makeAttemptFolders(step, places, async (make) => {
           for (const made of [...stagingFolders(staged), ...previousFolders(staged)])
             await makeStagingFolder(host, made);
-        });
-        await makeAttemptFolders(
-          step,
-          stagingFolders(staged).map((folder) => ({ host, folder })),
-        );
-        await whileMine(async () => {
+          await make();
           for (const { path } of folders) await host.makeFolder(path, { mode: 0o700 });
         });
-        const spool = await openSpool(deps, 'deploy', step);
         const from = journal.type === 'deploy' ? 'foreign' : 'catalogue';
         return deps.archives.extract(
           {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { proveLiveDefinitions } from '../core/proofs/prove-site';
-import { openSpool } from './attempt-folder';
+import { makeAttemptFolders, spoolPlace } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, forwardStep } from './step';
 
@@ -16,7 +16,8 @@ export function createProofActivities(deps: ActivityDependencies) {
         const { before } = step.journal;
         const proofs = await deps.proofs();
         if (!proofs || !before) return null;
-        const path = join(await openSpool(deps, 'proveDefinitions', step), 'definitions.sql');
+        const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'proveDefinitions', step)]);
+        const path = join(spool, 'definitions.sql');
         try {
           await proveLiveDefinitions(deps, proofs, step, before, path);
         } finally {
