@@ -1,5 +1,5 @@
-#!/usr/bin/env -S node --min-semi-space-size=4 --no-memory-reducer
-// The worker's heap stays as it is while it idles: docs/decisions/0022.
+#!/usr/bin/env -S MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 node --min-semi-space-size=4 --no-memory-reducer
+// The worker's memory stays as it is while it idles, and small while it works: docs/decisions/0022, 0060.
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { KedgeError } from '../contract/errors';

@@ -71,6 +71,8 @@ export class LimitedConnection {
       stream: socket,
       // Its own limit ends with the handshake, before the session is set.
       connectTimeout: 0,
+      // None is prepared, and the driver keeps room for 16,000: half a megabyte a connection.
+      maxPreparedStatements: 1,
       charset: 'utf8mb4',
       supportBigNumbers: true,
       dateStrings: true,
