@@ -19,6 +19,7 @@ export class CommandContext {
   private loaded: Promise<Configuration> | null = null;
   private openMaster: Master | null = null;
   private openClient: KedgeClient | null = null;
+  private readonly closers: (() => void)[] = [];
   exitCode = 0;
 
   constructor(
@@ -100,7 +101,13 @@ export class CommandContext {
     return copy;
   }
 
+  /** Has `close` called when the command ends. */
+  onClose(close: () => void): void {
+    this.closers.push(close);
+  }
+
   async close(): Promise<void> {
+    for (const close of this.closers) close();
     await this.openClient?.close();
     await this.openMaster?.close();
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
@@ -50,9 +51,12 @@ export class TaskHandle<Result> {
    * @throws KedgeError with the code of what failed
    */
   async result(signal: AbortSignal = new AbortController().signal): Promise<Result> {
+    const waiting = AbortSignal.any([signal]);
+    // Each poll of the client leaves a listener until the wait is over.
+    setMaxListeners(0, waiting);
     try {
-      const run = await this.started(signal);
-      return this.schema.parse(await this.client.withAbortSignal(signal, () => run.result()));
+      const run = await this.started(waiting);
+      return this.schema.parse(await this.client.withAbortSignal(waiting, () => run.result()));
     } catch (error) {
       throw kedgeErrorOf(error, this.site);
     }

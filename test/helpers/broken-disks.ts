@@ -115,6 +115,8 @@ export const FAILING_DISK: Breakage = {
   incomplete: /that the disk cannot read, .*: .*wp-content\/uploads\/torn/,
   after({ lab }) {
     shell('truncate', '--size', IMAGE_BYTES, imageOf(lab));
+    // An inode that is to be written yet, for the time of its last reading, would be written over what is mended.
+    shell('sync', '--file-system', join(lab.folder, 'srv'));
     for (const one of misplaced.splice(0)) place(one);
     forgetInodes();
   },
