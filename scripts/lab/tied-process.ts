@@ -100,6 +100,17 @@ async function kill(keeper: ChildProcess): Promise<void> {
   }
   for (const pid of all) signal(pid, 'SIGKILL');
   await gone;
+  // One that ends late still listens where the next is to.
+  for (const began = Date.now(); all.some(lives) && Date.now() - began < DEADLINE_MS;) await delay(5);
+}
+
+/** False also for one that has ended and that nobody has waited for. */
+function lives(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
 }
 
 function childrenOf(parent: number): number[] {

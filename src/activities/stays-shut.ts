@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { Journal } from '../core/tasks/journal';
+import { type Journal, markOf } from '../core/tasks/journal';
 import { findShutters } from '../core/recovery/shut-sites';
 import type { ActivityDependencies } from './dependencies';
 
@@ -11,7 +11,7 @@ const LIMIT_MS = 15_000;
  * what somebody put up meanwhile. A task that ends so has done its work, and the site is not what its visitors expect.
  */
 export async function tellWhatStaysShut(deps: ActivityDependencies, journal: Journal): Promise<string[]> {
-  const { target, task } = journal;
+  const { target } = journal;
   if (target === null) return [];
   const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(LIMIT_MS)]);
   const log = { info: () => undefined, warn: () => undefined };
@@ -24,9 +24,12 @@ export async function tellWhatStaysShut(deps: ActivityDependencies, journal: Jou
     journals: deps.journals,
     states: deps.states,
   };
-  const found = await findShutters(view, { signal, mark: `look/${task}`, progress: () => undefined, log }).catch(
-    () => [],
-  );
+  const found = await findShutters(view, {
+    signal,
+    mark: `look-${markOf(journal)}/closeTask`,
+    progress: () => undefined,
+    log,
+  }).catch(() => []);
   return found
     .filter(({ unseen }) => !unseen)
     .map(({ what, hint }) => `${journal.site} stays shut to its visitors: ${what}. ${hint}`);

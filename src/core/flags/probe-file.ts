@@ -7,9 +7,12 @@ import { prepareFlags } from './maintenance';
 
 const PREFIX_LENGTH = 12;
 
-/** A name that nobody can guess, 32 hexadecimal digits, by which what a killed task left is known to be its own. */
+/**
+ * A name that nobody can guess, 32 hexadecimal digits, by which what a killed task left is known to be its own. What is done for a
+ * task beside its steps has its mark too, behind a word and a hyphen: `undo-`, `finish-`, `look-`, `watchdog-`.
+ */
 export function newProbeName({ mark }: Pick<Operation, 'mark'>): string {
-  const [ofTask = ''] = mark.replace(/^(?:undo|finish)-/, '').split('/');
+  const [ofTask = ''] = mark.replace(/^[a-z]+-/, '').split('/');
   return `${probePrefix(ofTask)}${randomBytes(16).toString('hex').slice(PREFIX_LENGTH)}`;
 }
 

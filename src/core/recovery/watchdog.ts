@@ -2,7 +2,7 @@ import { KedgeError } from '../../contract/errors';
 import { monotonicMs } from '../clock';
 import type { Operation } from '../operation';
 import { type OnlineParts, bringOnline } from './bring-online';
-import type { Journal } from '../tasks/journal';
+import { type Journal, markOf } from '../tasks/journal';
 import { WATCHDOG_GRACE_MS, shutFor } from '../tasks/maintenance-limit';
 
 export interface WatchdogParts extends OnlineParts {
@@ -71,12 +71,20 @@ export class Watchdog {
     return !this.atWork.has(task) && monotonicMs() >= (this.failed.get(task)?.notBefore ?? 0);
   }
 
-  private async giveBack({ site, task }: Journal, why: string, operation: Operation): Promise<void> {
+  private async giveBack(journal: Journal, why: string, operation: Operation): Promise<void> {
+    const { site, task } = journal;
     const taken = `${site} was taken over by the worker: ${why}`;
     if (!this.failed.has(task)) operation.log.info(taken);
     await this.parts.revoke(task, new KedgeError('TaskSuperseded', taken, { site }));
     const signal = AbortSignal.any([operation.signal, AbortSignal.timeout(LONGEST_MS)]);
-    const problems = await bringOnline(this.parts, site, { by: 'the worker', why }, { ...operation, signal }).then(
+    // What it leaves when the worker dies is the task's.
+    const mark = `watchdog-${markOf(journal)}/give-back`;
+    const problems = await bringOnline(
+      this.parts,
+      site,
+      { by: 'the worker', why },
+      { ...operation, mark, signal },
+    ).then(
       (brought) => brought.flatMap((one) => one.problems),
       (error: unknown) => [error instanceof Error ? error.message : String(error)],
     );

@@ -184,15 +184,17 @@ describe('sweeper', () => {
     const other = await begin();
     await close(other);
     const probe = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `undo-${markOf(mine)}/probeSite` }));
+    // The look at its end, whether the site stays shut; a worker that is killed there leaves it.
+    const late = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `look-${markOf(mine)}/closeTask` }));
     const another = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `${markOf(other)}/probeSite` }));
     const unfinished = await makeOld(join(folder, 'state/tasks/.a.json.0123456789ab.tmp'));
-    await Promise.all([probe, another].map((path) => writeFile(path, '')));
+    await Promise.all([probe, late, another].map((path) => writeFile(path, '')));
     const { removed, problems } = await sweeper.sweep(() => operation, mine.task);
     expect([problems, removed]).toEqual([[], expect.arrayContaining([`the probe file ${probe}`])]);
-    expect(removed).toHaveLength(6);
+    expect(removed).toHaveLength(7);
     expect(await remaining(mine)).toEqual([]);
     expect(await remaining(other)).toHaveLength(5);
-    expect([probe, another, unfinished].map((path) => existsSync(path))).toEqual([false, true, true]);
+    expect([probe, late, another, unfinished].map((path) => existsSync(path))).toEqual([false, false, true, true]);
   });
 
   it('what came into the folder of before, and was not committed, is left to a person', async () => {
