@@ -61,7 +61,7 @@ export class CommandContext {
 
   /** Says at once that somebody may not read the key his task has to be signed with. @throws KedgeError SecretUnavailable, OwnerRefused */
   async assertMayAsk(type: TaskType): Promise<void> {
-    const { configuredSigningKey } = await import('./signing-key.js');
+    const { configuredSigningKey } = await import('../operations/configured-signing-key.js');
     await configuredSigningKey(await this.configuration(), this.io.environment)(type);
   }
 
@@ -69,7 +69,7 @@ export class CommandContext {
     if (this.openClient) return this.openClient;
     const configuration = await this.configuration();
     const { KedgeClient } = await import('../client.js');
-    const { configuredSigningKey } = await import('./signing-key.js');
+    const { configuredSigningKey } = await import('../operations/configured-signing-key.js');
     this.openClient = await KedgeClient.connect(configuration.master, this.io.environment, {
       signingKey: configuredSigningKey(configuration, this.io.environment),
     });

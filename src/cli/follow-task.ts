@@ -1,78 +1,32 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { RunningStep, TaskHandle } from '../client';
-import { z } from 'zod';
+import type { TaskHandle } from '../client';
+import { followTask } from '../operations/follow-task';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
-import { waitingText } from './render/waiting';
-import { bytesText, durationText, progressText } from './render/units';
+import { TaskView } from './render/task-view';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
 export type Followed<Result> =
-  { outcome: 'ended'; result: Result } | { outcome: 'detached' } | { outcome: 'attention'; step: string };
-
-const POLL_INTERVAL_MS = 300;
-
-/** What else a line may say; what it says otherwise is passed over. */
-const stepLineSchema = z.object({
-  event: z.string().optional().catch(undefined),
-  durationMs: z.number().optional().catch(undefined),
-  bytes: z.number().optional().catch(undefined),
-});
+  { outcome: 'ended'; result: Result } | { outcome: 'left' } | { outcome: 'stuck'; step: string };
 
 /**
  * Shows a task's steps as they happen and waits for its outcome. Ctrl-C asks whether to detach or to cancel (without a
  * terminal it cancels), SIGTERM detaches; undo that cannot finish is not waited for.
  * @throws KedgeError of the task when it fails
  */
-export async function followTask<Result>(
-  context: CommandContext,
-  handle: TaskHandle<Result>,
-): Promise<Followed<Result>> {
-  const { printer } = context;
-  const steps = new StepView(context, handle.task);
-  let detached = false;
-  let asking = false;
-  const onInterrupt = (): void => {
-    if (asking) return;
-    asking = true;
-    void (async () => {
-      const choice = context.io.isTerminal ? await askAboutInterrupt(context) : 'cancel';
-      asking = choice === 'cancel';
-      if (choice === 'detach') detached = true;
-      if (choice !== 'cancel') return;
-      printer.note(`cancelling ${handle.task}; it undoes first`);
-      await handle.cancel();
-    })();
-  };
-  const onTerminate = (): void => {
-    detached = true;
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onTerminate);
-  if (handle.ticket.waiting) printer.note(`${handle.task} waits for its turn`);
-  let settled = false;
-  const waiting = new AbortController();
-  const result = handle.result(waiting.signal).finally(() => (settled = true));
-  // Awaited below; until then its failure is not unhandled.
-  result.catch(() => undefined);
+export async function showTask<Result>(context: CommandContext, handle: TaskHandle<Result>): Promise<Followed<Result>> {
+  const leave = new AbortController();
+  const stopListening = listenToSignals(context, handle, () => leave.abort());
   try {
-    while (!settled && !detached) {
-      const status = await handle.status();
-      await steps.show(status.steps);
-      if (status.attention !== null) return { outcome: 'attention', step: status.attention };
-      // A pause that nobody waits for must not keep the command from ending.
-      if (!settled)
-        await Promise.race([delay(POLL_INTERVAL_MS, undefined, { ref: false }), result.catch(() => undefined)]);
+    const view = new TaskView(context.printer, handle.task);
+    for await (const event of followTask(await context.master(), handle, leave.signal)) {
+      if (event.kind === 'ended') return { outcome: 'ended', result: event.result };
+      if (event.kind === 'stuck') return { outcome: 'stuck', step: event.step };
+      view.show(event);
     }
-    if (!settled) return { outcome: 'detached' };
-    return { outcome: 'ended', result: await result };
+    return { outcome: 'left' };
   } finally {
-    // A poll that goes on would keep the command from ending.
-    waiting.abort();
-    await steps.show([]);
-    printer.idle();
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onTerminate);
+    context.printer.idle();
+    stopListening();
   }
 }
 
@@ -92,9 +46,9 @@ export async function reportTask<Result extends { warnings: string[] }>(
         ])
       : printer.result({ task, site, detached: true }, [`${task} goes on; see \`kedge log -f ${task}\``]);
   if (detach) return left();
-  const followed = await followTask(context, handle);
-  if (followed.outcome === 'detached') return left();
-  if (followed.outcome === 'attention') {
+  const followed = await showTask(context, handle);
+  if (followed.outcome === 'left') return left();
+  if (followed.outcome === 'stuck') {
     context.exitCode = EXIT.undoPending;
     const { step: attention } = followed;
     printer.result({ task: handle.task, site: handle.site, detached: true, attention }, [
@@ -108,6 +62,35 @@ export async function reportTask<Result extends { warnings: string[] }>(
   printer.result(result, lines(result));
 }
 
+/** Returns what ends the listening. */
+function listenToSignals<Result>(context: CommandContext, handle: TaskHandle<Result>, leave: () => void): () => void {
+  const { printer } = context;
+  let asking = false;
+  const onInterrupt = (): void => {
+    if (asking) return;
+    asking = true;
+    void (async () => {
+      const choice = context.io.isTerminal ? await askAboutInterrupt(context) : 'cancel';
+      asking = choice === 'cancel';
+      if (choice === 'detach') leave();
+      if (choice !== 'cancel') return;
+      printer.note(`cancelling ${handle.task}; it undoes first`);
+      await handle.cancel();
+    })().catch((error: unknown) => {
+      // It goes on, and may be asked again.
+      asking = false;
+      const why = error instanceof Error ? error.message : String(error);
+      printer.warn(context.redact(`${handle.task} could not be cancelled: ${why}`));
+    });
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', leave);
+  return () => {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', leave);
+  };
+}
+
 async function askAboutInterrupt(context: CommandContext): Promise<'detach' | 'cancel' | 'wait'> {
   context.printer.idle();
   const { select } = await import('@inquirer/prompts');
@@ -119,57 +102,4 @@ async function askAboutInterrupt(context: CommandContext): Promise<'detach' | 'c
       { name: 'Keep waiting', value: 'wait' as const },
     ],
   }).catch(() => 'wait' as const);
-}
-
-/** A line for each step that ended, from the task's log; what runs now, from Temporal's heartbeats. */
-class StepView {
-  private offset = 0;
-  /** What was said of steps that wait for their next attempt. */
-  private readonly told = new Set<string>();
-
-  constructor(
-    private readonly context: CommandContext,
-    private readonly task: string,
-  ) {}
-
-  async show(running: readonly RunningStep[]): Promise<void> {
-    const { printer } = this.context;
-    const { lines, next } = await (await this.context.master()).logs.read(this.task, this.offset);
-    this.offset = next;
-    for (const line of lines) {
-      const { event, durationMs, bytes } = stepLineSchema.parse(line);
-      if (event === 'done') {
-        const size = bytes === undefined ? '' : `  ${bytesText(bytes)}`;
-        printer.done(`${line.step.padEnd(24)} ${durationText(durationMs ?? 0)}${size}`);
-      } else if (line.level === 'error') {
-        printer.failed(`${line.step.padEnd(24)} ${line.message}`);
-      } else if (event === undefined) {
-        printer.detail(`  ${line.message}`);
-      }
-    }
-    await this.tellWaiting(running);
-    if (running.length > 0) printer.running(running.map(runningText).join(' · '));
-  }
-
-  /** Once for each reason. */
-  private async tellWaiting(running: readonly RunningStep[]): Promise<void> {
-    const news = running.filter((step) => step.lastFailure !== null && !this.told.has(keyOf(step)));
-    if (news.length === 0) return;
-    const master = await this.context.master();
-    const journal = await master.journals.find(this.task).catch(() => undefined);
-    for (const step of news) {
-      this.told.add(keyOf(step));
-      const text = waitingText(this.task, step, journal);
-      if (text !== null) this.context.printer.note(master.redact(text, journal?.site));
-    }
-  }
-}
-
-function keyOf({ step, lastFailure }: RunningStep): string {
-  return `${step} ${lastFailure}`;
-}
-
-function runningText(step: RunningStep): string {
-  const attempt = step.attempt > 1 ? `(attempt ${step.attempt})` : '';
-  return [step.step, progressText(step.progress), attempt].filter((part) => part !== '').join(' ');
 }

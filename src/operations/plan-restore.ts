@@ -3,28 +3,17 @@ import type { BackupRecord } from '../contract/backup-record';
 import type { RestorePlan } from '../contract/documents';
 import { KedgeError } from '../contract/errors';
 import { siteWorkflowId } from '../contract/names';
-import { type Target, hooksSchema } from '../contract/target';
-import type { Catalog } from '../core/catalog/catalog';
+import { hooksSchema } from '../contract/target';
 import type { Operation } from '../core/operation';
 import { checkRestore } from '../core/preflight/check-restore';
 import { type ExaminationParts, examineFence } from '../core/preflight/examination';
 import { readDurations } from '../core/queries/durations';
-import type { Journals } from '../core/tasks/journals';
-import type { Proofs } from '../core/proofs/proofs';
 import { type ProvingParts, proveBackup } from '../core/proofs/prove-backup';
 import { planRestore as planSteps } from '../core/queries/restore-plan';
-import type { TaskLogs } from '../core/tasks/task-log';
+import type { Parts } from './parts';
 
-/** What a restore is planned through. */
-export interface PlanningParts extends ExaminationParts, ProvingParts {
-  readonly catalog: Catalog;
-  readonly journals: Journals;
-  readonly logs: TaskLogs;
-  /** Null where backups are not proved. */
-  proofs(): Promise<Proofs | null>;
-  redact(text: string, site: string): string;
-  resolveTarget(site: string): Promise<Target>;
-}
+/** What the plan needs besides the parts of a preflight. */
+type PlanningParts = 'catalog' | 'journals' | 'logs' | 'proofs' | 'redact' | 'resolveTarget';
 
 /** As the restore itself would be asked for. */
 export interface RestoreChoices {
@@ -42,7 +31,7 @@ export interface RestoreChoices {
  * @throws KedgeError for whatever would stop the restore; the site is unchanged
  */
 export async function planRestore(
-  parts: PlanningParts,
+  parts: Pick<Parts, keyof ExaminationParts | keyof ProvingParts | PlanningParts>,
   client: KedgeClient,
   record: BackupRecord,
   { fence, leaveLogins, waitTurn, replaceText }: RestoreChoices,

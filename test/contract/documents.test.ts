@@ -110,7 +110,7 @@ describe('docs/security.md', () => {
     const sources = [
       ...filesOf(join(TOP, 'src/core/doctor')),
       join(TOP, 'src/temporal/checks.ts'),
-      join(TOP, 'src/cli/commands/doctor.ts'),
+      join(TOP, 'src/operations/examine-installation.ts'),
     ];
     const checks = sources.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bcheck: '([a-z-]+)'/g)]);
     expect(named.sort()).toEqual(checks.map(([, name]) => name ?? '').sort());

@@ -68,6 +68,7 @@ const VIOLATIONS: [what: string, file: string, source: string, rule: string][] =
   ['composition → operations', 'composition.ts', type('./operations/plan-restore'), ARROW],
   ['cli → Temporal', 'cli/commands', type('@temporalio/client'), ARROW],
   ['cli → activities', 'cli', type('../activities'), ARROW],
+  ['cli → the work of core', 'cli/commands', value('../../core/sites/adoption', 'proveAdoption'), ARROW],
   ['cli → workflows', 'cli/render', type('../../workflows'), ARROW],
 
   ['a re-export', 'core/tasks', `export { KedgeClient } from '../../client';`, ARROW],

@@ -194,8 +194,8 @@ it("somebody's own workflow under the id of a site: doctor names it, sites onlin
 it('an undo that cannot finish ends the command with 4, and can be abandoned', async () => {
   const stuck = (real: ActivityDependencies): ActivityDependencies => ({
     ...real,
-    // Long enough for the undos before the one that cannot finish.
-    attentionAfterMs: 4_000,
+    // Attention is asked for before the undo that cannot finish has failed: the command waits for that one.
+    attentionAfterMs: 1,
     databaseServer: async (...asked) => {
       const refuse = (): Promise<never> => Promise.reject(new KedgeError('DatabaseRefused', 'made to fail'));
       return { ...(await real.databaseServer(...asked)), importDump: refuse, dropDatabase: refuse };

@@ -1,13 +1,7 @@
 import type { Command } from 'commander';
 import type { BackupsCheck } from '../../contract/documents';
-import { KedgeError, isKedgeError } from '../../contract/errors';
-import { siteUriSchema } from '../../contract/target';
-import type { Progress } from '../../contract/tasks';
-import { type Candidate, type CheckedBackup, backupsToCheck, checkBackup } from '../../core/archive/check-backup';
-import { proveBackup } from '../../core/proofs/prove-backup';
-import { siteOfBackup } from '../backup-id';
 import type { Operation } from '../../core/operation';
-import type { CommandContext } from '../context';
+import { type ReadBack, checkBackups } from '../../operations/check-backups';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
@@ -31,13 +25,22 @@ export function registerBackupsCheck(backups: Command, run: Registration): void 
     .action(
       run<{ site?: string }>(async (context, ids, { site }) => {
         if (ids.length > 0 && site !== undefined) throw usage('name backups, or a site, not both');
-        const candidates = await candidatesOf(context, ids, site);
-        const operation = commandOperation(context, 'check');
-        const checked: Checked[] = [];
-        for (const [index, candidate] of candidates.entries()) {
-          const before = `${index + 1} of ${candidates.length}: ${candidate.backup}`;
-          const result = await check(context, candidate, before, operation);
-          const { printer } = context;
+        const master = await context.master();
+        const configuration = await context.configuration();
+        const { printer } = context;
+        let before = '';
+        const operation: Operation = {
+          ...commandOperation(context, 'check'),
+          progress: (progress) => printer.running(`${before}  ${progressText(progress)}`),
+        };
+        const wanted = ids.length > 0 ? { ids } : site === undefined ? 'all' : { site };
+        const checked: ReadBack[] = [];
+        for await (const event of checkBackups(master, configuration, wanted, operation)) {
+          if (event.kind === 'begun') {
+            before = `${event.position} of ${event.count}: ${event.backup}`;
+            continue;
+          }
+          const result = event.checked;
           const size = `${bytesText(result.bytes)}  ${durationText(result.durationMs)}`;
           if (result.problem === null) printer.done(`${result.backup}  ${size}`);
           else printer.failed(`${result.backup}  ${result.problem.message}`);
@@ -58,75 +61,7 @@ export function registerBackupsCheck(backups: Command, run: Registration): void 
     );
 }
 
-async function check(
-  context: CommandContext,
-  candidate: Candidate,
-  before: string,
-  plain: Operation,
-): Promise<Checked> {
-  const master = await context.master();
-  const began = Date.now();
-  const operation = {
-    ...plain,
-    progress: (progress: Progress) => context.printer.running(`${before}  ${progressText(progress)}`),
-  };
-  const checked = await checkBackup(master, candidate, operation);
-  const proved = await prove(context, candidate, checked, operation);
-  return { ...checked, ...proved, durationMs: Date.now() - began };
-}
-
-interface Checked extends CheckedBackup {
-  readonly durationMs: number;
-  readonly notTried: string | null;
-}
-
-/** Asks the database server of a site that is in the configuration. Of other sites nobody knows which it would be. */
-async function prove(
-  context: CommandContext,
-  { site, record }: Candidate,
-  { archive, dump }: CheckedBackup,
-  operation: Operation,
-): Promise<Partial<Checked> & Pick<Checked, 'notTried'>> {
-  const master = await context.master();
-  const proofs = await master.proofs();
-  const { sites } = await context.configuration();
-  if (!proofs || !record || !archive || !dump || !(site in sites)) return { notTried: null };
-  try {
-    const state = await master.states.find(site);
-    if (!state) return { notTried: null };
-    const target = await master.resolveTarget(site);
-    const backup = { record, path: archive, dump };
-    return { notTried: await proveBackup(master, proofs, target, state.current, backup, operation) };
-  } catch (error) {
-    operation.signal.throwIfAborted();
-    if (!isKedgeError(error)) throw error;
-    if (error.code === 'DumpIncompatible') return { problem: error, notTried: null };
-    return { notTried: `whether it can be restored here could not be tried: ${error.message}` };
-  }
-}
-
-async function candidatesOf(context: CommandContext, ids: readonly string[], site?: string): Promise<Candidate[]> {
-  const { catalog, master } = await context.master();
-  if (ids.length > 0) {
-    const found: Candidate[] = [];
-    // All are looked up before the first is read.
-    for (const id of ids) {
-      const uri = siteOfBackup(id);
-      const candidate = (await backupsToCheck(catalog, uri)).find(({ backup }) => backup === id);
-      if (!candidate) throw new KedgeError('BackupUnknown', `${uri} has no backup ${id}`, { site: uri });
-      found.push(candidate);
-    }
-    return found;
-  }
-  const { backups, sites } = await context.configuration();
-  // Sites that left the configuration have backups too.
-  const kept = (await master.list(backups)).filter((name) => siteUriSchema.safeParse(name).success);
-  if (site !== undefined && !kept.includes(site)) await context.assertSite(site);
-  const all = site === undefined ? [...new Set([...Object.keys(sites), ...kept])] : [site];
-  return (await Promise.all(all.map((uri) => backupsToCheck(catalog, uri)))).flat();
-}
-
-function documentOf(checked: readonly Checked[]): BackupsCheck {
+function documentOf(checked: readonly ReadBack[]): BackupsCheck {
   return {
     ok: checked.every(({ problem }) => problem === null),
     backups: checked.map(({ backup, site, archive, bytes, durationMs, problem, notTried }) => ({

@@ -2,15 +2,14 @@ import type { Command } from 'commander';
 import { type BackupRecord, isSafetyBackup, isUnproven } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
-import type { Stray } from '../../core/catalog/catalog';
-import { byPublication } from '../../core/catalog/publication';
+import { describeKept } from '../../core/kept/let-go';
+import { siteOfBackup } from '../../operations/backup-id';
+import { deleteBackups, findBackups } from '../../operations/delete-backups';
+import { listBackups } from '../../operations/list-backups';
 import type { CommandContext } from '../context';
-import { siteOfBackup } from '../backup-id';
-import { letGoPartsOf } from '../let-go-parts';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
 import { bytesText, timeText } from '../render/units';
-import { describeKept, letGoOfKept } from '../../core/kept/let-go';
 import { commandOperation } from '../operation';
 import { usage } from '../usage';
 import { registerBackupsCheck } from './backups-check';
@@ -26,15 +25,7 @@ export function registerBackups(program: Command, run: Registration): void {
       run<object>(async (context, [site]) => {
         if (site !== undefined) await context.assertSite(site);
         const sites = site === undefined ? Object.keys((await context.configuration()).sites) : [site];
-        const { catalog } = await context.master();
-        const found: BackupRecord[] = [];
-        const strays: Stray[] = [];
-        for (const uri of sites) {
-          const listing = await catalog.list(uri);
-          found.push(...listing.backups);
-          strays.push(...listing.strays);
-        }
-        found.sort(byPublication);
+        const { backups: found, strays } = await listBackups(await context.master(), sites);
         for (const stray of strays) context.printer.warn(`${stray.file}: ${stray.problem}`);
         const lines =
           found.length === 0
@@ -93,17 +84,11 @@ export function registerBackups(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge backups delete example.com-20261124.031502 --yes')
     .action(
       run<{ yes?: boolean }>(async (context, ids, options) => {
-        const { catalog } = await context.master();
-        const records: BackupRecord[] = [];
-        // All are looked up before the first is deleted.
-        for (const id of ids) records.push(await catalog.get(siteOfBackup(id), id));
+        const master = await context.master();
+        const records = await findBackups(master, ids);
         await confirmDeletion(context, records, options.yes ?? false);
-        const parts = await letGoPartsOf(context);
         const operation = commandOperation(context, 'backups-delete');
-        for (const record of records) {
-          await letGoOfKept(parts, record, operation);
-          await catalog.delete(record.site, record.id);
-        }
+        await deleteBackups(master, await context.configuration(), records, operation);
         context.printer.result(
           { deleted: ids },
           records.flatMap((record) => [

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { configurationJsonSchema } from '../../config/schema';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { webServerKindOf } from '../../core/web/web-server-kinds';
-import { configuredFiles } from '../configured-files';
+import { configuredFiles } from '../../operations/configured-files';
 import type { Registration } from '../registration';
 
 /** `kedge config check`, `config schema`, `config template` */

@@ -1,44 +1,12 @@
 import type { Command } from 'commander';
-import { taskQueueOf } from '../../contract/names';
-import { type TakeOver, bringOnline, removeObstacles } from '../../core/recovery/bring-online';
-import type { ForeignWorkflow } from '../../temporal/foreign-workflows';
-import { breakGlassLocks } from '../break-glass';
-import type { CommandContext } from '../context';
-import type { Master } from '../../composition';
-import { isKedgeError } from '../../contract/errors';
-import type { Target } from '../../contract/target';
-import { keptDatabases } from '../../core/kept/kept-databases';
-import { type KeptOfBackup, keptOfBackups } from '../../core/kept/kept-originals';
-import type { SiteState } from '../../core/tasks/site-state';
+import { adoptSite } from '../../operations/adopt-site';
+import { bringSiteOnline } from '../../operations/bring-site-online';
+import { listSites } from '../../operations/list-sites';
+import { showSite } from '../../operations/show-site';
 import { EXIT } from '../exit-codes';
-import { proveAdoption } from '../../core/sites/adoption';
-import { environmentOfSite } from '../../core/php/environment-of-site';
-import { liveFolder } from '../../core/sites/site-folder';
-import type { Registration } from '../registration';
 import { commandOperation } from '../operation';
+import type { Registration } from '../registration';
 import { registerLetGo } from './sites-let-go';
-
-/** Who breaks the glass does not wait for a Temporal that hangs, ms. */
-const ANSWER_WITHIN_MS = 10_000;
-
-/** Ends what keeps the tasks of a site from beginning. With Temporal away that has to wait. */
-async function endForeign(context: CommandContext, site: string, { by, why }: TakeOver): Promise<ForeignWorkflow[]> {
-  const { endForeignWorkflow, findForeignWorkflows } = await import('../../temporal/foreign-workflows.js');
-  try {
-    const { temporal } = await context.client();
-    const queue = taskQueueOf((await context.configuration()).master);
-    return await temporal.withDeadline(Date.now() + ANSWER_WITHIN_MS, async () => {
-      const found = await findForeignWorkflows(temporal, queue, site);
-      for (const one of found) await endForeignWorkflow(temporal, one, `${why} (${by})`);
-      return found;
-    });
-  } catch (error) {
-    context.printer.note(
-      `whether a workflow that is not Kedge's holds ${site} cannot be seen: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return [];
-  }
-}
 
 /** `kedge sites`, `sites show`, `sites adopt`, `sites online`, `sites let-go` */
 export function registerSites(program: Command, run: Registration): void {
@@ -48,22 +16,7 @@ export function registerSites(program: Command, run: Registration): void {
     .addHelpText('after', '\nExamples:\n  kedge sites\n  kedge sites adopt example.com')
     .action(
       run<object>(async (context) => {
-        const configuration = await context.configuration();
-        const { states, catalog } = await context.master();
-        const rows = await Promise.all(
-          Object.entries(configuration.sites).map(async ([uri, site]) => {
-            const state = await states.find(uri);
-            const newest = (await catalog.list(uri)).backups[0];
-            return {
-              site: uri,
-              kind: site.kind,
-              root: site.root,
-              paths: site.paths ?? {},
-              adopted: state !== undefined,
-              lastBackup: newest?.created ?? null,
-            };
-          }),
-        );
+        const rows = await listSites(await context.master(), await context.configuration());
         context.printer.result(
           { sites: rows },
           context.printer.table(
@@ -84,20 +37,7 @@ export function registerSites(program: Command, run: Registration): void {
     .action(
       run<object>(async (context, [uri = '']) => {
         await context.assertSite(uri);
-        const master = await context.master();
-        const target = await master.resolveTarget(uri);
-        const state = await master.states.find(uri);
-        const current = state
-          ? {
-              database: state.current.database,
-              account: state.current.account,
-              address: state.current.address,
-              madeByKedge: state.current.madeByKedge,
-            }
-          : null;
-        const kept = state ? await keptWithSizes(master, target, state) : [];
-        const originals = await originalsWithSizes(master, target);
-        const document = { site: target.site, database: current, kept, originals, web: target.web.name };
+        const document = await showSite(await context.master(), uri);
         context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
       }),
     );
@@ -115,27 +55,15 @@ export function registerSites(program: Command, run: Registration): void {
     .action(
       run<{ message: string }>(async (context, [uri = ''], options) => {
         await context.assertSite(uri);
-        const master = await context.master();
-        const takeOver = { by: context.who(), why: options.message };
-        const operation = commandOperation(context, `online-${uri}`);
-        const locks = breakGlassLocks(context, master);
-        const tasks = master.redact(await bringOnline({ ...master, locks }, uri, takeOver, operation), uri);
-        const target = await master.resolveTarget(uri);
-        const view = {
-          target,
-          host: master.webHost(),
-          kind: master.kindOf(target),
-          webServer: master.webServer(target.web),
-          databaseServer: () => master.databaseServer(target.database),
-          journals: master.journals,
-          states: master.states,
-        };
-        const found = master.redact(await removeObstacles(view, locks, operation), uri);
-        const problems = [
-          ...tasks.flatMap((task) => task.problems),
-          ...found.flatMap(({ what, problem }) => (problem === null ? [] : [`${what}: ${problem}`])),
-        ];
-        const ended = await endForeign(context, uri, takeOver);
+        const { tasks, found, ended, problems } = await bringSiteOnline(
+          await context.master(),
+          await context.configuration(),
+          () => context.client(),
+          uri,
+          { by: context.who(), why: options.message },
+          commandOperation(context, `online-${uri}`),
+          (message) => context.printer.note(context.redact(message)),
+        );
         for (const problem of problems) context.printer.warn(problem);
         if (problems.length > 0) context.exitCode = EXIT.warnings;
         const lines = [
@@ -164,64 +92,10 @@ export function registerSites(program: Command, run: Registration): void {
     .action(
       run<object>(async (context, [uri = '']) => {
         await context.assertSite(uri);
-        const master = await context.master();
-        const target = await master.resolveTarget(uri);
-        const operation = commandOperation(context, `adopt-${uri}`);
-        const claimed = new Map<string, string>();
-        const states = await master.states.all();
-        for (const state of states) if (state.site !== uri) claimed.set(state.current.database, state.site);
-        const { settings, account } = await proveAdoption({
-          folder: liveFolder(master.webHost(), target.site),
-          kind: master.kindOf(target),
-          server: await master.databaseServer(target.database),
-          claimedDatabases: claimed,
-          environmentOf: () => environmentOfSite(master.webServer(target.web), target.site, operation),
-          operation,
-        });
-        // In turn with tasks of the site, and with the sweeper: neither drops a database that is adopted at this moment.
-        await master.locks.hold(uri, operation, async () => {
-          const known = await master.states.find(uri);
-          const same = known?.current.database === settings.database && known.current.account.user === account.user;
-          await master.states.save({
-            version: 1,
-            site: uri,
-            current: {
-              database: settings.database,
-              account: { user: account.user, hosts: [...account.hosts] },
-              password: settings.password,
-              address: settings.address,
-              madeByKedge: same ? known.current.madeByKedge : false,
-            },
-            kept: known?.kept ?? [],
-          });
-          await master.webServer(target.web).writeVhost(target.site, operation);
-        });
-        context.printer.result({ site: uri, database: settings.database, account }, [
-          `${uri} is adopted: database ${settings.database}, account ${account.user}`,
+        const adopted = await adoptSite(await context.master(), uri, commandOperation(context, `adopt-${uri}`));
+        context.printer.result(adopted, [
+          `${uri} is adopted: database ${adopted.database}, account ${adopted.account.user}`,
         ]);
       }),
     );
-}
-
-/** What safety backups keep of what they do not hold. */
-async function originalsWithSizes(master: Master, target: Target): Promise<KeptOfBackup[]> {
-  const { backups } = await master.catalog.list(target.site.uri);
-  if (backups.every(({ kept }) => kept === undefined)) return [];
-  try {
-    return await keptOfBackups(backups, await master.databaseServer(target.database));
-  } catch (error) {
-    if (!isKedgeError(error)) throw error;
-    return keptOfBackups(backups, null);
-  }
-}
-
-/** With size and age; where the server cannot be asked, as the state has it. */
-async function keptWithSizes(master: Master, target: Target, state: SiteState): Promise<object[]> {
-  if (state.kept.length === 0) return [];
-  try {
-    return await keptDatabases(state, await master.databaseServer(target.database));
-  } catch (error) {
-    if (!isKedgeError(error)) throw error;
-    return state.kept;
-  }
 }

@@ -1,16 +1,16 @@
 import type { RunningStep } from '../../client';
-import type { Journal } from '../../core/tasks/journal';
+import type { Outlook } from '../../operations/follow-task';
 
 /**
  * What a step that failed waits for, until when, and what `kedge cancel` would do about it; null for one that has not
  * failed. `journal` is that of its task, undefined while it has none.
  */
-export function waitingText(task: string, step: RunningStep, journal: Journal | undefined): string | null {
+export function waitingText(task: string, step: RunningStep, journal: Outlook | undefined): string | null {
   if (step.lastFailure === null) return null;
   return `${step.step} failed: ${withoutDot(step.lastFailure)}. ${next(task, journal)}`;
 }
 
-function next(task: string, journal: Journal | undefined): string {
+function next(task: string, journal: Outlook | undefined): string {
   if (journal?.undoing)
     return `Undo goes on until it succeeds; \`kedge cancel\` changes nothing, \`kedge abandon ${task}\` gives it up.`;
   if (journal?.committed)

@@ -1,10 +1,12 @@
+import type { Configuration } from '../config/schema';
 import type { LetGoParts } from '../core/kept/let-go';
-import type { CommandContext } from './context';
+import type { Parts } from './parts';
 
 /** What originals that safety backups keep are removed through, by the configuration of now. */
-export async function letGoPartsOf(context: CommandContext): Promise<LetGoParts> {
-  const { master, states, databaseServer: open } = await context.master();
-  const { sites, servers } = await context.configuration();
+export function keptOriginalsParts(
+  { master, states, databaseServer: open }: Pick<Parts, 'databaseServer' | 'master' | 'states'>,
+  { sites, servers }: Pick<Configuration, 'sites' | 'servers'>,
+): LetGoParts {
   return {
     master,
     states,

@@ -1,4 +1,4 @@
-import { configuredSigningKey } from '../../src/cli/signing-key';
+import { configuredSigningKey } from '../../src/operations/configured-signing-key';
 import { parseConfiguration } from '../../src/config/load';
 
 const signingKey = (requests: string, environment: Record<string, string> = {}) =>

@@ -1,0 +1,50 @@
+import type { KedgeClient } from '../client';
+import type { Configuration } from '../config/schema';
+import { KedgeError } from '../contract/errors';
+import { WORKFLOW_TYPES, isTaskIdOf } from '../contract/names';
+import { findTask } from './find-task';
+import type { Parts } from './parts';
+
+export interface Cancelled {
+  readonly task: string;
+  /** True for one that runs, and undoes what it did; false for one that gave its turn up, and never begins. */
+  readonly cancelling: boolean;
+}
+
+/**
+ * Asks a task to stop, by its id or by its site; returns at once. `client` is asked for when it is needed.
+ * @throws KedgeError TaskUnknown for none, or one that has ended; NoWorker, TemporalUnreachable
+ */
+export async function cancelTask(
+  parts: Pick<Parts, 'journals'>,
+  configuration: Pick<Configuration, 'sites'>,
+  client: () => Promise<KedgeClient>,
+  name: string,
+): Promise<Cancelled> {
+  const waiting = await siteOfWaitingTask(parts, configuration, name);
+  if (waiting !== null && (await (await client()).task(waiting, name).giveUpTurn()))
+    return { task: name, cancelling: false };
+  const { task, site, outcome, workflowId, runId } = await findTask(parts, configuration, name);
+  if (outcome) throw new KedgeError('TaskUnknown', `${task} has ended: ${outcome.status}`, { site });
+  const { temporal } = await client();
+  await temporal.workflow
+    .getHandle(workflowId, runId)
+    .cancel()
+    .catch(async (error: unknown) => {
+      const { kedgeErrorOf } = await import('../temporal/failures.js');
+      throw kedgeErrorOf(error, site);
+    });
+  return { task, cancelling: true };
+}
+
+/** The site of a task that has no journal: it waits for its turn, or there is none of that id. */
+async function siteOfWaitingTask(
+  { journals }: Pick<Parts, 'journals'>,
+  configuration: Pick<Configuration, 'sites'>,
+  task: string,
+): Promise<string | null> {
+  const sites = Object.keys(configuration.sites);
+  const site = sites.find((uri) => WORKFLOW_TYPES.some((type) => isTaskIdOf(task, uri, type)));
+  if (site === undefined || (await journals.find(task))) return null;
+  return site;
+}

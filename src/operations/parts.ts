@@ -1,0 +1,29 @@
+import type { DatabaseServerAddress, Target } from '../contract/target';
+import type { Catalog } from '../core/catalog/catalog';
+import type { DatabaseServer } from '../core/databases/database-server';
+import type { Host } from '../core/hosts/host';
+import type { OnlineParts } from '../core/recovery/bring-online';
+import type { ExaminationParts } from '../core/preflight/examination';
+import type { Proofs } from '../core/proofs/proofs';
+import type { ProvingParts } from '../core/proofs/prove-backup';
+import type { Sweeper } from '../core/recovery/sweep';
+import type { TaskLogs } from '../core/tasks/task-log';
+
+/** The parts of a master, as operations act through them; each takes those it needs. Built in `src/composition.ts`. */
+export interface Parts extends ExaminationParts, ProvingParts, OnlineParts {
+  readonly catalog: Catalog;
+  readonly logs: TaskLogs;
+  readonly sweeper: Sweeper;
+  /** @throws KedgeError SecretUnavailable, OwnerRefused, DatabaseUnreachable */
+  databaseServer(address: DatabaseServerAddress, signal?: AbortSignal, turn?: string): Promise<DatabaseServer>;
+  /** Null where backups are not proved. */
+  proofs(): Promise<Proofs | null>;
+  /** Without the secrets that were met so far; those of a site are looked for in what belongs to it. */
+  redact<T>(value: T, site?: string | null): T;
+  /** @throws KedgeError SiteUnknown, ConfigurationInvalid */
+  resolveTarget(site: string): Promise<Target>;
+  webHost(target?: Target): Host;
+}
+
+/** What somebody takes a site over through. */
+export type TakeOverParts = Pick<Parts, keyof OnlineParts | 'redact'>;
