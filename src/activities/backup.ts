@@ -1,4 +1,3 @@
-import { type FileHandle, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { z } from 'zod';
@@ -15,7 +14,8 @@ import type { DatabaseServer, DumpResult } from '../core/databases/database-serv
 import { dumpNothing, dumpWhatCanBeRead } from '../core/databases/partial-dump';
 import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf } from '../core/findings';
-import { openForWriting } from '../core/hosts/files';
+import type { Host } from '../core/hosts/host';
+import type { OpenFile } from '../core/hosts/master-host';
 import { listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
 import { liveFolder } from '../core/sites/site-folder';
@@ -66,9 +66,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'dumpDatabase', step)]);
         const path = join(spool, 'database.sql');
         const server = await deps.databaseServer(target.database, operation.signal);
-        const places: { output: Writable; file: FileHandle }[] = [];
+        const places: { output: Writable; file: OpenFile }[] = [];
         const open = async (): Promise<Writable> => {
-          const file = await openForWriting(path, deps.master.name);
+          const file = await deps.master.openForWriting(path);
           const output = file.createWriteStream({ flush: true, highWaterMark: WRITE_BUFFER_BYTES });
           places.push({ output, file });
           return output;
@@ -93,9 +93,32 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Brings the site's files to the master. */
     async syncRemote(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ operation }) => {
-        operation.log.info('web server and master are one: nothing to sync');
-        return { bytes: 0 };
+      return forwardStep(deps, ref, async (step) => {
+        const { journal, target, record } = step;
+        const host = deps.webHost(target);
+        if (host === deps.master) {
+          step.operation.log.info('web server and master are one: nothing to sync');
+          return { bytes: 0 };
+        }
+        const { operation, warned } = listeningTo(step.operation);
+        const roots: SiteRoot[] = [];
+        for (const root of rootsOf(target.site)) if (!(await isSetAside(host, journal, root))) roots.push(root);
+        const folder = await openSpool(deps, 'syncRemote', step);
+        const { bytes, warnings, notSaved } = await deps.archives.bring(
+          {
+            ...{ host, site: target.site.uri, roots, saveWhatCanBe: isSafety(journal) },
+            exclude: [...target.site.exclude, ...maintenanceFile(deps, target)],
+            folder,
+          },
+          operation,
+        );
+        for (const warning of warnings) operation.log.warn(warning);
+        const redacted = [...deps.redact(warned, journal.site)];
+        await record((before) => ({
+          warned: { ...before.warned, syncRemote: redacted },
+          notSaved: { ...before.notSaved, folders: isSafety(journal) ? mutable(notSaved) : {} },
+        }));
+        return { bytes };
       });
     },
 
@@ -131,7 +154,6 @@ export function createBackupActivities(deps: ActivityDependencies) {
         await record({ backup });
         const packing = deps.archives.pack(
           {
-            host: deps.webHost(target),
             roots,
             saveWhatCanBe: isSafety(journal),
             exclude: [...site.exclude, ...maintenanceFile(deps, target)],
@@ -147,8 +169,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
               who: journal.who,
               task: journal.task,
               created,
-              dumpBytes: (await stat(dump)).size,
-              database: await summaryOf(dumped),
+              dumpBytes: await bytesOf(deps.master, dump),
+              database: await summaryOf(deps, dumped),
               codeVersion,
               contentMark: journal.contentMark,
             },
@@ -168,7 +190,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const { bytes, notSaved: inFolders } = packed;
         await record(({ notSaved }) => ({
           backup: { ...backup, packed: { bytes, warnings, codeVersion } },
-          notSaved: { ...notSaved, folders: isSafety(journal) ? mutable({ ...inFolders, ...replaced }) : {} },
+          notSaved: {
+            ...notSaved,
+            folders: isSafety(journal) ? mutable({ ...notSaved.folders, ...inFolders, ...replaced }) : {},
+          },
         }));
         return { bytes };
       });
@@ -206,6 +231,12 @@ export function createBackupActivities(deps: ActivityDependencies) {
   };
 }
 
+async function bytesOf(master: Host, path: string): Promise<number> {
+  const status = await master.status(path);
+  if (status?.type === 'file') return status.bytes;
+  throw new KedgeError('FileRefused', `${path} on ${master.name} is no file`, { server: master.name });
+}
+
 /** True for a task whose backup is the safety backup of a restore: it saves what can be saved. */
 function isSafety({ type }: Journal): boolean {
   return type === 'restore';
@@ -239,6 +270,11 @@ async function dumpWhatThereIs(
   return dump;
 }
 
+/** True for a folder in whose place a safety backup holds an empty one. */
+async function isSetAside(host: Host, journal: Journal, { path }: SiteRoot): Promise<boolean> {
+  return isSafety(journal) && (journal.setAside.files !== null || isLacking(await host.status(path)));
+}
+
 /**
  * The folders of a site as they are to be packed. In the place of one that is missing, or is no folder, or for which there is no
  * room, a safety backup holds an empty one. `replaced` tells of what lies there and is not packed.
@@ -253,10 +289,15 @@ async function packedRoots(
   const replaced: Record<string, string[]> = {};
   const { uid, gid } = target.site.owner;
   for (const root of rootsOf(target.site)) {
-    const status = await deps.webHost(target).status(root.path);
+    const host = deps.webHost(target);
+    const status = await host.status(root.path);
     const aside = journal.setAside.files;
-    if (!isSafety(journal) || (!isLacking(status) && aside === null)) {
-      roots.push(root);
+    if (!(await isSetAside(host, journal, root))) {
+      roots.push(
+        host === deps.master
+          ? root
+          : { name: root.name, path: join(spooledBy('syncRemote', target, journal), root.name) },
+      );
       continue;
     }
     const path = join(scratch, 'empty', root.name);

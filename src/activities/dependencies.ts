@@ -5,6 +5,7 @@ import type { Catalog } from '../core/catalog/catalog';
 import type { DatabaseServer } from '../core/databases/database-server';
 import type { RequestAuthority } from '../core/requests/request-authority';
 import type { Host } from '../core/hosts/host';
+import type { MasterHost } from '../core/hosts/master-host';
 import type { SiteKind } from '../core/sites/site-kind';
 import type { Journals } from '../core/tasks/journals';
 import type { Leases } from '../core/tasks/leases';
@@ -18,7 +19,7 @@ import type { Attempts } from './attempts';
 
 /** Everything activities act through. Built in one place: src/worker.ts; tests build it with real or fake parts. */
 export interface ActivityDependencies {
-  readonly master: Host;
+  readonly master: MasterHost;
   readonly journals: Journals;
   readonly states: SiteStates;
   readonly epochs: Epochs;

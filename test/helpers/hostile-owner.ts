@@ -194,7 +194,6 @@ export class HostileOwner {
     const packed = await attempt('pack', () =>
       this.archives.pack(
         {
-          host,
           roots: rootsOf(site),
           exclude: [],
           dump: join(base, 'dump.sql'),

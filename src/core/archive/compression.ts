@@ -1,7 +1,6 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
 import type { Compression } from '../../contract/tasks';
+import type { MasterHost, OpenFile } from '../hosts/master-host';
 import { BLOCK, hasChecksum } from './tar-header';
 
 /**
@@ -32,7 +31,7 @@ const MAGIC: readonly (readonly [RegExp, Decompressor])[] = [
 ];
 
 /** The program that decompresses an archive, by its first bytes; `cat` for a plain tar. @throws KedgeError ArchiveInvalid */
-export async function decompressorOf(file: FileHandle, path: string): Promise<Decompressor> {
+export async function decompressorOf(file: OpenFile, path: string): Promise<Decompressor> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(BLOCK), 0, BLOCK, 0);
   if (bytesRead === 0) throw new KedgeError('ArchiveInvalid', `${path} is empty`);
   const begin = buffer.toString('latin1', 0, 4);
@@ -43,10 +42,8 @@ export async function decompressorOf(file: FileHandle, path: string): Promise<De
 }
 
 /** Opens an archive for reading, never through a link. @throws KedgeError ArchiveInvalid */
-export async function openArchive(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (cause: NodeJS.ErrnoException) => {
-      throw new KedgeError('ArchiveInvalid', `${path} cannot be read: ${cause.code ?? cause.message}`, { cause });
-    },
-  );
+export async function openArchive(master: MasterHost, path: string): Promise<OpenFile> {
+  return master.openForReading(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new KedgeError('ArchiveInvalid', `${path} cannot be read: ${cause.code ?? cause.message}`, { cause });
+  });
 }

@@ -1,10 +1,9 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { DumpFilter } from '../databases/dump-filter';
 import type { HeadRules } from '../databases/statement-head';
 import { diskFullOr } from '../hosts/disk-full';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import type { Origin } from './archive';
 import { ArchiveReader, type ArchiveTaker } from './archive-reader';
@@ -15,17 +14,18 @@ const RULES: HeadRules = { disableEvents: false, database: undefined, cutDirecto
 
 /** `Archives.extractDefinitions`; its contract is there. */
 export async function extractDefinitions(
-  master: Host,
+  master: MasterHost,
   { path, origin, destination }: { path: string; origin: Origin; destination: string },
   operation: Operation,
 ): Promise<void> {
   const filter = new DumpFilter({ rules: RULES, onRefused: () => undefined });
-  const written = pipeline(filter, createWriteStream(destination, { mode: 0o600, flush: true }));
+  const file = await master.openForWriting(destination);
+  const written = pipeline(filter, file.createWriteStream({ flush: true }));
   written.catch(() => undefined);
   const reader = new ArchiveReader(path, origin, new DumpTaker(filter));
   reader.resume();
   try {
-    await reading(path, operation, (decompress) => decompress(master, reader));
+    await reading(master, path, operation, (decompress) => decompress(reader));
     filter.end();
     await written;
   } catch (error) {

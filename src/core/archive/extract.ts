@@ -1,8 +1,7 @@
-import type { FileHandle } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
 import { diskFullOr } from '../hosts/disk-full';
-import { openForWriting } from '../hosts/files';
 import type { Host } from '../hosts/host';
+import type { MasterHost, OpenFile } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import type { ExtractRequest } from './archive';
 import { ArchiveReader, type ArchiveTaker } from './archive-reader';
@@ -20,19 +19,20 @@ const SMALL_BYTES = 16 * 1024;
 
 /** `Archives.extract`; its contract is there. */
 export async function extract(
-  master: Host,
+  master: MasterHost,
   { path, origin, judged, host, folders, dump }: ExtractRequest,
   operation: Operation,
 ): Promise<{ bytes: number }> {
-  const file = await openForWriting(dump, master.name);
+  const file = await master.openForWriting(dump);
   try {
     const shown = folders.map(({ name, path: from }, at) => ({ name, from, to: `${UNPACK}/${shortName(at)}` }));
     const rewriter = new Rewriter(shown, file, () => reader.judge.impliedRoots(folders.map(({ name }) => name)));
     const reader: ArchiveReader = new ArchiveReader(path, origin, rewriter);
     const { bytes, sha256 } = await reading(
+      master,
       path,
       operation,
-      (decompress) => together(reader, decompress(master, reader), unpack(host, shown, reader, operation)),
+      (decompress) => together(reader, decompress(reader), unpack(host, shown, reader, operation)),
       UNCHANGED,
     );
     const now = { sha256, members: reader.judge.members, contentBytes: reader.contentBytes };
@@ -107,7 +107,7 @@ class Rewriter implements ArchiveTaker {
 
   constructor(
     folders: readonly UnpackedFolder[],
-    private readonly dumpFile: FileHandle,
+    private readonly dumpFile: OpenFile,
     private readonly impliedRoots: () => readonly Unpacked[],
   ) {
     this.numbers = new Map(folders.map(({ name }, at) => [name, at]));
@@ -185,7 +185,7 @@ function shortName(at: number): string {
   return at.toString(36);
 }
 
-async function writeAll(file: FileHandle, parts: readonly Buffer[]): Promise<void> {
+async function writeAll(file: OpenFile, parts: readonly Buffer[]): Promise<void> {
   for (const part of parts) {
     let at = 0;
     while (at < part.length) at += (await file.write(part, at)).bytesWritten;

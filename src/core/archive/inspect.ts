@@ -2,7 +2,7 @@ import { MAXIMUM_RECORD_BYTES, PACKED_RECORD, type PackedRecord } from '../../co
 import { readDocument } from '../../contract/documents-on-disk';
 import { isKedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import type { Inspection, Origin, OwnedContent } from './archive';
 import { ArchiveReader, type ArchiveTaker } from './archive-reader';
@@ -12,7 +12,7 @@ import { reading } from './reading';
 
 /** `Archives.inspect`; its contract is there. */
 export async function inspect(
-  master: Host,
+  master: MasterHost,
   path: string,
   origin: Origin,
   operation: Operation,
@@ -21,7 +21,7 @@ export async function inspect(
   const looker = new Looker((record) => (reader.judge.roots = record.roots));
   const reader: ArchiveReader = new ArchiveReader(path, origin, looker, room);
   reader.resume();
-  const digest = await reading(path, operation, (decompress) => decompress(master, reader));
+  const digest = await reading(master, path, operation, (decompress) => decompress(reader));
   const { judge, contentBytes } = reader;
   return {
     ...digest,

@@ -1,16 +1,15 @@
-import { join } from 'node:path';
 import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
 import { Findings } from '../findings';
-import { openForWriting } from '../hosts/files';
+import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import { nullRecords } from '../null-records';
 import type { Log, Operation } from '../operation';
 import { excludedTest } from '../sites/exclusion';
-import type { PackRequest } from './archive';
 import { ROOTS, longestPath, tooLongPattern } from './layout';
 
 /** What is not packed of the folders of a site, as it was found just before packing. */
 export interface LeftOut {
-  /** A file with the names of pipes, sockets and devices, as tar has them, one a line. */
+  /** A file on the master with the names of pipes, sockets and devices, as tar has them, one a line. */
   readonly list: string;
   /** A sentence for each kind that is left out. */
   readonly warnings: readonly string[];
@@ -18,6 +17,17 @@ export interface LeftOut {
   readonly notSaved: ReadonlyMap<string, readonly string[]>;
   /** A hard link joins two of the folders. */
   readonly joined: boolean;
+}
+
+/** Folders of a site, and what is not to be packed of them anyway. */
+export interface LookedThrough {
+  /** Where they lie. */
+  readonly host: Host;
+  readonly roots: readonly SiteRoot[];
+  /** As in `PackRequest`. */
+  readonly exclude: readonly string[];
+  /** The file on the master that takes {@link LeftOut.list}. */
+  readonly list: string;
 }
 
 /** Pipes, sockets and devices of a folder: nobody reads them, and nobody but who made them can make them anew. */
@@ -45,9 +55,13 @@ export function untellable(name: string): boolean {
  * Looks through the folders of a site for what is not packed. What their owner puts there after this look is packed, as is
  * what cannot be told to tar; whoever reads the archive leaves it out.
  */
-export async function lookForLeftOut(request: PackRequest, operation: Operation): Promise<LeftOut> {
-  const list = join(request.scratch, 'left-out');
-  const file = await openForWriting(list, request.host.name);
+export async function lookForLeftOut(
+  request: LookedThrough,
+  master: MasterHost,
+  operation: Operation,
+): Promise<LeftOut> {
+  const { list } = request;
+  const file = await master.openForWriting(list);
   const inodes = new Map<string, SiteRoot>();
   const warnings: string[] = [];
   const notSaved = new Map<string, readonly string[]>();
@@ -100,7 +114,7 @@ const PRINTED = 3;
 const [TOO_LONG, LINKED, SPECIAL] = ['long', 'linked', 'special'];
 
 /** Arguments for `find` that print what is looked for: the kind, the path, the inode. */
-function search(root: SiteRoot, { roots, exclude }: PackRequest): string[] {
+function search(root: SiteRoot, { roots, exclude }: LookedThrough): string[] {
   const print = (kind: string): string[] => ['-printf', `${kind}\\0%P\\0%D:%i\\0`];
   return [
     '-xdev',

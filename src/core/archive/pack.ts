@@ -1,12 +1,10 @@
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordText } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
 import { followPosition } from '../hosts/file-position';
-import { openForWriting } from '../hosts/files';
 import { writeBehind } from '../hosts/write-behind';
-import type { Host } from '../hosts/host';
+import type { MasterHost, OpenFile } from '../hosts/master-host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { PackRequest, PackResult } from './archive';
@@ -16,15 +14,19 @@ import { PACK_TRANSFORM, ROOTS, tooLongPattern } from './layout';
 import { lookForLeftOut } from './left-out';
 
 /** `Archives.pack`; its contract is there. */
-export async function pack(master: Host, request: PackRequest, operation: Operation): Promise<PackResult> {
+export async function pack(master: MasterHost, request: PackRequest, operation: Operation): Promise<PackResult> {
   const record = join(request.scratch, 'backup.json');
   await master.writeFile(record, recordText(request.record), { mode: 0o600 });
-  const file = await openForWriting(request.destination, master.name);
+  const file = await master.openForWriting(request.destination);
   const unfollow = followPosition(file, operation);
   const onDisk = writeBehind(file);
   const complaints = new Complaints(operation.log, request.record.site, placeOf, request.saveWhatCanBe);
   try {
-    const leftOut = await lookForLeftOut(request, operation);
+    const leftOut = await lookForLeftOut(
+      { host: master, roots: request.roots, exclude: request.exclude, list: join(request.scratch, 'left-out') },
+      master,
+      operation,
+    );
     const archive = { request, record, leftOut: leftOut.list, file, complaints };
     // In one run tar would pack a file of two folders once, and each folder is restored by itself.
     const runs = leftOut.joined ? request.roots.slice(1).map((root) => [root]) : [request.roots.slice(1)];
@@ -53,7 +55,7 @@ interface OpenArchive {
   readonly request: PackRequest;
   readonly record: string;
   readonly leftOut: string;
-  readonly file: FileHandle;
+  readonly file: OpenFile;
   readonly complaints: Complaints;
 }
 
@@ -66,14 +68,14 @@ interface Part {
 
 /** Packs a part of an archive into the open file. @throws KedgeError */
 async function runTar(
-  master: Host,
+  master: MasterHost,
   { request, record, leftOut, file, complaints }: OpenArchive,
   { declared, first, last }: Part,
   operation: Operation,
 ): Promise<void> {
   const siteFolder = request.roots[0]?.path ?? '';
   const compressor = COMPRESSORS[request.compression];
-  const { exitCode, stderr } = await request.host.run({
+  const { exitCode, stderr } = await master.run({
     argv: [
       'tar',
       ...['--create', '--file=-', '--format=posix', '--pax-option=delete=atime,delete=ctime'],
@@ -143,7 +145,7 @@ function packingFailure(
   master: string,
 ): KedgeError {
   const unreadable = grave.filter((line) => /Cannot (open|stat|read|readlink|savedir)/.test(line));
-  const context = { server: request.host.name, state: 'the site is unchanged' };
+  const context = { server: master, state: 'the site is unchanged' };
   if (/No space left on device|Disk quota exceeded/.test(stderr)) {
     return new KedgeError('DiskFull', `no space left on device for ${request.destination}`, { server: master });
   }

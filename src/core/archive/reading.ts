@@ -1,13 +1,13 @@
 import type { Writable } from 'node:stream';
 import { type ErrorContext, KedgeError, isKedgeError } from '../../contract/errors';
 import { followPosition } from '../hosts/file-position';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { decompressorOf, openArchive } from './compression';
 import { digestOf } from './digest';
 
 /** Runs the program that decompresses the archive, confined, into a stream. */
-export type Decompress = (master: Host, output: Writable) => Promise<void>;
+export type Decompress = (output: Writable) => Promise<void>;
 
 /**
  * Opens an archive, has `work` read it, and tells its progress and what checksum it has meanwhile. The program that
@@ -15,16 +15,17 @@ export type Decompress = (master: Host, output: Writable) => Promise<void>;
  * @throws KedgeError ArchiveInvalid, also when bytes stand behind what was compressed
  */
 export async function reading(
+  master: MasterHost,
   path: string,
   operation: Operation,
   work: (decompress: Decompress) => Promise<unknown>,
   context: ErrorContext = {},
 ): Promise<{ bytes: number; sha256: string }> {
-  const file = await openArchive(path);
+  const file = await openArchive(master, path);
   try {
     const { argv, complaint } = await decompressorOf(file, path);
     const unfollow = followPosition(file, operation, (await file.stat()).size);
-    const decompress: Decompress = async (master, output) => {
+    const decompress: Decompress = async (output) => {
       const failure = (why: string, cause?: unknown): KedgeError =>
         new KedgeError('ArchiveInvalid', `${path} is cut short or corrupt: ${why}`, { ...context, cause });
       const { stderr } = await master.run({ argv, sandbox: {}, inputFile: file, output, operation }).catch((error) => {

@@ -6,7 +6,7 @@ import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
 import { findingsOf, firstOf } from '../findings';
 import { diskFullOr } from '../hosts/disk-full';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
@@ -31,7 +31,7 @@ export interface ClientContext {
   readonly admin: AdminConnection;
   readonly address: DatabaseServerAddress;
   readonly adminPassword: string | undefined;
-  readonly host: Host;
+  readonly host: MasterHost;
   readonly programs: ClientPrograms;
 }
 

@@ -1,10 +1,9 @@
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { monotonicMs } from '../clock';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import { firstOf } from '../findings';
+import type { MasterHost, OpenFile } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { runClient } from './client-program';
 import type { AdminConnection } from './admin-connection';
@@ -52,7 +51,7 @@ const WITHOUT_CHECKS = ['innodb_strict_mode', 'check_constraint_checks', 'foreig
 
 /** `DatabaseServer.importDump`; its contract is there. */
 export async function importDump(context: ClientContext, request: Import): Promise<ImportResult> {
-  const { bytes, database, madeOn } = await checkDumpFile(request.dumpPath);
+  const { bytes, database, madeOn } = await checkDumpFile(context.host, request.dumpPath);
   const ignoreCase = await ignoresCase(context.admin);
   const rules = {
     ...IMPORT_RULES,
@@ -78,11 +77,10 @@ export async function importDump(context: ClientContext, request: Import): Promi
  * @throws KedgeError DumpInvalid
  */
 async function checkDumpFile(
+  master: MasterHost,
   path: string,
 ): Promise<{ bytes: number; database: string | undefined; madeOn: string | undefined }> {
-  const file = await open(path, 'r').catch((error: unknown) => {
-    throw new KedgeError('DumpInvalid', `the dump ${path} cannot be opened`, { cause: error });
-  });
+  const file = await openDump(master, path);
   try {
     const status = await file.stat();
     if (!status.isFile()) throw new KedgeError('DumpInvalid', `the dump ${path} is no file`);
@@ -99,6 +97,12 @@ async function checkDumpFile(
   } finally {
     await file.close();
   }
+}
+
+async function openDump(master: MasterHost, path: string): Promise<OpenFile> {
+  return master.openForReading(path).catch((error: unknown) => {
+    throw new KedgeError('DumpInvalid', `the dump ${path} cannot be opened`, { cause: error });
+  });
 }
 
 /** Returns what was sent. */
@@ -148,7 +152,7 @@ async function runImport(
       operation.progress({ bytes, totalBytes });
     },
   });
-  const file = createReadStream(dumpPath, { highWaterMark: 256 * 1024 });
+  const file = (await openDump(context.host, dumpPath)).createReadStream({ highWaterMark: 256 * 1024 });
   const stop = new AbortController();
   const watch = setInterval(
     () => {
@@ -162,7 +166,7 @@ async function runImport(
   // When the dump cannot be read any more the client must not take its end for the end of the dump.
   file.once('error', (error) => {
     // A client that ends early fails this stream too, by a write, and says itself why.
-    if ('syscall' in error && (error.syscall === 'read' || error.syscall === 'open')) {
+    if ('syscall' in error && error.syscall === 'read') {
       stop.abort(new KedgeError('DumpInvalid', `the dump ${dumpPath} cannot be read`, { cause: error }));
     }
   });

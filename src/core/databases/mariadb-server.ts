@@ -1,5 +1,5 @@
 import type { DatabaseServerAddress } from '../../contract/target';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import { accountIsShared, databasesOf, globalPrivileges, otherWriters } from './account-privileges';
 import {
   copyAccountOptions,
@@ -29,8 +29,8 @@ export interface DatabaseServerOptions {
   readonly address: DatabaseServerAddress;
   /** Undefined where the server knows the worker by its system account. */
   readonly adminPassword: string | undefined;
-  /** Where the client programs run. */
-  readonly host: Host;
+  /** Where the client programs run, and dumps are read. */
+  readonly host: MasterHost;
   /** What the client programs can do, kept by whoever opens several. */
   readonly programs?: ClientPrograms;
   /** The work it is opened for: its statements and connections end with it. */

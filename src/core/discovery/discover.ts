@@ -2,6 +2,7 @@ import type { Owner, SettingsFormat } from '../../contract/target';
 import { isKedgeError } from '../../contract/errors';
 import { openDatabaseServer } from '../databases/mariadb-server';
 import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { type ApacheVhost, readApacheVhosts } from './apache-vhosts';
 import { type FpmPool, readFpmPools } from './fpm-pools';
@@ -13,7 +14,8 @@ import { recogniseTree } from './site-tree';
 
 /** Where to look. */
 export interface Places {
-  readonly host: Host;
+  /** This machine. */
+  readonly host: MasterHost;
   /** Configuration file of nginx; null: its own default. */
   readonly nginxConfiguration: string | null;
   readonly fpmConfigurations: readonly string[];

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Complaint } from '../../contract/findings';
 import type { Host } from '../hosts/host';
-import { isTrustedFolder } from '../hosts/trusted-path';
+import { belongsToUs, isTrustedFolder } from '../hosts/trusted-path';
 import type { Folder, Installation } from './installation';
 import { checkLeftovers } from './leftovers';
 import { checkSigningKeys } from './signing-keys';
@@ -48,13 +48,14 @@ async function checkConfigurationFile({
 }: Installation): Promise<readonly Complaint[]> {
   const status = await master.status(path);
   // What a link leads to is not judged: the folder it stands in is.
-  const isOwn = !status || status.type === 'link' || (isTrusted(status.uid) && (status.mode & OTHERS_WRITE) === 0);
+  const isOwn =
+    !status || status.type === 'link' || (belongsToUs(master, status) && (status.mode & OTHERS_WRITE) === 0);
   if (isOwn && (await isTrustedFolder(master, dirname(path)))) return [];
   return [
     {
       level: 'warning',
       message: `${path}, which names commands the worker runs, can be changed by others than root and the worker`,
-      hint: `Run \`chown ${workerName()} ${path}\` and \`chmod go-w ${path}\`, and see that its folders are the same way.`,
+      hint: `Run \`chown ${workerName(master)} ${path}\` and \`chmod go-w ${path}\`, and see that its folders are the same way.`,
     },
   ];
 }
@@ -79,13 +80,13 @@ export async function checkConfiguredFiles({
 export async function checkFolder(host: Host, { name, path }: Folder): Promise<readonly Complaint[]> {
   const status = await host.status(path);
   const what = `the ${name} folder ${path}`;
-  const make = `Run \`install -d -m 0700 -o ${workerName()} ${path}\`.`;
+  const make = `Run \`install -d -m 0700 -o ${workerName(host)} ${path}\`.`;
   if (!status) return (await canBeMade(host, path)) ? [] : [error(`${what} does not exist and cannot be made`, make)];
   if (status.type !== 'folder') return [error(`${what} is no folder`, `Move ${path} away. ${make}`)];
   const complaints: Complaint[] = [];
-  if (status.uid !== workerUid())
+  if (status.uid !== host.uid)
     complaints.push(
-      error(`${what} belongs to uid ${status.uid}, not to the worker`, `Run \`chown ${workerName()} ${path}\`.`),
+      error(`${what} belongs to uid ${status.uid}, not to the worker`, `Run \`chown ${workerName(host)} ${path}\`.`),
     );
   if ((status.mode & 0o777) !== 0o700)
     complaints.push(
@@ -130,7 +131,7 @@ export async function checkFreeSpace(
 async function canBeMade(host: Host, path: string): Promise<boolean> {
   const parent = await nearestExisting(host, path);
   const status = await host.status(parent);
-  const isWritable = host.privileged || (status?.uid === workerUid() && (status.mode & 0o200) !== 0);
+  const isWritable = host.privileged || (status?.uid === host.uid && (status.mode & 0o200) !== 0);
   return status?.type === 'folder' && isWritable && (await isTrustedFolder(host, parent));
 }
 
@@ -148,15 +149,6 @@ function octal(mode: number): string {
   return `0${(mode & 0o7777).toString(8).padStart(3, '0')}`;
 }
 
-function isTrusted(uid: number): boolean {
-  return uid === 0 || uid === workerUid();
-}
-
-/** Doctor runs as the worker does. */
-function workerUid(): number {
-  return process.getuid?.() ?? 0;
-}
-
-function workerName(): string {
-  return workerUid() === 0 ? 'root' : String(workerUid());
+function workerName({ uid }: Pick<Host, 'uid'>): string {
+  return uid === 0 ? 'root' : String(uid);
 }

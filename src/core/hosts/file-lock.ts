@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { withMutex } from '../keyed-mutex';
 import type { Operation } from '../operation';
 import { diskFullOr } from './disk-full';
-import type { Host } from './host';
 import { HungProcesses, LIFE_SIGN_MS } from './hung-process';
 import { HUNG_AFTER_MS, withKernelLock } from './kernel-lock';
+import type { MasterHost } from './master-host';
 import { type RunningProcess, endProcess, identify, isRunning } from './processes';
 
 /** Names of locks: what a crash leaves of {@link withFileLock}. */
@@ -26,7 +26,7 @@ const LOOK_MS = 250;
  */
 export async function withFileLock<T>(
   path: string,
-  host: Host,
+  host: MasterHost,
   work: () => Promise<T>,
   hungAfterMs = HUNG_AFTER_MS,
 ): Promise<T> {
@@ -50,7 +50,7 @@ export async function withFileLock<T>(
 }
 
 /** What a killed process left of a lock; null when it is gone, or its holder runs. */
-export async function findEndedLock(path: string, host: Host): Promise<{ remove(): Promise<void> } | null> {
+export async function findEndedLock(path: string, host: MasterHost): Promise<{ remove(): Promise<void> } | null> {
   const holder = await holderOf(path);
   if (holder === null) return null;
   const running = processOf(holder);
@@ -58,7 +58,7 @@ export async function findEndedLock(path: string, host: Host): Promise<{ remove(
   return { remove: () => takeAway(path, host, holder) };
 }
 
-async function acquire(path: string, host: Host, name: string, hung: HungProcesses): Promise<void> {
+async function acquire(path: string, host: MasterHost, name: string, hung: HungProcesses): Promise<void> {
   for (let waitedMs = 0; !(await isMade(path, name, host)); waitedMs += POLL_MS) {
     const holder = await holderOf(path);
     if (holder === null) continue;
@@ -71,7 +71,7 @@ async function acquire(path: string, host: Host, name: string, hung: HungProcess
 }
 
 /** False when it is there. */
-async function isMade(path: string, name: string, host: Host): Promise<boolean> {
+async function isMade(path: string, name: string, host: MasterHost): Promise<boolean> {
   return symlink(name, path).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
@@ -85,7 +85,7 @@ async function isMade(path: string, name: string, host: Host): Promise<boolean> 
  * Takes away what a process left that has ended. Only here does anybody take away what is not his, and one process at a time: so
  * what was looked at is what is taken away, however long this one sleeps in between.
  */
-async function takeAway(path: string, host: Host, holder: string): Promise<void> {
+async function takeAway(path: string, host: MasterHost, holder: string): Promise<void> {
   await withKernelLock(`${path}.ended`, host, QUIETLY, async () => {
     if ((await holderOf(path)) === holder) await ignoreMissing(unlink(path));
   });

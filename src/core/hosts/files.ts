@@ -2,12 +2,12 @@ import { constants } from 'node:fs';
 import { type FileHandle, access, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
+import { ownUid } from '../../trust/trusted-path';
 import { diskFullOr } from './disk-full';
 import { syncFolder } from './durable-file';
 import { ignoreMissing, isMissing, statusOf } from './file-status';
 import type { FileAttributes, FreeSpace } from './host';
 import { inFolderOf, within } from './open-path';
-import { workerUid } from './trusted-path';
 
 const DEFAULT_MAXIMUM_BYTES = 1024 * 1024;
 
@@ -65,8 +65,8 @@ async function attribute(
   server: string,
 ): Promise<void> {
   // What we just made is ours and empty. Anything else was put in its place, and is not given away.
-  const isMade = (await folder.stat()).uid === workerUid() && (await readdir(within(folder))).length === 0;
-  if (!isMade && (uid ?? workerUid()) !== workerUid())
+  const isMade = (await folder.stat()).uid === ownUid() && (await readdir(within(folder))).length === 0;
+  if (!isMade && (uid ?? ownUid()) !== ownUid())
     throw new KedgeError('FileRefused', `something else was put in the place of ${path} on ${server}`, { server });
   if (uid !== undefined || gid !== undefined) await folder.chown(uid ?? -1, gid ?? -1);
   await folder.chmod(mode);
@@ -104,7 +104,12 @@ function ignoreExisting(error: NodeJS.ErrnoException): false {
   return false;
 }
 
-/** Opens a file of the worker's own for writing, made anew, for nobody else. @throws KedgeError DiskFull */
+/** `MasterHost.openForReading`. */
+export function openForReading(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+}
+
+/** `MasterHost.openForWriting`. */
 export async function openForWriting(path: string, server: string): Promise<FileHandle> {
   return open(path, 'w', 0o600).catch((error: unknown) => {
     throw diskFullOr(error, server);

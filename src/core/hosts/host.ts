@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { Owner } from '../../contract/target';
 import type { Operation } from '../operation';
@@ -72,12 +71,8 @@ export interface Command {
   readonly environment?: Readonly<Record<string, string>>;
   /** Standard input. Default: empty. When it fails the program is ended. */
   readonly input?: Readable | string | Buffer;
-  /** Standard input instead of `input`: the program reads the open file itself, from its position on. */
-  readonly inputFile?: FileHandle;
   /** Standard output goes here, with back-pressure, and is ended. Default: captured. */
   readonly output?: Writable;
-  /** Standard output instead of `output`: the program writes to the open file itself. */
-  readonly outputFile?: FileHandle;
   /** Is shown all of standard error as it comes, of which the last 8 KiB alone are kept. Does not throw. */
   readonly onErrorOutput?: (chunk: Buffer) => void;
   /** Text the program reads at {@link SECRET_PATH}: never in argv, environment or a named file. */
@@ -96,7 +91,7 @@ export const RESULT_DESCRIPTOR = 4;
 
 export interface Completed {
   readonly exitCode: number;
-  /** Empty when `output` or `outputFile` was given. */
+  /** Empty when the output went elsewhere. */
   readonly stdout: string;
   readonly stderr: string;
   readonly result: Buffer;
@@ -137,7 +132,9 @@ export interface FileAttributes {
  */
 export interface Host {
   readonly name: string;
-  /** True when the worker acts as root there. */
+  /** The account the worker acts as there. */
+  readonly uid: number;
+  /** True when that is root. */
   readonly privileged: boolean;
 
   /**

@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
 import { diskFullOr } from './disk-full';
-import type { Host } from './host';
 import { HungProcesses, LIFE_SIGN_MS } from './hung-process';
+import type { MasterHost } from './master-host';
 import { type RunningProcess, endProcess, findLockHolders } from './processes';
 
 export interface LockWait {
@@ -39,7 +39,7 @@ const QUIET_MS = 1_000;
  */
 export async function withKernelLock<T>(
   path: string,
-  host: Host,
+  host: MasterHost,
   operation: Operation,
   work: (file: FileHandle) => Promise<T>,
   wait: LockWait = {},
@@ -63,7 +63,7 @@ export async function withKernelLock<T>(
 async function take(
   file: FileHandle,
   path: string,
-  host: Host,
+  host: MasterHost,
   operation: Operation,
   { patienceMs = PATIENCE_MS, hungAfterMs = HUNG_AFTER_MS, tell = (text) => operation.log.info(text) }: LockWait,
 ): Promise<void> {
@@ -110,7 +110,7 @@ async function take(
 }
 
 /** In another container, or of another account: the kernel does not show it. */
-function unseenHolder(path: string, host: Host): KedgeError {
+function unseenHolder(path: string, host: MasterHost): KedgeError {
   return new KedgeError(
     'ProgramTimedOut',
     `the lock ${path} on ${host.name} is held by a process that cannot be seen`,

@@ -1,6 +1,7 @@
+import type { FileHandle } from 'node:fs/promises';
 import { KedgeError } from '../../contract/errors';
 import type { Owner } from '../../contract/target';
-import { assertTrusted, readTrustedFile } from '../../trust/trusted-path';
+import { assertTrusted, ownUid, readTrustedFile } from '../../trust/trusted-path';
 import type { Operation } from '../operation';
 import { lookUpAccount } from './accounts';
 import { diskFullOr } from './disk-full';
@@ -9,35 +10,42 @@ import {
   freeSpaceOf,
   makeFolders,
   namesIn,
+  openForReading,
+  openForWriting,
   readSmallFile,
   removeOne,
   renameWithoutReplacing,
   splitPath,
 } from './files';
 import { isMissing, statusOf } from './file-status';
-import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from './host';
+import type { Completed, FileAttributes, FileStatus, FreeSpace, LimitMeans } from './host';
 import { withKernelLock } from './kernel-lock';
 import { type Limiter, limiterFor } from './limiter';
+import type { MasterCommand, MasterHost } from './master-host';
 import { readMountPointsBelow } from './mounts';
 import { realPathOf } from './real-path';
 import { endMarkedProcesses, endSocketHolders, listMarks } from './processes';
 import { run } from './run';
 
-/** This machine as a {@link Host}. What limits its programs is the best there is, or no better than `atBest`. */
-export function createLocalHost(options: { name: string; atBest?: LimitMeans }): Host {
-  const privileged = process.getuid?.() === 0;
-  return new LocalHost(options.name, privileged, () => limiterFor(privileged, options.atBest));
+/** This machine as a host. What limits its programs is the best there is, or no better than `atBest`. */
+export function createLocalHost(options: { name: string; atBest?: LimitMeans }): MasterHost {
+  const uid = ownUid();
+  return new LocalHost(options.name, uid, () => limiterFor(uid === 0, options.atBest));
 }
 
-class LocalHost implements Host {
+class LocalHost implements MasterHost {
   constructor(
     readonly name: string,
-    readonly privileged: boolean,
+    readonly uid: number,
     private readonly limiter: () => Promise<Limiter>,
   ) {}
 
-  async run(command: Command): Promise<Completed> {
-    return run(command, { server: this.name, privileged: this.privileged, limiter: await this.limiter() });
+  get privileged(): boolean {
+    return this.uid === 0;
+  }
+
+  async run(command: MasterCommand): Promise<Completed> {
+    return run(command, { server: this.name, uid: this.uid, limiter: await this.limiter() });
   }
 
   async limitMeans(): Promise<LimitMeans> {
@@ -51,6 +59,14 @@ class LocalHost implements Host {
 
   listMarks(): Promise<string[]> {
     return listMarks();
+  }
+
+  openForReading(path: string): Promise<FileHandle> {
+    return openForReading(path);
+  }
+
+  openForWriting(path: string): Promise<FileHandle> {
+    return openForWriting(path, this.name);
   }
 
   endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number> {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { KedgeError } from '../../contract/errors';
+import { ownUid } from '../../trust/trusted-path';
 import { statusOf } from './file-status';
 import { belongsToUs, isTrustedFolder } from './trusted-path';
 
@@ -26,7 +27,7 @@ export async function openPath(path: string, server: string): Promise<FileHandle
     if (!('link' in found)) return found.handle;
     const { link, rest } = found;
     // Nobody but us changes the folder, so that path and link are still what was met.
-    const trusted = (await isTrustedFolder({ status: statusOf }, dirname(link))) && (await isOurs(link));
+    const trusted = (await isTrustedFolder({ status: statusOf, uid: ownUid() }, dirname(link))) && (await isOurs(link));
     if (!trusted) throw refuse(`lies behind ${link}, a symbolic link that others than root and the worker can lay`);
     wanted = resolve(dirname(link), await readlink(link), ...rest);
   }
@@ -86,5 +87,5 @@ async function openEntry(path: string): Promise<{ handle: FileHandle; isLink: bo
 
 async function isOurs(link: string): Promise<boolean> {
   const status = await statusOf(link);
-  return status !== undefined && belongsToUs(status);
+  return status !== undefined && belongsToUs({ uid: ownUid() }, status);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../clock';
 import { KedgeError } from '../../contract/errors';
+import { ownUid } from '../../trust/trusted-path';
 
 /** The environment variable that carries an operation's mark. */
 export const MARK_VARIABLE = 'KEDGE_MARK';
@@ -174,7 +175,7 @@ async function findMarked(mark: string): Promise<RunningProcess[]> {
  * a sandbox, which alone is given one, is the worker's own also when the program within runs as an owner.
  */
 async function markOf(pid: number): Promise<string | undefined> {
-  if ((await realUserOf(pid)) !== process.getuid?.()) return undefined;
+  if ((await realUserOf(pid)) !== ownUid()) return undefined;
   const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
   const carried = environment.split('\0').find((entry) => entry.startsWith(`${MARK_VARIABLE}=`));
   return carried?.slice(MARK_VARIABLE.length + 1);

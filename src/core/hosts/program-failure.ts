@@ -3,6 +3,7 @@ import { KedgeError } from '../../contract/errors';
 import type { ReachedLimit } from './control-groups';
 import { DEFAULT_GROUP_LIMITS } from './control-groups';
 import type { Command, Completed } from './host';
+import type { MasterCommand } from './master-host';
 import { bindsOf } from './sandbox';
 
 const MESSAGE_LINES = 8;
@@ -48,7 +49,7 @@ export function signalFailure(
 
 /** The error of a program that has ended; null when it ended as it may. */
 export function programFailure(
-  command: Command,
+  command: MasterCommand,
   completed: Completed,
   reached: ReachedLimit | null,
   server: string,
@@ -77,7 +78,7 @@ export function programFailure(
 }
 
 /** What a program says of a limit that the kernel let it notice. Undefined when it speaks of none of its own. */
-function saidLimit(command: Command, message: string): string | undefined {
+function saidLimit(command: MasterCommand, message: string): string | undefined {
   const { sandbox, outputFile } = command;
   const onlyItsOwn = outputFile === undefined && (sandbox?.writable ?? []).length === 0;
   const spaceOfItsOwn = onlyItsOwn || /\/(?:tmp|dev\/shm)\//.test(message);

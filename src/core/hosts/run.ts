@@ -9,6 +9,7 @@ import { KedgeError } from '../../contract/errors';
 import { type ControlGroup, DEFAULT_GROUP_LIMITS } from './control-groups';
 import { diskFullOr } from './disk-full';
 import type { Command, Completed, Sandbox } from './host';
+import type { MasterCommand } from './master-host';
 import type { Limiter } from './limiter';
 import { openPath } from './open-path';
 import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
@@ -18,7 +19,8 @@ import { secretFile } from './secret-file';
 
 export interface RunContext {
   readonly server: string;
-  readonly privileged: boolean;
+  /** The account of this process. */
+  readonly uid: number;
   readonly limiter: Limiter;
 }
 
@@ -29,7 +31,7 @@ const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** A program under way. */
 interface Running {
   readonly child: ChildProcess;
-  readonly command: Command;
+  readonly command: MasterCommand;
   /** Of its own, so that what is left of this program is found, and not that of others of the operation. */
   readonly mark: string;
   readonly server: string;
@@ -38,10 +40,11 @@ interface Running {
 }
 
 /** `Host.run` on this machine; its contract is there. */
-export async function run(command: Command, { server, privileged, limiter }: RunContext): Promise<Completed> {
+export async function run(command: MasterCommand, { server, uid, limiter }: RunContext): Promise<Completed> {
   const { signal } = command.operation;
+  const privileged = uid === 0;
   signal.throwIfAborted();
-  assertOwner(command, privileged, server);
+  assertOwner(command, uid, server);
   await assertInstalled(command, server);
   const mark = `${command.operation.mark}/${randomBytes(8).toString('hex')}`;
   const opened: FileHandle[] = [];
@@ -263,11 +266,11 @@ async function assertInstalled(command: Command, server: string): Promise<void> 
   }
 }
 
-function assertOwner(command: Command, privileged: boolean, server: string): void {
+function assertOwner(command: Command, uid: number, server: string): void {
   if (!command.owner) return;
   if (!command.sandbox)
     throw new KedgeError('Internal', `${command.argv[0]} is to run as ${command.owner.user} without a sandbox`);
-  if (!privileged && command.owner.uid !== process.getuid?.()) {
+  if (uid !== 0 && command.owner.uid !== uid) {
     throw new KedgeError('OwnerRefused', `the worker cannot act as ${command.owner.user} on ${server}`, {
       server,
       hint: 'Run the worker as root, or as the account that owns the sites.',

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Owner } from '../../contract/target';
+import { isRoot } from '../../trust/trusted-path';
 
 /** As Linux defines it on the architectures of Node; Node does not name it. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
@@ -14,7 +15,7 @@ export async function secretFile(secret: string, owner: Owner | undefined): Prom
   try {
     await writer.writeFile(secret);
     // The program opens it once more, by its descriptor's name.
-    if (owner && process.getuid?.() === 0) await writer.chown(owner.uid, owner.gid);
+    if (owner && isRoot()) await writer.chown(owner.uid, owner.gid);
     return await open(`/proc/self/fd/${writer.fd}`, 'r');
   } finally {
     await writer.close();

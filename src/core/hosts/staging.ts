@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { Host } from './host';
-import { isTrustedFolder, workerUid } from './trusted-path';
+import { isTrustedFolder } from './trusted-path';
 
 /**
  * The nearest ancestor of a folder of a site, on its file system, that only root or the worker's user may change, and whose
@@ -43,7 +43,7 @@ export async function makeStagingFolder(host: Host, folder: string): Promise<voi
   for (const path of [dirname(folder), folder]) {
     await host.makeFolder(path, { mode: 0o700 });
     const status = await host.status(path);
-    if (status?.type === 'folder' && status.uid === workerUid() && (status.mode & 0o077) === 0) continue;
+    if (status?.type === 'folder' && status.uid === host.uid && (status.mode & 0o077) === 0) continue;
     throw new KedgeError('OwnerRefused', `${path} on ${host.name} is not a folder of the worker alone`, {
       server: host.name,
       hint: `Remove ${path}, or make it the worker's with mode 0700.`,

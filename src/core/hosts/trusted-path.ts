@@ -6,10 +6,10 @@ const STICKY = 0o1000;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /** True when only root or the worker's user can change the folder and every folder above it. */
-export async function isTrustedFolder(host: Pick<Host, 'status'>, folder: string): Promise<boolean> {
+export async function isTrustedFolder(host: Pick<Host, 'status' | 'uid'>, folder: string): Promise<boolean> {
   for (let path = folder; ; path = dirname(path)) {
     const status = await host.status(path);
-    if (status?.type !== 'folder' || !belongsToUs(status)) return false;
+    if (status?.type !== 'folder' || !belongsToUs(host, status)) return false;
     // In a sticky folder nobody renames what root or the worker owns.
     if ((status.mode & WRITABLE_BY_OTHERS) !== 0 && (status.mode & STICKY) === 0) return false;
     if (path === dirname(path)) return true;
@@ -22,7 +22,7 @@ export async function isTrustedFolder(host: Pick<Host, 'status'>, folder: string
  */
 export async function assertTrustedFile(host: Host, path: string): Promise<void> {
   const status = await host.status(path);
-  const trusted = status?.type === 'file' && belongsToUs(status) && (status.mode & WRITABLE_BY_OTHERS) === 0;
+  const trusted = status?.type === 'file' && belongsToUs(host, status) && (status.mode & WRITABLE_BY_OTHERS) === 0;
   if (trusted && (await isTrustedFolder(host, dirname(path)))) return;
   throw new KedgeError('OwnerRefused', `${path} on ${host.name} can be changed by others than root and the worker`, {
     server: host.name,
@@ -31,12 +31,7 @@ export async function assertTrustedFile(host: Host, path: string): Promise<void>
   });
 }
 
-/** The account that this process runs as. */
-export function workerUid(): number {
-  return process.getuid?.() ?? 0;
-}
-
 /** Root's, or the worker's. */
-export function belongsToUs({ uid }: FileStatus): boolean {
-  return uid === 0 || uid === workerUid();
+export function belongsToUs(host: Pick<Host, 'uid'>, { uid }: Pick<FileStatus, 'uid'>): boolean {
+  return uid === 0 || uid === host.uid;
 }

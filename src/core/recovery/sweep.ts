@@ -6,6 +6,7 @@ import { removeEmptyFolder } from '../hosts/empty-folder';
 import { UNFINISHED_FILE } from '../hosts/durable-file';
 import { LOCK_FILE, findEndedLock } from '../hosts/file-lock';
 import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { previousFolders, stagingFolders } from '../sites/switch-folders';
 import { flagPath, probeFolder } from '../flags/flag-paths';
@@ -44,7 +45,7 @@ export interface Swept {
 
 /** What the sweeper acts through. */
 export interface SweepParts {
-  readonly master: Host;
+  readonly master: MasterHost;
   readonly journals: Journals;
   readonly states: SiteStates;
   /** The host of each web server, by its name in the configuration. */
@@ -336,7 +337,7 @@ export class Sweeper {
       for (const name of await host.list(folder)) {
         const path = join(folder, name);
         if (UNFINISHED_FILE.test(name)) found.push(...(await oldFile(host, path, 'the unfinished file')));
-        const lock = LOCK_FILE.test(name) ? await findEndedLock(path, host) : null;
+        const lock = host === master && LOCK_FILE.test(name) ? await findEndedLock(path, master) : null;
         if (lock)
           found.push({ what: `the lock ${path} of a process that has ended`, task: null, remove: () => lock.remove() });
       }

@@ -5,7 +5,7 @@ import { siteOfTask, taskTime } from '../../contract/names';
 import type { StepName } from '../../contract/steps';
 import { type BootMoment, bootMomentSchema, bootNow } from '../clock';
 import { withFileLock } from '../hosts/file-lock';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
 import { JOURNAL, type Journal, newJournal } from './journal';
 import { decode, isUnreadable } from './state-file';
@@ -42,7 +42,7 @@ export class Journals {
   constructor(
     private readonly tasksFolder: string,
     private readonly openFolder: string,
-    private readonly host: Host,
+    private readonly host: MasterHost,
     /** Null: no site chose it. */
     private readonly onSecret: (secret: string, site: string | null) => void,
   ) {}

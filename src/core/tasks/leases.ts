@@ -2,7 +2,7 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TaskType, taskTime } from '../../contract/names';
 import { withFileLock } from '../hosts/file-lock';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Journal } from './journal';
 import type { Journals } from './journals';
 
@@ -12,7 +12,7 @@ export type LeaseKind = 'backups' | 'restores';
 export type LeaseLimits = Readonly<Record<LeaseKind, number>>;
 
 export interface LeaseParts {
-  readonly master: Host;
+  readonly master: MasterHost;
   readonly journals: Journals;
   /** Asked each time: what an administrator changes holds at once. */
   limits(): Promise<LeaseLimits>;

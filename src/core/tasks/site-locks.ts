@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import { type LockWait, withKernelLock } from '../hosts/kernel-lock';
 import type { Operation } from '../operation';
 
@@ -24,7 +24,7 @@ export interface SiteTurn {
 export class SiteLocks {
   constructor(
     private readonly folder: string,
-    private readonly master: Host,
+    private readonly master: MasterHost,
     private readonly defaults: LockWait = {},
   ) {}
 

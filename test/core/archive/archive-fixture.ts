@@ -77,7 +77,6 @@ export class PackedSite {
     };
     const { warnings } = await archives.pack(
       {
-        host,
         roots,
         exclude: this.exclude,
         dump: join(this.base, 'dump.sql'),

@@ -76,7 +76,6 @@ async function pack(options: { compression?: Compression; exclude?: string[] } =
   const destination = join(folder, 'archive');
   const result = await archives.pack(
     {
-      host,
       roots: [{ name: 'site', path: site }],
       exclude: options.exclude ?? [],
       dump: join(folder, 'dump.sql'),
@@ -265,7 +264,6 @@ describe('pack, inspect, extract', () => {
     const operation = testOperation('cancel-pack/tarball');
     const packing = archives.pack(
       {
-        host,
         roots: [{ name: 'site', path: site }],
         exclude: [],
         dump: join(folder, 'dump.sql'),
@@ -298,7 +296,6 @@ describe('pack, inspect, extract', () => {
       await expect(
         archives.pack(
           {
-            host,
             roots: [{ name: 'site', path: site }],
             exclude: [],
             dump: join(folder, 'dump.sql'),
@@ -341,7 +338,6 @@ describe('more folders than the site folder', () => {
     const destination = join(folder, 'archive');
     const [dump, scratch] = [join(folder, 'dump.sql'), join(folder, 'scratch')];
     const request = {
-      host,
       roots: roots(),
       exclude,
       dump,

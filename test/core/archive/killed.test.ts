@@ -1,16 +1,18 @@
 import { join } from 'node:path';
 import { createArchives } from '../../../src/core/archive/archives';
-import type { Command, Host } from '../../../src/core/hosts/host';
+import type { MasterCommand, MasterHost } from '../../../src/core/hosts/master-host';
 import { testOperation } from '../../helpers/operation';
 import { ORIGIN, PackedSite, host } from './archive-fixture';
 
 /** The host, where a program is killed from outside when it has taken a part of its input. */
-function killing(program: string): Host {
-  const killed = ({ argv, ...command }: Command): Command => ({
+function killing(program: string): MasterHost {
+  const killed = ({ argv, ...command }: MasterCommand): MasterCommand => ({
     ...command,
     argv: argv[0] === program ? ['sh', '-c', '"$@" | head -c 5000; kill -9 $$', 'sh', ...argv] : argv,
   });
-  return Object.assign(Object.create(host) as Host, { run: (command: Command) => host.run(killed(command)) });
+  return Object.assign(Object.create(host) as MasterHost, {
+    run: (command: MasterCommand) => host.run(killed(command)),
+  });
 }
 
 describe('a program that is killed is no fault of the archive', () => {

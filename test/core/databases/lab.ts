@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { type PrivateMariadb, startMariadb } from '../../../scripts/lab/mariadb';
 import type { DatabaseServer, DumpResult, ImportResult } from '../../../src/core/databases/database-server';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
-import type { Host } from '../../../src/core/hosts/host';
+import type { MasterHost } from '../../../src/core/hosts/master-host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { type TestOperation, testOperation } from '../../helpers/operation';
 
 export interface DatabaseLab {
   readonly folder: string;
   readonly mariadb: PrivateMariadb;
-  readonly host: Host;
+  readonly host: MasterHost;
   readonly server: DatabaseServer;
   query(sql: string): Promise<string>;
   dump(database: string, operation?: TestOperation): Promise<DumpResult & { path: string; text: string }>;

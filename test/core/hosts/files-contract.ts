@@ -270,6 +270,11 @@ export function describeFiles(makeMachine: MachineFactory): void {
       });
     });
 
+    test('the account the worker acts as', () => {
+      expect(machine.host.uid).toBe(Number(machine.sh('id -u')));
+      expect(machine.host.privileged).toBe(machine.host.uid === 0);
+    });
+
     test('accounts as the system knows them', async () => {
       expect(await machine.host.lookUpOwner('root')).toEqual({ user: 'root', uid: 0, gid: 0 });
       for (const user of ['no-such-account', '', '--help', '0', 'root:x', 'root\nroot']) {

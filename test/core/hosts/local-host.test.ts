@@ -4,12 +4,16 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { mountPointsBelow } from '../../../src/core/hosts/mounts';
 import { describeHost } from './host-contract';
+import { describeMaster } from './master-contract';
 import { localMachine } from './local-machine';
 import { describeSandbox } from './sandbox-contract';
 import { type Machine, works } from './machine';
 import { testOperation } from '../../helpers/operation';
 
 describeHost('local', () => localMachine());
+describe('the master', () => {
+  describeMaster(() => localMachine());
+});
 
 // What a machine without control groups has in their place.
 for (const atBest of ['user-namespace', 'account'] as const) {

@@ -3,13 +3,14 @@ import { chmodSync, mkdtempSync } from 'node:fs';
 import type { LimitMeans } from '../../../src/core/hosts/host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { removePrivateFolder } from '../../../scripts/lab/private-folder';
-import { type Machine, works } from './machine';
+import { works } from './machine';
+import type { MasterMachine } from './master-contract';
 
 const privileged = process.getuid?.() === 0;
 const mounts = privileged && works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'kedge-test', '/mnt');
 
 /** This machine, with a fresh folder in /var/tmp. */
-export function localMachine(atBest?: LimitMeans): Machine {
+export function localMachine(atBest?: LimitMeans): MasterMachine {
   const folder = mkdtempSync('/var/tmp/kedge-hosts-');
   chmodSync(folder, 0o755);
   const id = (option: string, ...user: string[]): number =>

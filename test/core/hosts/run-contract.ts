@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -119,22 +118,6 @@ export function describeRun(makeMachine: MachineFactory): void {
       expect(stdout.trim()).toBe('00 ff 0a 0d 00');
       const stream = Readable.from(['one ', 'two']);
       expect((await run(['cat'], { ...confinement, input: stream })).stdout).toBe('one two');
-    });
-
-    test('open files as standard input and output, from where they stand', async () => {
-      const path = join(machine.folder, 'open-files');
-      machine.sh('printf 0123456789 > "$1"', path);
-      const [input, output] = [await open(path, 'r'), await open(`${path}.out`, 'w+')];
-      try {
-        await input.read(Buffer.alloc(4), 0, 4);
-        await output.write('before ');
-        const { stdout } = await run(['cat'], { ...confinement, inputFile: input, outputFile: output });
-        expect(stdout).toBe('');
-        expect(machine.sh('cat "$1"', `${path}.out`)).toBe('before 456789');
-      } finally {
-        await input.close();
-        await output.close();
-      }
     });
 
     test('a program may end without reading its input', async () => {

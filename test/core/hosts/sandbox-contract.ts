@@ -1,4 +1,3 @@
-import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Capability, Command, Sandbox } from '../../../src/core/hosts/host';
 import { type Machine, type MachineFactory, processesWith, uniqueSleep } from './machine';
@@ -154,17 +153,6 @@ export function describeSandbox(makeMachine: MachineFactory): void {
         ( : >> "$f" ) 2>/dev/null && echo "writable: $f"; done; true`;
       expect(await says(script, { capabilities: Object.keys(BITS) as Capability[] })).toBe('');
       expect(await says('ls /sys /run /root /var /home', {})).not.toMatch(/^(?!ls: cannot access).+/m);
-    });
-
-    test('it has no descriptor of the worker', async () => {
-      const file = openSync(__filename, 'r');
-      try {
-        const descriptors = await says('for fd in /proc/$$/fd/*; do readlink "$fd"; done', {});
-        expect(descriptors).toMatch(/^(pipe|socket):/m);
-        expect(descriptors).not.toContain('/test/core/');
-      } finally {
-        closeSync(file);
-      }
     });
 
     test('a folder that is not there is an error', async () => {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, symlink, utimes, writeFile } fro
 import { join } from 'node:path';
 import type { Target } from '../../../src/contract/target';
 import { withFileLock } from '../../../src/core/hosts/file-lock';
-import type { Host } from '../../../src/core/hosts/host';
+import type { MasterHost } from '../../../src/core/hosts/master-host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { type Journal, markOf } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
@@ -51,7 +51,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const newSweeper = (databaseServer = async () => lab.server, master: Host = host): Sweeper =>
+const newSweeper = (databaseServer = async () => lab.server, master: MasterHost = host): Sweeper =>
   new Sweeper(async () => ({
     master,
     journals,
@@ -504,11 +504,11 @@ describe('sweeper', () => {
     const second = await begin();
     await close(second);
     const unfinished = first.backup?.temporaryArchive ?? '';
-    const removeTree: Host['removeTree'] = async (path, of) => {
+    const removeTree: MasterHost['removeTree'] = async (path, of) => {
       if (path === unfinished) throw new Error(`${path} is immutable`);
       await host.removeTree(path, of);
     };
-    sweeper = newSweeper(undefined, Object.assign(Object.create(host) as Host, { removeTree }));
+    sweeper = newSweeper(undefined, Object.assign(Object.create(host) as MasterHost, { removeTree }));
     const { removed, problems } = await sweep();
     expect(removed).toHaveLength(7);
     expect(sweeper.isSettled(first.task)).toBe(false);
