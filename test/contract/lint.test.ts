@@ -3,10 +3,11 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
-/** The arrows of the tree, and three rules it leans on: each is violated in a copy of src, and lint has to see it. */
+/** The arrows of the tree, and four rules it leans on: each is violated in a copy of src, and lint has to see it. */
 
 const TOP = join(__dirname, '../..');
 const ARROW = 'no-restricted-imports';
+const NODE = 'no-nodejs-modules';
 
 /** Source, where it is planted below src, and the rule that must speak. */
 const VIOLATIONS: [what: string, file: string, source: string, rule: string][] = [
@@ -70,6 +71,11 @@ const VIOLATIONS: [what: string, file: string, source: string, rule: string][] =
   ['cli → activities', 'cli', type('../activities'), ARROW],
   ['cli → the work of core', 'cli/commands', value('../../core/sites/adoption', 'proveAdoption'), ARROW],
   ['cli → workflows', 'cli/render', type('../../workflows'), ARROW],
+
+  ['a file of this machine, opened past its host', 'core/sites', value('node:fs/promises', 'readFile'), NODE],
+  ['a socket of this machine', 'core/tasks', value('node:net', 'connect'), NODE],
+  ['a program of this machine', 'activities', value('node:child_process', 'spawn'), NODE],
+  ['a file of this machine in a command', 'cli/commands', value('node:fs', 'readFileSync'), NODE],
 
   ['a re-export', 'core/tasks', `export { KedgeClient } from '../../client';`, ARROW],
   ['a re-export of all', 'core/tasks', `export * from '../../config/schema';`, ARROW],

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MasterHost } from '../hosts/master-host';
+import type { MasterHost, OpenFile } from '../hosts/master-host';
 import { type LockWait, withKernelLock } from '../hosts/kernel-lock';
 import type { Operation } from '../operation';
 
@@ -46,7 +45,7 @@ export class SiteLocks {
   ): Promise<T> {
     await this.master.makeFolder(this.folder, { mode: 0o700 });
     const path = join(this.folder, `${site}.lock`);
-    const held = async (file: FileHandle): Promise<T> => {
+    const held = async (file: OpenFile): Promise<T> => {
       const end = new AbortController();
       try {
         const name = await nameIn(file);
@@ -63,7 +62,7 @@ export class SiteLocks {
 const NAME_BYTES = 16;
 
 /** What the file of the lock says; made up by whoever holds it first. */
-async function nameIn(file: FileHandle): Promise<string> {
+async function nameIn(file: OpenFile): Promise<string> {
   const length = 2 * NAME_BYTES;
   const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
   const known = buffer.subarray(0, bytesRead).toString('latin1');
