@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { FileStatus, Host } from '../hosts/host';
+import { belongsToUs } from '../hosts/trusted-path';
 
 /**
  * Sees to it that nobody but root and the worker can change what lies in a folder.
@@ -15,7 +16,7 @@ export async function assertOwnFolder(host: Host, path: string): Promise<FileSta
       hint: `Make the folder ${path}, and include its *.conf in the configuration of the web server.`,
     });
   }
-  if ((status.uid !== 0 && status.uid !== process.getuid?.()) || (status.mode & 0o022) !== 0) {
+  if (!belongsToUs(host, status) || (status.mode & 0o022) !== 0) {
     throw new KedgeError('OwnerRefused', `${path} on ${server} can be changed by others than root and the worker`, {
       server,
       hint: `Run \`chown root: ${path}\` and \`chmod 0755 ${path}\`.`,
