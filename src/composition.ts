@@ -16,7 +16,9 @@ import { createCatalog } from './core/catalog/file-catalog';
 import { ClientPrograms } from './core/databases/client-program';
 import { openDatabaseServer } from './core/databases/mariadb-server';
 import { OpenServers } from './core/databases/open-servers';
+import type { Host } from './core/hosts/host';
 import { createLocalHost } from './core/hosts/local-host';
+import type { MasterHost } from './core/hosts/master-host';
 import { RequestAuthority } from './core/requests/request-authority';
 import { readSigningKey } from './core/requests/signing-key';
 import { RequestRecords } from './core/requests/request-records';
@@ -38,6 +40,19 @@ import { TaskLogs } from './core/tasks/task-log';
 import { webServerKindOf } from './core/web/web-server-kinds';
 import type { WebServer } from './core/web/web-server';
 
+/** Which machine a server of the configuration is. */
+export interface Machines {
+  readonly master: MasterHost;
+  /** By the name of the server. */
+  hostOf(server: string): Host;
+}
+
+/** Every server is this machine. */
+export function thisMachine(name: string): Machines {
+  const master = createLocalHost({ name });
+  return { master, hostOf: () => master };
+}
+
 export interface CompositionOptions {
   configuration: Configuration;
   configurationPath: string;
@@ -45,11 +60,13 @@ export interface CompositionOptions {
 }
 
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
-export function createMaster({ configuration, configurationPath, environment }: CompositionOptions) {
+export function createMaster(
+  { configuration, configurationPath, environment }: CompositionOptions,
+  { master, hostOf }: Machines = thisMachine(configuration.master),
+) {
   const redactor = new Redactor();
   const onSecret = (secret: string, site: string | null): void => redactor.register(secret, site);
   const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);
-  const master = createLocalHost({ name: configuration.master });
   const state = configuration.state;
   const webServers = new Map<string, WebServer>();
   const programs = new ClientPrograms(master);
@@ -89,7 +106,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
         states,
         locks,
         scratches,
-        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, master] as const] : []))),
+        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, hostOf(name)] as const] : []))),
         databaseServers: new Map(
           named.flatMap(([name, { db }]) =>
             db
@@ -103,7 +120,7 @@ export function createMaster({ configuration, configurationPath, environment }: 
           ),
         ),
         folders: { state, backups },
-        flags: named.flatMap(([, { web }]) => (web ? [{ host: master, path: web.flags }] : [])),
+        flags: named.flatMap(([name, { web }]) => (web ? [{ host: hostOf(name), path: web.flags }] : [])),
       };
     }),
     requestRecords,
@@ -137,22 +154,25 @@ export function createMaster({ configuration, configurationPath, environment }: 
       const target = await targetOf(
         current,
         site,
-        (user) => master.lookUpOwner(user),
+        (user) => hostOf(current.sites[site]?.server ?? '').lookUpOwner(user),
         siteKindOf,
         (path, web) => webServerKindOf(web).readTemplate(master, path),
       );
       const { backups, spool } = target;
-      const taken = [backups, spool, state].map((path) => ({ of: 'Kedge', path }));
+      const host = hostOf(target.web.name);
+      const taken = host === master ? [backups, spool, state].map((path) => ({ of: 'Kedge', path })) : [];
       for (const [uri, other] of Object.entries(current.sites))
-        if (uri !== site) taken.push(...rootsOf(other).map(({ path }) => ({ of: uri, path })));
-      return { ...target, site: await followRoot(master, target.site, taken) };
+        if (uri !== site && hostOf(other.server) === host)
+          taken.push(...rootsOf(other).map(({ path }) => ({ of: uri, path })));
+      return { ...target, site: await followRoot(host, target.site, taken) };
     },
     kindOf: (target: Target) => guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
-    webHost: () => master,
+    webHost: (target: { readonly web: Pick<WebServerAddress, 'name'> }): Host => hostOf(target.web.name),
     webServer(address: WebServerAddress): WebServer {
       const key = JSON.stringify(address);
       const server =
-        webServers.get(key) ?? webServerKindOf(address).create({ address, host: master, readSecret: readProbeSecret });
+        webServers.get(key) ??
+        webServerKindOf(address).create({ address, host: hostOf(address.name), readSecret: readProbeSecret });
       webServers.set(key, server);
       return server;
     },

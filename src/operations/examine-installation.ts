@@ -142,13 +142,13 @@ function installationOf(
     })),
     webServers: [...webs.values()].map((address) => ({
       address,
-      host: parts.webHost(),
+      host: parts.webHost({ web: address }),
       server: parts.webServer(address),
     })),
     sites: Object.keys(configuration.sites).map((uri) => ({
       uri,
       target: () => parts.resolveTarget(uri),
-      host: parts.webHost(),
+      host: parts.webHost({ web: { name: configuration.sites[uri]?.server ?? '' } }),
       master: parts.master,
       states: parts.states,
       catalog: parts.catalog,

@@ -123,7 +123,7 @@ export class ActivityLab {
     const operation = testOperation();
     const target = await master.resolveTarget(site.uri);
     const { settings, account } = await proveAdoption({
-      folder: liveFolder(master.webHost(), target.site),
+      folder: liveFolder(master.webHost(target), target.site),
       kind: master.kindOf(target),
       server: await master.databaseServer(target.database),
       claimedDatabases: new Map(),

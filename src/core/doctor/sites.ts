@@ -89,12 +89,12 @@ async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<
   const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
   const database = await databaseNeeds(site, target);
   const needs = [
-    ...needsOfBackup(target, { files: bytes, database: database.bytes }),
-    ...folders.map((folder) => ({ place: 'web staging', ...folder })),
-    { place: 'database server', path: database.folder, bytes: database.bytes },
+    ...needsOfBackup(site, target, { files: bytes, database: database.bytes }),
+    ...folders.map((folder) => ({ place: 'web staging', host: site.host, ...folder })),
+    { place: 'database server', host: site.master, path: database.folder, bytes: database.bytes },
   ];
   try {
-    await checkSpace(site.master, needs, site.uri);
+    await checkSpace(needs, site.uri);
   } catch (error) {
     complaints.push({ ...complaintOf(error), message: `a restore has no room: ${complaintOf(error).message}` });
   }

@@ -31,6 +31,11 @@ export async function checkBackup(
     const server = await parts.databaseServer(target.database, operation.signal);
     await examineFence(server, target, current, { allowShared: false }, operation);
   }
-  await checkRoom(parts, target, needsOfBackup(target, bytes), operation);
+  await checkRoom(
+    parts,
+    target,
+    needsOfBackup({ master: parts.master, host: parts.webHost(target) }, target, bytes),
+    operation,
+  );
   return { target };
 }

@@ -65,10 +65,15 @@ export async function checkRestore(
   const server = await parts.databaseServer(target.database, operation.signal);
   if (!noFence) await examineFence(server, target, current, { allowShared: false }, operation);
   await examineAccounts(server, target, current, source.elsewhere, operation);
-  const { needs, setAside } = await roomForSafetyBackup(parts.master, target, bytes, source.needs);
+  const { needs, setAside } = await roomForSafetyBackup(
+    { master: parts.master, host: parts.webHost(target) },
+    target,
+    bytes,
+    source.needs,
+  );
   const sentences = sentencesOf(setAside);
   for (const sentence of sentences) operation.log.warn(sentence);
   await note({ setAside, notHeld: [...notHeld, ...sentences] });
-  await checkQuotas(parts.webHost(target), needs, uri, operation);
+  await checkQuotas(needs, uri, operation);
   return { target, bytes, source, needs, setAside };
 }

@@ -52,6 +52,6 @@ export async function checkRoom(
   operation: Operation,
 ): Promise<void> {
   const { uri } = target.site;
-  await checkSpace(parts.master, needs, uri);
-  await checkQuotas(parts.webHost(target), needs, uri, operation);
+  await checkSpace(needs, uri);
+  await checkQuotas(needs, uri, operation);
 }

@@ -255,8 +255,12 @@ export interface ExaminedSource {
 }
 
 /** Bytes there are for what an archive holds, wherever that goes. */
-function room({ master }: ExaminationParts, { site, spool }: Target): Promise<number> {
-  return roomAt(master, [...rootsOf(site).map(({ path }) => path), spool]);
+function room(parts: ExaminationParts, target: Target): Promise<number> {
+  const host = parts.webHost(target);
+  return roomAt([
+    ...rootsOf(target.site).map(({ path }) => ({ host, path })),
+    { host: parts.master, path: target.spool },
+  ]);
 }
 
 /** Whether question marks may take the place of bytes that are no letters. */
@@ -296,7 +300,7 @@ export async function examineBackup(
   checkRestorable(record, inspection, facts, target.site);
   tellText(checkText(record, inspection, asked), operation);
   for (const lost of record.incomplete ?? []) operation.log.warn(`the backup ${id} is incomplete: ${lost}`);
-  return examinedSource(target, record, path, inspection, facts, operation);
+  return examinedSource(parts, target, record, path, inspection, facts, operation);
 }
 
 /** Checks an archive that a site is deployed from: one that Kedge packed, of this site, and importable here. */
@@ -326,10 +330,11 @@ export async function examineArchive(
   const facts = await (await parts.databaseServer(target.database, operation.signal)).facts();
   checkImportable(record, inspection, facts, target.site);
   tellText(checkText(record, inspection, asked), operation);
-  return examinedSource(target, record, path, inspection, facts, operation);
+  return examinedSource(parts, target, record, path, inspection, facts, operation);
 }
 
 function examinedSource(
+  parts: ExaminationParts,
   target: Target,
   record: PackedRecord,
   path: string,
@@ -359,19 +364,20 @@ function examinedSource(
     needs: [
       ...rootsOf(target.site).map(({ name, path }) => {
         const { bytes = 0, members = 0, owners = [] } = inspection.roots.find((root) => root.name === name) ?? {};
-        return { place: 'web staging', path, bytes, files: members, owners };
+        return { place: 'web staging', host: parts.webHost(target), path, bytes, files: members, owners };
       }),
-      { place: 'spool', path: target.spool, bytes: dumpBytes },
+      { place: 'spool', host: parts.master, path: target.spool, bytes: dumpBytes },
       // A table is a file or two.
       {
         place: 'database server',
+        host: parts.master,
         path: facts.dataFolder,
         bytes: dumpBytes,
         files: 2 * record.database.tables.length,
       },
       ...(facts.binaryLogFolder === null
         ? []
-        : [{ place: 'binary log', path: facts.binaryLogFolder, bytes: dumpBytes }]),
+        : [{ place: 'binary log', host: parts.master, path: facts.binaryLogFolder, bytes: dumpBytes }]),
     ],
   };
 }

@@ -27,11 +27,23 @@ const OPTIONS = ['--no-wrap', '--raw-grace', '--show-mntpoint', '--hide-device',
  * @throws KedgeError DiskFull naming the account, what is needed and what it may have
  */
 export async function checkQuotas(
-  host: Host,
   needs: readonly SpaceNeed[],
   site: string,
   operation: Operation,
   program = 'quota',
+): Promise<void> {
+  for (const host of new Set(needs.map((need) => need.host))) {
+    const there = needs.filter((need) => need.host === host);
+    await checkQuotasAt(host, there, site, operation, program);
+  }
+}
+
+async function checkQuotasAt(
+  host: Host,
+  needs: readonly SpaceNeed[],
+  site: string,
+  operation: Operation,
+  program: string,
 ): Promise<void> {
   for (const { kind, id, byMount } of await neededBy(host, needs)) {
     const quotas = await quotasOf(host, kind, id, operation, program);

@@ -10,14 +10,26 @@ export interface SiteBytes {
   readonly database: number;
 }
 
+/** Machines of a site. */
+export interface SiteHosts {
+  readonly master: Host;
+  /** Has its files. */
+  readonly host: Host;
+}
+
 /** What a safety backup does without for want of room, and why, a sentence each; null for what it holds. */
 export type SetAside = Journal['setAside'];
 
-/** Room that is needed to save a site. */
-export function needsOfBackup(target: Target, { files, database }: SiteBytes): SpaceNeed[] {
+/** Room that is needed to save a site; the files of one that is not on the master come into the spool first. */
+export function needsOfBackup(
+  { master, host }: SiteHosts,
+  target: Target,
+  { files, database }: SiteBytes,
+): SpaceNeed[] {
+  const brought = host === master ? 0 : files;
   return [
-    { place: 'backups', path: target.backups, bytes: files + database },
-    { place: 'spool', path: target.spool, bytes: database },
+    { place: 'backups', host: master, path: target.backups, bytes: files + database },
+    { place: 'spool', host: master, path: target.spool, bytes: database + brought },
   ];
 }
 
@@ -28,7 +40,7 @@ export function needsOfBackup(target: Target, { files, database }: SiteBytes): S
  * @throws KedgeError DiskFull where there is no room even so
  */
 export async function roomForSafetyBackup(
-  host: Host,
+  hosts: SiteHosts,
   target: Target,
   bytes: SiteBytes,
   others: readonly SpaceNeed[],
@@ -39,9 +51,9 @@ export async function roomForSafetyBackup(
     // What takes no room is not left out for want of it.
     if ((!files && bytes.files === 0) || (!database && bytes.database === 0)) continue;
     const saved = { files: files ? bytes.files : 0, database: database ? bytes.database : 0 };
-    const needs = [...needsOfBackup(target, saved), ...others];
+    const needs = [...needsOfBackup(hosts, target, saved), ...others];
     try {
-      await checkSpace(host, needs, uri);
+      await checkSpace(needs, uri);
     } catch (error) {
       if (!isKedgeError(error) || error.code !== 'DiskFull') throw error;
       refusals.push(error);

@@ -7,6 +7,8 @@ import type { Host } from '../hosts/host';
 export interface SpaceNeed {
   /** What the place is for, as an operator knows it: `backups`, `spool`. */
   readonly place: string;
+  /** Whose disk it is on. */
+  readonly host: Host;
   readonly path: string;
   readonly bytes: number;
   /** Files and folders, each of which takes an inode. Default: a few, which the reserve covers. */
@@ -24,17 +26,18 @@ const RESERVE_INODES = 64;
  * place that cannot be looked at from here (the data folder of a database server elsewhere) is passed over.
  * @throws KedgeError DiskFull naming the places, what they need and what there is
  */
-export async function checkSpace(host: Host, needs: readonly SpaceNeed[], site: string): Promise<void> {
-  const byDevice = new Map<number, SpaceNeed[]>();
+export async function checkSpace(needs: readonly SpaceNeed[], site: string): Promise<void> {
+  const byDevice = new Map<string, SpaceNeed[]>();
   for (const need of needs) {
-    const path = await nearestExisting(host, need.path);
-    const status = path === null ? undefined : await host.status(path);
-    if (path === null || !status) continue;
-    const together = byDevice.get(status.device) ?? [];
-    byDevice.set(status.device, [...together, { ...need, path }]);
+    const found = await deviceOf(need);
+    if (found === null) continue;
+    const together = byDevice.get(found.device) ?? [];
+    byDevice.set(found.device, [...together, { ...need, path: found.path }]);
   }
   for (const together of byDevice.values()) {
-    const path = together[0]?.path ?? '/';
+    const [first] = together;
+    if (!first) continue;
+    const { host, path } = first;
     const { bytes, inodes, readOnly } = await host.freeSpace(path);
     const places = [...new Set(together.map((need) => need.place))].join(', ');
     const refuse = (message: string): KedgeError =>
@@ -50,14 +53,23 @@ export async function checkSpace(host: Host, needs: readonly SpaceNeed[], site: 
 }
 
 /** Bytes that are free at all these places together, each file system counted once. */
-export async function roomAt(host: Host, paths: readonly string[]): Promise<number> {
-  const byDevice = new Map<number, number>();
-  for (const path of paths) {
-    const existing = await nearestExisting(host, path);
-    const status = existing === null ? undefined : await host.status(existing);
-    if (existing !== null && status) byDevice.set(status.device, (await host.freeSpace(existing)).bytes);
+export async function roomAt(places: readonly Pick<SpaceNeed, 'host' | 'path'>[]): Promise<number> {
+  const byDevice = new Map<string, number>();
+  for (const place of places) {
+    const found = await deviceOf(place);
+    if (found !== null) byDevice.set(found.device, (await place.host.freeSpace(found.path)).bytes);
   }
   return [...byDevice.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** The file system of a place, told from those of other hosts; null where nothing of it can be looked at. */
+async function deviceOf({
+  host,
+  path,
+}: Pick<SpaceNeed, 'host' | 'path'>): Promise<{ readonly device: string; readonly path: string } | null> {
+  const existing = await nearestExisting(host, path);
+  const status = existing === null ? undefined : await host.status(existing);
+  return existing === null || !status ? null : { device: `${host.name} ${status.device}`, path: existing };
 }
 
 /** The path, or the lowest folder above it that is there. */

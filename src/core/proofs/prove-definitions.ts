@@ -109,8 +109,8 @@ const BYTES_OF_A_TABLE = 160 * 1024;
 /** A proof is to take no other site's room. @throws KedgeError DiskFull */
 async function assertRoom({ site, master, tables }: Proof, server: DatabaseServer): Promise<void> {
   const path = (await server.facts()).dataFolder;
-  const need = { place: 'database server', path, bytes: tables * BYTES_OF_A_TABLE, files: 2 * tables };
-  await checkSpace(master, [need], site);
+  const need = { place: 'database server', host: master, path, bytes: tables * BYTES_OF_A_TABLE, files: 2 * tables };
+  await checkSpace([need], site);
 }
 
 async function importInto(proof: Proof, server: DatabaseServer, dump: string, operation: Operation): Promise<void> {

@@ -71,8 +71,10 @@ describe('room in quotas', () => {
   };
   const check = async (owners: ReturnType<typeof owned>[], numbers: string, exit = 0) => {
     const operation = testOperation();
-    const needs = [{ place: 'web staging', path: join(machine.folder, 'not/yet'), bytes: 1, owners }];
-    await checkQuotas(machine.host, needs, 'shop.example', operation, await program(numbers, exit));
+    const needs = [
+      { place: 'web staging', host: machine.host, path: join(machine.folder, 'not/yet'), bytes: 1, owners },
+    ];
+    await checkQuotas(needs, 'shop.example', operation, await program(numbers, exit));
     return operation.warnings;
   };
 
@@ -110,8 +112,10 @@ describe('room in quotas', () => {
       expect.stringMatching(/^the quota of user 1001 on here cannot be asked for/),
     ]);
     const operation = testOperation();
-    const needs = [{ place: 'web staging', path: machine.folder, bytes: 1, owners: [owned(1001, 1e15)] }];
-    await checkQuotas(machine.host, needs, 'shop.example', operation, 'quota-of-nobody');
+    const needs = [
+      { place: 'web staging', host: machine.host, path: machine.folder, bytes: 1, owners: [owned(1001, 1e15)] },
+    ];
+    await checkQuotas(needs, 'shop.example', operation, 'quota-of-nobody');
     expect(operation.warnings).toEqual([]);
   });
 });

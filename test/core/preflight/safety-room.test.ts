@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { roomForSafetyBackup, sentencesOf } from '../../../src/core/preflight/safety-room';
+import type { Host } from '../../../src/core/hosts/host';
+import { needsOfBackup, roomForSafetyBackup, sentencesOf } from '../../../src/core/preflight/safety-room';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 import { targetIn } from '../../helpers/target';
@@ -25,9 +26,29 @@ describe('room for a safety backup', () => {
   const room = (files: number, database: number, dumpToRestore = MIB) => {
     const [backups, spool] = [join(machine.folder, 'backups'), join(machine.folder, 'spool')];
     const target = targetIn(machine.folder, { site: { root: '/srv/shop' }, backups, spool });
-    const others = [{ place: 'spool', path: spool, bytes: dumpToRestore }];
-    return roomForSafetyBackup(machine.host, target, { files, database }, others);
+    const others = [{ place: 'spool', host: machine.host, path: spool, bytes: dumpToRestore }];
+    return roomForSafetyBackup({ master: machine.host, host: machine.host }, target, { files, database }, others);
   };
+
+  it('files that come from another host need room in the spool too', async () => {
+    const target = targetIn(machine.folder, { backups: '/b', spool: '/s' });
+    const there = Object.assign(Object.create(machine.host) as Host, { name: 'there' });
+    const bytes = { files: 100, database: 7 };
+    const said = (host: Host) =>
+      needsOfBackup({ master: machine.host, host }, target, bytes).map((need) => [
+        need.host.name,
+        need.path,
+        need.bytes,
+      ]);
+    expect(said(machine.host)).toEqual([
+      ['here', '/b', 107],
+      ['here', '/s', 7],
+    ]);
+    expect(said(there)).toEqual([
+      ['here', '/b', 107],
+      ['here', '/s', 107],
+    ]);
+  });
 
   it.each<[string, number, number, RegExp | null, RegExp | null]>([
     ['all of a site', 40 * MIB, 8 * MIB, null, null],

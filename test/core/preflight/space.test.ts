@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { type SpaceNeed, checkSpace } from '../../../src/core/preflight/space';
+import type { Host } from '../../../src/core/hosts/host';
+import { type SpaceNeed, checkSpace, roomAt } from '../../../src/core/preflight/space';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 
@@ -21,8 +22,13 @@ describe('space for a task', () => {
     if (machine.canMount) machine.sh('umount "$1/one" "$1/two"', machine.folder);
     machine.dispose();
   });
-  const need = (place: string, path: string, bytes: number) => ({ place, path: join(machine.folder, path), bytes });
-  const check = (...needs: SpaceNeed[]) => checkSpace(machine.host, needs, 'shop.example');
+  const need = (place: string, path: string, bytes: number) => ({
+    place,
+    host: machine.host,
+    path: join(machine.folder, path),
+    bytes,
+  });
+  const check = (...needs: SpaceNeed[]) => checkSpace(needs, 'shop.example');
 
   const mounted = (what: string, work: () => Promise<void>): void =>
     test(what, async () => {
@@ -48,6 +54,18 @@ describe('space for a task', () => {
     await expect(
       check(need('spool', 'one', 10 * MIB), need('backups', 'one/sub', 7 * MIB), need('staging', 'two', MIB)),
     ).rejects.toMatchObject({ code: 'DiskFull', message: expect.stringMatching(/^spool, backups on here/) });
+  });
+
+  mounted('the same path on two hosts is two places, and each is named', async () => {
+    const other = Object.assign(Object.create(machine.host) as Host, { name: 'there' });
+    const [here, there] = [need('spool', 'one', 10 * MIB), { ...need('web staging', 'one', 10 * MIB), host: other }];
+    await check(here, there);
+    await expect(check(here, { ...there, bytes: 17 * MIB })).rejects.toMatchObject({
+      ...{ code: 'DiskFull', server: 'there' },
+      message: expect.stringMatching(/^web staging on there need /),
+    });
+    const free = (await machine.host.freeSpace(here.path)).bytes;
+    expect(await roomAt([here, here, there])).toBe(2 * free);
   });
 
   mounted('a place that is yet to be made counts where it will be', async () => {
