@@ -32,7 +32,6 @@ export async function checkBackup(
     await examineFence(server, target, current, { allowShared: false }, operation);
   }
   await checkRoom(
-    parts,
     target,
     needsOfBackup({ master: parts.master, host: parts.webHost(target) }, target, bytes),
     operation,

@@ -28,6 +28,6 @@ export async function checkDeploy(
   await examineNewSite(parts, target, operation);
   const { source, needs } = await examineArchive(parts, target, archive, operation, { mayBeReplaced: replaceText });
   await note({ source });
-  await checkRoom(parts, target, needs, operation);
+  await checkRoom(target, needs, operation);
   return { target };
 }

@@ -45,12 +45,7 @@ export async function checkSite(
 }
 
 /** Room on every disk, and within the owner's quota. @throws KedgeError DiskFull */
-export async function checkRoom(
-  parts: ExaminationParts,
-  target: Target,
-  needs: readonly SpaceNeed[],
-  operation: Operation,
-): Promise<void> {
+export async function checkRoom(target: Target, needs: readonly SpaceNeed[], operation: Operation): Promise<void> {
   const { uri } = target.site;
   await checkSpace(needs, uri);
   await checkQuotas(needs, uri, operation);
