@@ -103,7 +103,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const { operation, warned } = listeningTo(step.operation);
         const roots: SiteRoot[] = [];
         for (const root of rootsOf(target.site)) if (!(await isSetAside(host, journal, root))) roots.push(root);
-        const folder = await openSpool(deps, 'syncRemote', step);
+        await record(spooling('syncRemote', step));
+        const [folder = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'syncRemote', step)]);
         const { bytes, warnings, notSaved } = await deps.archives.bring(
           {
             ...{ host, site: target.site.uri, roots, saveWhatCanBe: isSafety(journal) },
@@ -170,7 +171,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
               task: journal.task,
               created,
               dumpBytes: await bytesOf(deps.master, dump),
-              database: await summaryOf(deps, dumped),
+              database: await summaryOf(deps.master, dumped),
               codeVersion,
               contentMark: journal.contentMark,
             },

@@ -123,6 +123,10 @@ export class MappedHost implements MasterHost {
     return this.local.removeTree(this.real(path), { ...operation, mark: this.marked(operation.mark) });
   }
 
+  withLock<T>(path: string, operation: Operation, work: () => Promise<T>): Promise<T> {
+    return this.local.withLock(this.real(path), { ...operation, mark: this.marked(operation.mark) }, work);
+  }
+
   freeSpace(path: string): Promise<FreeSpace> {
     return this.local.freeSpace(this.real(path));
   }

@@ -3,8 +3,7 @@ import { isKedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress, Target } from '../../contract/target';
 import type { DatabaseServer, DumpResult } from '../databases/database-server';
 import { generatedName } from '../databases/generated-name';
-import { openForWriting } from '../hosts/files';
-import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import type { Journal } from '../tasks/journal';
 import type { SiteDatabase } from '../tasks/site-state';
@@ -14,7 +13,7 @@ import { definitionsOf, summaryOf } from './spooled-dump';
 
 /** What the definitions of a site are proved through. */
 export interface SiteProvingParts {
-  readonly master: Host;
+  readonly master: MasterHost;
   databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
 }
 
@@ -53,7 +52,7 @@ async function dumpDefinitions(
   path: string,
 ): Promise<DumpResult> {
   const quiet: Operation = { ...operation, log: { ...operation.log, warn: () => undefined } };
-  const file = await openForWriting(path, parts.master.name);
+  const file = await parts.master.openForWriting(path);
   try {
     const server = await parts.databaseServer(target.database, operation.signal);
     return await server.dump(database, file.createWriteStream(), quiet, { definitionsOnly: true });
@@ -80,7 +79,7 @@ export async function proveSpooledDump(
   const about = await definitionsOf(parts.master, spool);
   if (about === null) return null;
   if (journal.proof?.definitions === about.definitions) return journal.proof.warning;
-  const dump = { ...about, summary: await summaryOf(spool) };
+  const dump = { ...about, summary: await summaryOf(parts.master, spool) };
   const path = (): Promise<string> => Promise.resolve(join(spool, 'database.sql'));
   const isShut = journal.maintenance !== null;
   return proveDefinitions(

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type DatabaseSummary, databaseSummarySchema } from '../../contract/backup-record';
@@ -31,13 +30,20 @@ export async function describeDump(
 }
 
 /** What the record of a backup says of the dump in the spool. */
-export async function summaryOf(spool: string): Promise<DatabaseSummary> {
-  return databaseSummarySchema.parse(JSON.parse(await readFile(join(spool, 'database.json'), 'utf8')));
+export async function summaryOf(master: Host, spool: string): Promise<DatabaseSummary> {
+  return databaseSummarySchema.parse(await readJson(master, join(spool, 'database.json')));
 }
 
 /** What the dump in the spool defines; null for one of a Kedge that did not describe it. */
 export async function definitionsOf(master: Host, spool: string): Promise<z.infer<typeof definitionsSchema> | null> {
   const path = join(spool, DEFINITIONS_FILE);
   if (!(await master.status(path))) return null;
-  return definitionsSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  return definitionsSchema.parse(await readJson(master, path));
+}
+
+/** A line for each table, and for each name of another database. */
+const DESCRIPTION_BYTES = 256 * 1024 ** 2;
+
+async function readJson(master: Host, path: string): Promise<unknown> {
+  return JSON.parse((await master.readFile(path, DESCRIPTION_BYTES)).toString('utf8'));
 }
