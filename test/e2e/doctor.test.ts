@@ -8,7 +8,7 @@ import { type Finding, doctorReportSchema } from '../../src/contract/findings';
 import type { BackupResult } from '../../src/contract/tasks';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { Journals } from '../../src/core/tasks/journals';
-import { type Lab, type WordPressSite, cli, cliJson, journalsOf, startLab } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, cliJson, journalsOf, startServedLab } from '../helpers/e2e';
 import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
@@ -18,10 +18,7 @@ let site: WordPressSite;
 let worker: WorkerProcess;
 
 beforeAll(async () => {
-  lab = await startLab({ sites: ['gazette.example'] });
-  site = lab.sites[0] as WordPressSite;
-  worker = await startWorkerProcess(lab.environment);
-  await cliJson(lab, 'sites', 'adopt', site.uri);
+  ({ lab, site, worker } = await startServedLab());
 });
 // What hints were to mend, where one was wrong.
 afterEach(async () => {

@@ -1,27 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { RestorePlan } from '../../src/contract/documents';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
-import { type Lab, type WordPressSite, cli, cliFailure, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
+import {
+  type Lab,
+  type WordPressSite,
+  cli,
+  cliFailure,
+  cliJson,
+  leftovers,
+  shell,
+  startServedLab,
+} from '../helpers/e2e';
 
 jest.setTimeout(240_000);
 
 let lab: Lab;
-let worker: WorkerProcess;
 let site: WordPressSite;
 
 beforeAll(async () => {
-  lab = await startLab({ sites: ['gazette.example'] });
-  site = lab.sites[0] as WordPressSite;
-  worker = await startWorkerProcess(lab.environment);
-  await cliJson(lab, 'sites', 'adopt', site.uri);
+  ({ lab, site } = await startServedLab());
 });
-afterAll(async () => {
-  await worker?.stop();
-  await lab?.stop();
-});
+afterAll(() => lab?.stop());
 
 /** Runs a script in the uploads of the site. */
 const inUploads = (script: string): string =>

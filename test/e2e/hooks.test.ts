@@ -1,28 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
-import { type Lab, type WordPressSite, cli, cliFailure, cliJson, shell, startLab } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cli, cliFailure, cliJson, shell, startServedLab } from '../helpers/e2e';
 
 jest.setTimeout(240_000);
 
 let lab: Lab;
 let site: WordPressSite;
-let worker: WorkerProcess;
 let backup: BackupResult;
 
 beforeAll(async () => {
-  lab = await startLab({ sites: ['gazette.example'] });
-  site = lab.sites[0] as WordPressSite;
-  worker = await startWorkerProcess(lab.environment);
-  await cliJson(lab, 'sites', 'adopt', site.uri);
+  ({ lab, site } = await startServedLab());
 });
-afterAll(async () => {
-  await worker?.stop();
-  await lab?.stop();
-});
+afterAll(() => lab?.stop());
 
 async function declare(hooks: Record<string, string[]>): Promise<void> {
   const configuration = parse(await readFile(lab.configuration, 'utf8')) as { sites: Record<string, object> };

@@ -1,10 +1,18 @@
 import { link, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeaderData } from 'tar';
-import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { type Fingerprint, currentDatabase, differences, fingerprint } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
-import { type Lab, type WordPressSite, cli, cliFailure, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
+import {
+  type Lab,
+  type WordPressSite,
+  cli,
+  cliFailure,
+  cliJson,
+  leftovers,
+  shell,
+  startServedLab,
+} from '../helpers/e2e';
 import { type Forgery, forgeBackup } from '../helpers/forge-backup';
 import { type Neighbourhood, changes, neighbourhood } from '../helpers/neighbourhood';
 import { until } from '../helpers/until';
@@ -12,7 +20,6 @@ import { until } from '../helpers/until';
 jest.setTimeout(240_000);
 
 let lab: Lab;
-let worker: WorkerProcess;
 let site: WordPressSite;
 let neighbour: WordPressSite;
 let backup: string;
@@ -20,19 +27,14 @@ let saved: Fingerprint;
 let around: Neighbourhood;
 
 beforeAll(async () => {
-  lab = await startLab({ sites: ['gazette.example', 'neighbour.example'] });
-  worker = await startWorkerProcess(lab.environment);
+  ({ lab } = await startServedLab('gazette.example', 'neighbour.example'));
   [site, neighbour] = lab.sites as [WordPressSite, WordPressSite];
-  for (const { uri } of lab.sites) await cliJson(lab, 'sites', 'adopt', uri);
   saved = await look();
   await fingerprint(neighbour, lab.nginx.port, lab.mariadb);
   backup = (await cliJson<BackupResult>(lab, 'backup', site.uri)).backup.id;
   around = await neighbourhood(lab, site);
 });
-afterAll(async () => {
-  await worker?.stop();
-  await lab?.stop();
-});
+afterAll(() => lab?.stop());
 
 function look(): Promise<Fingerprint> {
   return fingerprint(site, lab.nginx.port, lab.mariadb);

@@ -1,23 +1,15 @@
-import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
 import { differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
-import { type Lab, type WordPressSite, cliJson, leftovers, shell, startLab } from '../helpers/e2e';
+import { type Lab, type WordPressSite, cliJson, leftovers, shell, startServedLab } from '../helpers/e2e';
 
 jest.setTimeout(480_000);
 
 let lab: Lab;
-let worker: WorkerProcess;
 let site: WordPressSite;
 beforeAll(async () => {
-  lab = await startLab({ sites: ['gazette.example'] });
-  site = lab.sites[0] as WordPressSite;
-  worker = await startWorkerProcess(lab.environment);
-  await cliJson(lab, 'sites', 'adopt', site.uri);
+  ({ lab, site } = await startServedLab());
 });
-afterAll(async () => {
-  await worker?.stop();
-  await lab?.stop();
-});
+afterAll(() => lab?.stop());
 
 /** More than the pool has workers. */
 const VISITORS = 4;

@@ -1,17 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { type Outcome, kedge, listenToOutput } from '../../scripts/demo/kedge';
+import { type Outcome, type WorkerProcess, kedge, listenToOutput, startWorkerProcess } from '../../scripts/demo/kedge';
 import { type Lab, type LabOptions, startLab as startLabBelow } from '../../scripts/lab/lab';
 import { memoryFolder } from '../../scripts/lab/memory-folder';
 import type { WordPressSite } from '../../scripts/lab/wordpress';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
+import { expectNoneForgotten, expectNothingLeft } from './nothing-left';
 import { SecretSweep } from './secret-sweep';
 
 export type { Lab, Outcome, WordPressSite };
 export { type JournalView, journalsOf, leftovers, markedProcesses, recordsOf } from '../../scripts/lab/leftovers';
 
 /**
- * A lab in memory where there is room for it. When it is stopped, it looks for its passwords in all that its commands said and wrote:
- * a leak fails the test file.
+ * A lab in memory where there is room for it. When it is stopped, it looks for its passwords in all that its commands said and wrote,
+ * for databases that nobody knows of, and for processes, mounts and files that outlive it: any of it fails the test file.
  */
 export async function startLab({
   leaksOnPurpose = false,
@@ -20,22 +21,49 @@ export async function startLab({
   const started = await startLabBelow({ withoutAdministration: true, ...options, below: await memoryFolder() });
   const sweep = new SecretSweep(started, options.adminPassword);
   sweeps.set(started.configuration, sweep);
-  const lab: Lab = {
+  return {
     ...started,
     stop: async () => {
       let leaked: string[] = [];
       try {
-        await (await workers.get(lab))?.stop();
+        await (await workers.get(started.configuration))?.stop();
         if (!leaksOnPurpose) leaked = sweep.leaks();
+        await expectNoneForgotten(started);
       } finally {
-        workers.delete(lab);
+        workers.delete(started.configuration);
         sweeps.delete(started.configuration);
         await started.stop();
       }
+      await expectNothingLeft(started.folder);
       if (leaked.length > 0) throw new Error(`passwords of the lab are where they may not be:\n${leaked.join('\n')}`);
     },
   };
-  return lab;
+}
+
+/** A lab that is served: a worker runs until the lab is stopped, and its sites are adopted. */
+export interface ServedLab {
+  readonly lab: Lab;
+  /** Its first site. */
+  readonly site: WordPressSite;
+  /** Ended with the lab; whoever ends it sooner starts another, and ends that. */
+  readonly worker: WorkerProcess;
+}
+
+export async function startServedLab(...sites: readonly string[]): Promise<ServedLab> {
+  const started = await startLab({ sites: sites.length > 0 ? sites : ['gazette.example'] });
+  let worker: WorkerProcess | undefined;
+  const stop = async (): Promise<void> => {
+    await worker?.stop();
+    await started.stop();
+  };
+  try {
+    worker = await startWorkerProcess(started.environment);
+    for (const { uri } of started.sites) await cliJson(started, 'sites', 'adopt', uri);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { lab: { ...started, stop }, site: started.sites[0] as WordPressSite, worker };
 }
 
 /** By the configuration of their lab. */
@@ -88,7 +116,8 @@ interface WorkerInProcess {
   stop(): Promise<void>;
 }
 
-const workers = new Map<Lab, Promise<WorkerInProcess>>();
+/** By the configuration of their lab. */
+const workers = new Map<string, Promise<WorkerInProcess>>();
 
 /**
  * Runs `work` beside a worker in this process, with faults around its parts. One worker serves all the calls for a lab, and
@@ -99,8 +128,8 @@ export async function withWorkerInProcess<T>(
   decorate: (dependencies: ActivityDependencies) => ActivityDependencies,
   work: () => Promise<T>,
 ): Promise<T> {
-  const starting = workers.get(lab) ?? startWorkerInProcess(lab);
-  workers.set(lab, starting);
+  const starting = workers.get(lab.configuration) ?? startWorkerInProcess(lab);
+  workers.set(lab.configuration, starting);
   const worker = await starting;
   worker.use(decorate);
   try {

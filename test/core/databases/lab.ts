@@ -6,6 +6,7 @@ import type { DatabaseServer, DumpResult, ImportResult } from '../../../src/core
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import type { MasterHost } from '../../../src/core/hosts/master-host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
+import { expectNothingLeft } from '../../helpers/nothing-left';
 import { type TestOperation, testOperation } from '../../helpers/operation';
 
 export interface DatabaseLab {
@@ -62,6 +63,7 @@ export async function openLab(options: readonly string[] = []): Promise<Database
       await server.close();
       await mariadb.discard();
       await rm(folder, { recursive: true, force: true });
+      await expectNothingLeft(folder);
     },
   };
 }

@@ -8,6 +8,8 @@ import type { SiteLocation } from '../../../src/contract/target';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
 import type { WebServer } from '../../../src/core/web/web-server';
+import { expectNothingLeft } from '../../helpers/nothing-left';
+import { siteLocation } from '../../helpers/target';
 
 export interface WebLab {
   readonly folder: string;
@@ -33,6 +35,7 @@ export async function startWebLab(pools?: readonly PhpFpmPool[]): Promise<WebLab
   const stop = async (): Promise<void> => {
     await Promise.all([nginx?.stop(), php?.stop()]);
     await rm(folder, { recursive: true, force: true });
+    await expectNothingLeft(folder);
   };
   try {
     nginx = await startNginx({ folder: join(folder, 'nginx') });
@@ -48,18 +51,14 @@ export async function startWebLab(pools?: readonly PhpFpmPool[]): Promise<WebLab
     php,
     web: createNginx({ address: nginx.address, host, loadLimitMs: 5000 }),
     async makeSite(uri, changes = {}) {
-      const site: SiteLocation = {
+      const site = siteLocation({
         uri,
-        aliases: [],
-        kind: 'php',
         root: join(folder, 'sites', uri),
         owner: { user: OWNER, uid: 65534, gid: 65534 },
         phpSocket,
         vhost: 'managed',
-        healthPath: '/',
-        exclude: [],
         ...changes,
-      };
+      });
       await put(
         join(site.root, 'index.php'),
         `<?php echo '<html><title>Home of ${uri}</title>', $_SERVER['REQUEST_METHOD'];`,
