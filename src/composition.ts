@@ -44,7 +44,7 @@ import type { WebServer } from './core/web/web-server';
 export interface Machines {
   readonly master: MasterHost;
   /** By the name of the server. */
-  hostOf(server: string): Host;
+  readonly hostOf: (server: string) => Host;
 }
 
 /** Every server is this machine. */

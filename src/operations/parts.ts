@@ -22,7 +22,7 @@ export interface Parts extends ExaminationParts, ProvingParts, OnlineParts {
   redact<T>(value: T, site?: string | null): T;
   /** @throws KedgeError SiteUnknown, ConfigurationInvalid */
   resolveTarget(site: string): Promise<Target>;
-  webHost(target?: Target): Host;
+  webHost(target: { readonly web: Pick<Target['web'], 'name'> }): Host;
 }
 
 /** What somebody takes a site over through. */
