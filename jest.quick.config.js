@@ -3,9 +3,18 @@ const everything = require('./jest.config.js');
 
 module.exports = {
   ...everything,
-  testMatch: ['core', 'activities', 'workflows', 'cli', 'config', 'temporal', 'contract', 'trust', 'chaos'].map(
-    (folder) => `<rootDir>/test/${folder}/**/*.test.ts`,
-  ),
+  testMatch: [
+    'core',
+    'activities',
+    'workflows',
+    'cli',
+    'operations',
+    'config',
+    'temporal',
+    'contract',
+    'trust',
+    'chaos',
+  ].map((folder) => `<rootDir>/test/${folder}/**/*.test.ts`),
   testPathIgnorePatterns: [
     '/node_modules/',
     ...[

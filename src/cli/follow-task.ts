@@ -5,7 +5,7 @@ import { EXIT } from './exit-codes';
 import { TaskView } from './render/task-view';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
-export type Followed<Result> =
+type Followed<Result> =
   { outcome: 'ended'; result: Result } | { outcome: 'left' } | { outcome: 'stuck'; step: string };
 
 /**
@@ -13,7 +13,7 @@ export type Followed<Result> =
  * terminal it cancels), SIGTERM detaches; undo that cannot finish is not waited for.
  * @throws KedgeError of the task when it fails
  */
-export async function showTask<Result>(context: CommandContext, handle: TaskHandle<Result>): Promise<Followed<Result>> {
+async function showTask<Result>(context: CommandContext, handle: TaskHandle<Result>): Promise<Followed<Result>> {
   const leave = new AbortController();
   const stopListening = listenToSignals(context, handle, () => leave.abort());
   try {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningStep, TaskHandle, TaskStatus } from '../client';
+import { monotonicMs } from '../core/clock';
 import type { Journal } from '../core/tasks/journal';
 import type { TaskLogLine } from '../core/tasks/task-log';
 import type { Parts } from './parts';
@@ -39,6 +40,8 @@ export type TaskEvent<Result> =
 export type FollowedTask<Result> = Pick<TaskHandle<Result>, 'task' | 'ticket' | 'status' | 'result'>;
 
 const POLL_INTERVAL_MS = 300;
+/** A step that somebody has to look at, and that neither fails nor ends for so long, hangs or is paused. */
+const HANGS_AFTER_MS = 600_000;
 
 /**
  * A task as it goes on, until it has ended, or is stuck, or `leave` aborts. What is said of failures is redacted. Cancelling the
@@ -49,13 +52,14 @@ export async function* followTask<Result>(
   parts: Pick<Parts, 'journals' | 'logs' | 'redact'>,
   task: FollowedTask<Result>,
   leave: AbortSignal,
+  hangsAfterMs = HANGS_AFTER_MS,
 ): AsyncGenerator<TaskEvent<Result>, void> {
   const log = new LogReader(parts, task.task);
   if (task.ticket.waiting) yield { kind: 'waits-turn' };
   const waiting = new AbortController();
   let end: () => TaskEvent<Result>;
   try {
-    end = yield* untilItsEnd(parts, task, log, waiting.signal, leave);
+    end = yield* untilItsEnd(parts, task, log, { waiting: waiting.signal, leave, hangsAfterMs });
   } catch (error) {
     end = () => {
       throw error;
@@ -72,9 +76,9 @@ async function* untilItsEnd<Result>(
   parts: Pick<Parts, 'journals' | 'redact'>,
   task: FollowedTask<Result>,
   log: LogReader,
-  waiting: AbortSignal,
-  leave: AbortSignal,
+  { waiting, leave, hangsAfterMs }: { waiting: AbortSignal; leave: AbortSignal; hangsAfterMs: number },
 ): AsyncGenerator<TaskEvent<Result>, () => TaskEvent<Result>> {
+  const outcry = new Outcry(hangsAfterMs);
   const failures = new FailureReader(parts, task.task);
   let settled = false;
   const result = task.result(waiting).finally(() => (settled = true));
@@ -85,7 +89,7 @@ async function* untilItsEnd<Result>(
     yield* log.news();
     yield* failures.news(status.steps);
     if (status.steps.length > 0) yield { kind: 'running', steps: status.steps };
-    const stuck = stuckStepOf(status);
+    const stuck = outcry.stuckStepOf(status);
     if (stuck !== null) return () => ({ kind: 'stuck', step: stuck });
     // A pause that nobody waits for must not keep the process from ending.
     if (!settled)
@@ -96,13 +100,23 @@ async function* untilItsEnd<Result>(
   return () => ({ kind: 'ended', result: ended });
 }
 
-/**
- * The step that cannot finish. Attention is asked for by the clock, for whatever is done at that moment: a step that takes long
- * and has not failed yet may well succeed, and the one that cannot may come behind it.
- */
-function stuckStepOf({ attention, steps }: TaskStatus): string | null {
-  const failed = steps.some(({ step, lastFailure }) => step === attention && lastFailure !== null);
-  return failed ? attention : null;
+/** The step that somebody is asked to look at. */
+class Outcry {
+  private step: string | null = null;
+  private sinceMs = 0;
+
+  constructor(private readonly hangsAfterMs: number) {}
+
+  /**
+   * The step that cannot finish. Attention is asked for by the clock, for whatever is done at that moment: a step that takes long
+   * and has not failed yet may well succeed, and the one that cannot may come behind it.
+   */
+  stuckStepOf({ attention, steps }: TaskStatus): string | null {
+    if (attention !== this.step) this.sinceMs = monotonicMs();
+    this.step = attention;
+    const failed = steps.some(({ step, lastFailure }) => step === attention && lastFailure !== null);
+    return failed || monotonicMs() - this.sinceMs >= this.hangsAfterMs ? attention : null;
+  }
 }
 
 class LogReader {

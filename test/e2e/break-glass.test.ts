@@ -70,16 +70,19 @@ async function leftoverFolders(): Promise<string[]> {
 /** Restores, with Temporal away while `act` runs in the middle of the import. The task must never switch. */
 async function restoreWithTemporalAway(act: () => Promise<void>): Promise<void> {
   let acted = false;
+  let failure: unknown = null;
   const away = inTheImport(async () => {
     expect(await status()).toBe(503);
     await lab.temporal.kill();
-    await act();
+    await act()
+      .catch((error: unknown) => void (failure = error))
+      .finally(() => lab.temporal.start());
     acted = true;
-    await lab.temporal.start();
   });
   await withWorkerInProcess(lab, away, async () => {
     await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
     await until('Temporal was away', () => acted, 90_000);
+    if (failure !== null) throw failure as Error;
     await until('the task is closed', () => newest()?.outcome?.status === 'failed', 90_000);
     // Its workflow ends a moment later.
     await cliJson(lab, 'verify', site.uri, '--wait-turn');

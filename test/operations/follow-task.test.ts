@@ -169,6 +169,17 @@ it('a step that takes long is not one that cannot finish: the one that fails beh
   expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase' });
 });
 
+it('a step that neither fails nor ends for long is named too: it hangs, or is paused', async () => {
+  const hanging = new ScriptedTask([
+    at([step('endMaintenance')]),
+    at([step('endMaintenance')], 'endMaintenance'),
+    at([step('never seen')]),
+  ]);
+  const events: TaskEvent<string>[] = [];
+  for await (const event of followTask(parts, hanging, new AbortController().signal, 0)) events.push(event);
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'endMaintenance' });
+});
+
 it('a step that fails is not stuck while nobody is asked for, nor because another one takes long', async () => {
   const events = await seen(
     new ScriptedTask([
