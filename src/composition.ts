@@ -40,19 +40,6 @@ import { TaskLogs } from './core/tasks/task-log';
 import { webServerKindOf } from './core/web/web-server-kinds';
 import type { WebServer } from './core/web/web-server';
 
-/** Which machine a server of the configuration is. */
-export interface Machines {
-  readonly master: MasterHost;
-  /** By the name of the server. */
-  readonly hostOf: (server: string) => Host;
-}
-
-/** Every server is this machine. */
-export function thisMachine(name: string): Machines {
-  const master = createLocalHost({ name });
-  return { master, hostOf: () => master };
-}
-
 export interface CompositionOptions {
   configuration: Configuration;
   configurationPath: string;
@@ -60,10 +47,10 @@ export interface CompositionOptions {
 }
 
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
-export function createMaster(
-  { configuration, configurationPath, environment }: CompositionOptions,
-  { master, hostOf }: Machines = thisMachine(configuration.master),
-) {
+export function createMaster({ configuration, configurationPath, environment }: CompositionOptions) {
+  const master: MasterHost = createLocalHost({ name: configuration.master });
+  /** Which machine a server of the configuration is: each is this one. */
+  const hostOf = (_server: string): Host => master;
   const redactor = new Redactor();
   const onSecret = (secret: string, site: string | null): void => redactor.register(secret, site);
   const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);

@@ -93,33 +93,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Brings the site's files to the master. */
     async syncRemote(ref: TaskRef) {
-      return forwardStep(deps, ref, async (step) => {
-        const { journal, target, record } = step;
-        const host = deps.webHost(target);
-        if (host === deps.master) {
-          step.operation.log.info('web server and master are one: nothing to sync');
-          return { bytes: 0 };
-        }
-        const { operation, warned } = listeningTo(step.operation);
-        const roots: SiteRoot[] = [];
-        for (const root of rootsOf(target.site)) if (!(await isSetAside(host, journal, root))) roots.push(root);
-        await record(spooling('syncRemote', step));
-        const [folder = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'syncRemote', step)]);
-        const { bytes, warnings, notSaved } = await deps.archives.bring(
-          {
-            ...{ host, site: target.site.uri, roots, saveWhatCanBe: isSafety(journal) },
-            exclude: [...target.site.exclude, ...maintenanceFile(deps, target)],
-            folder,
-          },
-          operation,
-        );
-        for (const warning of warnings) operation.log.warn(warning);
-        const redacted = [...deps.redact(warned, journal.site)];
-        await record((before) => ({
-          warned: { ...before.warned, syncRemote: redacted },
-          notSaved: { ...before.notSaved, folders: isSafety(journal) ? mutable(notSaved) : {} },
-        }));
-        return { bytes };
+      return forwardStep(deps, ref, async ({ operation }) => {
+        operation.log.info('web server and master are one: nothing to sync');
+        return { bytes: 0 };
       });
     },
 
@@ -191,10 +167,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const { bytes, notSaved: inFolders } = packed;
         await record(({ notSaved }) => ({
           backup: { ...backup, packed: { bytes, warnings, codeVersion } },
-          notSaved: {
-            ...notSaved,
-            folders: isSafety(journal) ? mutable({ ...notSaved.folders, ...inFolders, ...replaced }) : {},
-          },
+          notSaved: { ...notSaved, folders: isSafety(journal) ? mutable({ ...inFolders, ...replaced }) : {} },
         }));
         return { bytes };
       });
@@ -271,11 +244,6 @@ async function dumpWhatThereIs(
   return dump;
 }
 
-/** True for a folder in whose place a safety backup holds an empty one. */
-async function isSetAside(host: Host, journal: Journal, { path }: SiteRoot): Promise<boolean> {
-  return isSafety(journal) && (journal.setAside.files !== null || isLacking(await host.status(path)));
-}
-
 /**
  * The folders of a site as they are to be packed. In the place of one that is missing, or is no folder, or for which there is no
  * room, a safety backup holds an empty one. `replaced` tells of what lies there and is not packed.
@@ -290,15 +258,10 @@ async function packedRoots(
   const replaced: Record<string, string[]> = {};
   const { uid, gid } = target.site.owner;
   for (const root of rootsOf(target.site)) {
-    const host = deps.webHost(target);
-    const status = await host.status(root.path);
+    const status = await deps.webHost(target).status(root.path);
     const aside = journal.setAside.files;
-    if (!(await isSetAside(host, journal, root))) {
-      roots.push(
-        host === deps.master
-          ? root
-          : { name: root.name, path: join(spooledBy('syncRemote', target, journal), root.name) },
-      );
+    if (!isSafety(journal) || (!isLacking(status) && aside === null)) {
+      roots.push(root);
       continue;
     }
     const path = join(scratch, 'empty', root.name);

@@ -5,8 +5,7 @@ import { EXIT } from './exit-codes';
 import { TaskView } from './render/task-view';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
-type Followed<Result> =
-  { outcome: 'ended'; result: Result } | { outcome: 'left' } | { outcome: 'stuck'; step: string };
+type Followed<Result> = { outcome: 'ended'; result: Result } | { outcome: 'left' } | { outcome: 'stuck'; step: string };
 
 /**
  * Shows a task's steps as they happen and waits for its outcome. Ctrl-C asks whether to detach or to cancel (without a

@@ -36,8 +36,8 @@ async function expectEmpty(what: string, left: () => string[] | Promise<string[]
       return found.length === 0;
     },
     PATIENCE_MS,
-  ).catch(() => {
-    throw new Error(`${what}:\n${found.join('\n')}`);
+  ).catch((error: unknown) => {
+    throw found.length === 0 ? error : new Error(`${what}:\n${found.join('\n')}`);
   });
 }
 
@@ -60,7 +60,7 @@ async function forgottenOf(lab: Lab): Promise<string[]> {
 function textsIn(folder: string): string {
   if (!existsSync(folder)) return '';
   const files = readdirSync(folder).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
-  return files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+  return files.map((name) => read(join(folder, name))).join('\n');
 }
 
 function processesOf(folder: string): string[] {

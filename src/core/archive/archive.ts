@@ -7,27 +7,6 @@ import type { TableKeys } from '../databases/forced-keys';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 
-export interface BringRequest {
-  /** Host of the site. */
-  readonly host: Host;
-  /** URI of the site. */
-  readonly site: string;
-  /** The folders of the site there. */
-  readonly roots: readonly SiteRoot[];
-  /** As in {@link PackRequest}, by the paths of `roots`. */
-  readonly exclude: readonly string[];
-  readonly saveWhatCanBe: boolean;
-  /** Folder of the master that takes them, each under its name; the worker's own, made before. */
-  readonly folder: string;
-}
-
-export interface BroughtFolders extends Pick<PackResult, 'warnings' | 'notSaved'> {
-  /** What went from one host to the other. */
-  readonly bytes: number;
-  /** The folders as they lie on the master now. */
-  readonly roots: readonly SiteRoot[];
-}
-
 export interface PackRequest {
   /** The folders of the site as they lie on the master, the site folder first. */
   readonly roots: readonly SiteRoot[];
@@ -160,14 +139,8 @@ export interface DumpInspection {
   })[];
 }
 
-/** Functions of this folder: `bring`, `pack`, `inspect`, `extract`, `extractDefinitions`. */
+/** Functions of this folder: `pack`, `inspect`, `extract`, `extractDefinitions`. */
 export interface Archives {
-  /**
-   * Brings the folders of a site on another host to the master, with owners, modes and times, where `pack` finds them. What an
-   * earlier attempt brought is replaced. Told, and left out, is what `pack` tells and leaves out.
-   * @throws KedgeError as `pack`
-   */
-  bring(request: BringRequest, operation: Operation): Promise<BroughtFolders>;
   /** GNU tar packs, confined, straight into the compressor. @throws KedgeError ProgramFailed, FileRefused for unreadable files, DiskFull */
   pack(request: PackRequest, operation: Operation): Promise<PackResult>;
   /**

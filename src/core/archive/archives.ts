@@ -1,6 +1,5 @@
 import type { MasterHost } from '../hosts/master-host';
 import type { Archives } from './archive';
-import { bringFolders } from './bring-folders';
 import { extract } from './extract';
 import { extractDefinitions } from './extract-definitions';
 import { inspect } from './inspect';
@@ -9,7 +8,6 @@ import { pack } from './pack';
 /** Archives on the master's disk. */
 export function createArchives(master: MasterHost): Archives {
   return {
-    bring: (request, operation) => bringFolders(master, request, operation),
     pack: (request, operation) => pack(master, request, operation),
     inspect: (path, origin, operation, room) => inspect(master, path, origin, operation, room),
     extract: (request, operation) => extract(master, request, operation),

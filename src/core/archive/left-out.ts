@@ -1,6 +1,5 @@
 import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
 import { Findings } from '../findings';
-import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import { nullRecords } from '../null-records';
 import type { Log, Operation } from '../operation';
@@ -21,8 +20,7 @@ export interface LeftOut {
 
 /** Folders of a site, and what is not to be packed of them anyway. */
 export interface LookedThrough {
-  /** Where they lie. */
-  readonly host: Host;
+  /** As they lie on the master. */
   readonly roots: readonly SiteRoot[];
   /** As in `PackRequest`. */
   readonly exclude: readonly string[];
@@ -86,7 +84,7 @@ export async function lookForLeftOut(
         if (lines.length > 0) await file.writeFile(Buffer.concat(lines));
         lines = [];
       };
-      await request.host.run({
+      await master.run({
         argv: ['find', '.', ...search(root, request)],
         sandbox: {
           readOnly: [{ from: root.path, to: '/folder' }],

@@ -23,7 +23,7 @@ export async function pack(master: MasterHost, request: PackRequest, operation: 
   const complaints = new Complaints(operation.log, request.record.site, placeOf, request.saveWhatCanBe);
   try {
     const leftOut = await lookForLeftOut(
-      { host: master, roots: request.roots, exclude: request.exclude, list: join(request.scratch, 'left-out') },
+      { roots: request.roots, exclude: request.exclude, list: join(request.scratch, 'left-out') },
       master,
       operation,
     );

@@ -41,7 +41,8 @@ export async function startWebLab(pools?: readonly PhpFpmPool[]): Promise<WebLab
     nginx = await startNginx({ folder: join(folder, 'nginx') });
     php = await startPhpFpm({ folder: join(folder, 'php'), pools: pools ?? [{ name: 'site', owner: OWNER }] });
   } catch (error) {
-    await stop();
+    // What is left says less than why it did not start.
+    await stop().catch(() => undefined);
     throw error;
   }
   const phpSocket = php.socketOf(pools?.[0]?.name ?? 'site');
