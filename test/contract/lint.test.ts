@@ -71,6 +71,12 @@ const VIOLATIONS: [what: string, file: string, source: string, rule: string][] =
   ['cli → activities', 'cli', type('../activities'), ARROW],
   ['cli → the work of core', 'cli/commands', value('../../core/sites/adoption', 'proveAdoption'), ARROW],
   ['cli → workflows', 'cli/render', type('../../workflows'), ARROW],
+  ['core → one kind of web server', 'core/tasks', value('../web/nginx/nginx', 'nginx'), ARROW],
+  ['core/web → one kind of web server', 'core/web', value('../web/nginx/nginx', 'nginx'), ARROW],
+  ['core → one kind of site', 'core/discovery', value('../sites/wordpress/wordpress', 'wordPress'), ARROW],
+  ['operations → one kind of web server', 'operations', value('../core/web/nginx/nginx', 'nginx'), ARROW],
+  ['activities → one kind of site', 'activities', value('../core/sites/wordpress/wordpress', 'wordPress'), ARROW],
+  ['composition → one kind of web server', 'composition.ts', value('./core/web/nginx/nginx', 'nginx'), ARROW],
 
   ['a file of this machine, opened past its host', 'core/sites', value('node:fs/promises', 'readFile'), NODE],
   ['a socket of this machine', 'core/tasks', value('node:net', 'connect'), NODE],
