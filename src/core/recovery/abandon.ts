@@ -1,9 +1,8 @@
-import { join } from 'node:path';
-import { unfinishedPath } from '../catalog/unfinished';
 import type { Operation } from '../operation';
 import { previousFolders, stagingFolders } from '../sites/switch-folders';
 import { type OnlineParts, type TakeOver, bringOnline } from './bring-online';
 import type { Journal } from '../tasks/journal';
+import { leftoversOf } from './leftovers';
 
 /** What a task that was given up leaves to a person. */
 export interface Abandoned {
@@ -33,20 +32,18 @@ export async function abandonTask(
   });
   return {
     problems: brought.find(({ task }) => task === journal.task)?.problems ?? [],
-    leftovers: leftoversOf(journal),
+    leftovers: namesOf(journal),
   };
 }
 
-function leftoversOf({ token, target, staged, created, backup, before, committed }: Journal): string[] {
-  const leftovers: string[] = [];
-  for (const folder of [...stagingFolders(staged), ...previousFolders(staged)]) leftovers.push(`the folder ${folder}`);
-  if (target) leftovers.push(`the folder ${join(target.spool, token)}`);
-  if (backup && !backup.published) leftovers.push(`the unfinished archive ${unfinishedPath(backup)}`);
-  if (created && !committed) {
-    for (const database of created.databases) leftovers.push(`the database ${database}`);
-    leftovers.push(`the database account ${created.account.user}`);
-  }
-  if (committed && before?.madeByKedge)
-    leftovers.push(`the database ${before.database} and its account ${before.account.user}`);
-  return leftovers;
+/** One list says what a task made: the sweeper's. */
+function namesOf(journal: Journal): string[] {
+  const { staged, spool, unfinished, databases, accounts } = leftoversOf(journal);
+  const folders = [...stagingFolders(staged), ...previousFolders(staged), ...(spool === null ? [] : [spool])];
+  return [
+    ...folders.map((folder) => `the folder ${folder}`),
+    ...(unfinished === null || journal.backup?.published === true ? [] : [`the unfinished archive ${unfinished}`]),
+    ...databases.map((database) => `the database ${database}`),
+    ...accounts.map(({ user }) => `the database account ${user}`),
+  ];
 }

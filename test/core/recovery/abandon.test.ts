@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createLocalHost } from '../../../src/core/hosts/local-host';
+import { abandonTask } from '../../../src/core/recovery/abandon';
+import type { OnlineParts } from '../../../src/core/recovery/bring-online';
+import { Epochs } from '../../../src/core/tasks/epochs';
+import { Journals } from '../../../src/core/tasks/journals';
+import { SiteLocks } from '../../../src/core/tasks/site-locks';
+import { testOperation } from '../../helpers/operation';
+import { targetIn } from '../../helpers/target';
+
+it('a task that is given up names all that it made: the database too in which definitions were proved', async () => {
+  const folder = mkdtempSync('/var/tmp/kedge-abandon-');
+  try {
+    const host = createLocalHost({ name: 'master' });
+    const journals = new Journals(join(folder, 'state/tasks'), join(folder, 'state/open'), host, () => undefined);
+    const parts = {
+      locks: new SiteLocks(join(folder, 'state/locks'), host),
+      journals,
+      epochs: new Epochs(join(folder, 'state/epochs'), host),
+      webHost: () => host,
+    } as unknown as OnlineParts;
+    const { task } = await journals.begin({
+      ...{ task: 'shop.example-20261124.031502-restore', site: 'shop.example', type: 'restore', who: 'anna' },
+      ...{ description: null, requestKey: null, workflowId: 'site/shop.example', runId: 'run-1', epoch: 0 },
+      accepted: null,
+    });
+    const account = (user: string) => ({ user, hosts: ['localhost'] });
+    await journals.recordUndo(task, {
+      target: targetIn(folder),
+      created: {
+        databases: ['new1', 'new2'],
+        account: account('new'),
+        password: 'p',
+        importBegan: true,
+        enabledEvents: [],
+      },
+      scratch: { database: 'proof0', account: account('proof0') },
+    });
+    const journal = await journals.get(task);
+    const { leftovers } = await abandonTask(parts, journal, { by: 'anna', why: 'gone' }, testOperation());
+    expect(leftovers).toEqual([
+      `the folder ${join(targetIn(folder).spool, journal.token)}`,
+      'the database new1',
+      'the database new2',
+      'the database proof0',
+      'the database account new',
+      'the database account proof0',
+    ]);
+    expect((await journals.get(task)).outcome?.status).toBe('abandoned');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
