@@ -5,6 +5,7 @@ const LONGEST = [
   'crash-matrix',
   'chaos',
   'broken-sites',
+  'paused-undo',
   'paused-worker',
   'hostile-archives',
   'hostile-owner',

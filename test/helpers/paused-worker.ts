@@ -66,14 +66,17 @@ export class PausedWorkers {
     await this.ring.stop();
   }
 
-  /** Each activity of a restore that does anything, with its part. */
-  activities(): Pick<Pause, 'part' | 'activity'>[] {
+  /** Each activity of a part of a restore that does anything. */
+  activities(part: Pause['part']): readonly string[] {
     const plan = planOf({ type: 'restore', quiesce: false, hooks: [] }).filter((step) => step !== 'preflight');
-    return [
-      ...plan.map((activity) => ({ part: 'forward' as const, activity })),
-      ...this.undosOf(plan.at(-1) ?? null).map((activity) => ({ part: 'undo' as const, activity })),
-      ...FINISHING.map((activity) => ({ part: 'finishing' as const, activity })),
-    ];
+    switch (part) {
+      case 'forward':
+        return plan;
+      case 'undo':
+        return this.undosOf(plan.at(-1) ?? null);
+      case 'finishing':
+        return FINISHING;
+    }
   }
 
   /**
