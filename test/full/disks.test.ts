@@ -8,6 +8,7 @@ import {
   cliFailure,
   cliJson,
   journalsOf,
+  recordsOf,
   shell,
   withWorkerInProcess,
 } from '../helpers/e2e';
@@ -169,6 +170,11 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
       const ended = await withWorkerInProcess(lab, justBefore('databaseServer', 'createDatabase', fill), async () => {
         const outcome = await cli(lab, 'backup', SITE, '--quiesce', '--json');
         await mend();
+        await until(
+          'the task has ended',
+          () => journalsOf(lab, 'backup').every((journal) => journal.outcome !== null),
+          300_000,
+        );
         return outcome;
       });
       await lab.mariadb.query(`DROP TABLE ${table}`);
@@ -177,11 +183,11 @@ type Place = 'backups' | 'spool' | 'web staging' | 'database server' | 'binary l
         // Where the dump itself has no room there is no backup.
         expect((JSON.parse(ended.stdout) as FailureDocument).error).toMatchObject({ code: 'DiskFull', site: SITE });
       } else {
-        const { warnings, backup: made } = JSON.parse(ended.stdout) as BackupResult;
-        expect(ended.exitCode).toBe(3);
-        expect(warnings[0]).toMatch(/^whether this backup can be restored here could not be tried: /);
-        expect(made.unproven).toBeUndefined();
-        expect((await cli(lab, 'backups', 'delete', made.id, '--yes')).exitCode).toBe(0);
+        // The account of the site is let in again once the server can write that: until then the command tells that it goes on.
+        expect([3, 4]).toContain(ended.exitCode);
+        const [made] = recordsOf(lab, SITE);
+        expect(made?.warnings[0]).toMatch(/^whether this backup can be restored here could not be tried: /);
+        expect((await cli(lab, 'backups', 'delete', made?.id ?? '', '--yes')).exitCode).toBe(0);
       }
       await cli(lab, 'doctor', '--sweep');
       await expectAsBefore(lab, before);
