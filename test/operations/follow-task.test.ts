@@ -8,8 +8,9 @@ import { Journals } from '../../src/core/tasks/journals';
 import { TaskLogs } from '../../src/core/tasks/task-log';
 import { Redactor } from '../../src/core/secrets/redaction';
 import { type FollowedTask, type TaskEvent, followTask } from '../../src/operations/follow-task';
+import { newTask } from '../helpers/new-task';
 
-const TASK = 'example.com-20261124.031502-restore';
+const TASK = newTask().task;
 const PASSWORD = 'zinnober-Tapete-91';
 
 let folder: string;
@@ -30,18 +31,7 @@ beforeEach(async () => {
     logs: new TaskLogs(tasks, redact),
     redact,
   };
-  await parts.journals.begin({
-    task: TASK,
-    site: 'example.com',
-    type: 'restore',
-    who: 'anna',
-    description: null,
-    requestKey: null,
-    workflowId: 'site/example.com',
-    runId: 'run-1',
-    epoch: 0,
-    accepted: null,
-  });
+  await parts.journals.begin(newTask());
 });
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });

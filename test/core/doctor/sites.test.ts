@@ -12,6 +12,7 @@ import { SiteStates } from '../../../src/core/tasks/site-state';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { targetIn, webServerAddress } from '../../helpers/target';
 import { testOperation } from '../../helpers/operation';
+import { newTask } from '../../helpers/new-task';
 
 /** What these checks need no server for; test/e2e/doctor.test.ts has the others. */
 const CHECKS = ['site-owner', 'site-adopted', 'site-folder', 'site-staging', 'open-tasks', 'catalogue'];
@@ -104,18 +105,7 @@ it.each<[boolean | null, boolean, unknown[]]>([
     [['open-tasks', 'warning', 'example.com-1-backup is open, and Temporal cannot be asked whether it still runs']],
   ],
 ])('an open task whose run is open: %s', async (running, busy, expected) => {
-  await journals.begin({
-    task: 'example.com-1-backup',
-    site: uri,
-    type: 'backup',
-    who: 'test',
-    description: null,
-    requestKey: null,
-    workflowId: `site/${uri}`,
-    runId: 'run-1',
-    epoch: 0,
-    accepted: null,
-  });
+  await journals.begin(newTask({ task: 'example.com-1-backup', site: uri, type: 'backup', who: 'test' }));
   expect(await isBusy(siteOn(host, running))).toBe(busy);
   expect(await findings(siteOn(host, running))).toEqual(expected);
 });

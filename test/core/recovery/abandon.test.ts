@@ -6,6 +6,7 @@ import type { OnlineParts } from '../../../src/core/recovery/bring-online';
 import { Epochs } from '../../../src/core/tasks/epochs';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
+import { newTask } from '../../helpers/new-task';
 import { testOperation } from '../../helpers/operation';
 import { targetIn } from '../../helpers/target';
 
@@ -20,11 +21,7 @@ it('a task that is given up names all that it made: the database too in which de
       epochs: new Epochs(join(folder, 'state/epochs'), host),
       webHost: () => host,
     } as unknown as OnlineParts;
-    const { task } = await journals.begin({
-      ...{ task: 'shop.example-20261124.031502-restore', site: 'shop.example', type: 'restore', who: 'anna' },
-      ...{ description: null, requestKey: null, workflowId: 'site/shop.example', runId: 'run-1', epoch: 0 },
-      accepted: null,
-    });
+    const { task } = await journals.begin(newTask({ site: 'shop.example' }));
     const account = (user: string) => ({ user, hosts: ['localhost'] });
     await journals.recordUndo(task, {
       target: targetIn(folder),

@@ -18,6 +18,7 @@ import { type DatabaseLab, openLab } from '../databases/lab';
 import { testOperation, type TestOperation } from '../../helpers/operation';
 import { targetIn } from '../../helpers/target';
 import { until } from '../../helpers/until';
+import { newTask } from '../../helpers/new-task';
 
 const SITE = 'shop.example';
 const host = createLocalHost({ name: 'master' });
@@ -91,18 +92,7 @@ async function begin(changes: Partial<Journal> = {}): Promise<Journal> {
   tasks += 1;
   const task = `${SITE}-20261124.03${String(tasks).padStart(4, '0')}-restore`;
   const runId = `run-${tasks}`;
-  const { token } = await journals.begin({
-    task,
-    site: SITE,
-    type: 'restore',
-    who: 'anna',
-    description: null,
-    requestKey: null,
-    workflowId: `site/${SITE}`,
-    runId,
-    epoch: 0,
-    accepted: null,
-  });
+  const { token } = await journals.begin(newTask({ task, site: SITE, runId }));
   const staging = join(folder, 'srv/.kedge', token);
   const temporaryArchive = join(folder, 'backups', SITE, `.tmp-${token}`);
   const [spool, database] = [join(folder, 'state/spool', token), nameIt(token)];

@@ -4,7 +4,8 @@ import { mkdtemp, readFile, readdir, rm, stat, writeFile, utimes } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
-import { Journals, type NewTask } from '../../../src/core/tasks/journals';
+import { Journals } from '../../../src/core/tasks/journals';
+import { newTask } from '../../helpers/new-task';
 
 let folder: string;
 let journals: Journals;
@@ -23,34 +24,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const task = (changes: Partial<NewTask> = {}): NewTask => ({
-  task: 'example.com-20261124.031502-restore',
-  site: 'example.com',
-  type: 'restore',
-  who: 'anna',
-  description: null,
-  requestKey: null,
-  workflowId: 'site/example.com',
-  runId: 'run-1',
-  epoch: 0,
-  accepted: null,
-  ...changes,
-});
-const id = task().task;
-const mine = { workflowId: task().workflowId, runId: 'run-1' };
+const id = newTask().task;
+const mine = { workflowId: newTask().workflowId, runId: 'run-1' };
 const done = { status: 'done' as const, ended: '2026-11-24T03:20:00.000Z', code: null, message: null, warnings: [] };
 
 describe('journals', () => {
   it('begins once: a repeated attempt of the same run finds its own', async () => {
-    const first = await journals.begin(task());
+    const first = await journals.begin(newTask());
     expect(first.token).toMatch(/^[a-z0-9]{10}$/);
-    expect(await journals.begin(task())).toEqual(first);
+    expect(await journals.begin(newTask())).toEqual(first);
     expect((await stat(join(folder, 'tasks', `${id}.json`))).mode & 0o777).toBe(0o600);
     expect((await stat(join(folder, 'tasks'))).mode & 0o777).toBe(0o700);
   });
 
   it('several workers change one journal, and one is killed meanwhile: nothing that was written is lost', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const start = (name: string, times: number): ChildProcess =>
       spawn(
         process.execPath,
@@ -78,15 +66,15 @@ describe('journals', () => {
   });
 
   it('another run is told that the task was reset', async () => {
-    await journals.begin(task());
-    await expect(journals.begin(task({ runId: 'run-2' }))).rejects.toMatchObject({ code: 'TaskWasReset' });
-    const other = { workflowId: task().workflowId, runId: 'run-2' };
+    await journals.begin(newTask());
+    await expect(journals.begin(newTask({ runId: 'run-2' }))).rejects.toMatchObject({ code: 'TaskWasReset' });
+    const other = { workflowId: newTask().workflowId, runId: 'run-2' };
     await expect(journals.beginStep(id, other, 'preflight')).rejects.toMatchObject({ code: 'TaskWasReset' });
     expect((await journals.get(id)).step).toBeNull();
   });
 
   it('a forward step can write no more once undo has begun; undo can', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const step = await journals.beginStep(id, mine, 'preflight');
     await journals.recordUndo(id, { undoing: true });
     for (const act of [step.record({ staged: [] }), step.check(), step.end()])
@@ -95,7 +83,7 @@ describe('journals', () => {
   });
 
   it('a later attempt of a step takes over: the one before can write no more', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const first = await journals.beginStep(id, mine, 'preflight');
     const second = await newJournals().beginStep(id, mine, 'preflight');
     for (const act of [first.record({ notHeld: ['late'] }), first.check(), first.end()])
@@ -105,8 +93,8 @@ describe('journals', () => {
   });
 
   it('a site has one open journal, however many are begun at once', async () => {
-    const other = task({ task: 'example.com-20261124.031502-backup', type: 'backup' });
-    const [one, two] = await Promise.allSettled([journals.begin(task()), journals.begin(other)]);
+    const other = newTask({ task: 'example.com-20261124.031502-backup', type: 'backup' });
+    const [one, two] = await Promise.allSettled([journals.begin(newTask()), journals.begin(other)]);
     expect([one?.status, two?.status]).toEqual(['fulfilled', 'rejected']);
     expect(two).toMatchObject({ reason: { code: 'SiteBusy' } });
     await journals.close(id, done);
@@ -114,12 +102,12 @@ describe('journals', () => {
   });
 
   it('a task stays what it was begun as', async () => {
-    await journals.begin(task());
-    await expect(journals.begin(task({ type: 'backup' }))).rejects.toMatchObject({ code: 'StepRefused' });
+    await journals.begin(newTask());
+    await expect(journals.begin(newTask({ type: 'backup' }))).rejects.toMatchObject({ code: 'StepRefused' });
   });
 
   it('a closed task refuses forward steps and keeps its outcome', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     await journals.close(id, done);
     await journals.close(id, { ...done, status: 'failed' });
     expect((await journals.get(id)).outcome?.status).toBe('done');
@@ -127,7 +115,7 @@ describe('journals', () => {
   });
 
   it('changes made side by side are all kept', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const step = await journals.beginStep(id, mine, 'preflight');
     await step.record({ step: null });
     await Promise.all(
@@ -138,9 +126,9 @@ describe('journals', () => {
   });
 
   it('finds open tasks, of a site whose name begins like another too', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     await journals.begin(
-      task({ task: 'example.com-shop-20261124.031502-backup', site: 'example.com-shop', type: 'backup' }),
+      newTask({ task: 'example.com-shop-20261124.031502-backup', site: 'example.com-shop', type: 'backup' }),
     );
     expect((await journals.open('example.com')).map((journal) => journal.task)).toEqual([id]);
     expect(await newJournals().open()).toHaveLength(2);
@@ -149,7 +137,7 @@ describe('journals', () => {
   });
 
   it('a crash between marker and journal leaves nothing', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const marker = join(folder, 'open', 'example.com-20261124.000000-backup');
     await writeFile(marker, '');
     const anHourAgo = new Date(Date.now() - 3_600_000);
@@ -159,7 +147,7 @@ describe('journals', () => {
   });
 
   it('a crash between the outcome and the marker leaves the task closed', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     await journals.close(id, done);
     await writeFile(join(folder, 'open', id), '');
     expect(await journals.open()).toEqual([]);
@@ -167,7 +155,7 @@ describe('journals', () => {
   });
 
   it('a marker that another process wrote just now stays: its journal is about to come', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const fresh = 'example.com-20261124.000000-backup';
     await writeFile(join(folder, 'open', fresh), '');
     expect(await journals.open('example.com')).toHaveLength(1);
@@ -175,7 +163,7 @@ describe('journals', () => {
   });
 
   it('a clock that somebody sets takes no fresh marker away, and keeps none of another boot', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const written = await readFile(join(folder, 'open', id), 'utf8');
     const fresh = 'example.com-20261124.000000-backup';
     const marker = join(folder, 'open', fresh);
@@ -196,15 +184,15 @@ describe('journals', () => {
     expect(await journals.newestTask('example.com')).toBeNull();
     const ids = ['20261124.000003-backup', '20261124.000002-restore', '20261124.000001-verify'];
     for (const end of ids) {
-      await journals.begin({ ...task(), task: `example.com-${end}` });
+      await journals.begin({ ...newTask(), task: `example.com-${end}` });
       await journals.close(`example.com-${end}`, done);
     }
-    await journals.begin({ ...task(), site: 'example.com-2', task: 'example.com-2-20291124.000000-backup' });
+    await journals.begin({ ...newTask(), site: 'example.com-2', task: 'example.com-2-20291124.000000-backup' });
     expect(await journals.newestTask('example.com')).toBe('example.com-20261124.000003-backup');
   });
 
   it('a crash in mid-write leaves the journal as it was', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const before = await readFile(join(folder, 'tasks', `${id}.json`), 'utf8');
     await writeFile(join(folder, 'tasks', `.${id}.json.abc.tmp`), before.slice(0, 20));
     expect((await newJournals().get(id)).task).toBe(id);
@@ -212,7 +200,7 @@ describe('journals', () => {
   });
 
   it('an unfinished marker or journal, and a journal that cannot be read, stop nothing on other sites', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const other = 'other.example-20261124.000000-backup';
     await writeFile(join(folder, 'open', `.${other}.0123456789ab.tmp`), '');
     await writeFile(join(folder, 'open', other), '');
@@ -227,7 +215,7 @@ describe('journals', () => {
   it.each(['', '{', '{}', '[]', '{"version":2}'])(
     'a journal that holds %j is an error that names the file',
     async (content) => {
-      await journals.begin(task());
+      await journals.begin(newTask());
       await writeFile(join(folder, 'tasks', `${id}.json`), content);
       await expect(journals.get(id)).rejects.toMatchObject({
         code: 'StateInvalid',
@@ -241,7 +229,7 @@ describe('journals', () => {
   });
 
   it('tells the redactor of the passwords it holds, and holds none once it is closed', async () => {
-    await journals.begin(task());
+    await journals.begin(newTask());
     const database = {
       database: 'd',
       account: { user: 'u', hosts: ['localhost'] },

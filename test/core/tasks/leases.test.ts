@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { Journals } from '../../../src/core/tasks/journals';
 import { type LeaseLimits, Leases } from '../../../src/core/tasks/leases';
+import { newTask } from '../../helpers/new-task';
 
 let folder: string;
 let journals: Journals;
@@ -29,11 +30,7 @@ const everyRun = async (): Promise<boolean> => true;
 async function begin(second: number, type: 'backup' | 'restore' = 'backup'): Promise<string> {
   const site = `site${second}.example`;
   const task = `${site}-20261124.0000${String(second).padStart(2, '0')}-${type}`;
-  const { epoch, accepted } = { epoch: 0, accepted: null };
-  await journals.begin({
-    ...{ task, site, type, who: 'anna', description: null, requestKey: null, epoch, accepted },
-    ...{ workflowId: `site/${site}`, runId: 'run-1' },
-  });
+  await journals.begin(newTask({ task, site, type }));
   return task;
 }
 

@@ -7,6 +7,7 @@ import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { Journals } from '../../../src/core/tasks/journals';
 import { forgetOldTasks } from '../../../src/core/tasks/retention';
 import { TaskLogs } from '../../../src/core/tasks/task-log';
+import { newTask } from '../../helpers/new-task';
 
 const DAY_MS = 24 * 3_600_000;
 const now = new Date('2026-11-24T12:00:00.000Z');
@@ -38,18 +39,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function make(site: string, daysAgo: number, closed = true): Promise<string> {
   const submitted = new Date(now.getTime() - daysAgo * DAY_MS);
   const task = `${site}-${timeStamp(submitted)}-backup`;
-  await journals.begin({
-    task,
-    site,
-    type: 'backup',
-    who: 'anna',
-    description: null,
-    requestKey: null,
-    workflowId: `site/${site}`,
-    runId: task,
-    epoch: 0,
-    accepted: null,
-  });
+  await journals.begin(newTask({ task, site, type: 'backup', runId: task }));
   const log = logs.of(task, 'preflight', 1);
   log.info('began');
   await log.settled();
