@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
 import { Findings } from '../findings';
 import type { MasterHost } from '../hosts/master-host';
 import { nullRecords } from '../null-records';
 import type { Log, Operation } from '../operation';
 import { excludedTest } from '../sites/exclusion';
+import type { PackRequest } from './archive';
 import { ROOTS, longestPath, tooLongPattern } from './layout';
 
 /** What is not packed of the folders of a site, as it was found just before packing. */
@@ -16,16 +18,6 @@ export interface LeftOut {
   readonly notSaved: ReadonlyMap<string, readonly string[]>;
   /** A hard link joins two of the folders. */
   readonly joined: boolean;
-}
-
-/** Folders of a site, and what is not to be packed of them anyway. */
-export interface LookedThrough {
-  /** As they lie on the master. */
-  readonly roots: readonly SiteRoot[];
-  /** As in `PackRequest`. */
-  readonly exclude: readonly string[];
-  /** The file on the master that takes {@link LeftOut.list}. */
-  readonly list: string;
 }
 
 /** Pipes, sockets and devices of a folder: nobody reads them, and nobody but who made them can make them anew. */
@@ -53,12 +45,8 @@ export function untellable(name: string): boolean {
  * Looks through the folders of a site for what is not packed. What their owner puts there after this look is packed, as is
  * what cannot be told to tar; whoever reads the archive leaves it out.
  */
-export async function lookForLeftOut(
-  request: LookedThrough,
-  master: MasterHost,
-  operation: Operation,
-): Promise<LeftOut> {
-  const { list } = request;
+export async function lookForLeftOut(master: MasterHost, request: PackRequest, operation: Operation): Promise<LeftOut> {
+  const list = join(request.scratch, 'left-out');
   const file = await master.openForWriting(list);
   const inodes = new Map<string, SiteRoot>();
   const warnings: string[] = [];
@@ -112,7 +100,7 @@ const PRINTED = 3;
 const [TOO_LONG, LINKED, SPECIAL] = ['long', 'linked', 'special'];
 
 /** Arguments for `find` that print what is looked for: the kind, the path, the inode. */
-function search(root: SiteRoot, { roots, exclude }: LookedThrough): string[] {
+function search(root: SiteRoot, { roots, exclude }: PackRequest): string[] {
   const print = (kind: string): string[] => ['-printf', `${kind}\\0%P\\0%D:%i\\0`];
   return [
     '-xdev',

@@ -22,11 +22,7 @@ export async function pack(master: MasterHost, request: PackRequest, operation: 
   const onDisk = writeBehind(file);
   const complaints = new Complaints(operation.log, request.record.site, placeOf, request.saveWhatCanBe);
   try {
-    const leftOut = await lookForLeftOut(
-      { roots: request.roots, exclude: request.exclude, list: join(request.scratch, 'left-out') },
-      master,
-      operation,
-    );
+    const leftOut = await lookForLeftOut(master, request, operation);
     const archive = { request, record, leftOut: leftOut.list, file, complaints };
     // In one run tar would pack a file of two folders once, and each folder is restored by itself.
     const runs = leftOut.joined ? request.roots.slice(1).map((root) => [root]) : [request.roots.slice(1)];

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import type { Complaint } from '../../contract/findings';
 import type { Host } from '../hosts/host';
 import { belongsToUs, isTrustedFolder } from '../hosts/trusted-path';
+import { nearestExisting } from '../preflight/space';
 import type { Folder, Installation } from './installation';
 import { checkLeftovers } from './leftovers';
 import { checkSigningKeys } from './signing-keys';
@@ -111,7 +112,7 @@ export async function checkFreeSpace(
   { name, path }: Folder,
   lowBytes = LOW_BYTES,
 ): Promise<readonly Complaint[]> {
-  const existing = await nearestExisting(host, path);
+  const existing = (await nearestExisting(host, path)) ?? '/';
   const { bytes, inodes, readOnly } = await host.freeSpace(existing);
   const hint = `Make room on the file system of ${existing}, or move the ${name} folder to another one.`;
   const complaints: Complaint[] = [];
@@ -129,16 +130,10 @@ export async function checkFreeSpace(
 }
 
 async function canBeMade(host: Host, path: string): Promise<boolean> {
-  const parent = await nearestExisting(host, path);
+  const parent = (await nearestExisting(host, path)) ?? '/';
   const status = await host.status(parent);
   const isWritable = host.privileged || (status?.uid === host.uid && (status.mode & 0o200) !== 0);
   return status?.type === 'folder' && isWritable && (await isTrustedFolder(host, parent));
-}
-
-async function nearestExisting(host: Host, path: string): Promise<string> {
-  let candidate = path;
-  while (candidate !== '/' && !(await host.status(candidate))) candidate = dirname(candidate);
-  return candidate;
 }
 
 function error(message: string, hint: string): Complaint {

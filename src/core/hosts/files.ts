@@ -17,15 +17,13 @@ export async function readSmallFile(
   maximumBytes = DEFAULT_MAXIMUM_BYTES,
 ): Promise<Buffer> {
   const refuse = (why: string): KedgeError => new KedgeError('FileRefused', `${path} on ${server} ${why}`, { server });
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (isMissing(error)) throw refuse('does not exist');
-      // A socket.
-      if (error.code === 'ENXIO') throw refuse('is no regular file');
-      if (error.code === 'ELOOP') throw refuse('is a symbolic link');
-      throw error;
-    },
-  );
+  const file = await openForReading(path).catch((error: NodeJS.ErrnoException) => {
+    if (isMissing(error)) throw refuse('does not exist');
+    // A socket.
+    if (error.code === 'ENXIO') throw refuse('is no regular file');
+    if (error.code === 'ELOOP') throw refuse('is a symbolic link');
+    throw error;
+  });
   try {
     const status = await file.stat();
     if (!status.isFile()) throw refuse('is no regular file');
