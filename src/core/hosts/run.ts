@@ -12,6 +12,7 @@ import type { Command, Completed, Sandbox } from './host';
 import type { MasterCommand } from './master-host';
 import type { Limiter } from './limiter';
 import { openPath } from './open-path';
+import { piecePassed } from './passed-pieces';
 import { MARK_VARIABLE, type RunningProcess, endGroup, endMarkedProcesses, identify, waitUntilGone } from './processes';
 import { exitCodeOf, limitReached, programFailure, signalFailure } from './program-failure';
 import { INFO_DESCRIPTOR, bindsOf, confine } from './sandbox';
@@ -295,6 +296,7 @@ async function feed(stdin: Writable | null, input: Command['input'], end: (reaso
   try {
     for await (const chunk of source) {
       if (closed) return;
+      piecePassed(chunk.length);
       if (!stdin.write(chunk)) await new Promise<void>((resolve) => (wake = resolve));
     }
     stdin.end();
@@ -317,7 +319,9 @@ async function deliver(
 ): Promise<Buffer> {
   if (!stdout) return Buffer.alloc(0);
   try {
-    await pipeline(stdout, output, { end: false });
+    const delivered = pipeline(stdout, output, { end: false });
+    stdout.on('data', (chunk: Buffer) => piecePassed(chunk.length));
+    await delivered;
     const cut = await cutShort;
     if (cut) {
       output.destroy(cut);
