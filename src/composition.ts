@@ -27,6 +27,8 @@ import { readSecret } from './core/secrets/references';
 import { withFurtherSettings } from './core/sites/further-settings';
 import { guardingSettings } from './core/sites/guarded-settings';
 import { followRoot } from './core/sites/served-root';
+import type { SiteAtWork } from './core/sites/site-at-work';
+import { liveFolder } from './core/sites/site-folder';
 import { siteKindOf } from './core/sites/site-kinds';
 import { Journals } from './core/tasks/journals';
 import { Leases } from './core/tasks/leases';
@@ -77,6 +79,15 @@ export function createMaster({ configuration, configurationPath, environment }: 
     if (adminPassword !== undefined) onSecret(adminPassword, null);
     return openDatabaseServer({ address, adminPassword, host: master, programs, signal, turn });
   });
+
+  const webServer = (address: WebServerAddress): WebServer => {
+    const key = JSON.stringify(address);
+    const server =
+      webServers.get(key) ??
+      webServerKindOf(address).create({ address, host: hostOf(address.name), readSecret: readProbeSecret });
+    webServers.set(key, server);
+    return server;
+  };
 
   return {
     master,
@@ -153,18 +164,23 @@ export function createMaster({ configuration, configurationPath, environment }: 
           taken.push(...rootsOf(other).map(({ path }) => ({ of: uri, path })));
       return { ...target, site: await followRoot(host, target.site, taken) };
     },
-    kindOf: (target: Target) => guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
-    webHost: (target: { readonly web: Pick<WebServerAddress, 'name'> }): Host => hostOf(target.web.name),
-    webServer(address: WebServerAddress): WebServer {
-      const key = JSON.stringify(address);
-      const server =
-        webServers.get(key) ??
-        webServerKindOf(address).create({ address, host: hostOf(address.name), readSecret: readProbeSecret });
-      webServers.set(key, server);
-      return server;
+    siteAtWork(target: Target): SiteAtWork {
+      const host = hostOf(target.web.name);
+      return {
+        target,
+        uri: target.site.uri,
+        location: target.site,
+        host,
+        folder: liveFolder(host, target.site),
+        kind: guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
+        webServer: webServer(target.web),
+        databaseServer: (signal, turn) => databaseServers.get(target.database, signal, turn),
+        hosts: () => [...new Set([master, host])],
+      };
     },
-    databaseServer: (address: DatabaseServerAddress, signal?: AbortSignal, turn?: string) =>
-      databaseServers.get(address, signal, turn),
+    hostOf,
+    webServer,
+    databaseServer: (address: DatabaseServerAddress) => databaseServers.get(address),
     async close(): Promise<void> {
       await databaseServers.close();
     },

@@ -34,9 +34,9 @@ export interface AttemptPlace {
 export function spoolPlace(
   { master }: Pick<ActivityDependencies, 'master'>,
   step: StepName,
-  { target, journal }: Step,
+  { site, journal }: Step,
 ): AttemptPlace {
-  return { host: master, folder: join(spoolOf(target, journal), step) };
+  return { host: master, folder: join(spoolOf(site.target, journal), step) };
 }
 
 /**

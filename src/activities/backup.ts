@@ -5,7 +5,7 @@ import { type BackupRecord, isSafetyBackup, isUnproven } from '../contract/backu
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
-import { SITE_FOLDER, type SiteRoot, type Target, rootsOf } from '../contract/target';
+import { SITE_FOLDER, type SiteRoot, rootsOf } from '../contract/target';
 import { checkRoots, differencesFromRecord } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
@@ -18,8 +18,8 @@ import type { Host } from '../core/hosts/host';
 import type { OpenFile } from '../core/hosts/master-host';
 import { listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
-import { liveFolder } from '../core/sites/site-folder';
 import { isLacking } from '../core/sites/folder-check';
+import type { SiteKind } from '../core/sites/site-kind';
 import { assertFinishingTask } from '../core/tasks/authority';
 import { forgetScratch, proveSpooledDump } from '../core/proofs/prove-site';
 import { describeDump, summaryOf } from '../core/proofs/spooled-dump';
@@ -43,10 +43,10 @@ const WRITE_BUFFER_BYTES = 1024 * 1024;
 
 /** Activities that make a backup, be it asked for or the safety backup of a restore. */
 export function createBackupActivities(deps: ActivityDependencies) {
-  const clear = async ({ journal, target, operation }: UndoStep): Promise<void> => {
-    if (journal.scratch) await forgetScratch(deps, target, journal.scratch, operation);
+  const clear = async ({ journal, site, operation }: UndoStep): Promise<void> => {
+    if (journal.scratch) await forgetScratch(site, journal.scratch, operation);
     if (journal.backup) await deps.master.removeTree(unfinishedPath(journal.backup), operation);
-    await deps.master.removeTree(spoolOf(target, journal), operation);
+    await deps.master.removeTree(spoolOf(site.target, journal), operation);
   };
 
   /** What the server would not take back of the dump in the spool; null where it is not to be asked. */
@@ -60,12 +60,12 @@ export function createBackupActivities(deps: ActivityDependencies) {
     /** Dumps the database into the spool, with a summary beside it. */
     async dumpDatabase(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, record } = step;
+        const { journal, site, record } = step;
         const { operation, warned } = listeningTo(step.operation);
         await record(spooling('dumpDatabase', step));
         const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'dumpDatabase', step)]);
         const path = join(spool, 'database.sql');
-        const server = await deps.databaseServer(target.database, operation.signal);
+        const server = await site.databaseServer(operation.signal);
         const places: { output: Writable; file: OpenFile }[] = [];
         const open = async (): Promise<Writable> => {
           const file = await deps.master.openForWriting(path);
@@ -103,8 +103,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
     async tarball(ref: TaskRef, given: TarballOptions) {
       const asked = decodeInput(tarballOptionsSchema, given);
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, record } = step;
-        const { site } = target;
+        const { journal, operation, record } = step;
+        const { target, location: site, folder: live, kind } = step.site;
         const options = tarballOptionsOf(journal) ?? asked;
         const catalog = deps.catalogOf(target);
         const folder = await catalog.folderOf(site.uri);
@@ -118,8 +118,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           unfinished,
         ]);
         const { empty, roots, replaced } = await packedRoots(deps, step, scratch);
-        const live = liveFolder(deps.webHost(target), site);
-        const codeVersion = empty.includes(SITE_FOLDER) ? null : await deps.kindOf(target).codeVersion(live, operation);
+        const codeVersion = empty.includes(SITE_FOLDER) ? null : await kind.codeVersion(live, operation);
         const backup = {
           id,
           created,
@@ -133,7 +132,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           {
             roots,
             saveWhatCanBe: isSafety(journal),
-            exclude: [...site.exclude, ...maintenanceFile(deps, target)],
+            exclude: [...site.exclude, ...maintenanceFile(kind)],
             dump,
             record: {
               schema: 1,
@@ -176,9 +175,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
     /** Reads the archive back, holds it against what was packed, and publishes it, its record last. */
     async publishBackup(ref: TaskRef) {
       return forwardStep(deps, ref, async (step): Promise<BackupSummary> => {
-        const { journal, target, record } = step;
+        const { journal, site, record } = step;
         const { backup } = journal;
-        const catalog = deps.catalogOf(target);
+        const catalog = deps.catalogOf(site.target);
         if (!backup?.packed)
           throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
         if (backup.published) return summaryOfRecord(catalog, await catalog.get(journal.site, backup.id));
@@ -250,15 +249,15 @@ async function dumpWhatThereIs(
  */
 async function packedRoots(
   deps: ActivityDependencies,
-  { journal, target, whileMine }: Step,
+  { journal, site: { location, host }, whileMine }: Step,
   scratch: string,
 ): Promise<{ roots: SiteRoot[]; empty: string[]; replaced: Record<string, string[]> }> {
   const roots: SiteRoot[] = [];
   const empty: string[] = [];
   const replaced: Record<string, string[]> = {};
-  const { uid, gid } = target.site.owner;
-  for (const root of rootsOf(target.site)) {
-    const status = await deps.webHost(target).status(root.path);
+  const { uid, gid } = location.owner;
+  for (const root of rootsOf(location)) {
+    const status = await host.status(root.path);
     const aside = journal.setAside.files;
     if (!isSafety(journal) || (!isLacking(status) && aside === null)) {
       roots.push(root);
@@ -343,7 +342,6 @@ function databaseOf(journal: Journal): string {
   throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
 }
 
-function maintenanceFile(deps: ActivityDependencies, target: Target): string[] {
-  const file = deps.kindOf(target).maintenanceFile;
+function maintenanceFile({ maintenanceFile: file }: SiteKind): string[] {
   return file === null ? [] : [file.path];
 }

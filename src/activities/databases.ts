@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Target } from '../contract/target';
 import type { DatabaseAccount, DatabaseServer, Purpose } from '../core/databases/database-server';
 import { grantStatement } from '../core/databases/other-accounts';
 import type { Operation } from '../core/operation';
+import type { SiteAtWork } from '../core/sites/site-at-work';
 import { generatedName, generatedPassword } from '../core/databases/generated-name';
 import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack } from '../core/recovery/give-back';
@@ -23,23 +23,21 @@ export interface KeptReport {
 
 /** Activities that make the new database and account of a restore, and let go of the old ones. */
 export function createDatabaseActivities(deps: ActivityDependencies) {
-  const serverOf = (target: Target, { signal }: Operation): Promise<DatabaseServer> =>
-    deps.databaseServer(target.database, signal);
   /** For what changes accounts and databases: what an earlier turn had under way is over. */
-  const serverInTurn = (target: Target, { signal, name }: SiteTurn): Promise<DatabaseServer> =>
-    deps.databaseServer(target.database, signal, name);
+  const serverInTurn = (site: SiteAtWork, { signal, name }: SiteTurn): Promise<DatabaseServer> =>
+    site.databaseServer(signal, name);
 
   return {
     /** An empty database under a name of this task, with the charset and collation the backup recorded. */
     async createDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
+      return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
         const { charset, collation } = sourceOf(journal);
-        const server = await serverOf(target, operation);
+        const server = await site.databaseServer(operation.signal);
         const created = journal.created ?? {
-          databases: [generatedName(target.site.uri, `${journal.token}a`)],
+          databases: [generatedName(site.uri, `${journal.token}a`)],
           importBegan: false,
           account: {
-            user: generatedName(target.site.uri, journal.token),
+            user: generatedName(site.uri, journal.token),
             hosts: await accountHostsOf(journal, server),
           },
           password: generatedPassword(),
@@ -47,7 +45,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         };
         await record({ created });
         await whileMine(async (turn) => {
-          await (await serverInTurn(target, turn)).createDatabase(createdDatabase(created), charset, collation);
+          await (await serverInTurn(site, turn)).createDatabase(createdDatabase(created), charset, collation);
         });
         return { database: createdDatabase(created) };
       });
@@ -55,18 +53,18 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Imports the dump as the site's new account. An import that was begun before starts again in a fresh database. */
     async importDatabase(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
-        const server = await serverOf(target, operation);
+      return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
+        const server = await site.databaseServer(operation.signal);
         let created = createdOf(journal);
         if (created.importBegan) {
           const { charset, collation } = sourceOf(journal);
           const generation = String.fromCharCode('a'.charCodeAt(0) + (created.databases.length % 26));
-          const fresh = generatedName(target.site.uri, `${journal.token}${generation}`);
+          const fresh = generatedName(site.uri, `${journal.token}${generation}`);
           created = { ...created, databases: [...created.databases, fresh], password: generatedPassword() };
           await record({ created });
           const { account, databases } = created;
           await whileMine(async (turn) => {
-            const own = await serverInTurn(target, turn);
+            const own = await serverInTurn(site, turn);
             await own.lockAccount(account);
             await own.dropAccount(account);
             // Those of every attempt: one of them may have died before it dropped that of the one before.
@@ -79,7 +77,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         const database = createdDatabase(created);
         const { user } = created.account;
         const createAccount = ({ account, password }: typeof created): Promise<void> =>
-          whileMine(async (turn) => (await serverInTurn(target, turn)).createAccount(account, password, database));
+          whileMine(async (turn) => (await serverInTurn(site, turn)).createAccount(account, password, database));
         await createAccount(created);
         // The import comes from here, which is not always where the site comes from: by the socket, say. Only then: an
         // account of this very host, locked afterwards, would stand before one that the site has for many.
@@ -90,8 +88,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           await createAccount(created);
         }
         const { account } = created;
-        await whileMine(async (turn) => shareReach(await serverInTurn(target, turn), journal, account, 'definitions'));
-        const dump = join(spooledBy('deploy', target, journal), 'restore.sql');
+        await whileMine(async (turn) => shareReach(await serverInTurn(site, turn), journal, account, 'definitions'));
+        const dump = join(spooledBy('deploy', site.target, journal), 'restore.sql');
         const result = await server.importDump(dump, database, user, created.password, operation, {
           replaceText: journal.accepted?.replaceText ?? false,
         });
@@ -102,8 +100,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Completes the account: its final password, written down first, and the hosts and limits of the old one. */
     async createDbUser(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
-        const server = await serverOf(target, operation);
+      return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
+        const server = await site.databaseServer(operation.signal);
         const account = { user: createdOf(journal).account.user, hosts: await accountHostsOf(journal, server) };
         const importing = createdOf(journal).account;
         const everyHost = [...new Set([...account.hosts, ...importing.hosts])];
@@ -116,7 +114,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         // The importing host's account stays as definer of views, triggers, routines and events.
         const onlyDefiner = importing.hosts.filter((host) => !account.hosts.includes(host));
         await whileMine(async (turn) => {
-          const own = await serverInTurn(target, turn);
+          const own = await serverInTurn(site, turn);
           await own.createAccount(account, created.password, createdDatabase(created));
           if (journal.before) await own.copyAccountOptions(journal.before.account, account);
           await shareReach(own, journal, created.account, 'running');
@@ -134,8 +132,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           const { created } = now.journal;
           if (!created) return;
           // The live settings name it until then.
-          await assertSwitchedBack(deps, now);
-          const server = await serverInTurn(now.target, now.turn);
+          await assertSwitchedBack(now);
+          const server = await serverInTurn(now.site, now.turn);
           await server.lockAccount(created.account);
           for (const database of created.databases) await server.dropDatabase(database);
           await server.dropAccount(created.account);
@@ -150,17 +148,19 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         if (!before) return null;
         if (keepsDatabase(journal)) {
           const { database: name, account, madeByKedge } = before;
-          await inTurn(async ({ target, turn }) => {
-            await nameKept(deps, journal, { database: { server: target.database.name, name, account, madeByKedge } });
-            if (madeByKedge) await (await serverInTurn(target, turn)).lockAccount(account);
+          await inTurn(async ({ site, turn }) => {
+            await nameKept(deps, journal, {
+              database: { server: site.target.database.name, name, account, madeByKedge },
+            });
+            if (madeByKedge) await (await serverInTurn(site, turn)).lockAccount(account);
           });
           operation.log.warn(`${journal.notSaved.database.join('; ')}; the database of before is kept as ${name}`);
           if (madeByKedge) return null;
         }
         if (before.madeByKedge) {
-          await inTurn(async ({ target, turn }) => {
+          await inTurn(async ({ site, turn }) => {
             await assertReplaced(deps, journal, before);
-            const server = await serverInTurn(target, turn);
+            const server = await serverInTurn(site, turn);
             await server.lockAccount(before.account);
             await server.dropDatabase(before.database);
             await server.dropAccount(before.account);

@@ -1,12 +1,10 @@
-import type { DatabaseServerAddress, Target, WebServerAddress } from '../contract/target';
+import type { Target } from '../contract/target';
 import type { Busy, RunState } from '../contract/tasks';
 import type { Archives } from '../core/archive/archive';
 import type { Catalog } from '../core/catalog/catalog';
-import type { DatabaseServer } from '../core/databases/database-server';
 import type { RequestAuthority } from '../core/requests/request-authority';
-import type { Host } from '../core/hosts/host';
 import type { MasterHost } from '../core/hosts/master-host';
-import type { SiteKind } from '../core/sites/site-kind';
+import type { SiteAtWork } from '../core/sites/site-at-work';
 import type { Journals } from '../core/tasks/journals';
 import type { Leases } from '../core/tasks/leases';
 import type { Epochs } from '../core/tasks/epochs';
@@ -14,7 +12,6 @@ import type { Proofs } from '../core/proofs/proofs';
 import type { SiteLocks } from '../core/tasks/site-locks';
 import type { SiteStates } from '../core/tasks/site-state';
 import type { TaskLogs } from '../core/tasks/task-log';
-import type { WebServer } from '../core/web/web-server';
 import type { Attempts } from './attempts';
 
 /** Everything activities act through. Built in one place: src/worker.ts; tests build it with real or fake parts. */
@@ -38,11 +35,7 @@ export interface ActivityDependencies {
   redact<T>(value: T, site?: string | null): T;
   /** Reads the configuration anew. @throws KedgeError ConfigurationInvalid, SiteUnknown */
   resolveTarget(site: string): Promise<Target>;
-  kindOf(target: Target): SiteKind;
-  webHost(target: Target): Host;
-  webServer(address: WebServerAddress): WebServer;
-  /** Its statements end with the signal. With the name of a turn, they are the only ones of that name. */
-  databaseServer(address: DatabaseServerAddress, signal: AbortSignal, turn?: string): Promise<DatabaseServer>;
+  siteAtWork(target: Target): SiteAtWork;
   /** Looks, without being waited for, for what a closed task left. */
   afterTask(task: string): void;
   runStateOf(workflowId: string, runId: string): Promise<RunState>;

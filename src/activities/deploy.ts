@@ -1,12 +1,13 @@
 import { dirname, join } from 'node:path';
 import { isKedgeError } from '../contract/errors';
-import { type Target, rootsOf } from '../contract/target';
+import { type SiteLocation, rootsOf } from '../contract/target';
 import { removeEmptyFolder } from '../core/hosts/empty-folder';
 import type { Host } from '../core/hosts/host';
 import { findingsOf } from '../core/findings';
 import { makeStagingFolder, stagingFolderFor } from '../core/hosts/staging';
 import type { Operation } from '../core/operation';
 import { filesChangedSince } from '../core/sites/late-files';
+import type { SiteAtWork } from '../core/sites/site-at-work';
 import { assertStillLinked } from '../core/sites/served-root';
 import {
   type StagedFolder,
@@ -46,7 +47,7 @@ async function missingAbove(host: Host, path: string): Promise<string[]> {
 
 /** A vhost that was gone or broken before the restore holds nothing up: what is in its way still is a warning. */
 async function unlessBroken(
-  { site }: Target,
+  site: SiteLocation,
   written: Promise<VhostChange>,
   operation: Operation,
 ): Promise<Pick<VhostChange, 'changed'>> {
@@ -63,8 +64,11 @@ async function unlessBroken(
 /** Activities that bring a backup's files beside the live ones, and put them in their place. */
 export function createDeployActivities(deps: ActivityDependencies) {
   /** The fence stops what writes to the database. What writes to files alone is not held, so it is told. */
-  const tellLateFiles = async (journal: Journal, target: Target, operation: Operation): Promise<void> => {
-    const host = deps.webHost(target);
+  const tellLateFiles = async (
+    journal: Journal,
+    { location, host }: SiteAtWork,
+    operation: Operation,
+  ): Promise<void> => {
     const { backup, staged } = journal;
     if (!backup) return;
     const kept = keptFolders(journal);
@@ -75,7 +79,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
       if ((await host.status(previous.path)) === undefined) continue;
       const since = new Date(backup.created);
       late.push(
-        ...(await filesChangedSince(host, previous, target.site.exclude, since, operation).catch((error: unknown) => {
+        ...(await filesChangedSince(host, previous, location.exclude, since, operation).catch((error: unknown) => {
           operation.signal.throwIfAborted();
           operation.log.info(`files that were written too late cannot be looked for: ${String(error)}`);
           return [];
@@ -84,7 +88,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
     }
     const warning = findingsOf(
       operation.log,
-      `files of ${target.site.uri} that were written while the restore ran, too late to be surely in the safety backup ${backup.id}`,
+      `files of ${location.uri} that were written while the restore ran, too late to be surely in the safety backup ${backup.id}`,
       late,
     );
     if (warning !== null) operation.log.warn(warning);
@@ -94,10 +98,10 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** Unpacks the files beside the live folders, out of the owner's reach, and the dump into the spool. */
     async deploy(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, attempt, record, whileMine } = step;
+        const { journal, site, operation, attempt, record, whileMine } = step;
+        const { location, host } = site;
         const source = sourceOf(journal);
-        const host = deps.webHost(target);
-        const roots = rootsOf(target.site);
+        const roots = rootsOf(location);
         for (const { path } of roots) {
           // The folders above belong to nobody that is known: the worker keeps them, and its owner enters.
           for (const above of await missingAbove(host, path)) {
@@ -105,7 +109,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
             await whileMine(() => host.makeFolder(above, { mode: 0o755 }));
           }
           if ((await host.status(path)) !== undefined) continue;
-          const { uid, gid } = target.site.owner;
+          const { uid, gid } = location.owner;
           await record(({ madeFolders }) => ({ madeFolders: [...new Set([...madeFolders, path])] }));
           await whileMine(() => host.makeFolder(path, { mode: 0o755, uid, gid }));
         }
@@ -131,7 +135,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         return deps.archives.extract(
           {
             path: source.path,
-            origin: { from, owner: target.site.owner },
+            origin: { from, owner: location.owner },
             judged: source,
             host,
             folders,
@@ -145,11 +149,11 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** Undo of deploy. */
     async discardStaged(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        const { journal, target, operation } = step;
-        await step.inTurn((now) => assertSwitchedBack(deps, now));
-        const host = deps.webHost(target);
+        const { journal, site, operation } = step;
+        const { host } = site;
+        await step.inTurn(assertSwitchedBack);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
-        await deps.master.removeTree(spoolOf(target, journal), operation);
+        await deps.master.removeTree(spoolOf(site.target, journal), operation);
         for (const path of [...previousFolders(journal.staged), ...journal.madeFolders.toReversed()]) {
           if (await removeEmptyFolder(host, path, operation)) continue;
           operation.log.warn(`${path} was made for ${journal.site} and is kept: something is in it by now`);
@@ -159,15 +163,15 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Two renames a folder: live → previous, staged → live. Then the events of the new database run, under the site's account. */
     async switchSite(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
+      return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
         const staged = stagedOf(journal);
-        await assertStillLinked(deps.webHost(target), target.site);
+        await assertStillLinked(site.host, site.location);
         await record({ switched: true });
         await whileMine(async ({ signal, name }) => {
-          await switchFolders(deps.webHost(target), staged);
+          await switchFolders(site.host, staged);
           const { created } = journal;
           if (!created || created.enabledEvents.length === 0) return;
-          const server = await deps.databaseServer(target.database, signal, name);
+          const server = await site.databaseServer(signal, name);
           await server.enableEvents(createdDatabase(created), created.enabledEvents, created.account);
         });
         for (const { live } of staged) operation.log.info(`the restored folder is in its place, ${live}`);
@@ -183,9 +187,9 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** After the commit point: the folders the site was in before. */
     async discardPrevious(ref: TaskRef) {
       const behindCommit = { assert: assertFinishing, closed: null };
-      return finishingStep(deps, ref, behindCommit, async ({ journal, target, operation, inTurn }) => {
-        await tellLateFiles(journal, target, operation);
-        const host = deps.webHost(target);
+      return finishingStep(deps, ref, behindCommit, async ({ journal, site, operation, inTurn }) => {
+        const { host } = site;
+        await tellLateFiles(journal, site, operation);
         await inTurn(() => assertSiteLives(host, journal));
         const kept = keptFolders(journal);
         const folders = kept.map((folder) => ({ name: folder.name, path: previousFolder(folder) }));
@@ -207,24 +211,24 @@ export function createDeployActivities(deps: ActivityDependencies) {
      * cache forgets the database before.
      */
     async reloadWebServer(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
-        const web = deps.webServer(target.web);
-        const vhostBefore = journal.vhostBefore ?? (await web.readVhost(target.site));
+      return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
+        const { location, webServer } = site;
+        const vhostBefore = journal.vhostBefore ?? (await webServer.readVhost(location));
         await record({ vhostBefore });
-        const written = whileMine(() => web.writeVhost(target.site, operation));
-        const { changed } = await (target.site.unproven === undefined
+        const written = whileMine(() => webServer.writeVhost(location, operation));
+        const { changed } = await (location.unproven === undefined
           ? written
-          : unlessBroken(target, written, operation));
+          : unlessBroken(location, written, operation));
         operation.log.info(changed ? 'vhost written, tested and loaded' : 'vhost unchanged');
-        await refreshCode(deps, target, operation);
-        if (journal.switched) await refreshObjectCache(deps, target, operation);
+        await refreshCode(site, operation);
+        if (journal.switched) await refreshObjectCache(site, operation);
         return null;
       });
     },
 
     /** Undo of reloadWebServer. */
     async putVhostBack(ref: TaskRef) {
-      return undoStep(deps, ref, (step) => step.inTurn((now) => putVhostBack(deps, now)));
+      return undoStep(deps, ref, (step) => step.inTurn(putVhostBack));
     },
   };
 }

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { HookName } from '../contract/target';
 import { runHook } from '../core/sites/hooks';
-import { liveFolder } from '../core/sites/site-folder';
 import { assertFinishingTask } from '../core/tasks/authority';
-import type { TaskAtHand } from '../core/recovery/give-back';
+import type { TaskContext } from '../core/recovery/give-back';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { type TaskRef, finishingStep, forwardStep } from './step';
@@ -13,16 +12,24 @@ const hookOnTheWay = z.enum(['before', 'fenced', 'afterSwitch']);
 /** Activities that run the programs a site declares. */
 export function createHookActivities(deps: ActivityDependencies) {
   // Under the lock: what it does nobody takes back, so it must not begin when the task has gone on without this worker.
-  const run = async (name: HookName, { journal, target, operation }: TaskAtHand): Promise<null> => {
-    const argv = target.hooks[name];
+  const run = async (name: HookName, { journal, site, operation }: TaskContext): Promise<null> => {
+    const argv = site.target.hooks[name];
     if (argv === undefined) return null;
     if (journal.type === 'deploy' && name === 'before') {
       operation.log.info('before: not run, for the site has no folder yet that it could run in');
       return null;
     }
-    const { task, site, type, who, description, source, backup } = journal;
-    const described = { task, site, type, who, description, source: source?.id ?? null, backup: backup?.id ?? null };
-    await runHook(liveFolder(deps.webHost(target), target.site), { name, argv, task: described }, operation);
+    const { task, type, who, description, source, backup } = journal;
+    const described = {
+      task,
+      site: site.uri,
+      type,
+      who,
+      description,
+      source: source?.id ?? null,
+      backup: backup?.id ?? null,
+    };
+    await runHook(site.folder, { name, argv, task: described }, operation);
     return null;
   };
 

@@ -2,10 +2,15 @@ import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { findingsOf } from '../core/findings';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
-import { liveFolder } from '../core/sites/site-folder';
 import { examineFence } from '../core/preflight/examination';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
-import { type TaskInTurn, assertSwitchedBack, endMaintenance, liftFence } from '../core/recovery/give-back';
+import {
+  type TaskContext,
+  type TaskInTurn,
+  assertSwitchedBack,
+  endMaintenance,
+  liftFence,
+} from '../core/recovery/give-back';
 import { WORKFLOW_GRACE_MS, limitAfter, shutFor } from '../core/tasks/maintenance-limit';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
@@ -16,32 +21,31 @@ const fenceOptionsSchema = z.strictObject({ allowShared: z.boolean() });
 /** Activities around the maintenance page and the write fence. */
 export function createMaintenanceActivities(deps: ActivityDependencies) {
   /** The application shuts itself too, where it does so by a file. The page and the fence do not depend on it. */
-  const shutApplication = async ({ target, operation }: Pick<UndoStep, 'target' | 'operation'>): Promise<void> => {
-    const file = deps.kindOf(target).maintenanceFile;
+  const shutApplication = async ({ site, operation }: Pick<TaskContext, 'site' | 'operation'>): Promise<void> => {
+    const file = site.kind.maintenanceFile;
     if (!file) return;
     try {
-      const raised = await raiseMaintenanceFile(liveFolder(deps.webHost(target), target.site), file, operation);
-      if (!raised) operation.log.info(`${file.path} of ${target.site.uri} is there already and stays as it is`);
+      const raised = await raiseMaintenanceFile(site.folder, file, operation);
+      if (!raised) operation.log.info(`${file.path} of ${site.uri} is there already and stays as it is`);
     } catch (error) {
       operation.signal.throwIfAborted();
-      operation.log.info(`${file.path} of ${target.site.uri} cannot be written: ${String(error)}`);
+      operation.log.info(`${file.path} of ${site.uri} cannot be written: ${String(error)}`);
     }
   };
 
   /** What a visitor began before the page came up is whole, and in the backup: nothing is answered and then lost. */
-  const letRequestsEnd = async ({ target, operation }: Pick<UndoStep, 'target' | 'operation'>): Promise<void> => {
-    const { uri } = target.site;
-    const left = await deps.webServer(target.web).awaitRequests(target.site, operation);
+  const letRequestsEnd = async ({ site, operation }: Pick<TaskContext, 'site' | 'operation'>): Promise<void> => {
+    const left = await site.webServer.awaitRequests(site.location, operation);
     if (left === 0) return;
     operation.log.warn(
-      `PHP of ${uri} still worked on ${left} requests after ten seconds behind the maintenance page: what they write to files may be in no backup`,
+      `PHP of ${site.uri} still worked on ${left} requests after ten seconds behind the maintenance page: what they write to files may be in no backup`,
     );
   };
 
   const lower = async (step: UndoStep, now: TaskInTurn): Promise<void> => {
     const { maintenance } = now.journal;
     if (!maintenance || maintenance.ended) return;
-    await endMaintenance(deps, now);
+    await endMaintenance(now);
     await step.record({ maintenance: { ...maintenance, ended: new Date().toISOString() } });
   };
 
@@ -52,9 +56,9 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
      */
     async enterMaintenance(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
-        const { journal, target, operation, record, whileMine } = step;
-        const web = deps.webServer(target.web);
-        const { uri, vhost, healthPath, unproven } = target.site;
+        const { journal, site, operation, record, whileMine } = step;
+        const { target, location, webServer: web } = site;
+        const { uri, vhost, healthPath, unproven } = location;
         let maintenance = journal.maintenance ?? {
           foundOn: await web.maintenanceIsOn(uri),
           ...limitAfter(target.maintenanceLimitMs),
@@ -76,7 +80,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         } else if (unproven !== undefined) {
           operation.log.info(`the maintenance page of ${uri} was not asked for: ${unproven}`);
         } else {
-          for (const { listen, answer } of await web.requestEverywhere(target.site, healthPath, operation)) {
+          for (const { listen, answer } of await web.requestEverywhere(location, healthPath, operation)) {
             if (answer.status === 503 && answer.retryAfter !== null) continue;
             throw new KedgeError(
               'MaintenanceFailed',
@@ -108,7 +112,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
       return undoStep(deps, ref, async (step) => {
         await step.inTurn(async (now) => {
           // Visitors are to find the site of before, and whole.
-          await assertSwitchedBack(deps, now);
+          await assertSwitchedBack(now);
           assertFenceLifted(now.journal);
           await lower(step, now);
         });
@@ -129,19 +133,19 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     /** Locks the site's account, stops its events, ends its connections: no write falls between dump and switch. */
     async fenceWrites(ref: TaskRef, options: { allowShared: boolean }) {
       const asked = decodeInput(fenceOptionsSchema, options);
-      return forwardStep(deps, ref, async ({ journal, target, operation, record, whileMine }) => {
+      return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
         const { before, accepted } = journal;
         const allowShared = accepted ? accepted.noFence : asked.allowShared;
-        if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${target.site.uri} is not known`);
-        const server = await deps.databaseServer(target.database, operation.signal);
-        if (!(await examineFence(server, target, before, { allowShared }, operation))) return null;
+        if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${site.uri} is not known`);
+        const server = await site.databaseServer(operation.signal);
+        if (!(await examineFence(server, site.target, before, { allowShared }, operation))) return null;
         const fence = journal.fence ?? {
           ...mutable(await server.planFence(before.account, before.database)),
           lowered: false,
         };
         await record({ fence });
         await whileMine(async ({ signal, name }) => {
-          await (await deps.databaseServer(target.database, signal, name)).raiseFence(fence);
+          await (await site.databaseServer(signal, name)).raiseFence(fence);
         });
         const others = await server.otherWriters(before.account, before.database);
         const unfenced = findingsOf(
@@ -159,7 +163,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
       return undoStep(deps, ref, async (step) => {
         await step.inTurn(async (now) => {
           const { fence } = now.journal;
-          await liftFence(deps, now);
+          await liftFence(now);
           if (fence) await step.record({ fence: { ...fence, lowered: true } });
         });
       });

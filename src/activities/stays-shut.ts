@@ -15,16 +15,7 @@ export async function tellWhatStaysShut(deps: ActivityDependencies, journal: Jou
   if (target === null) return [];
   const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(LIMIT_MS)]);
   const log = { info: () => undefined, warn: () => undefined };
-  const view = {
-    target,
-    host: deps.webHost(target),
-    kind: deps.kindOf(target),
-    webServer: deps.webServer(target.web),
-    databaseServer: () => deps.databaseServer(target.database, signal),
-    journals: deps.journals,
-    states: deps.states,
-  };
-  const found = await findShutters(view, {
+  const found = await findShutters(deps, deps.siteAtWork(target), {
     signal,
     mark: `look-${markOf(journal)}/closeTask`,
     progress: () => undefined,

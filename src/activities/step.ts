@@ -4,10 +4,10 @@ import { KedgeError } from '../contract/errors';
 import type { StepName } from '../contract/steps';
 import { MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import type { Progress, RunState } from '../contract/tasks';
-import type { Target } from '../contract/target';
 import type { Operation } from '../core/operation';
+import { type SiteAtWork, endProcessesOf } from '../core/sites/site-at-work';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
-import { type TaskInTurn, inTurn } from '../core/recovery/give-back';
+import { type TaskContext, type TaskInTurn, inTurn } from '../core/recovery/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
 import type { SiteTurn } from '../core/tasks/site-locks';
@@ -38,10 +38,7 @@ export interface Reported<T> {
 type Change = Partial<Journal> | ((journal: Journal) => Partial<Journal>);
 
 /** What the body of a forward step works with. */
-export interface Step {
-  readonly journal: Journal;
-  readonly target: Target;
-  readonly operation: Operation;
+export interface Step extends TaskContext {
   /** Stands in the path of whatever this attempt makes, so that one before it, which wakes late, finds nothing of it. */
   readonly attempt: string;
   /** Writes to the journal, unless a later attempt, another run or undo has taken over. */
@@ -55,10 +52,7 @@ export interface Step {
 }
 
 /** What the body of an undo, or of a step behind the commit point, works with. */
-export interface UndoStep {
-  readonly journal: Journal;
-  readonly target: Target;
-  readonly operation: Operation;
+export interface UndoStep extends TaskContext {
   readonly record: (change: Change) => Promise<Journal>;
   /**
    * Does what visitors notice under the site's lock, while the task is open, by its journal as it is then. Not within another of
@@ -90,14 +84,14 @@ export async function forwardStep<T>(
   assertInTime(known, name);
   const step = await deps.journals.beginStep(task, caller, name);
   const { journal } = step;
-  const target = targetOf(journal);
+  const site = siteOf(deps, journal);
   const attempt = { name: activity, mark: `${markOf(journal)}/${activity}`, revokes: 'step' } as const;
   return reported(deps, { task }, attempt, signal, async (whole) => {
-    await deps.webHost(target).endProcesses(whole.mark);
+    await endProcessesOf(site, whole.mark);
     const value = await inTime(journal, name, whole, (operation) =>
       body({
         journal,
-        target,
+        site,
         operation,
         attempt: step.attempt,
         record: (change) => step.record(change),
@@ -170,14 +164,14 @@ export async function undoStep(
     signal,
     async (operation) => {
       // Whatever holds the lock for the task ends with its programs.
-      await deps.webHost(targetOf(known)).endProcesses(markOf(known));
+      await endProcessesOf(siteOf(deps, known), markOf(known));
       // Under the lock: no step is in the middle of an act any more, and none will be.
       const journal = await deps.locks.hold(known.site, operation, () => deps.journals.beginUndo(task));
       if (!journal) return null;
-      const target = targetOf(journal);
-      await deps.webHost(target).endProcesses(markOf(journal));
-      await deps.webHost(target).endProcesses(operation.mark);
-      await body(undoing(deps, { journal, target, operation }));
+      const site = siteOf(deps, journal);
+      await endProcessesOf(site, markOf(journal));
+      await endProcessesOf(site, operation.mark);
+      await body(undoing(deps, { journal, site, operation }));
       await deps.journals.recordUndo(task, ({ undone }) => ({ undone: undone && [...new Set([...undone, name])] }));
       return null;
     },
@@ -212,14 +206,14 @@ export async function finishingStep<T>(
     { name, mark: `finish-${markOf(journal)}/${name}`, revokes: 'task' },
     signal,
     async (operation) => {
-      const target = targetOf(journal);
-      await deps.webHost(target).endProcesses(operation.mark);
-      return body(undoing(deps, { journal, target, operation }));
+      const site = siteOf(deps, journal);
+      await endProcessesOf(site, operation.mark);
+      return body(undoing(deps, { journal, site, operation }));
     },
   );
 }
 
-function undoing(deps: ActivityDependencies, at: Pick<UndoStep, 'journal' | 'target' | 'operation'>): UndoStep {
+function undoing(deps: ActivityDependencies, at: TaskContext): UndoStep {
   return {
     ...at,
     record: (change) => deps.journals.recordUndo(at.journal.task, change),
@@ -291,7 +285,7 @@ function beaten(progress: Progress): Progress {
   return note === undefined ? progress : { ...progress, note: shortened(note, MAXIMUM_TEXT_BYTES) };
 }
 
-function targetOf(journal: Journal): Target {
-  if (journal.target) return journal.target;
+function siteOf(deps: ActivityDependencies, journal: Journal): SiteAtWork {
+  if (journal.target) return deps.siteAtWork(journal.target);
   throw new KedgeError('Internal', `task ${journal.task} has no target`, { site: journal.site });
 }

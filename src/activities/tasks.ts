@@ -73,7 +73,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
       const caller = callerOf();
       const mayCommit = (journal: Journal): void => assertCommit(journal, caller);
       return finishingStep(deps, ref, { assert: mayCommit, closed: null }, async ({ inTurn }) => {
-        await inTurn(async ({ journal, target }) => {
+        await inTurn(async ({ journal, site }) => {
           const { created, before } = journal;
           if (!created)
             throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });
@@ -90,7 +90,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
           await deps.states.save({
             version: 1,
             site: journal.site,
-            current: { database, account, password, address: loginAddressOf(journal, target), madeByKedge: true },
+            current: { database, account, password, address: loginAddressOf(journal, site.target), madeByKedge: true },
             kept: state === undefined ? [] : keptBy(state),
           });
         });

@@ -1,16 +1,17 @@
 import { KedgeError, isKedgeError } from '../contract/errors';
-import type { Target } from '../contract/target';
+import type { SiteLocation, Target } from '../contract/target';
 import type { SiteLogin } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
 import { addressesOf, provenAddress } from '../core/sites/new-address';
 import { restoreLabels } from '../core/sites/security-labels';
-import { type SiteFolder, liveFolder, waitingFolder } from '../core/sites/site-folder';
+import type { SiteAtWork } from '../core/sites/site-at-work';
+import { type SiteFolder, waitingFolder } from '../core/sites/site-folder';
 import { assertStillLinked } from '../core/sites/served-root';
 import type { Journal } from '../core/tasks/journal';
 import { compareMarks } from '../core/web/content-mark';
 import { defaultSocketOf } from '../core/php/default-socket';
 import { proofOf, refusesAnew } from '../core/web/proof';
-import type { ProbeAnswer } from '../core/web/web-server';
+import type { ProbeAnswer, WebServer } from '../core/web/web-server';
 import type { ContentMark } from '../contract/backup-record';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, createdOf, loginAddressOf, stagedOf } from './journal-parts';
@@ -33,15 +34,13 @@ export function createVerifyActivities(deps: ActivityDependencies) {
   /** As before; a new site's as its backup had it, where the server is reached so. */
   const addressFor = async (
     journal: Journal,
-    target: Target,
+    { target, location, kind, webServer, databaseServer }: SiteAtWork,
     folder: SiteFolder,
     account: Omit<SiteLogin, 'address'>,
     operation: Operation,
   ): Promise<string> => {
     if (journal.before !== null || journal.created?.address !== undefined) return loginAddressOf(journal, target);
-    const { site } = target;
-    const kind = deps.kindOf(target);
-    const server = await deps.databaseServer(target.database, operation.signal);
+    const server = await databaseServer(operation.signal);
     const ofBackup = await kind.readSettings(folder, operation).then(
       ({ address }) => address,
       (error: unknown) => {
@@ -49,12 +48,14 @@ export function createVerifyActivities(deps: ActivityDependencies) {
         return null;
       },
     );
-    const socket = await defaultSocketOf(deps.webServer(target.web), site, operation);
+    const socket = await defaultSocketOf(webServer, location, operation);
     const addresses = addressesOf(target.database, kind.addressForms, ofBackup, socket);
     const prove = (login: SiteLogin, its: Operation) => server.proveLogin(login, its);
     const proven = await provenAddress(addresses, account, socket, prove, operation);
     if (proven !== ofBackup)
-      operation.log.info(`the settings of ${site.uri} name the database server as ${proven}, no more as ${ofBackup}`);
+      operation.log.info(
+        `the settings of ${location.uri} name the database server as ${proven}, no more as ${ofBackup}`,
+      );
     return proven;
   };
 
@@ -63,29 +64,28 @@ export function createVerifyActivities(deps: ActivityDependencies) {
      * Settings are read (live) or rewritten (staged) and evaluated, and their login is tried; the vhost test passes.
      */
     async verify(ref: TaskRef, _options: { folder: 'live' | 'staged' }) {
-      return forwardStep(deps, ref, async ({ journal, target, operation, record }) => {
-        const { site } = target;
-        const kind = deps.kindOf(target);
+      return forwardStep(deps, ref, async ({ journal, site, operation, record }) => {
+        const { location, kind, webServer } = site;
         let logins: { logins: string[] } | null = null;
-        const server = await deps.databaseServer(target.database, operation.signal);
+        const server = await site.databaseServer(operation.signal);
         // By the task, not by what the caller says.
         if (journal.type !== 'verify') {
           const created = createdOf(journal);
-          const folder = waitingFolder(deps.webHost(target), site, stagedOf(journal));
+          const folder = waitingFolder(site.host, location, stagedOf(journal));
           const account = {
             database: createdDatabase(created),
             user: created.account.user,
             password: created.password,
           };
-          const address = await addressFor(journal, target, folder, account, operation);
+          const address = await addressFor(journal, site, folder, account, operation);
           if (journal.before === null) await record({ created: { ...created, address } });
           await kind.writeSettings(folder, { ...account, address }, operation);
           await restoreLabels(folder, operation);
           // That of a new site was proved as its PHP takes it.
           if (journal.before !== null) await server.proveLogin({ ...account, address }, operation);
-          logins = { logins: await loginsOf(deps, target, journal, folder, operation) };
+          logins = { logins: await loginsOf(site, journal, folder, operation) };
         } else {
-          const settings = await kind.readSettings(liveFolder(deps.webHost(target), site), operation);
+          const settings = await kind.readSettings(site.folder, operation);
           await server.proveLogin(settings, operation);
           if (settings.database !== journal.before?.database) {
             operation.log.warn(
@@ -93,7 +93,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
             );
           }
         }
-        if (site.vhost !== 'none' && site.unproven === undefined) await deps.webServer(target.web).test(operation);
+        if (location.vhost !== 'none' && location.unproven === undefined) await webServer.test(operation);
         return logins;
       });
     },
@@ -103,70 +103,70 @@ export function createVerifyActivities(deps: ActivityDependencies) {
      * @throws KedgeError ProbeFailed, AnswerWrong
      */
     async probeSite(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ journal, target, operation }) => {
-        const { site } = target;
-        if (site.vhost === 'none') {
-          operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
-          return { status: 0 };
-        }
-        if (site.unproven !== undefined && !(await isServed(deps, target, operation))) return { status: 0 };
-        await assertStillLinked(deps.webHost(target), site);
-        const web = deps.webServer(target.web);
-        const answer = await web.probe(site, site.healthPath, operation).catch((error: unknown) => {
+      return forwardStep(
+        deps,
+        ref,
+        async ({ journal, site: { target, location: site, host, webServer }, operation }) => {
+          if (site.vhost === 'none') {
+            operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
+            return { status: 0 };
+          }
+          if (site.unproven !== undefined && !(await isServed(webServer, site, operation))) return { status: 0 };
+          await assertStillLinked(host, site);
+          const answer = await webServer.probe(site, site.healthPath, operation).catch((error: unknown) => {
+            wrongAnswers.forget();
+            throw error;
+          });
+          const expected = journal.source?.contentMark ?? null;
+          const { mark, advice } =
+            expected && compareMarks(expected, answer.mark) === 'same'
+              ? { mark: answer.mark, advice: null }
+              : await proofOf(webServer, site, answer, operation);
+          if (mark.status >= 500) refuse(`${site.uri} answers ${answersOf(answer, mark)}`, target);
+          if (expected && mark !== answer.mark && refusesAnew(answer, journal.answered))
+            refuse(`${site.uri} answers ${answersOf(answer, mark)}; at backup it was ${expected.status}`, target);
+          const comparison = expected ? compareMarks(expected, mark) : 'same';
+          if (expected && comparison !== 'same') {
+            const message = `${site.uri} answers ${answersOf(answer, mark)} with the title ${JSON.stringify(mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
+            if (comparison === 'broken') refuse(message, target);
+            operation.log.warn(message);
+          }
+          if (advice !== null) operation.log.warn(advice);
           wrongAnswers.forget();
-          throw error;
-        });
-        const expected = journal.source?.contentMark ?? null;
-        const { mark, advice } =
-          expected && compareMarks(expected, answer.mark) === 'same'
-            ? { mark: answer.mark, advice: null }
-            : await proofOf(web, site, answer, operation);
-        if (mark.status >= 500) refuse(`${site.uri} answers ${answersOf(answer, mark)}`, target);
-        if (expected && mark !== answer.mark && refusesAnew(answer, journal.answered))
-          refuse(`${site.uri} answers ${answersOf(answer, mark)}; at backup it was ${expected.status}`, target);
-        const comparison = expected ? compareMarks(expected, mark) : 'same';
-        if (expected && comparison !== 'same') {
-          const message = `${site.uri} answers ${answersOf(answer, mark)} with the title ${JSON.stringify(mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
-          if (comparison === 'broken') refuse(message, target);
-          operation.log.warn(message);
-        }
-        if (advice !== null) operation.log.warn(advice);
-        wrongAnswers.forget();
-        return { status: answer.status };
-      });
+          return { status: answer.status };
+        },
+      );
     },
   };
 }
 
 /** Logins that the restored database makes valid again. Where they cannot be looked for, nothing is said, and nothing fails. */
 async function loginsOf(
-  deps: ActivityDependencies,
-  target: Target,
+  { uri, kind, databaseServer }: SiteAtWork,
   journal: Journal,
   folder: SiteFolder,
   operation: Operation,
 ): Promise<string[]> {
-  const kind = deps.kindOf(target);
   if (kind.returningLogins === null) return [];
   try {
     const { tablePrefix } = await kind.readSettings(folder, operation);
     const live = journal.before?.database ?? null;
-    const server = await deps.databaseServer(target.database, operation.signal);
+    const server = await databaseServer(operation.signal);
     const databases = { restored: createdDatabase(createdOf(journal)), live, tablePrefix };
     return await kind.returningLogins(server, databases, Date.now());
   } catch (error) {
     operation.signal.throwIfAborted();
     const why = error instanceof Error ? error.message : String(error);
-    operation.log.info(`logins of ${target.site.uri} that are valid again cannot be looked for: ${why}`);
+    operation.log.info(`logins of ${uri} that are valid again cannot be looked for: ${why}`);
     return [];
   }
 }
 
 /** Whether the web server can be asked now about a site that it could not be asked about when the restore began. */
-async function isServed(deps: ActivityDependencies, target: Target, operation: Operation): Promise<boolean> {
+async function isServed(webServer: WebServer, site: SiteLocation, operation: Operation): Promise<boolean> {
   try {
-    if ((await deps.webServer(target.web).addressesOf(target.site, operation)).length > 0) return true;
-    operation.log.warn(`${target.site.unproven}: the restored site was not probed`);
+    if ((await webServer.addressesOf(site, operation)).length > 0) return true;
+    operation.log.warn(`${site.unproven}: the restored site was not probed`);
   } catch (error) {
     operation.signal.throwIfAborted();
     if (!isKedgeError(error) || error.code !== 'VhostTestFailed') throw error;

@@ -1,7 +1,6 @@
 import type { DatabaseAccount } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
 import { proveAdoption } from '../core/sites/adoption';
-import { liveFolder } from '../core/sites/site-folder';
 import { environmentOfSite } from '../core/php/environment-of-site';
 import type { Parts } from './parts';
 
@@ -18,20 +17,20 @@ export interface AdoptedSite {
  * @throws KedgeError AdoptionRefused, SettingsInvalid, DatabaseAccessDenied, DatabaseUnreachable, VhostUnfit
  */
 export async function adoptSite(
-  parts: Pick<Parts, 'databaseServer' | 'kindOf' | 'locks' | 'resolveTarget' | 'states' | 'webHost' | 'webServer'>,
+  parts: Pick<Parts, 'locks' | 'resolveTarget' | 'siteAtWork' | 'states'>,
   site: string,
   operation: Operation,
 ): Promise<AdoptedSite> {
   const { states } = parts;
-  const target = await parts.resolveTarget(site);
+  const { location, folder, kind, webServer, databaseServer } = parts.siteAtWork(await parts.resolveTarget(site));
   const claimed = new Map<string, string>();
   for (const state of await states.all()) if (state.site !== site) claimed.set(state.current.database, state.site);
   const { settings, account } = await proveAdoption({
-    folder: liveFolder(parts.webHost(target), target.site),
-    kind: parts.kindOf(target),
-    server: await parts.databaseServer(target.database),
+    folder,
+    kind,
+    server: await databaseServer(operation.signal),
     claimedDatabases: claimed,
-    environmentOf: () => environmentOfSite(parts.webServer(target.web), target.site, operation),
+    environmentOf: () => environmentOfSite(webServer, location, operation),
     operation,
   });
   // In turn with tasks of the site, and with the sweeper: neither drops a database that is adopted at this moment.
@@ -50,7 +49,7 @@ export async function adoptSite(
       },
       kept: known?.kept ?? [],
     });
-    await parts.webServer(target.web).writeVhost(target.site, operation);
+    await webServer.writeVhost(location, operation);
   });
   return { site, database: settings.database, account };
 }

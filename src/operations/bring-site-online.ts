@@ -39,17 +39,8 @@ export async function bringSiteOnline(
 ): Promise<SiteBroughtOnline> {
   const locks = breakGlassLocks(parts.locks, tell);
   const tasks = parts.redact(await bringOnline({ ...parts, locks }, site, takeOver, operation), site);
-  const target = await parts.resolveTarget(site);
-  const view = {
-    target,
-    host: parts.webHost(target),
-    kind: parts.kindOf(target),
-    webServer: parts.webServer(target.web),
-    databaseServer: () => parts.databaseServer(target.database),
-    journals: parts.journals,
-    states: parts.states,
-  };
-  const found = parts.redact(await removeObstacles(view, locks, operation), site);
+  const atWork = parts.siteAtWork(await parts.resolveTarget(site));
+  const found = parts.redact(await removeObstacles({ ...parts, locks }, atWork, operation), site);
   const problems = [
     ...tasks.flatMap((task) => task.problems),
     ...found.flatMap(({ what, problem }) => (problem === null ? [] : [`${what}: ${problem}`])),

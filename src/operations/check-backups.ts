@@ -10,7 +10,7 @@ import type { Parts } from './parts';
 
 type CheckingParts = Pick<
   Parts,
-  'archives' | 'catalog' | 'databaseServer' | 'master' | 'proofs' | 'resolveTarget' | 'scratches' | 'states'
+  'archives' | 'catalog' | 'master' | 'proofs' | 'resolveTarget' | 'scratches' | 'siteAtWork' | 'states'
 >;
 
 /** A backup that was read back. */
@@ -95,9 +95,9 @@ async function prove(
   try {
     const state = await parts.states.find(site);
     if (!state) return { notTried: null };
-    const target = await parts.resolveTarget(site);
+    const atWork = parts.siteAtWork(await parts.resolveTarget(site));
     const backup = { record, path: archive, dump };
-    return { notTried: await proveBackup(parts, proofs, target, state.current, backup, operation) };
+    return { notTried: await proveBackup(parts, proofs, atWork, state.current, backup, operation) };
   } catch (error) {
     operation.signal.throwIfAborted();
     if (!isKedgeError(error)) throw error;

@@ -20,14 +20,14 @@ type ExaminingParts = Pick<
   Parts,
   | 'catalog'
   | 'databaseServer'
+  | 'hostOf'
   | 'journals'
-  | 'kindOf'
   | 'master'
   | 'redact'
   | 'resolveTarget'
+  | 'siteAtWork'
   | 'states'
   | 'sweeper'
-  | 'webHost'
   | 'webServer'
 >;
 
@@ -142,20 +142,16 @@ function installationOf(
     })),
     webServers: [...webs.values()].map((address) => ({
       address,
-      host: parts.webHost({ web: address }),
+      host: parts.hostOf(address.name),
       server: parts.webServer(address),
     })),
     sites: Object.keys(configuration.sites).map((uri) => ({
       uri,
-      target: () => parts.resolveTarget(uri),
-      host: parts.webHost({ web: { name: configuration.sites[uri]?.server ?? '' } }),
+      resolve: once(async () => parts.siteAtWork(await parts.resolveTarget(uri))),
       master: parts.master,
       states: parts.states,
       catalog: parts.catalog,
       journals: parts.journals,
-      kindOf: (target) => parts.kindOf(target),
-      webServer: (target) => parts.webServer(target.web),
-      databaseServer: (target) => parts.databaseServer(target.database),
       isRunning: async (workflowId, runId) => {
         if (!temporal) return null;
         const { runStateOf } = await import('../temporal/running.js');
@@ -166,4 +162,10 @@ function installationOf(
       },
     })),
   };
+}
+
+/** The same answer for everybody who asks. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | null = null;
+  return () => (answer ??= ask());
 }

@@ -56,15 +56,16 @@ export async function planRestore(
   const asked = { backup: id, noFence: !fence, leaveLogins, replaceText };
   const checked = await checkRestore(parts, resolved, asked, operation, () => Promise.resolve());
   const { target, bytes, source, needs, setAside } = checked;
+  const atWork = parts.siteAtWork(target);
   const { current } = await parts.states.get(site);
   if (!fence) {
-    const server = await parts.databaseServer(target.database, operation.signal);
+    const server = await atWork.databaseServer(operation.signal);
     await examineFence(server, target, current, { allowShared: true }, operation);
   }
   const proofs = await parts.proofs();
   if (proofs) {
     const backup = { record, path: source.source.path, dump: source };
-    const notTried = await proveBackup(parts, proofs, target, current, backup, operation);
+    const notTried = await proveBackup(parts, proofs, atWork, current, backup, operation);
     if (notTried !== null) operation.log.warn(notTried);
   }
 

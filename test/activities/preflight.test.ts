@@ -52,7 +52,8 @@ beforeEach(async () => {
     }),
     resolveTarget: (site) => Promise.resolve({ site: { uri: site, vhost: 'none' } } as never),
     states: { get: look('state'), find: look('state') } as never,
-    webHost: () => ({ status: look('folder') }) as never,
+    siteAtWork: (target) =>
+      ({ target, location: target.site, host: { status: look('folder') }, uri: target.site.uri }) as never,
   };
   activities = createPreflightActivities(parts as ActivityDependencies);
 });

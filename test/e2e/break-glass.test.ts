@@ -23,6 +23,7 @@ import {
 } from '../helpers/e2e';
 import { taskQueueOf } from '../../src/contract/names';
 import { connectClient } from '../../src/temporal/connection';
+import { answeringProbes, changingDatabaseServers } from '../helpers/changed-sites';
 import { inTheImport } from '../helpers/in-the-import';
 import { until } from '../helpers/until';
 
@@ -134,23 +135,11 @@ it('the worker ends maintenance by itself at its limit, with Temporal away; the 
 it('the worker switches back a restore that hangs past its limit, with Temporal up; the task only undoes', async () => {
   let release = (): void => undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
-  const hanging = (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    webServer: (address) => {
-      const server = real.webServer(address);
-      return new Proxy(server, {
-        get: (_server, name) => {
-          if (name === 'probe')
-            return async (...args: Parameters<typeof server.probe>) => {
-              await released;
-              return server.probe(...args);
-            };
-          const value = Reflect.get(server, name) as unknown;
-          return typeof value === 'function' ? (value.bind(server) as unknown) : value;
-        },
-      });
-    },
-  });
+  const hanging = (real: ActivityDependencies): ActivityDependencies =>
+    answeringProbes(real, async (server, ...asked) => {
+      await released;
+      return server.probe(...asked);
+    });
   await withWorkerInProcess(lab, hanging, async () => {
     await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
     await until('it has switched, and hangs', () => newest()?.step === 'probeSite');
@@ -195,14 +184,11 @@ it("somebody's own workflow under the id of a site: doctor names it, sites onlin
 });
 
 it('an undo that cannot finish ends the command with 4, and can be abandoned', async () => {
+  const refuse = (): Promise<never> => Promise.reject(new KedgeError('DatabaseRefused', 'made to fail'));
   const stuck = (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
+    ...changingDatabaseServers(real, (server) => ({ ...server, importDump: refuse, dropDatabase: refuse })),
     // Attention is asked for before the undo that cannot finish has failed: the command waits for that one.
     attentionAfterMs: 1,
-    databaseServer: async (...asked) => {
-      const refuse = (): Promise<never> => Promise.reject(new KedgeError('DatabaseRefused', 'made to fail'));
-      return { ...(await real.databaseServer(...asked)), importDump: refuse, dropDatabase: refuse };
-    },
   });
   await withWorkerInProcess(lab, stuck, async () => {
     const restore = await cli(lab, 'restore', site.uri, backup.backup.id, '--yes');

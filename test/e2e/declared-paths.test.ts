@@ -7,6 +7,7 @@ import type { RestorePlan } from '../../src/contract/documents';
 import { KedgeError } from '../../src/contract/errors';
 import type { BackupResult, DeployResult, RestoreResult } from '../../src/contract/tasks';
 import type { Host } from '../../src/core/hosts/host';
+import { changingSites } from '../helpers/changed-sites';
 import {
   type Lab,
   type WordPressSite,
@@ -142,7 +143,7 @@ it('a switch that fails between the two: both are the old ones', async () => {
     });
   const failure = await withWorkerInProcess(
     lab,
-    (real) => ({ ...real, webHost: (target) => failing(real.webHost(target)) }),
+    (real) => changingSites(real, ({ host }) => ({ host: failing(host) })),
     () => cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
   );
   expect(failure).toMatchObject({ message: 'the last rename was made to fail', state: 'the site is as it was before' });

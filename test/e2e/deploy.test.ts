@@ -4,6 +4,7 @@ import { parse, stringify } from 'yaml';
 import { type Fingerprint, currentDatabase, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { BackupResult, DeployResult, RestoreResult } from '../../src/contract/tasks';
 import { KedgeError } from '../../src/contract/errors';
+import { answeringProbes } from '../helpers/changed-sites';
 import {
   type Lab,
   type WordPressSite,
@@ -72,19 +73,7 @@ it('a failed deploy onto a new site leaves no trace of it', async () => {
   const before = await leftovers(lab);
   const failure = await withWorkerInProcess(
     lab,
-    (real) => ({
-      ...real,
-      webServer: (address) => {
-        const web = real.webServer(address);
-        return new Proxy(web, {
-          get(inner, name) {
-            const value: unknown = Reflect.get(inner, name, inner);
-            if (name === 'probe') return () => Promise.reject(new KedgeError('Internal', 'the probe was made to fail'));
-            return typeof value === 'function' ? value.bind(inner) : value;
-          },
-        });
-      },
-    }),
+    (real) => answeringProbes(real, () => Promise.reject(new KedgeError('Internal', 'the probe was made to fail'))),
     () => cliFailure(lab, 'deploy', archive, site.uri),
   );
   expect(failure).toMatchObject({ code: 'Internal', message: 'the probe was made to fail' });

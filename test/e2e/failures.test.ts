@@ -45,7 +45,7 @@ it.each<[string, ReturnType<typeof failing>, ErrorCode, boolean]>([
   ['importDatabase', failing('databaseServer', 'importDump', 'ImportFailed'), 'ImportFailed', true],
   // preflight tests the vhost first.
   ['verify, vhost test', failing('webServer', 'test', 'VhostTestFailed', 2), 'VhostTestFailed', true],
-  ['switchSite, second rename', failing('webHost', 'rename', 'FileRefused', 2, 2), 'FileRefused', true],
+  ['switchSite, second rename', failing('host', 'rename', 'FileRefused', 2, 2), 'FileRefused', true],
   ['probeSite', failing('webServer', 'probe', 'Internal'), 'Internal', true],
 ])('failing for good at %s: the site is as before', async (_step, fault, code, published) => {
   await restorable.expectUndone(fault, code, published);

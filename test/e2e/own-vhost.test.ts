@@ -10,6 +10,7 @@ import type { ActivityDependencies } from '../../src/activities/dependencies';
 import { KedgeError } from '../../src/contract/errors';
 import type { Finding } from '../../src/contract/findings';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import { changingDatabaseServers } from '../helpers/changed-sites';
 import {
   type Lab,
   type WordPressSite,
@@ -63,27 +64,17 @@ const bothPorts = async (): Promise<number[]> => [
 
 /** Looks at both ports in the middle of the import, which then goes on or fails. */
 function lookingOn(watch: { seen: number[][]; fails: boolean }): (real: ActivityDependencies) => ActivityDependencies {
-  return (real) => ({
-    ...real,
-    databaseServer: async (...asked) => {
-      const server = await real.databaseServer(...asked);
-      const importDump: typeof server.importDump = async (...args) => {
+  return (real) =>
+    changingDatabaseServers(real, (server) => ({
+      ...server,
+      importDump: async (...args) => {
         const [, , , , , options] = args;
         if (options?.definitionsOnly === true) return server.importDump(...args);
         watch.seen.push(await bothPorts());
         if (watch.fails) throw new KedgeError('ImportFailed', 'the import was made to fail');
         return server.importDump(...args);
-      };
-      return new Proxy(server, {
-        get(target, name) {
-          const value: unknown = name === 'importDump' ? importDump : Reflect.get(target, name, target);
-          return typeof value === 'function'
-            ? (...args: unknown[]): unknown => Reflect.apply(value, target, args)
-            : value;
-        },
-      });
-    },
-  });
+      },
+    }));
 }
 
 async function vhostFindings(): Promise<Finding[]> {

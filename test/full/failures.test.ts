@@ -1,5 +1,6 @@
 import type { ActivityDependencies } from '../../src/activities/dependencies';
 import type { ErrorCode } from '../../src/contract/error-codes';
+import { answeringProbes } from '../helpers/changed-sites';
 import { RestorableLab, failing } from '../helpers/failing-restore';
 
 jest.setTimeout(240_000);
@@ -16,24 +17,15 @@ afterAll(async () => {
 it.each<[string, ReturnType<typeof failing>, ErrorCode]>([
   ['deploy', failing('archives', 'extract', 'ArchiveInvalid'), 'ArchiveInvalid'],
   ['createDbUser', failing('databaseServer', 'copyAccountOptions', 'DatabaseRefused'), 'DatabaseRefused'],
-  ['verify', failing('kindOf', 'writeSettings', 'SettingsInvalid'), 'SettingsInvalid'],
+  ['verify', failing('kind', 'writeSettings', 'SettingsInvalid'), 'SettingsInvalid'],
   ['reloadWebServer', failing('webServer', 'writeVhost', 'VhostTestFailed'), 'VhostTestFailed'],
 ])('failing for good at %s: the site is as before', async (_step, fault, code) => {
   await restorable.expectUndone(fault, code, true);
 });
 
 it('a restored site that answers wrongly, in the same way for twenty seconds: undone then, not at the limit', async () => {
-  const wrong = { status: 500, retryAfter: null, mark: { status: 500, title: null } };
-  const fault = (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    webServer: (address) =>
-      new Proxy(real.webServer(address), {
-        get: (server, name) => {
-          if (name === 'probe') return async () => wrong;
-          const value = Reflect.get(server, name) as unknown;
-          return typeof value === 'function' ? (value.bind(server) as unknown) : value;
-        },
-      }),
-  });
+  const wrong = { status: 500, retryAfter: null, location: null, challenge: null, mark: { status: 500, title: null } };
+  const fault = (real: ActivityDependencies): ActivityDependencies =>
+    answeringProbes(real, () => Promise.resolve(wrong));
   await restorable.expectUndone(fault, 'AnswerWrong', true);
 });

@@ -10,7 +10,6 @@ import type { ActivityDependencies } from '../../src/activities/dependencies';
 import { type Master, createMaster } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import type { TaskType } from '../../src/contract/names';
-import { liveFolder } from '../../src/core/sites/site-folder';
 import type { LockWait } from '../../src/core/hosts/kernel-lock';
 import { SiteLocks } from '../../src/core/tasks/site-locks';
 import { proveAdoption } from '../../src/core/sites/adoption';
@@ -121,11 +120,13 @@ export class ActivityLab {
   private async adopt(): Promise<void> {
     const { master, site } = this;
     const operation = testOperation();
-    const target = await master.resolveTarget(site.uri);
+    const { location, folder, kind, webServer, databaseServer } = master.siteAtWork(
+      await master.resolveTarget(site.uri),
+    );
     const { settings, account } = await proveAdoption({
-      folder: liveFolder(master.webHost(target), target.site),
-      kind: master.kindOf(target),
-      server: await master.databaseServer(target.database),
+      folder,
+      kind,
+      server: await databaseServer(),
       claimedDatabases: new Map(),
       environmentOf: () => Promise.resolve([]),
       operation,
@@ -142,6 +143,6 @@ export class ActivityLab {
       },
       kept: [],
     });
-    await master.webServer(target.web).writeVhost(target.site, operation);
+    await webServer.writeVhost(location, operation);
   }
 }

@@ -16,6 +16,7 @@ import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { KedgeError } from '../../src/contract/errors';
 import type { KeptOfBackup } from '../../src/core/kept/kept-originals';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
+import { answeringProbes } from './changed-sites';
 import {
   type Lab,
   type WordPressSite,
@@ -338,17 +339,8 @@ const PAGES = ['/', '/?page_id=2', '/wp-login.php', '/wp-content/uploads/mit%20L
 
 type Fault = (real: ActivityDependencies) => ActivityDependencies;
 const asIs: Fault = (real) => real;
-const failingProbe: Fault = (real) => ({
-  ...real,
-  webServer: (address) =>
-    new Proxy(real.webServer(address), {
-      get: (web, name) => {
-        if (name === 'probe') return () => Promise.reject(new KedgeError('VhostEdited', 'planted'));
-        const value: unknown = Reflect.get(web, name);
-        return typeof value === 'function' ? (value.bind(web) as unknown) : value;
-      },
-    }),
-});
+const failingProbe: Fault = (real) =>
+  answeringProbes(real, () => Promise.reject(new KedgeError('VhostEdited', 'planted')));
 
 /** A lab with a site that was saved, to be broken again and again. */
 export class BreakableSite {

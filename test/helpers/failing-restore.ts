@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../src/contract/error-codes';
 import { KedgeError } from '../../src/contract/errors';
 import { SAFETY_DESCRIPTION } from '../../src/contract/names';
 import type { BackupResult } from '../../src/contract/tasks';
+import { changingDatabaseServers, changingSites } from './changed-sites';
 import { join } from 'node:path';
 import {
   type Lab,
@@ -21,7 +22,7 @@ type Fault = (real: ActivityDependencies) => ActivityDependencies;
 
 /** Fails the n-th call of a method of one of the parts, for good. */
 export function failing(
-  part: 'databaseServer' | 'archives' | 'kindOf' | 'webHost' | 'webServer',
+  part: 'databaseServer' | 'archives' | 'kind' | 'host' | 'webServer',
   method: string,
   code: ErrorCode,
   from = 1,
@@ -41,16 +42,11 @@ export function failing(
         };
       },
     });
-  return (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    ...(part === 'archives' ? { archives: wrap(real.archives) } : {}),
-    ...(part === 'databaseServer'
-      ? { databaseServer: async (...asked) => wrap(await real.databaseServer(...asked)) }
-      : {}),
-    ...(part === 'kindOf' ? { kindOf: (target) => wrap(real.kindOf(target)) } : {}),
-    ...(part === 'webHost' ? { webHost: (target) => wrap(real.webHost(target)) } : {}),
-    ...(part === 'webServer' ? { webServer: (address) => wrap(real.webServer(address)) } : {}),
-  });
+  return (real: ActivityDependencies): ActivityDependencies => {
+    if (part === 'archives') return { ...real, archives: wrap(real.archives) };
+    if (part === 'databaseServer') return changingDatabaseServers(real, wrap);
+    return changingSites(real, (site) => ({ [part]: wrap(site[part]) }));
+  };
 }
 
 /** A lab whose site has a backup and was changed since; and what a restore that fails must leave as it is. */

@@ -1,5 +1,6 @@
 import type { ActivityDependencies } from '../../src/activities/dependencies';
 import type { DatabaseServer } from '../../src/core/databases/database-server';
+import { changingDatabaseServers } from './changed-sites';
 
 type ImportDump = DatabaseServer['importDump'];
 type Act = (...args: [DatabaseServer, ...Parameters<ImportDump>]) => Promise<void>;
@@ -16,21 +17,16 @@ export function inTheProof(act: Act): (real: ActivityDependencies) => ActivityDe
 
 function before(act: Act, ofDefinitions: boolean): (real: ActivityDependencies) => ActivityDependencies {
   let acted = false;
-  return (real) => ({
-    ...real,
-    databaseServer: async (...asked) => {
-      const server = await real.databaseServer(...asked);
-      return {
-        ...server,
-        importDump: async (...args) => {
-          const [, , , , , options] = args;
-          if (!acted && (options?.definitionsOnly ?? false) === ofDefinitions) {
-            acted = true;
-            await act(server, ...args);
-          }
-          return server.importDump(...args);
-        },
-      };
-    },
-  });
+  return (real) =>
+    changingDatabaseServers(real, (server) => ({
+      ...server,
+      importDump: async (...args) => {
+        const [, , , , , options] = args;
+        if (!acted && (options?.definitionsOnly ?? false) === ofDefinitions) {
+          acted = true;
+          await act(server, ...args);
+        }
+        return server.importDump(...args);
+      },
+    }));
 }

@@ -3,6 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
+import { changingDatabaseServers } from './changed-sites';
 import { SmallDisk } from '../../scripts/lab/small-disk';
 import { type Lab, leftovers, startLab } from './e2e';
 
@@ -60,11 +61,6 @@ export function justBefore(part: 'archives' | 'databaseServer', method: string, 
         };
       },
     });
-  return (real: ActivityDependencies): ActivityDependencies => ({
-    ...real,
-    ...(part === 'archives' ? { archives: wrap(real.archives) } : {}),
-    ...(part === 'databaseServer'
-      ? { databaseServer: async (...asked) => wrap(await real.databaseServer(...asked)) }
-      : {}),
-  });
+  return (real: ActivityDependencies): ActivityDependencies =>
+    part === 'archives' ? { ...real, archives: wrap(real.archives) } : changingDatabaseServers(real, wrap);
 }

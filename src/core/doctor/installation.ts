@@ -1,8 +1,8 @@
-import type { SecretReference, Target, WebServerAddress } from '../../contract/target';
+import type { SecretReference, WebServerAddress } from '../../contract/target';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer } from '../databases/database-server';
 import type { Host } from '../hosts/host';
-import type { SiteKind } from '../sites/site-kind';
+import type { SiteAtWork } from '../sites/site-at-work';
 import type { Journals } from '../tasks/journals';
 import type { SiteStates } from '../tasks/site-state';
 import type { Sweeper } from '../recovery/sweep';
@@ -54,14 +54,9 @@ export interface ConfiguredWebServer {
 
 export interface ConfiguredSite {
   readonly uri: string;
-  /** @throws KedgeError ConfigurationInvalid for an unknown owner */
-  readonly target: () => Promise<Target>;
-  readonly host: Host;
+  /** Resolved once for all checks. @throws KedgeError ConfigurationInvalid for an unknown owner */
+  readonly resolve: () => Promise<SiteAtWork>;
   readonly master: Host;
-  readonly kindOf: (target: Target) => SiteKind;
-  readonly webServer: (target: Target) => WebServer;
-  /** @throws KedgeError SecretUnavailable, OwnerRefused */
-  readonly databaseServer: (target: Target) => Promise<DatabaseServer>;
   readonly states: SiteStates;
   readonly catalog: Catalog;
   readonly journals: Journals;

@@ -2,7 +2,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 import { NEWER_WROTE_IT } from '../../contract/documents-on-disk';
 import { ERROR_CODES } from '../../contract/error-codes';
 import type { Complaint } from '../../contract/findings';
-import { type Target, rootsOf } from '../../contract/target';
+import { rootsOf } from '../../contract/target';
 import type { Stray } from '../catalog/catalog';
 import { safeStagingParent } from '../hosts/staging';
 import type { Operation } from '../operation';
@@ -13,11 +13,13 @@ import { describeLoginElsewhere, hintOfLoginElsewhere, loginElsewhere } from '..
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
 import { readableByAll } from '../sites/site-files';
 import { assertServed } from '../sites/served-root';
-import { type SiteFolder, liveFolder, seenPath } from '../sites/site-folder';
+import type { SiteAtWork } from '../sites/site-at-work';
+import { seenPath } from '../sites/site-folder';
 import { examineReach } from '../preflight/examine-accounts';
 import type { Journal } from '../tasks/journal';
 import { describeKept, keptDatabases } from '../kept/kept-databases';
 import { describeKept as describeKeptOf } from '../kept/let-go';
+import type { SiteStates } from '../tasks/site-state';
 import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../recovery/shut-sites';
 import { needsOfBackup } from '../preflight/safety-room';
@@ -64,8 +66,9 @@ export async function isBusy(site: ConfiguredSite): Promise<boolean> {
   return false;
 }
 
-async function checkOwner({ uri, target, host }: ConfiguredSite): Promise<readonly Complaint[]> {
-  const { owner } = (await target()).site;
+async function checkOwner({ uri, resolve }: ConfiguredSite): Promise<readonly Complaint[]> {
+  const { location, host } = await resolve();
+  const { owner } = location;
   if (host.privileged || owner.uid === host.uid) return [];
   return [
     {
@@ -82,19 +85,23 @@ async function checkAdopted({ uri, states }: ConfiguredSite): Promise<readonly C
 }
 
 /** What a backup or restore would stumble over, and whether either would fit. */
-async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const target = await site.target();
-  const { warnings, bytes, folders } = await checkSiteFolder(folderOf(site, target), operation);
-  const hint = `Declare what belongs to the site by \`paths:\` of ${site.uri}, or save it by other means.`;
+async function checkFolder(
+  { resolve, master, states }: ConfiguredSite,
+  operation: Operation,
+): Promise<readonly Complaint[]> {
+  const site = await resolve();
+  const { target, uri, host } = site;
+  const { warnings, bytes, folders } = await checkSiteFolder(site.folder, operation);
+  const hint = `Declare what belongs to the site by \`paths:\` of ${uri}, or save it by other means.`;
   const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
-  const database = await databaseNeeds(site, target);
+  const database = await databaseNeeds(states, site);
   const needs = [
-    ...needsOfBackup(site, target, { files: bytes, database: database.bytes }),
-    ...folders.map((folder) => ({ place: 'web staging', host: site.host, ...folder })),
-    { place: 'database server', host: site.master, path: database.folder, bytes: database.bytes },
+    ...needsOfBackup({ master, host }, target, { files: bytes, database: database.bytes }),
+    ...folders.map((folder) => ({ place: 'web staging', host, ...folder })),
+    { place: 'database server', host: master, path: database.folder, bytes: database.bytes },
   ];
   try {
-    await checkSpace(needs, site.uri);
+    await checkSpace(needs, uri);
   } catch (error) {
     complaints.push({ ...complaintOf(error), message: `a restore has no room: ${complaintOf(error).message}` });
   }
@@ -102,24 +109,26 @@ async function checkFolder(site: ConfiguredSite, operation: Operation): Promise<
 }
 
 /** The folder is the one that visitors are served from. */
-async function checkServed(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const target = await site.target();
-  if (target.site.vhost !== 'include') return [];
-  const web = site.webServer(target);
+async function checkServed({ resolve }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { location, host, webServer: web } = await resolve();
+  if (location.vhost !== 'include') return [];
   // Where the web server's configuration cannot be read, its own check says so.
   const readable = {
     name: web.name,
     documentRoots: (...asked: Parameters<typeof web.documentRoots>) => web.documentRoots(...asked).catch(() => []),
   };
-  await assertServed(site.host, readable, target.site, operation);
+  await assertServed(host, readable, location, operation);
   return [];
 }
 
 /** Nothing where the server cannot be asked: its own checks say why. */
-async function databaseNeeds(site: ConfiguredSite, target: Target): Promise<{ bytes: number; folder: string }> {
+async function databaseNeeds(
+  states: SiteStates,
+  { uri, databaseServer }: SiteAtWork,
+): Promise<{ bytes: number; folder: string }> {
   try {
-    const state = await site.states.get(site.uri);
-    const server = await site.databaseServer(target);
+    const state = await states.get(uri);
+    const server = await databaseServer();
     const [{ dataFolder }, { bytes }] = [await server.facts(), await server.describe(state.current.database)];
     return { bytes, folder: dataFolder };
   } catch {
@@ -127,22 +136,20 @@ async function databaseNeeds(site: ConfiguredSite, target: Target): Promise<{ by
   }
 }
 
-async function checkStaging(site: ConfiguredSite): Promise<readonly Complaint[]> {
-  for (const { path } of rootsOf((await site.target()).site)) await safeStagingParent(site.host, path);
+async function checkStaging({ resolve }: ConfiguredSite): Promise<readonly Complaint[]> {
+  const { location, host } = await resolve();
+  for (const { path } of rootsOf(location)) await safeStagingParent(host, path);
   return [];
 }
 
 /** They can be read and given another login, name the database Kedge knows, and log the site in; no other file has the login. */
-async function checkSettings(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { uri } = site;
-  const target = await site.target();
-  const kind = site.kindOf(target);
-  const folder = folderOf(site, target);
+async function checkSettings({ resolve, states }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri, location, host, folder, kind, webServer, databaseServer } = await resolve();
   const settings = await kind.readSettings(folder, operation);
   const complaints: Complaint[] = [];
   await kind.assertRewritable(folder, operation).catch((error: unknown) => complaints.push(complaintOf(error)));
   await kind
-    .assertOwnLogin(folder, () => environmentOfSite(site.webServer(target), target.site, operation), operation)
+    .assertOwnLogin(folder, () => environmentOfSite(webServer, location, operation), operation)
     .catch((error: unknown) => complaints.push(complaintOf(error)));
   const elsewhere = await loginElsewhere(folder, kind, settings, operation);
   if (elsewhere.length > 0)
@@ -151,7 +158,7 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
       message: describeLoginElsewhere(uri, elsewhere),
       hint: hintOfLoginElsewhere(uri),
     });
-  const known = (await site.states.find(uri).catch(() => undefined))?.current.database;
+  const known = (await states.find(uri).catch(() => undefined))?.current.database;
   if (known !== undefined && known !== settings.database) {
     complaints.push({
       level: 'error',
@@ -159,11 +166,11 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
       hint: `When the settings are right, run \`kedge sites adopt ${uri}\`; else correct them.`,
     });
   }
-  const path = kind.settingsFile(target.site);
+  const path = kind.settingsFile(location);
   if (await readableByAll({ folder, path }, operation)) {
     complaints.push({
       level: 'warning',
-      message: `every account of ${site.host.name} may read ${path} of ${uri}, password included`,
+      message: `every account of ${host.name} may read ${path} of ${uri}, password included`,
       hint: `Run \`chmod o-r ${seenPath(folder, path)}\`.`,
     });
   }
@@ -175,7 +182,7 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
       hint: `Give its account a long random password, in its settings too, then run \`kedge sites adopt ${uri}\`.`,
     });
   }
-  const server = await site.databaseServer(target).catch(() => null);
+  const server = await databaseServer().catch(() => null);
   const answers = await server?.facts().catch(() => null);
   if (!server || !answers) return complaints;
   const refused = await server.proveLogin(settings, operation).then(
@@ -186,11 +193,13 @@ async function checkSettings(site: ConfiguredSite, operation: Operation): Promis
 }
 
 /** A site may use more databases than the one that backups hold. */
-async function checkDatabases(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { uri } = site;
-  const target = await site.target();
-  const { current } = await site.states.get(uri);
-  const server = await site.databaseServer(target);
+async function checkDatabases(
+  { resolve, states }: ConfiguredSite,
+  operation: Operation,
+): Promise<readonly Complaint[]> {
+  const { uri, folder, kind, databaseServer } = await resolve();
+  const { current } = await states.get(uri);
+  const server = await databaseServer();
   // Where the server does not answer, its own checks say so.
   if ((await server.facts().catch(() => null)) === null) return [];
   const reach = await examineReach(server, current);
@@ -204,7 +213,7 @@ async function checkDatabases(site: ConfiguredSite, operation: Operation): Promi
             hint: `Give ${current.account.user} privileges on ${current.database} alone: REVOKE ALL PRIVILEGES ON *.*, then GRANT on the database.`,
           },
         ];
-  const known = { folder: folderOf(site, target), kind: site.kindOf(target), server, current };
+  const known = { folder, kind, server, current };
   const message = describeOtherDatabases(
     uri,
     current.database,
@@ -233,7 +242,7 @@ function keptByBackup(uri: string, record: BackupRecord): Complaint {
 async function keptByState(site: ConfiguredSite): Promise<readonly Complaint[]> {
   const state = await site.states.find(site.uri);
   if (state === undefined || state.kept.length === 0) return [];
-  const server = await site.databaseServer(await site.target());
+  const server = await (await site.resolve()).databaseServer();
   // Where the server does not answer, its own checks say so.
   if ((await server.facts().catch(() => null)) === null) return [];
   const kept = await keptDatabases(state, server);
@@ -244,8 +253,8 @@ async function keptByState(site: ConfiguredSite): Promise<readonly Complaint[]> 
   }));
 }
 
-async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { phpSocket } = (await target()).site;
+async function checkPhp({ uri, resolve }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { phpSocket } = (await resolve()).location;
   if (await isListening(phpSocket, operation.signal)) return [];
   return [
     {
@@ -257,11 +266,8 @@ async function checkPhp({ uri, target }: ConfiguredSite, operation: Operation): 
 }
 
 /** The files are what the vhost mode asks for, and what runs shows the maintenance page. */
-async function checkVhost(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { uri } = site;
-  const target = await site.target();
-  const { site: location } = target;
-  const web = site.webServer(target);
+async function checkVhost({ resolve }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri, location, webServer: web } = await resolve();
   const complaints = (await web.faultsOfFiles(location)).map((fault) => complaintOfFile(uri, fault));
   if (complaints.some(({ level }) => level === 'error')) return complaints;
   try {
@@ -346,24 +352,18 @@ function complaintsOfLimit(journal: Journal): Complaint[] {
 }
 
 /** What shuts the site although no task is open. */
-async function checkMaintenance(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { uri, host, journals, states } = site;
-  const target = await site.target();
+async function checkMaintenance(
+  { uri, resolve, journals, states }: ConfiguredSite,
+  operation: Operation,
+): Promise<readonly Complaint[]> {
+  const site = await resolve();
   if ((await journals.open(uri)).length > 0) return [];
-  const view = {
-    target,
-    host,
-    kind: site.kindOf(target),
-    webServer: site.webServer(target),
+  const server = await site.databaseServer().catch(() => null);
+  const answers = (await server?.facts().catch(() => null)) ?? null;
+  const found = (await findShutters({ journals, states }, site, operation)).filter(
     // Where the server does not answer, its own checks say so.
-    databaseServer: async () => {
-      const server = await site.databaseServer(target).catch(() => null);
-      return (await server?.facts().catch(() => null)) ? server : null;
-    },
-    journals,
-    states,
-  };
-  const found = await findShutters(view, operation);
+    ({ part, unseen }) => answers !== null || part !== 'account' || unseen !== true,
+  );
   return found.map(({ what, hint }) => ({
     level: 'warning',
     message: `${uri} is shut to its visitors, and no task is open: ${what}`,
@@ -372,11 +372,8 @@ async function checkMaintenance(site: ConfiguredSite, operation: Operation): Pro
 }
 
 /** A visitor is answered, if only by the maintenance page. */
-async function checkAnswer(site: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { uri } = site;
-  const target = await site.target();
-  const { site: location } = target;
-  const web = site.webServer(target);
+async function checkAnswer({ resolve }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
+  const { uri, location, webServer: web } = await resolve();
   if (location.vhost === 'none') return [];
   const answer = await web.request(location, location.healthPath, operation);
   if (await web.maintenanceIsOn(uri)) return [];
@@ -420,8 +417,4 @@ function complaintAbout({ file, problem }: Stray): Complaint {
     message,
     hint: 'Bring the record back from a copy, or move it and its archive away: it cannot be restored as it is.',
   };
-}
-
-function folderOf({ host }: ConfiguredSite, { site }: Target): SiteFolder {
-  return liveFolder(host, site);
 }

@@ -294,7 +294,7 @@ async function feed(stdin: Writable | null, input: Command['input'], end: (reaso
     wake();
   });
   try {
-    for await (const chunk of source) {
+    for await (const chunk of source as AsyncIterable<Buffer | string>) {
       if (closed) return;
       piecePassed(chunk.length);
       if (!stdin.write(chunk)) await new Promise<void>((resolve) => (wake = resolve));

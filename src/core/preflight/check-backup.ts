@@ -22,19 +22,16 @@ export async function checkBackup(
   operation: Operation,
   note: Note,
 ): Promise<{ target: Target }> {
-  const found = await withAddresses(parts, resolved, operation);
-  const { current } = await parts.states.get(found.site.uri);
-  await note({ target: found, before: current });
-  const { target, bytes } = await checkSite(parts, found, current, { isSafety: false }, operation, note);
+  const found = parts.siteAtWork(await withAddresses(parts.siteAtWork(resolved), operation));
+  const { current } = await parts.states.get(found.uri);
+  await note({ target: found.target, before: current });
+  const { target, bytes } = await checkSite(found, current, { isSafety: false }, operation, note);
+  const site = parts.siteAtWork(target);
   if (quiesce) {
-    await examineMaintenance(parts, target, operation);
-    const server = await parts.databaseServer(target.database, operation.signal);
+    await examineMaintenance(site, operation);
+    const server = await site.databaseServer(operation.signal);
     await examineFence(server, target, current, { allowShared: false }, operation);
   }
-  await checkRoom(
-    target,
-    needsOfBackup({ master: parts.master, host: parts.webHost(target) }, target, bytes),
-    operation,
-  );
+  await checkRoom(target, needsOfBackup({ master: parts.master, host: site.host }, target, bytes), operation);
   return { target };
 }

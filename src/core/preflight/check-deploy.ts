@@ -23,10 +23,11 @@ export async function checkDeploy(
   operation: Operation,
   note: Note,
 ): Promise<{ target: Target }> {
-  const target = await withAddresses(parts, resolved, operation);
+  const site = parts.siteAtWork(await withAddresses(parts.siteAtWork(resolved), operation));
+  const { target } = site;
   await note({ target });
-  await examineNewSite(parts, target, operation);
-  const { source, needs } = await examineArchive(parts, target, archive, operation, { mayBeReplaced: replaceText });
+  await examineNewSite(parts, site, operation);
+  const { source, needs } = await examineArchive(parts, site, archive, operation, { mayBeReplaced: replaceText });
   await note({ source });
   await checkRoom(target, needs, operation);
   return { target };

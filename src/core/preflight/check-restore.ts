@@ -51,22 +51,22 @@ export async function checkRestore(
   operation: Operation,
   note: Note,
 ): Promise<CheckedRestore> {
-  const served = await withUnproven(parts, resolved, operation);
-  const found = await withAddresses(parts, served, operation);
-  const { uri } = found.site;
+  const served = parts.siteAtWork(await withUnproven(parts.siteAtWork(resolved), operation));
+  const found = parts.siteAtWork(await withAddresses(served, operation));
+  const { uri } = found;
   const { current } = await parts.states.get(uri);
-  await note({ target: found, before: current });
-  const site = await checkSite(parts, found, current, { isSafety: true }, operation, note);
-  const { target, bytes, notHeld } = site;
-  await examineMaintenance(parts, target, operation);
-  await examineLogins(parts, target, current, { leave: leaveLogins }, operation);
-  const source = await examineBackup(parts, target, backup, operation, { mayBeReplaced: replaceText });
+  await note({ target: found.target, before: current });
+  const { target, bytes, notHeld } = await checkSite(found, current, { isSafety: true }, operation, note);
+  const site = parts.siteAtWork(target);
+  await examineMaintenance(site, operation);
+  await examineLogins(site, current, { leave: leaveLogins }, operation);
+  const source = await examineBackup(parts, site, backup, operation, { mayBeReplaced: replaceText });
   await note({ source: source.source });
-  const server = await parts.databaseServer(target.database, operation.signal);
+  const server = await site.databaseServer(operation.signal);
   if (!noFence) await examineFence(server, target, current, { allowShared: false }, operation);
   await examineAccounts(server, target, current, source.elsewhere, operation);
   const { needs, setAside } = await roomForSafetyBackup(
-    { master: parts.master, host: parts.webHost(target) },
+    { master: parts.master, host: site.host },
     target,
     bytes,
     source.needs,

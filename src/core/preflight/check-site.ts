@@ -1,9 +1,10 @@
 import type { Target } from '../../contract/target';
+import type { SiteAtWork } from '../sites/site-at-work';
 import type { Operation } from '../operation';
 import { sideBySide } from '../side-by-side';
 import type { Journal } from '../tasks/journal';
 import type { SiteDatabase } from '../tasks/site-state';
-import { type ExaminationParts, examineSite, seenSite } from './examination';
+import { examineSite, seenSite } from './examination';
 import { checkQuotas } from './quota';
 import type { SiteBytes } from './safety-room';
 import { type SpaceNeed, checkSpace } from './space';
@@ -27,19 +28,18 @@ export interface CheckedSite {
  * @throws KedgeError for whatever would stop a task; the site is unchanged
  */
 export async function checkSite(
-  parts: ExaminationParts,
-  target: Target,
+  site: SiteAtWork,
   current: SiteDatabase,
   asked: { readonly isSafety: boolean },
   operation: Operation,
   note: Note,
 ): Promise<CheckedSite> {
   const [{ bytes, notHeld, linkedTo }, seen] = await sideBySide([
-    examineSite(parts, target, current, asked, operation),
-    seenSite(parts, target, operation),
+    examineSite(site, current, asked, operation),
+    seenSite(site, operation),
   ]);
-  const site = linkedTo.length === 0 ? target.site : { ...target.site, linkedTo: [...linkedTo] };
-  const found = { ...target, site };
+  const location = linkedTo.length === 0 ? site.location : { ...site.location, linkedTo: [...linkedTo] };
+  const found = { ...site.target, site: location };
   await note({ notHeld, ...seen, target: found });
   return { target: found, bytes, notHeld };
 }

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { ContentMark, PackedRecord } from '../../contract/backup-record';
 import { KedgeError, isKedgeError } from '../../contract/errors';
-import { type DatabaseServerAddress, type Target, type WebServerAddress, rootsOf } from '../../contract/target';
+import { type Target, rootsOf } from '../../contract/target';
 import type { Archives, DumpInspection, Inspection } from '../archive/archive';
 import { checkImportable, checkRestorable, checkText, movedPaths } from '../archive/restorable';
 import type { Catalog } from '../catalog/catalog';
@@ -14,13 +14,11 @@ import type { Operation } from '../operation';
 import { sideBySide } from '../side-by-side';
 import { checkSiteFolder } from '../sites/folder-check';
 import { describeLoginElsewhere, loginElsewhere, refuseLoginElsewhere } from '../sites/login-elsewhere';
-import { liveFolder } from '../sites/site-folder';
 import { assertServed } from '../sites/served-root';
 import { describeOtherDatabases, findOtherDatabases } from '../sites/other-databases';
-import type { SiteKind } from '../sites/site-kind';
+import type { SiteAtWork } from '../sites/site-at-work';
 import { environmentOfSite } from '../php/environment-of-site';
 import { proofOf } from '../web/proof';
-import type { WebServer } from '../web/web-server';
 import type { Journal } from '../tasks/journal';
 import { examineReach } from './examine-accounts';
 import type { SiteDatabase, SiteStates } from '../tasks/site-state';
@@ -34,32 +32,23 @@ export interface ExaminationParts {
   readonly archives: Archives;
   /** Where the target has its backups. */
   catalogOf(target: Target): Catalog;
-  kindOf(target: Target): SiteKind;
-  webHost(target: Target): Host;
-  webServer(address: WebServerAddress): WebServer;
-  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
+  siteAtWork(target: Target): SiteAtWork;
 }
 
 /** The target of a site that somebody else's vhost serves, with its addresses: nobody reads that vhost again in mid-task. */
 export async function withAddresses(
-  parts: Pick<ExaminationParts, 'webServer'>,
-  target: Target,
+  { target, location, webServer }: SiteAtWork,
   operation: Operation,
 ): Promise<Target> {
-  if (target.site.vhost !== 'include' || target.site.unproven !== undefined) return target;
-  const servedOn = await parts.webServer(target.web).addressesOf(target.site, operation);
-  return { ...target, site: { ...target.site, servedOn: [...servedOn] } };
+  if (location.vhost !== 'include' || location.unproven !== undefined) return target;
+  const servedOn = await webServer.addressesOf(location, operation);
+  return { ...target, site: { ...location, servedOn: [...servedOn] } };
 }
 
 /** Whether visitors will see the maintenance page where the vhost is somebody else's. @throws KedgeError VhostUnfit */
-export async function examineMaintenance(
-  parts: Pick<ExaminationParts, 'webServer'>,
-  target: Target,
-  operation: Operation,
-): Promise<void> {
-  const { vhost, unproven } = target.site;
-  if (vhost === 'include' && unproven === undefined)
-    await parts.webServer(target.web).proveMaintenance(target.site, operation);
+export async function examineMaintenance({ location, webServer }: SiteAtWork, operation: Operation): Promise<void> {
+  const { vhost, unproven } = location;
+  if (vhost === 'include' && unproven === undefined) await webServer.proveMaintenance(location, operation);
 }
 
 /**
@@ -68,27 +57,25 @@ export async function examineMaintenance(
  * @throws KedgeError for whatever would stop a task; the site is unchanged
  */
 export async function examineSite(
-  parts: ExaminationParts,
-  target: Target,
+  site: SiteAtWork,
   current: SiteDatabase,
   { isSafety }: { readonly isSafety: boolean },
   operation: Operation,
 ): Promise<{ bytes: SiteBytes; notHeld: string[]; linkedTo: readonly string[] }> {
-  const { site } = target;
-  const folder = liveFolder(parts.webHost(target), site);
-  const database = await parts.databaseServer(target.database, operation.signal);
-  if (site.vhost === 'include' && site.unproven === undefined)
-    await assertServed(parts.webHost(target), parts.webServer(target.web), site, operation);
+  const { location, folder, host, kind, webServer } = site;
+  const { uri, vhost, unproven } = location;
+  const database = await site.databaseServer(operation.signal);
+  if (vhost === 'include' && unproven === undefined) await assertServed(host, webServer, location, operation);
   const [content, facts, , told, others, reach] = await sideBySide([
     checkSiteFolder(folder, operation, { mayLack: isSafety }),
     examineDatabase(database, current.database, isSafety),
     // For a restore the web server was asked already, see `withUnproven`.
-    site.vhost === 'none' || isSafety ? null : parts.webServer(target.web).test(operation),
-    tellSettings(parts, target, current.database, operation),
-    findOtherDatabases({ folder, kind: parts.kindOf(target), server: database, current }, operation),
+    vhost === 'none' || isSafety ? null : webServer.test(operation),
+    tellSettings(site, current.database, operation),
+    findOtherDatabases({ folder, kind, server: database, current }, operation),
     examineReach(database, current),
   ]);
-  const several = describeOtherDatabases(site.uri, current.database, database.name, others);
+  const several = describeOtherDatabases(uri, current.database, database.name, others);
   const databases = [...told, ...(several === null ? [] : [several])];
   for (const warning of [...content.warnings, ...facts.notHeld, ...databases, ...(reach === null ? [] : [reach])])
     operation.log.warn(warning);
@@ -129,13 +116,10 @@ export function describeMissingDatabase(database: string): string {
  * request; the fence holds its writes all the same.
  */
 export async function withUnproven(
-  parts: Pick<ExaminationParts, 'webServer'>,
-  target: Target,
+  { target, location: site, webServer: web }: SiteAtWork,
   operation: Operation,
 ): Promise<Target> {
-  const { site } = target;
   if (site.vhost === 'none') return target;
-  const web = parts.webServer(target.web);
   let why: string | null = null;
   try {
     await web.test(operation);
@@ -159,25 +143,20 @@ export async function withUnproven(
  * @throws KedgeError LoginElsewhere
  */
 export async function examineLogins(
-  parts: ExaminationParts,
-  target: Target,
+  { uri, folder, kind }: SiteAtWork,
   { database, account: { user }, password }: SiteDatabase,
   { leave }: { leave: boolean },
   operation: Operation,
 ): Promise<void> {
-  const { site } = target;
-  const folder = liveFolder(parts.webHost(target), site);
-  const found = await loginElsewhere(folder, parts.kindOf(target), { database, user, password }, operation).catch(
-    (error: unknown) => {
-      operation.signal.throwIfAborted();
-      operation.log.warn(
-        `the login of ${site.uri} cannot be looked for in its other files: ${error instanceof Error ? error.message : String(error)}`,
-      );
-      return [];
-    },
-  );
+  const found = await loginElsewhere(folder, kind, { database, user, password }, operation).catch((error: unknown) => {
+    operation.signal.throwIfAborted();
+    operation.log.warn(
+      `the login of ${uri} cannot be looked for in its other files: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return [];
+  });
   if (!leave) refuseLoginElsewhere(folder, found);
-  if (found.length > 0) operation.log.warn(describeLoginElsewhere(site.uri, found));
+  if (found.length > 0) operation.log.warn(describeLoginElsewhere(uri, found));
 }
 
 /** What a site is answered as. */
@@ -189,17 +168,19 @@ export interface SeenSite {
 }
 
 /** What visitors see now, or the application behind a refusal. */
-export async function seenSite(parts: ExaminationParts, target: Target, operation: Operation): Promise<SeenSite> {
+export async function seenSite(
+  { location, webServer }: Pick<SiteAtWork, 'location' | 'webServer'>,
+  operation: Operation,
+): Promise<SeenSite> {
   const unseen = { contentMark: null, answered: null };
-  if (target.site.vhost === 'none' || target.site.unproven !== undefined) return unseen;
+  if (location.vhost === 'none' || location.unproven !== undefined) return unseen;
   try {
-    const web = parts.webServer(target.web);
-    const answer = await web.request(target.site, target.site.healthPath, operation);
-    const { mark } = await proofOf(web, target.site, answer, operation);
+    const answer = await webServer.request(location, location.healthPath, operation);
+    const { mark } = await proofOf(webServer, location, answer, operation);
     return { contentMark: mark.status < 400 ? mark : null, answered: answer.status };
   } catch (error) {
     operation.signal.throwIfAborted();
-    operation.log.warn(`${target.site.uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
+    operation.log.warn(`${location.uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
     return unseen;
   }
 }
@@ -209,23 +190,19 @@ export async function seenSite(parts: ExaminationParts, target: Target, operatio
  * not be given another login. Their owner writes them: what they say stops nobody from going back to a backup.
  */
 async function tellSettings(
-  parts: ExaminationParts,
-  target: Target,
+  { uri, location, folder, kind, webServer }: SiteAtWork,
   known: string,
   operation: Operation,
 ): Promise<string[]> {
-  const { site } = target;
-  const kind = parts.kindOf(target);
-  const folder = liveFolder(parts.webHost(target), site);
   const settings = await kind.readSettings(folder, operation).catch((error: unknown) => {
     operation.signal.throwIfAborted();
     operation.log.warn(
-      `the settings of ${site.uri} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      `the settings of ${uri} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     );
     return null;
   });
   if (settings === null) return [];
-  const ofOthers = (): Promise<readonly string[]> => environmentOfSite(parts.webServer(target.web), site, operation);
+  const ofOthers = (): Promise<readonly string[]> => environmentOfSite(webServer, location, operation);
   const replaceable = kind
     .assertRewritable(folder, operation)
     .then(() => kind.assertOwnLogin(folder, ofOthers, operation));
@@ -233,13 +210,13 @@ async function tellSettings(
     () => [],
     (error: unknown) => {
       if (!isKedgeError(error) || error.code !== 'SettingsInvalid') throw error;
-      return [`no restore of what is saved now could give ${site.uri} its new login: ${error.message}. ${error.hint}`];
+      return [`no restore of what is saved now could give ${uri} its new login: ${error.message}. ${error.hint}`];
     },
   );
   if (settings.database === known) return fixed;
   return [
     ...fixed,
-    `the settings of ${site.uri} name the database ${settings.database}, which no backup holds: Kedge knows ${known}. Run \`kedge sites adopt ${site.uri}\` when the settings are right`,
+    `the settings of ${uri} name the database ${settings.database}, which no backup holds: Kedge knows ${known}. Run \`kedge sites adopt ${uri}\` when the settings are right`,
   ];
 }
 
@@ -255,12 +232,8 @@ export interface ExaminedSource {
 }
 
 /** Bytes there are for what an archive holds, wherever that goes. */
-function room(parts: ExaminationParts, target: Target): Promise<number> {
-  const host = parts.webHost(target);
-  return roomAt([
-    ...rootsOf(target.site).map(({ path }) => ({ host, path })),
-    { host: parts.master, path: target.spool },
-  ]);
+function room(master: Host, { target, location, host }: SiteAtWork): Promise<number> {
+  return roomAt([...rootsOf(location).map(({ path }) => ({ host, path })), { host: master, path: target.spool }]);
 }
 
 /** Whether question marks may take the place of bytes that are no letters. */
@@ -279,63 +252,64 @@ function tellText(sentence: string | null, operation: Operation): void {
  */
 export async function examineBackup(
   parts: ExaminationParts,
-  target: Target,
+  site: SiteAtWork,
   id: string,
   operation: Operation,
   asked: AskedOfText,
 ): Promise<ExaminedSource> {
+  const { target, uri, location } = site;
   const catalog = parts.catalogOf(target);
-  const record = await catalog.get(target.site.uri, id);
+  const record = await catalog.get(uri, id);
   const path = catalog.pathOf(record);
   await assertTrustedFile(parts.master, path);
-  const { owner } = target.site;
+  const { owner } = location;
   const inspection = await parts.archives.inspect(
     path,
     { from: 'catalogue', owner },
     operation,
-    await room(parts, target),
+    await room(parts.master, site),
   );
-  const database = await parts.databaseServer(target.database, operation.signal);
-  const facts = await database.facts();
-  checkRestorable(record, inspection, facts, target.site);
+  const facts = await (await site.databaseServer(operation.signal)).facts();
+  checkRestorable(record, inspection, facts, location);
   tellText(checkText(record, inspection, asked), operation);
   for (const lost of record.incomplete ?? []) operation.log.warn(`the backup ${id} is incomplete: ${lost}`);
-  return examinedSource(parts, target, record, path, inspection, facts, operation);
+  return examinedSource(parts.master, site, record, path, inspection, facts, operation);
 }
 
 /** Checks an archive that a site is deployed from: one that Kedge packed, of this site, and importable here. */
 export async function examineArchive(
   parts: ExaminationParts,
-  target: Target,
+  site: SiteAtWork,
   path: string,
   operation: Operation,
   asked: AskedOfText,
 ): Promise<ExaminedSource> {
-  const context = { site: target.site.uri, state: 'nothing was changed' };
+  const { uri, location } = site;
+  const context = { site: uri, state: 'nothing was changed' };
   await assertTrustedFile(parts.master, path);
   const inspection = await parts.archives.inspect(
     path,
-    { from: 'foreign', owner: target.site.owner },
+    { from: 'foreign', owner: location.owner },
     operation,
-    await room(parts, target),
+    await room(parts.master, site),
   );
   const { record } = inspection;
   if (!record) throw new KedgeError('ArchiveInvalid', `${path} was not packed by Kedge: it holds no record`, context);
-  if (record.site !== target.site.uri) {
-    throw new KedgeError('ArchiveRefused', `${path} is a backup of ${record.site}, not of ${target.site.uri}`, {
+  if (record.site !== uri) {
+    throw new KedgeError('ArchiveRefused', `${path} is a backup of ${record.site}, not of ${uri}`, {
       ...context,
       hint: 'Deploy it under the URI it was made of.',
     });
   }
-  const facts = await (await parts.databaseServer(target.database, operation.signal)).facts();
-  checkImportable(record, inspection, facts, target.site);
+  const facts = await (await site.databaseServer(operation.signal)).facts();
+  checkImportable(record, inspection, facts, location);
   tellText(checkText(record, inspection, asked), operation);
-  return examinedSource(parts, target, record, path, inspection, facts, operation);
+  return examinedSource(parts.master, site, record, path, inspection, facts, operation);
 }
 
 function examinedSource(
-  parts: ExaminationParts,
-  target: Target,
+  master: Host,
+  { target, location, host }: SiteAtWork,
   record: PackedRecord,
   path: string,
   inspection: Inspection,
@@ -345,7 +319,7 @@ function examinedSource(
   for (const warning of inspection.warnings) operation.log.warn(warning);
   for (const link of inspection.leavingLinks)
     operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
-  for (const { name, from, to } of movedPaths(record, target.site))
+  for (const { name, from, to } of movedPaths(record, location))
     operation.log.warn(
       `${name} was at ${from} when the backup was made and is restored to ${to}: what in the site names the old path still does`,
     );
@@ -362,37 +336,39 @@ function examinedSource(
     elsewhere,
     definitions: inspection.dump?.definitions ?? '',
     needs: [
-      ...rootsOf(target.site).map(({ name, path }) => {
+      ...rootsOf(location).map(({ name, path }) => {
         const { bytes = 0, members = 0, owners = [] } = inspection.roots.find((root) => root.name === name) ?? {};
-        return { place: 'web staging', host: parts.webHost(target), path, bytes, files: members, owners };
+        return { place: 'web staging', host, path, bytes, files: members, owners };
       }),
-      { place: 'spool', host: parts.master, path: target.spool, bytes: dumpBytes },
+      { place: 'spool', host: master, path: target.spool, bytes: dumpBytes },
       // A table is a file or two.
       {
         place: 'database server',
-        host: parts.master,
+        host: master,
         path: facts.dataFolder,
         bytes: dumpBytes,
         files: 2 * record.database.tables.length,
       },
       ...(facts.binaryLogFolder === null
         ? []
-        : [{ place: 'binary log', host: parts.master, path: facts.binaryLogFolder, bytes: dumpBytes }]),
+        : [{ place: 'binary log', host: master, path: facts.binaryLogFolder, bytes: dumpBytes }]),
     ],
   };
 }
 
 /** A site is deployed where there is none: neither files nor a database that would be lost. */
-export async function examineNewSite(parts: ExaminationParts, target: Target, operation: Operation): Promise<void> {
-  const { uri, vhost } = target.site;
-  const host = parts.webHost(target);
+export async function examineNewSite(
+  { states }: Pick<ExaminationParts, 'states'>,
+  { uri, location, host, webServer, databaseServer }: SiteAtWork,
+  operation: Operation,
+): Promise<void> {
   const exists = (what: string): KedgeError =>
     new KedgeError('SiteFolderRefused', `${uri} exists already: ${what}`, {
       site: uri,
       state: 'the site is unchanged',
       hint: 'To go back to a backup use `kedge restore`; to deploy anew move folder and database of the site away first.',
     });
-  for (const { path } of rootsOf(target.site)) {
+  for (const { path } of rootsOf(location)) {
     const status = await host.status(path);
     if (status && (status.type !== 'folder' || (await host.list(path)).length > 0)) throw exists(path);
     if ((await host.status(dirname(path)))?.type !== 'folder') {
@@ -404,11 +380,11 @@ export async function examineNewSite(parts: ExaminationParts, target: Target, op
       });
     }
   }
-  const state = await parts.states.find(uri);
-  const server = await parts.databaseServer(target.database, operation.signal);
+  const state = await states.find(uri);
+  const server = await databaseServer(operation.signal);
   if (state && (await server.databaseExists(state.current.database)))
     throw exists(`its database ${state.current.database}`);
-  if (vhost !== 'none') await parts.webServer(target.web).test(operation);
+  if (location.vhost !== 'none') await webServer.test(operation);
 }
 
 /**

@@ -3,15 +3,14 @@ import { join } from 'node:path';
 import type { PackedRecord } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { UNPROVEN } from '../../contract/names';
-import type { DatabaseServerAddress, Target } from '../../contract/target';
 import type { Archives, DumpInspection } from '../archive/archive';
-import type { DatabaseServer } from '../databases/database-server';
 import { generatedName } from '../databases/generated-name';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Proofs } from './proofs';
 import { type Scratch, dropScratch, proveDefinitions } from './prove-definitions';
 import type { Scratches } from './scratches';
+import type { SiteAtWork } from '../sites/site-at-work';
 import type { SiteDatabase } from '../tasks/site-state';
 
 /** What a backup is proved through. */
@@ -19,7 +18,6 @@ export interface ProvingParts {
   readonly master: Host;
   readonly archives: Archives;
   readonly scratches: Scratches;
-  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
 }
 
 /** A backup of the catalogue, which was read back. */
@@ -37,12 +35,13 @@ export interface BackupToProve {
 export async function proveBackup(
   parts: ProvingParts,
   proofs: Proofs,
-  { site, database, spool }: Target,
+  site: SiteAtWork,
   { account: live }: SiteDatabase,
   { record, path, dump }: BackupToProve,
   operation: Operation,
 ): Promise<string | null> {
   const { master, scratches } = parts;
+  const { database, spool } = site.target;
   const name = generatedName(site.uri, `${randomBytes(5).toString('hex')}1`);
   const scratch = { database: name, account: { user: name, hosts: [...live.hosts] } };
   const folder = join(spool, name);
@@ -53,7 +52,7 @@ export async function proveBackup(
     const warning = await proveDefinitions(
       {
         ...{ site: site.uri, master, proofs, live, scratch, note },
-        server: () => parts.databaseServer(database, operation.signal),
+        server: () => site.databaseServer(operation.signal),
         definitions: dump.definitions,
         elsewhere: dump.elsewhere,
         tables: record.database.tables.length,
@@ -80,18 +79,18 @@ export async function proveBackup(
     });
   } finally {
     // What is not gone now is the sweeper's.
-    if (begun) await discard(parts, database, { scratch, folder }, operation).catch(() => undefined);
+    if (begun) await discard(parts, site, { scratch, folder }, operation).catch(() => undefined);
   }
 }
 
 async function discard(
   parts: ProvingParts,
-  address: DatabaseServerAddress,
+  site: SiteAtWork,
   { scratch, folder }: { scratch: Scratch; folder: string },
   operation: Operation,
 ): Promise<void> {
   await parts.master.removeTree(folder, operation);
-  const server = await parts.databaseServer(address, operation.signal);
+  const server = await site.databaseServer(operation.signal);
   const { database, account } = scratch;
   if ((await server.databaseExists(database)) || (await server.accountExists(account)))
     await dropScratch(server, scratch);

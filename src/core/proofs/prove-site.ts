@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { isKedgeError } from '../../contract/errors';
-import type { DatabaseServerAddress, Target } from '../../contract/target';
-import type { DatabaseServer, DumpResult } from '../databases/database-server';
+import type { DumpResult } from '../databases/database-server';
 import { generatedName } from '../databases/generated-name';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
+import type { SiteAtWork } from '../sites/site-at-work';
 import type { Journal } from '../tasks/journal';
 import type { SiteDatabase } from '../tasks/site-state';
 import type { Proofs } from './proofs';
@@ -14,13 +14,12 @@ import { definitionsOf, summaryOf } from './spooled-dump';
 /** What the definitions of a site are proved through. */
 export interface SiteProvingParts {
   readonly master: MasterHost;
-  databaseServer(address: DatabaseServerAddress, signal: AbortSignal): Promise<DatabaseServer>;
 }
 
 /** The task that proves them, whose journal keeps what it makes for that. */
 export interface ProvingTask {
   readonly journal: Journal;
-  readonly target: Target;
+  readonly site: SiteAtWork;
   readonly operation: Operation;
   readonly record: (change: Partial<Journal>) => Promise<unknown>;
 }
@@ -47,14 +46,14 @@ export async function proveLiveDefinitions(
 /** What is said of rows and definitions the dump in maintenance says again. */
 async function dumpDefinitions(
   parts: SiteProvingParts,
-  { target, operation }: ProvingTask,
+  { site, operation }: ProvingTask,
   database: string,
   path: string,
 ): Promise<DumpResult> {
   const quiet: Operation = { ...operation, log: { ...operation.log, warn: () => undefined } };
   const file = await parts.master.openForWriting(path);
   try {
-    const server = await parts.databaseServer(target.database, operation.signal);
+    const server = await site.databaseServer(operation.signal);
     return await server.dump(database, file.createWriteStream(), quiet, { definitionsOnly: true });
   } finally {
     await file.close();
@@ -91,16 +90,15 @@ export async function proveSpooledDump(
 function proofOf(
   parts: SiteProvingParts,
   proofs: Proofs,
-  { journal, target, operation, record }: ProvingTask,
+  { journal, site, operation, record }: ProvingTask,
   { account: live }: SiteDatabase,
   { dump: { definitions, elsewhere, summary }, path }: { dump: Omit<DumpResult, 'bytes'>; path: () => Promise<string> },
 ): Proof {
-  const { site, database } = target;
   const name = generatedName(site.uri, `${journal.token}0`);
   const { charset, collation, tables } = summary;
   return {
     ...{ site: site.uri, master: parts.master, proofs, live, definitions, elsewhere, charset, collation },
-    server: () => parts.databaseServer(database, operation.signal),
+    server: () => site.databaseServer(operation.signal),
     tables: tables.length,
     dump: path,
     scratch: { database: name, account: { user: name, hosts: [...live.hosts] } },
@@ -111,13 +109,12 @@ function proofOf(
 
 /** What it cannot drop is the sweeper's, and holds nobody. @throws the signal's reason */
 export async function forgetScratch(
-  parts: SiteProvingParts,
-  target: Target,
+  { databaseServer }: SiteAtWork,
   scratch: Scratch,
   operation: Operation,
 ): Promise<void> {
   try {
-    await dropScratch(await parts.databaseServer(target.database, operation.signal), scratch);
+    await dropScratch(await databaseServer(operation.signal), scratch);
   } catch (error) {
     operation.signal.throwIfAborted();
     if (!isKedgeError(error)) throw error;

@@ -1,10 +1,11 @@
 import { KedgeError, isKedgeError } from '../../contract/errors';
+import type { Target } from '../../contract/target';
 import type { Operation } from '../operation';
 import type { Epochs } from '../tasks/epochs';
 import {
-  type SiteParts,
-  type TaskAtHand,
+  type TaskContext,
   type TaskInTurn,
+  type TurnParts,
   endMaintenance,
   inTurn,
   liftFence,
@@ -13,11 +14,12 @@ import {
 } from './give-back';
 import { type Journal, markOf } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
-import { type SiteView, findObstacles } from './shut-sites';
-import type { SiteLocks } from '../tasks/site-locks';
+import { type SiteAtWork, endProcessesOf } from '../sites/site-at-work';
+import { type ObstacleParts, findObstacles } from './shut-sites';
 
-export interface OnlineParts extends SiteParts {
+export interface OnlineParts extends TurnParts {
   readonly epochs: Epochs;
+  siteAtWork(target: Target): SiteAtWork;
 }
 
 /** Who takes a site over, and why: what its tasks are told when they find out. */
@@ -46,7 +48,8 @@ export async function bringOnline(
   const open = (await parts.journals.open(site)).filter(({ target }) => target !== null);
   if (open.length === 0) return [];
   // Whatever holds the lock for such a task ends with its programs: a hook, say, that does not.
-  for (const journal of open) if (journal.target) await parts.webHost(journal.target).endProcesses(markOf(journal));
+  for (const journal of open)
+    if (journal.target) await endProcessesOf(parts.siteAtWork(journal.target), markOf(journal));
   // Under the lock: a switch or a commit is done or will be refused, and the journals read below say which.
   await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
   const brought: BroughtOnline[] = [];
@@ -78,20 +81,20 @@ export interface RemovedObstacle {
  * others.
  */
 export async function removeObstacles(
-  site: SiteView,
-  locks: SiteLocks,
+  parts: ObstacleParts & Pick<TurnParts, 'locks'>,
+  site: SiteAtWork,
   operation: Operation,
 ): Promise<RemovedObstacle[]> {
-  const { uri } = site.target.site;
+  const { uri } = site;
   const done: RemovedObstacle[] = [];
-  for (const { what, hint, remove } of await findObstacles(site, operation)) {
+  for (const { what, hint, remove } of await findObstacles(parts, site, operation)) {
     if (remove === null) {
       done.push({ what, removed: false, problem: hint });
       continue;
     }
     try {
-      await locks.hold(uri, operation, async () => {
-        const [open] = await site.journals.open(uri);
+      await parts.locks.hold(uri, operation, async () => {
+        const [open] = await parts.journals.open(uri);
         if (open) throw new KedgeError('SiteBusy', `${open.task} has begun meanwhile`, { site: uri });
         await remove(operation);
       });
@@ -131,11 +134,11 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
   const { target } = journal;
   if (!target) return [];
   const problems: string[] = [];
-  const act = (work: (parts: SiteParts, now: TaskInTurn) => Promise<void>) => (step: TaskAtHand) =>
-    inTurn(parts, step, (now) => work(parts, now));
-  const attempt = async (what: string, work: (step: TaskAtHand) => Promise<void>): Promise<void> => {
+  const site = parts.siteAtWork(target);
+  const act = (work: (now: TaskInTurn) => Promise<void>) => (task: TaskContext) => inTurn(parts, task, work);
+  const attempt = async (what: string, work: (task: TaskContext) => Promise<void>): Promise<void> => {
     try {
-      await withinLimit(operation, (limited) => work({ journal, target, operation: limited }));
+      await withinLimit(operation, (limited) => work({ journal, site, operation: limited }));
       operation.log.info(`${what}: done`);
     } catch (error) {
       operation.signal.throwIfAborted();
@@ -143,7 +146,7 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
     }
   };
   if (!journal.committed) {
-    if (journal.switched) await attempt('the folders from before', (step) => switchBack(parts, step));
+    if (journal.switched) await attempt('the folders from before', (task) => switchBack(parts, task));
     if (journal.vhostBefore) await attempt('the vhost from before', act(putVhostBack));
     if (journal.fence) await attempt('the database account', act(liftFence));
   }

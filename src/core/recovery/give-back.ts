@@ -1,39 +1,29 @@
 import { KedgeError } from '../../contract/errors';
-import type { DatabaseServerAddress, Target, WebServerAddress } from '../../contract/target';
-import type { DatabaseServer } from '../databases/database-server';
-import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { lowerMaintenanceFile } from '../sites/maintenance-file';
-import { liveFolder } from '../sites/site-folder';
-import type { SiteKind } from '../sites/site-kind';
+import type { SiteAtWork } from '../sites/site-at-work';
 import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
-import type { WebServer } from '../web/web-server';
 import { refused } from '../tasks/authority';
 import type { Journal } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
 import { refreshCode, refreshObjectCache } from '../sites/refresh-caches';
 import type { SiteLocks, SiteTurn } from '../tasks/site-locks';
 
-/** What gives a site back to its visitors acts through. */
-export interface SiteParts {
+/** What says who may act for a site. */
+export interface TurnParts {
   readonly locks: SiteLocks;
   readonly journals: Journals;
-  kindOf(target: Target): SiteKind;
-  webHost(target: Target): Host;
-  webServer(address: WebServerAddress): WebServer;
-  /** With the name of a turn, its statements are the only ones of that name. */
-  databaseServer(address: DatabaseServerAddress, signal: AbortSignal, turn?: string): Promise<DatabaseServer>;
 }
 
-/** A task by its journal, and the work that is done for it. */
-export interface TaskAtHand {
+/** A task by its journal, its site, and the work that is done for it. */
+export interface TaskContext {
   readonly journal: Journal;
-  readonly target: Target;
+  readonly site: SiteAtWork;
   readonly operation: Operation;
 }
 
 /** The same, while the site's lock is held: the journal is as it is now, and stays so but for who holds the lock. */
-export interface TaskInTurn extends TaskAtHand {
+export interface TaskInTurn extends TaskContext {
   readonly turn: SiteTurn;
 }
 
@@ -43,15 +33,16 @@ export interface TaskInTurn extends TaskAtHand {
  * @throws KedgeError TaskSuperseded once the task is closed: its site is another's
  */
 export async function inTurn<T>(
-  { locks, journals }: Pick<SiteParts, 'locks' | 'journals'>,
-  { journal: { task, site }, target, operation }: TaskAtHand,
+  { locks, journals }: TurnParts,
+  { journal: { task }, site, operation }: TaskContext,
   work: (now: TaskInTurn) => Promise<T>,
 ): Promise<T> {
-  return locks.hold(site, operation, async (turn) => {
+  return locks.hold(site.uri, operation, async (turn) => {
     operation.signal.throwIfAborted();
     const journal = await journals.get(task);
-    if (journal.outcome !== null) throw new KedgeError('TaskSuperseded', `task ${task} is closed by now`, { site });
-    return work({ journal, target, operation, turn });
+    if (journal.outcome !== null)
+      throw new KedgeError('TaskSuperseded', `task ${task} is closed by now`, { site: site.uri });
+    return work({ journal, site, operation, turn });
   });
 }
 
@@ -61,15 +52,15 @@ export async function inTurn<T>(
  */
 
 /** The folders the site was in before are live again, and PHP and the object cache know nothing else. */
-export async function switchBack(parts: SiteParts, task: TaskAtHand): Promise<void> {
-  const isBack = await inTurn(parts, task, async ({ journal: { switched, staged, committed }, target }) => {
+export async function switchBack(parts: TurnParts, task: TaskContext): Promise<void> {
+  const isBack = await inTurn(parts, task, async ({ journal: { switched, staged, committed }, site }) => {
     if (!switched || committed || staged.length === 0) return false;
-    await switchFoldersBack(parts.webHost(target), staged);
+    await switchFoldersBack(site.host, staged);
     return true;
   });
   if (!isBack) return;
-  await refreshCode(parts, task.target, task.operation);
-  await refreshObjectCache(parts, task.target, task.operation);
+  await refreshCode(task.site, task.operation);
+  await refreshObjectCache(task.site, task.operation);
 }
 
 /**
@@ -77,35 +68,34 @@ export async function switchBack(parts: SiteParts, task: TaskAtHand): Promise<vo
  * half done, and none begins any more: the task is being undone.
  * @throws KedgeError StepRefused
  */
-export async function assertSwitchedBack(parts: SiteParts, { journal, target }: TaskInTurn): Promise<void> {
+export async function assertSwitchedBack({ journal, site }: TaskInTurn): Promise<void> {
   const { staged, switched } = journal;
   if (!switched) return;
-  const waiting = await findPreviousFolder(parts.webHost(target), staged);
+  const waiting = await findPreviousFolder(site.host, staged);
   if (waiting !== undefined) throw refused(journal, `switchBack is not done: the site of before waits in ${waiting}`);
 }
 
 /** The vhost is the one that was found. */
-export async function putVhostBack(parts: SiteParts, { journal, target, operation }: TaskInTurn): Promise<void> {
+export async function putVhostBack({ journal, site, operation }: TaskInTurn): Promise<void> {
   if (!journal.vhostBefore || journal.committed) return;
-  await parts.webServer(target.web).putVhostBack(target.site, journal.vhostBefore, operation);
+  await site.webServer.putVhostBack(site.location, journal.vhostBefore, operation);
 }
 
 /** The site's account can write again. */
-export async function liftFence(parts: SiteParts, { journal, target, turn }: TaskInTurn): Promise<void> {
+export async function liftFence({ journal, site, turn }: TaskInTurn): Promise<void> {
   if (!journal.fence || journal.fence.lowered || journal.committed) return;
-  const server = await parts.databaseServer(target.database, turn.signal, turn.name);
+  const server = await site.databaseServer(turn.signal, turn.name);
   await server.lowerFence(journal.fence);
 }
 
 /** The site is out of maintenance, unless it was found in it. */
-export async function endMaintenance(parts: SiteParts, { journal, target, operation }: TaskInTurn): Promise<void> {
+export async function endMaintenance({ journal, site, operation }: TaskInTurn): Promise<void> {
   const { maintenance } = journal;
   if (!maintenance || maintenance.ended !== null) return;
-  const file = parts.kindOf(target).maintenanceFile;
-  const { type } = (await parts.webHost(target).status(target.site.root)) ?? {};
+  const file = site.kind.maintenanceFile;
+  const { type } = (await site.host.status(site.location.root)) ?? {};
   // Where there is no folder, nothing was raised in it.
-  if (file && type === 'folder')
-    await lowerMaintenanceFile(liveFolder(parts.webHost(target), target.site), file, operation);
+  if (file && type === 'folder') await lowerMaintenanceFile(site.folder, file, operation);
   if (maintenance.foundOn) operation.log.info('maintenance was on before: it stays on');
-  else await parts.webServer(target.web).lowerMaintenance(target.site.uri);
+  else await site.webServer.lowerMaintenance(site.uri);
 }

@@ -1,15 +1,10 @@
 import { join } from 'node:path';
 import { KedgeError, isKedgeError } from '../../contract/errors';
-import type { Target } from '../../contract/target';
-import type { DatabaseServer } from '../databases/database-server';
-import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { lowerMaintenanceFile } from '../sites/maintenance-file';
-import { liveFolder } from '../sites/site-folder';
-import type { SiteKind } from '../sites/site-kind';
+import type { SiteAtWork } from '../sites/site-at-work';
 import { findPreviousFolder, switchFoldersBack } from '../sites/switch-folders';
 import { flagPath } from '../flags/flag-paths';
-import type { WebServer } from '../web/web-server';
 import type { Journal } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
 import type { SiteStates } from '../tasks/site-state';
@@ -27,14 +22,8 @@ export interface Obstacle {
   readonly remove: ((operation: Operation) => Promise<void>) | null;
 }
 
-/** What a site is looked at through. */
-export interface SiteView {
-  readonly target: Target;
-  readonly host: Host;
-  readonly kind: SiteKind;
-  readonly webServer: WebServer;
-  /** Null where somebody else says that it does not answer. */
-  readonly databaseServer: () => Promise<DatabaseServer | null>;
+/** What is known of a site besides what is looked at. */
+export interface ObstacleParts {
   readonly journals: Journals;
   readonly states: SiteStates;
 }
@@ -47,14 +36,17 @@ const MAXIMUM_TASKS = 50;
  * themselves are looked at, in the order in which they are to be put right. Changes nothing. To be asked about a site that
  * no open task holds.
  */
-export async function findObstacles(site: SiteView, operation: Operation): Promise<Obstacle[]> {
-  const { uri } = site.target.site;
-  const closed = (await site.journals.newest(MAXIMUM_TASKS, uri)).filter(
+export async function findObstacles(
+  { journals, states }: ObstacleParts,
+  site: SiteAtWork,
+  operation: Operation,
+): Promise<Obstacle[]> {
+  const closed = (await journals.newest(MAXIMUM_TASKS, site.uri)).filter(
     ({ outcome, committed }) => outcome !== null && !committed,
   );
   const looks: readonly (readonly [Obstacle['part'], () => Promise<Obstacle[]>])[] = [
     ['folder', () => folderObstacles(site, closed)],
-    ['account', () => accountObstacles(site, closed, operation)],
+    ['account', () => accountObstacles(states, site, closed, operation)],
     ['vhost', () => vhostObstacles(site)],
     ['maintenance page', () => maintenanceObstacles(site)],
   ];
@@ -75,16 +67,16 @@ export async function findObstacles(site: SiteView, operation: Operation): Promi
 const SEEN_ELSEWHERE: ReadonlySet<Obstacle['part']> = new Set(['folder', 'vhost', 'maintenance file']);
 
 /** Of {@link findObstacles} what shuts a site that is whole, and that nothing else tells of. */
-export async function findShutters(site: SiteView, operation: Operation): Promise<Obstacle[]> {
-  return (await findObstacles(site, operation)).filter(({ part }) => !SEEN_ELSEWHERE.has(part));
+export async function findShutters(parts: ObstacleParts, site: SiteAtWork, operation: Operation): Promise<Obstacle[]> {
+  return (await findObstacles(parts, site, operation)).filter(({ part }) => !SEEN_ELSEWHERE.has(part));
 }
 
-async function folderObstacles({ target, host }: SiteView, closed: readonly Journal[]): Promise<Obstacle[]> {
+async function folderObstacles({ location, host }: SiteAtWork, closed: readonly Journal[]): Promise<Obstacle[]> {
   const found: Obstacle[] = [];
   for (const { task, staged, switched } of closed) {
     const previous = switched ? await findPreviousFolder(host, staged) : undefined;
     if (previous === undefined) continue;
-    const isGone = (await host.status(target.site.root)) === undefined;
+    const isGone = (await host.status(location.root)) === undefined;
     found.push({
       part: 'switch',
       what: `${task} was closed in the middle of its switch: the folder of before waits in ${previous}`,
@@ -93,24 +85,27 @@ async function folderObstacles({ target, host }: SiteView, closed: readonly Jour
     });
     return found;
   }
-  if ((await host.status(target.site.root)) === undefined) {
+  if ((await host.status(location.root)) === undefined) {
     found.push({
       part: 'folder',
-      what: `its folder ${target.site.root} does not exist`,
-      hint: `Restore a backup of ${target.site.uri}.`,
+      what: `its folder ${location.root} does not exist`,
+      hint: `Restore a backup of ${location.uri}.`,
       remove: null,
     });
   }
   return found;
 }
 
-async function accountObstacles(site: SiteView, closed: readonly Journal[], operation: Operation): Promise<Obstacle[]> {
-  const { uri } = site.target.site;
-  const state = await site.states.find(uri);
+async function accountObstacles(
+  states: SiteStates,
+  { uri, databaseServer }: SiteAtWork,
+  closed: readonly Journal[],
+  operation: Operation,
+): Promise<Obstacle[]> {
+  const state = await states.find(uri);
   if (!state) return [];
   const { database, account, password, address } = state.current;
-  const server = await site.databaseServer();
-  if (!server) return [];
+  const server = await databaseServer(operation.signal);
   const now = await server.planFence(account, database);
   const name = `'${account.user}'@'${account.hosts.join("', '")}'`;
   const hint = `Run \`kedge sites online ${uri}\`.`;
@@ -158,23 +153,22 @@ async function accountObstacles(site: SiteView, closed: readonly Journal[], oper
   ];
 }
 
-async function vhostObstacles({ target, webServer }: SiteView): Promise<Obstacle[]> {
-  const { site } = target;
-  const found = await webServer.readVhost(site);
-  const wanted = webServer.renderVhost(site);
+async function vhostObstacles({ location, webServer }: SiteAtWork): Promise<Obstacle[]> {
+  const found = await webServer.readVhost(location);
+  const wanted = webServer.renderVhost(location);
   const what = (['vhost', 'snippet'] as const).find((name) => wanted[name] !== null && found[name] === null);
   if (what === undefined) return [];
   return [
     {
       part: 'vhost',
       what: `its ${what} is not written`,
-      hint: `Run \`kedge verify ${site.uri}\`.`,
-      remove: async (operation) => void (await webServer.writeVhost(site, operation)),
+      hint: `Run \`kedge verify ${location.uri}\`.`,
+      remove: async (operation) => void (await webServer.writeVhost(location, operation)),
     },
   ];
 }
 
-async function maintenanceObstacles({ target, host, kind, webServer }: SiteView): Promise<Obstacle[]> {
+async function maintenanceObstacles({ target, folder, host, kind, webServer }: SiteAtWork): Promise<Obstacle[]> {
   const { site, web } = target;
   const found: Obstacle[] = [];
   const file = kind.maintenanceFile;
@@ -185,7 +179,7 @@ async function maintenanceObstacles({ target, host, kind, webServer }: SiteView)
       what: `its own maintenance file ${file.path} is there`,
       hint: 'Remove it when nobody works on the site.',
       remove: async (operation) => {
-        await lowerMaintenanceFile(liveFolder(host, site), file, operation);
+        await lowerMaintenanceFile(folder, file, operation);
         if ((await host.status(path)) !== undefined)
           throw new KedgeError('FileRefused', `${path} is not Kedge's and stays`, { site: site.uri });
       },

@@ -1,27 +1,18 @@
-import type { Target, WebServerAddress } from '../../contract/target';
-import type { Host } from '../hosts/host';
 import { trustedCommand } from '../hosts/trusted-command';
 import type { Operation } from '../operation';
 import { flushObjectCache } from './object-cache';
-import { liveFolder } from './site-folder';
-import type { SiteKind } from './site-kind';
-import type { WebServer } from '../web/web-server';
+import type { SiteAtWork } from './site-at-work';
 
 const RELOAD_LIMIT_MS = 60_000;
 
-/** What caches of a site are refreshed through. */
-export interface CacheParts {
-  kindOf(target: Target): SiteKind;
-  webHost(target: Target): Host;
-  webServer(address: WebServerAddress): WebServer;
-}
-
 /** PHP runs the code that is live now. Where its cache cannot be told, FPM is reloaded if the configuration says how; else it warns. */
-export async function refreshCode(parts: CacheParts, target: Target, operation: Operation): Promise<void> {
-  const { uri, phpReload } = target.site;
-  const cache = await parts
-    .webServer(target.web)
-    .refreshPhp(target.site, operation)
+export async function refreshCode(
+  { location, host, webServer }: Pick<SiteAtWork, 'location' | 'host' | 'webServer'>,
+  operation: Operation,
+): Promise<void> {
+  const { uri, phpReload } = location;
+  const cache = await webServer
+    .refreshPhp(location, operation)
     .catch((error: unknown) => ({ state: 'kept', why: whyOf(error, operation) }) as const);
   if (cache.state === 'refreshed') operation.log.info(`PHP of ${uri} forgot ${cache.scripts} scripts`);
   if (cache.state === 'off') operation.log.info(`PHP of ${uri} keeps no code: opcache is off`);
@@ -38,7 +29,6 @@ export async function refreshCode(parts: CacheParts, target: Target, operation: 
     return;
   }
   try {
-    const host = parts.webHost(target);
     await host.run({ argv: await trustedCommand(host, phpReload), limits: { timeoutMs: RELOAD_LIMIT_MS }, operation });
     operation.log.info(`PHP-FPM of ${uri} was reloaded: ${cache.why}`);
   } catch (error) {
@@ -49,16 +39,17 @@ export async function refreshCode(parts: CacheParts, target: Target, operation: 
 }
 
 /** The site's object cache has forgotten what it held of another database. What cannot be flushed is a warning. */
-export async function refreshObjectCache(parts: CacheParts, target: Target, operation: Operation): Promise<void> {
-  const { site } = target;
-  const folder = liveFolder(parts.webHost(target), site);
+export async function refreshObjectCache(
+  { location, folder, kind, webServer }: Pick<SiteAtWork, 'location' | 'folder' | 'kind' | 'webServer'>,
+  operation: Operation,
+): Promise<void> {
   let problem: string | null;
   try {
-    const cache = await parts.kindOf(target).objectCache(folder, operation);
+    const cache = await kind.objectCache(folder, operation);
     if (cache === null) return;
-    const flushed = await flushObjectCache(parts.webServer(target.web), site, cache, operation);
+    const flushed = await flushObjectCache(webServer, location, cache, operation);
     if (flushed.problem === null) {
-      operation.log.info(`the object cache of ${site.uri} forgot ${flushed.removed} keys`);
+      operation.log.info(`the object cache of ${location.uri} forgot ${flushed.removed} keys`);
       return;
     }
     ({ problem } = flushed);
@@ -66,7 +57,7 @@ export async function refreshObjectCache(parts: CacheParts, target: Target, oper
     problem = whyOf(error, operation);
   }
   operation.log.warn(
-    `the object cache of ${site.uri} was not flushed, and may hold content from before: ${problem}. Flush it by hand, by \`wp cache flush\` say`,
+    `the object cache of ${location.uri} was not flushed, and may hold content from before: ${problem}. Flush it by hand, by \`wp cache flush\` say`,
   );
 }
 

@@ -6,6 +6,8 @@ import { runChecks } from '../../../src/core/doctor/run-checks';
 import { SITE_CHECKS, isBusy } from '../../../src/core/doctor/sites';
 import type { Host } from '../../../src/core/hosts/host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
+import type { SiteAtWork } from '../../../src/core/sites/site-at-work';
+import { liveFolder } from '../../../src/core/sites/site-folder';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteStates } from '../../../src/core/tasks/site-state';
@@ -43,14 +45,21 @@ function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUi
     }),
     spool: join(top, 'spool'),
   });
+  const site: SiteAtWork = {
+    target,
+    uri,
+    location: target.site,
+    host: machine,
+    folder: liveFolder(machine, target.site),
+    kind: siteKindOf(target.site),
+    webServer: createNginx({ address: target.web, host: machine }),
+    databaseServer: () => Promise.reject(new Error('there is no database server here')),
+    hosts: () => [machine],
+  };
   return {
     uri,
-    target: () => Promise.resolve(target),
-    host: machine,
+    resolve: () => Promise.resolve(site),
     master: machine,
-    kindOf: () => siteKindOf(target.site),
-    webServer: () => createNginx({ address: target.web, host: machine }),
-    databaseServer: () => Promise.reject(new Error('there is no database server here')),
     states: new SiteStates(join(top, 'sites'), host, () => undefined),
     catalog: createCatalog(join(top, 'backups'), host),
     journals,
@@ -160,8 +169,7 @@ it('strays of the catalogue', async () => {
 
 it('files of another vhost mode, and of another configuration', async () => {
   const site = siteOn();
-  const { site: location } = await site.target();
-  const web = site.webServer(await site.target());
+  const { location, webServer: web } = await site.resolve();
   const checks = SITE_CHECKS.filter(({ check }) => check === 'site-vhost');
   const found = async (): Promise<string[]> =>
     (await runChecks(checks, site, { site: uri }, testOperation())).map(({ level, message }) => `${level}: ${message}`);

@@ -19,7 +19,7 @@ it('a task that is given up names all that it made: the database too in which de
       locks: new SiteLocks(join(folder, 'state/locks'), host),
       journals,
       epochs: new Epochs(join(folder, 'state/epochs'), host),
-      webHost: () => host,
+      siteAtWork: () => ({ hosts: () => [host] }),
     } as unknown as OnlineParts;
     const { task } = await journals.begin(newTask({ site: 'shop.example' }));
     const account = (user: string) => ({ user, hosts: ['localhost'] });

@@ -24,7 +24,7 @@ it('leaves a task of a newer Kedge alone, however long its site is shut, and loo
       epochs: new Epochs(join(folder, 'state/epochs'), host),
       revoke: async (of: string) => revoked.push(of),
       // Nothing of the site is there.
-      webHost: () => host,
+      siteAtWork: () => ({ hosts: () => [host] }),
     } as unknown as WatchdogParts;
     const look = async (): Promise<void> => {
       const watchdog = new Watchdog(parts, async () => false);

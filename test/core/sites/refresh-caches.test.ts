@@ -3,9 +3,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SiteLocation } from '../../../src/contract/target';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
-import { type CacheParts, refreshCode, refreshObjectCache } from '../../../src/core/sites/refresh-caches';
+import type { SiteAtWork } from '../../../src/core/sites/site-at-work';
+import { liveFolder } from '../../../src/core/sites/site-folder';
+import { refreshCode, refreshObjectCache } from '../../../src/core/sites/refresh-caches';
 import type { WebServer } from '../../../src/core/web/web-server';
-import { targetIn } from '../../helpers/target';
 import { testOperation } from '../../helpers/operation';
 import { OWNER, type WebLab, host, startWebLab } from '../web/web-lab';
 
@@ -22,14 +23,14 @@ afterAll(() => lab?.stop());
 async function warnings(
   pool: string,
   changes: Partial<SiteLocation> = {},
-  changedParts: Partial<CacheParts> = {},
+  changedParts: Partial<SiteAtWork> = {},
 ): Promise<string[]> {
-  const site = await lab.makeSite('shop.example', { phpSocket: lab.php.socketOf(pool), ...changes });
+  const location = await lab.makeSite('shop.example', { phpSocket: lab.php.socketOf(pool), ...changes });
   const operation = testOperation();
-  const parts = { kindOf: () => siteKindOf(site), webHost: () => host, webServer: () => lab.web, ...changedParts };
-  const target = targetIn(lab.folder, { site, web: lab.nginx.address });
-  await refreshCode(parts, target, operation);
-  await refreshObjectCache(parts, target, operation);
+  const kind = siteKindOf(location);
+  const site = { location, host, folder: liveFolder(host, location), kind, webServer: lab.web, ...changedParts };
+  await refreshCode(site, operation);
+  await refreshObjectCache(site, operation);
   return operation.warnings;
 }
 
@@ -59,9 +60,16 @@ test('a fault in Kedge itself is a warning, and keeps no site shut', async () =>
     throw new RangeError('a fault of ours');
   };
   const broken = { refreshPhp: async () => fault() };
-  const webServer = (): WebServer =>
-    new Proxy(lab.web, { get: (web, name, me) => Reflect.get(name in broken ? broken : web, name, me) as unknown });
-  expect(await warnings('told', {}, { webServer, kindOf: fault })).toEqual([
+  const webServer: WebServer = new Proxy(lab.web, {
+    get: (web, name, me) => Reflect.get(name in broken ? broken : web, name, me) as unknown,
+  });
+  expect(
+    await warnings(
+      'told',
+      {},
+      { webServer, kind: { ...siteKindOf(await lab.makeSite('shop.example')), objectCache: fault } },
+    ),
+  ).toEqual([
     expect.stringMatching(/may go on running code from before: a fault of ours\. Reload PHP-FPM/),
     expect.stringMatching(/may hold content from before: a fault of ours\. Flush it by hand/),
   ]);
