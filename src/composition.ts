@@ -49,7 +49,7 @@ export interface CompositionOptions {
 }
 
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
-export function createMaster({ configuration, configurationPath, environment }: CompositionOptions) {
+export function createParts({ configuration, configurationPath, environment }: CompositionOptions) {
   const master: MasterHost = createLocalHost({ name: configuration.master });
   /** Which machine a server of the configuration is: each is this one. */
   const hostOf = (_server: string): Host => master;
@@ -186,4 +186,4 @@ export function createMaster({ configuration, configurationPath, environment }: 
     },
   };
 }
-export type Master = ReturnType<typeof createMaster>;
+export type MasterParts = ReturnType<typeof createParts>;

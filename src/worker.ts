@@ -7,7 +7,7 @@ import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
 import { FailureInterceptor } from './activities/failures';
 import { lives } from './activities/step';
-import { type CompositionOptions, type Master, createMaster } from './composition';
+import { type CompositionOptions, type MasterParts, createParts } from './composition';
 import type { Configuration } from './config/schema';
 import { KedgeError } from './contract/errors';
 import { taskQueueOf } from './contract/names';
@@ -158,11 +158,11 @@ function createDependencies(
   options: CompositionOptions,
   client: Client,
 ): ActivityDependencies &
-  Pick<Master, 'sweeper' | 'requestRecords' | 'configuration' | 'close'> & { stopSweeping(): Promise<void> } {
-  const master = createMaster(options);
-  const afterTasks = new AfterTasks(master);
+  Pick<MasterParts, 'sweeper' | 'requestRecords' | 'configuration' | 'close'> & { stopSweeping(): Promise<void> } {
+  const parts = createParts(options);
+  const afterTasks = new AfterTasks(parts);
   return {
-    ...master,
+    ...parts,
     afterTask: (task) => afterTasks.sweep(task),
     stopSweeping: () => afterTasks.stop(),
     attempts: new Attempts(),
@@ -233,7 +233,7 @@ function sweepHourly(dependencies: ReturnType<typeof createDependencies>): Repea
 
 /** Removes what tasks and crashes left: of one closed task, or of all. What cannot be removed is a warning of the process. */
 async function sweepNow(
-  { sweeper, logs, redact }: Pick<Master, 'sweeper' | 'logs' | 'redact'>,
+  { sweeper, logs, redact }: Pick<MasterParts, 'sweeper' | 'logs' | 'redact'>,
   signal: AbortSignal,
   only?: string,
 ): Promise<void> {
@@ -250,13 +250,13 @@ class AfterTasks {
   private readonly end = new AbortController();
   private readonly running = new Set<Promise<void>>();
 
-  constructor(private readonly master: Pick<Master, 'sweeper' | 'logs' | 'redact'>) {}
+  constructor(private readonly parts: Pick<MasterParts, 'sweeper' | 'logs' | 'redact'>) {}
 
   sweep(task: string): void {
-    const sweeping = sweepNow(this.master, this.end.signal, task)
+    const sweeping = sweepNow(this.parts, this.end.signal, task)
       .catch((error: unknown) => {
         if (this.end.signal.aborted) return;
-        process.emitWarning(printable(this.master.redact(`looking after ${task}: ${String(error)}`)), 'KedgeSweeper');
+        process.emitWarning(printable(this.parts.redact(`looking after ${task}: ${String(error)}`)), 'KedgeSweeper');
       })
       .finally(() => this.running.delete(sweeping));
     this.running.add(sweeping);

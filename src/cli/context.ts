@@ -1,5 +1,5 @@
 import type { KedgeClient } from '../client';
-import type { Master } from '../composition';
+import type { MasterParts } from '../composition';
 import { assertKnownSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
@@ -17,7 +17,7 @@ export type { GlobalOptions, Io };
 export class CommandContext {
   readonly printer: Printer;
   private loaded: Promise<Configuration> | null = null;
-  private openMaster: Master | null = null;
+  private openParts: MasterParts | null = null;
   private openClient: KedgeClient | null = null;
   private readonly closers: (() => void)[] = [];
   exitCode = 0;
@@ -47,16 +47,16 @@ export class CommandContext {
     assertKnownSite(await this.configuration(), uri);
   }
 
-  /** The master's own parts; for commands that run on it. */
-  async master(): Promise<Master> {
-    if (this.openMaster) return this.openMaster;
-    const { createMaster } = await import('../composition.js');
-    this.openMaster = createMaster({
+  /** What is done on the master is done through; for commands that run on it. */
+  async parts(): Promise<MasterParts> {
+    if (this.openParts) return this.openParts;
+    const { createParts } = await import('../composition.js');
+    this.openParts = createParts({
       configuration: await this.configuration(),
       configurationPath: this.configurationPath(),
       environment: this.io.environment,
     });
-    return this.openMaster;
+    return this.openParts;
   }
 
   /** Says at once that somebody may not read the key his task has to be signed with. @throws KedgeError SecretUnavailable, OwnerRefused */
@@ -88,7 +88,7 @@ export class CommandContext {
 
   /** What a program or a server said, without the secrets this command has met. */
   redact(text: string): string {
-    return this.openMaster?.redact(text) ?? text;
+    return this.openParts?.redact(text) ?? text;
   }
 
   /** As {@link redact}, of an error: what it says, not what it is. */
@@ -109,7 +109,7 @@ export class CommandContext {
   async close(): Promise<void> {
     for (const close of this.closers) close();
     await this.openClient?.close();
-    await this.openMaster?.close();
+    await this.openParts?.close();
   }
 }
 

@@ -17,7 +17,7 @@ async function showTask<Result>(context: CommandContext, handle: TaskHandle<Resu
   const stopListening = listenToSignals(context, handle, () => leave.abort());
   try {
     const view = new TaskView(context.printer, handle.task);
-    for await (const event of followTask(await context.master(), handle, leave.signal)) {
+    for await (const event of followTask(await context.parts(), handle, leave.signal)) {
       if (event.kind === 'ended') return { outcome: 'ended', result: event.result };
       if (event.kind === 'stuck') return { outcome: 'stuck', step: event.step };
       view.show(event);

@@ -178,8 +178,8 @@ it('a restore: in each state one step is next, and whatever else is called chang
   expect(wrong).toEqual([]);
 
   // Taken over by hand: nothing goes forward any more.
-  const epoch = await ring.master.epochs.current(ring.site.uri);
-  await ring.master.epochs.raise(ring.site.uri, 'anna', 'for the test');
+  const epoch = await ring.parts.epochs.current(ring.site.uri);
+  await ring.parts.epochs.raise(ring.site.uri, 'anna', 'for the test');
   const shut = await ring.snapshot();
   for (const step of ['probeSite', 'commitSwitch'])
     expect(await ring.outcome(given.run, ...callOf(given, step))).toBe('TaskSuperseded');
@@ -291,11 +291,11 @@ describe('undo in any order, by whoever answers for the workflow', () => {
     const before = await look();
     const given = newTask('restore', { backup });
     await take(given, 'createDatabase');
-    const { created } = await ring.master.journals.get(given.task);
+    const { created } = await ring.parts.journals.get(given.task);
     if (!created) throw new Error('there is no database');
     const [first = ''] = created.databases;
     const databases = ['a', 'b', 'c'].map((generation) => first.replace(/a$/, generation));
-    await ring.master.journals.recordUndo(given.task, { created: { ...created, databases, importBegan: true } });
+    await ring.parts.journals.recordUndo(given.task, { created: { ...created, databases, importBegan: true } });
     for (const database of databases) await ring.lab.mariadb.query(`CREATE DATABASE IF NOT EXISTS ${database}`);
     await ring.call(given.run, ...callOf(given, 'importDatabase'));
     const made = (await leftovers(ring.lab))['databases']?.filter((name) => name.startsWith(first.slice(0, -1)));
@@ -311,7 +311,7 @@ describe('undo in any order, by whoever answers for the workflow', () => {
     await take(given, 'createDatabase');
     const importing = ring.outcome(given.run, ...callOf(given, 'importDatabase'));
     const begun = async (): Promise<boolean> =>
-      (await ring.master.journals.get(given.task)).steps?.['importDatabase'] !== undefined;
+      (await ring.parts.journals.get(given.task)).steps?.['importDatabase'] !== undefined;
     await until('the import has begun', begun);
     // Another step, and the commit, beside it.
     expect(await ring.outcome(given.run, ...callOf(given, 'createDbUser'))).toBe('StepRefused');

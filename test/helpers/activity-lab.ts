@@ -7,7 +7,7 @@ import { filesOf } from '../../scripts/lab/fingerprint';
 import { type Activities, createActivities } from '../../src/activities';
 import { Attempts } from '../../src/activities/attempts';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
-import { type Master, createMaster } from '../../src/composition';
+import { type MasterParts, createParts } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import type { TaskType } from '../../src/contract/names';
 import type { LockWait } from '../../src/core/hosts/kernel-lock';
@@ -34,7 +34,7 @@ export class ActivityLab {
   private constructor(
     readonly lab: Lab,
     readonly site: WordPressSite,
-    readonly master: Master,
+    readonly parts: MasterParts,
     private readonly activities: Activities,
     /** Ids of the runs that Temporal would say are open. */
     readonly running: Set<string>,
@@ -47,24 +47,24 @@ export class ActivityLab {
     const { requests: _key, ...unsigned } = parse(readFileSync(lab.configuration, 'utf8')) as { requests: unknown };
     writeFileSync(lab.configuration, stringify(unsigned));
     const configuration = await loadConfiguration(lab.configuration);
-    const master = createMaster({ configuration, configurationPath: lab.configuration, environment: process.env });
+    const parts = createParts({ configuration, configurationPath: lab.configuration, environment: process.env });
     const running = new Set<string>();
     const dependencies: ActivityDependencies = {
-      ...master,
-      locks: new SiteLocks(join(lab.state, 'locks'), master.master, wait),
+      ...parts,
+      locks: new SiteLocks(join(lab.state, 'locks'), parts.master, wait),
       attempts: new Attempts(),
       afterTask: () => undefined,
       runStateOf: async (_workflowId, runId) => (running.has(runId) ? 'running' : 'closed'),
       whoRuns: async () => null,
       attentionAfterMs: 1000,
     };
-    const started = new ActivityLab(lab, site, master, createActivities(dependencies), running);
+    const started = new ActivityLab(lab, site, parts, createActivities(dependencies), running);
     await started.adopt();
     return started;
   }
 
   async stop(): Promise<void> {
-    await this.master.close();
+    await this.parts.close();
     await this.lab.stop();
   }
 
@@ -118,11 +118,9 @@ export class ActivityLab {
   }
 
   private async adopt(): Promise<void> {
-    const { master, site } = this;
+    const { parts, site } = this;
     const operation = testOperation();
-    const { location, folder, kind, webServer, databaseServer } = master.siteAtWork(
-      await master.resolveTarget(site.uri),
-    );
+    const { location, folder, kind, webServer, databaseServer } = parts.siteAtWork(await parts.resolveTarget(site.uri));
     const { settings, account } = await proveAdoption({
       folder,
       kind,
@@ -131,7 +129,7 @@ export class ActivityLab {
       environmentOf: () => Promise.resolve([]),
       operation,
     });
-    await master.states.save({
+    await parts.states.save({
       version: 1,
       site: site.uri,
       current: {

@@ -5,7 +5,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { type Activities, createActivities } from '../../src/activities';
 import { Attempts } from '../../src/activities/attempts';
-import { type Master, createMaster } from '../../src/composition';
+import { type MasterParts, createParts } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import type { TaskType } from '../../src/contract/names';
 import type { Busy } from '../../src/contract/tasks';
@@ -31,7 +31,7 @@ export class BareMaster {
 
   private constructor(
     readonly folder: string,
-    readonly parts: Master,
+    readonly parts: MasterParts,
   ) {
     this.activities = createActivities({
       ...parts,
@@ -47,7 +47,7 @@ export class BareMaster {
     const { folder } = await makeConfiguredFolder();
     const configurationPath = join(folder, 'kedge.yaml');
     const configuration = await loadConfiguration(configurationPath);
-    return new BareMaster(folder, createMaster({ configuration, configurationPath, environment: process.env }));
+    return new BareMaster(folder, createParts({ configuration, configurationPath, environment: process.env }));
   }
 
   async stop(): Promise<void> {

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { createMaster } from '../../src/composition';
+import { createParts } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import { type JournalView, type Lab, journalsOf } from './e2e';
 import { testOperation } from './operation';
@@ -39,9 +39,9 @@ export async function addSmallSites(lab: Lab, { count, settings = () => ({}) }: 
     };
   writeFileSync(lab.configuration, stringify(document, { aliasDuplicateObjects: false }));
   const configuration = await loadConfiguration(lab.configuration);
-  const master = createMaster({ configuration, configurationPath: lab.configuration, environment: process.env });
+  const parts = createParts({ configuration, configurationPath: lab.configuration, environment: process.env });
   try {
-    const { uid, gid } = await master.master.lookUpOwner(like.owner);
+    const { uid, gid } = await parts.master.lookUpOwner(like.owner);
     for (const { root, database, password } of sites) {
       await mkdir(root, { mode: 0o755 });
       const values = {
@@ -69,12 +69,12 @@ export async function addSmallSites(lab: Lab, { count, settings = () => ({}) }: 
     for (const { uri, database, password } of sites) {
       const current = { database, password, address: `localhost:${lab.mariadb.socket}`, madeByKedge: false };
       const account = { user: database, hosts: ['localhost'] };
-      await master.states.save({ version: 1, site: uri, current: { ...current, account }, kept: [] });
-      const target = await master.resolveTarget(uri);
-      await master.webServer(target.web).writeVhost(target.site, testOperation());
+      await parts.states.save({ version: 1, site: uri, current: { ...current, account }, kept: [] });
+      const target = await parts.resolveTarget(uri);
+      await parts.webServer(target.web).writeVhost(target.site, testOperation());
     }
   } finally {
-    await master.close();
+    await parts.close();
   }
   return sites.map(({ uri, root }) => ({ uri, root }));
 }

@@ -25,7 +25,7 @@ export function registerBackupsCheck(backups: Command, run: Registration): void 
     .action(
       run<{ site?: string }>(async (context, ids, { site }) => {
         if (ids.length > 0 && site !== undefined) throw usage('name backups, or a site, not both');
-        const master = await context.master();
+        const parts = await context.parts();
         const configuration = await context.configuration();
         const { printer } = context;
         let before = '';
@@ -35,7 +35,7 @@ export function registerBackupsCheck(backups: Command, run: Registration): void 
         };
         const wanted = ids.length > 0 ? { ids } : site === undefined ? 'all' : { site };
         const checked: ReadBack[] = [];
-        for await (const event of checkBackups(master, configuration, wanted, operation)) {
+        for await (const event of checkBackups(parts, configuration, wanted, operation)) {
           if (event.kind === 'begun') {
             before = `${event.position} of ${event.count}: ${event.backup}`;
             continue;

@@ -25,7 +25,7 @@ export function registerBackups(program: Command, run: Registration): void {
       run<object>(async (context, [site]) => {
         if (site !== undefined) await context.assertSite(site);
         const sites = site === undefined ? Object.keys((await context.configuration()).sites) : [site];
-        const { backups: found, strays } = await listBackups(await context.master(), sites);
+        const { backups: found, strays } = await listBackups(await context.parts(), sites);
         for (const stray of strays) context.printer.warn(`${stray.file}: ${stray.problem}`);
         const lines =
           found.length === 0
@@ -45,7 +45,7 @@ export function registerBackups(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge backups show example.com-20261124.031502 --json')
     .action(
       run<object>(async (context, [id = '']) => {
-        const { catalog } = await context.master();
+        const { catalog } = await context.parts();
         const record = await catalog.get(siteOfBackup(id), id);
         context.printer.result({ ...documentOf(record), path: catalog.pathOf(record) }, [
           backupLabel(record),
@@ -84,11 +84,11 @@ export function registerBackups(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge backups delete example.com-20261124.031502 --yes')
     .action(
       run<{ yes?: boolean }>(async (context, ids, options) => {
-        const master = await context.master();
-        const records = await findBackups(master, ids);
+        const parts = await context.parts();
+        const records = await findBackups(parts, ids);
         await confirmDeletion(context, records, options.yes ?? false);
         const operation = commandOperation(context, 'backups-delete');
-        await deleteBackups(master, await context.configuration(), records, operation);
+        await deleteBackups(parts, await context.configuration(), records, operation);
         context.printer.result(
           { deleted: ids },
           records.flatMap((record) => [

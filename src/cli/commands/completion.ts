@@ -72,7 +72,7 @@ function namesOf(context: CommandContext, config: string | undefined): Names {
       ),
     backups: (site) =>
       quietly(async () => {
-        const { catalog } = await context.master();
+        const { catalog } = await context.parts();
         const listings = await Promise.all((site === null ? await sites() : [site]).map((uri) => catalog.list(uri)));
         return listings.flatMap(({ backups }) =>
           backups.map((record) => ({ value: record.id, description: backupLabel(record) })),
@@ -80,7 +80,7 @@ function namesOf(context: CommandContext, config: string | undefined): Names {
       }),
     tasks: () =>
       quietly(async () => {
-        const { journals } = await context.master();
+        const { journals } = await context.parts();
         return (await journals.all()).map((value) => ({ value, description: 'task' }));
       }),
   };

@@ -46,7 +46,7 @@ export function registerDeploy(program: Command, run: Registration): void {
  * may be deployed, wherever it lies.
  */
 async function vouchFor(context: CommandContext, site: string, path: string): Promise<void> {
-  const { requests } = await context.master();
+  const { requests } = await context.parts();
   await requests.admitArchive(site, path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'EACCES' && cause.code !== 'EPERM') throw cause;
     throw new KedgeError('FileRefused', `${path} lies in none of the folders that sites are deployed from`, {

@@ -40,9 +40,9 @@ export function registerDoctor(program: Command, run: Registration): void {
 
 /** Removes what it can, and leaves it to the checks to say what is left. */
 async function sweepNow(context: CommandContext, operation: Operation): Promise<readonly string[]> {
-  const master = await context.master();
+  const parts = await context.parts();
   context.printer.running('sweeping');
-  const removed = await sweepInstallation(master, operation);
+  const removed = await sweepInstallation(parts, operation);
   for (const what of removed) context.printer.note(`removed ${what}`);
   return removed;
 }
@@ -53,7 +53,7 @@ export async function examineAll(context: CommandContext, operation: Operation):
     configuration: () => context.configuration(),
     configurationPath: () => context.configurationPath(),
     environment: context.io.environment,
-    parts: () => context.master(),
+    parts: () => context.parts(),
     client: () => context.client(),
   };
   return examineInstallation(examined, operation);

@@ -88,19 +88,19 @@ async function tellRestore(
 ): Promise<void> {
   const { printer } = context;
   const client = await context.client();
-  const master = await context.master();
+  const parts = await context.parts();
   const operation: Operation = {
     ...commandOperation(context, `dry-run-${record.site}`),
     progress: (progress) => printer.running(`checking ${progressText(progress)}`.trimEnd()),
   };
-  const plan = await planRestore(master, client, record, { fence, leaveLogins: yes, waitTurn, replaceText }, operation);
+  const plan = await planRestore(parts, client, record, { fence, leaveLogins: yes, waitTurn, replaceText }, operation);
   for (const warning of plan.warnings) printer.warn(warning);
   if (plan.warnings.length > 0) context.exitCode = EXIT.warnings;
   printer.result(plan, restorePlanLines(printer, plan, record));
 }
 
 async function chooseBackup(context: CommandContext, site: string, wanted: string | undefined): Promise<BackupRecord> {
-  const { catalog, master } = await context.master();
+  const { catalog, master } = await context.parts();
   if (wanted !== undefined && wanted !== 'latest') return catalog.get(site, wanted);
   const { backups } = await catalog.list(site);
   if (backups.length === 0) throw new KedgeError('BackupUnknown', 'There are no valid backups available.', { site });

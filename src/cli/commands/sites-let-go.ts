@@ -31,8 +31,8 @@ export function registerLetGo(sites: Command, run: Registration): void {
     .action(
       run<{ yes?: boolean }>(async (context, [uri = '', wanted], { yes = false }) => {
         await context.assertSite(uri);
-        const master = await context.master();
-        const planned = await planLettingGo(master, uri, wanted);
+        const parts = await context.parts();
+        const planned = await planLettingGo(parts, uri, wanted);
         const { plans, originals } = planned;
         if (plans.length + originals.length === 0) {
           if (wanted !== undefined) throw usage(`${uri} keeps no ${wanted}`, `See \`kedge sites show ${uri}\`.`);
@@ -41,7 +41,7 @@ export function registerLetGo(sites: Command, run: Registration): void {
         }
         await confirmLetGo(context, planned, yes);
         const operation = commandOperation(context, `let-go-${uri}`);
-        await letGoOfPlanned(master, await context.configuration(), planned, operation);
+        await letGoOfPlanned(parts, await context.configuration(), planned, operation);
         const stays = plans.filter(({ accountStays }) => accountStays !== null);
         for (const { account, accountStays } of stays)
           context.printer.warn(`the account ${account.user} stays: ${accountStays}`);

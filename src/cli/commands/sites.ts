@@ -16,7 +16,7 @@ export function registerSites(program: Command, run: Registration): void {
     .addHelpText('after', '\nExamples:\n  kedge sites\n  kedge sites adopt example.com')
     .action(
       run<object>(async (context) => {
-        const rows = await listSites(await context.master(), await context.configuration());
+        const rows = await listSites(await context.parts(), await context.configuration());
         context.printer.result(
           { sites: rows },
           context.printer.table(
@@ -37,7 +37,7 @@ export function registerSites(program: Command, run: Registration): void {
     .action(
       run<object>(async (context, [uri = '']) => {
         await context.assertSite(uri);
-        const document = await showSite(await context.master(), uri);
+        const document = await showSite(await context.parts(), uri);
         context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
       }),
     );
@@ -56,7 +56,7 @@ export function registerSites(program: Command, run: Registration): void {
       run<{ message: string }>(async (context, [uri = ''], options) => {
         await context.assertSite(uri);
         const { tasks, found, ended, problems } = await bringSiteOnline(
-          await context.master(),
+          await context.parts(),
           await context.configuration(),
           () => context.client(),
           uri,
@@ -92,7 +92,7 @@ export function registerSites(program: Command, run: Registration): void {
     .action(
       run<object>(async (context, [uri = '']) => {
         await context.assertSite(uri);
-        const adopted = await adoptSite(await context.master(), uri, commandOperation(context, `adopt-${uri}`));
+        const adopted = await adoptSite(await context.parts(), uri, commandOperation(context, `adopt-${uri}`));
         context.printer.result(adopted, [
           `${uri} is adopted: database ${adopted.database}, account ${adopted.account.user}`,
         ]);

@@ -28,7 +28,7 @@ export function registerTasks(program: Command, run: Registration): void {
         if (!Number.isInteger(limit) || limit < 1)
           throw usage(`--limit is a number of tasks, not ${JSON.stringify(options.limit)}`);
         if (site !== undefined) await context.assertSite(site);
-        const rows = await listTasks(await context.master(), { limit, site });
+        const rows = await listTasks(await context.parts(), { limit, site });
         const lines =
           rows.length === 0
             ? ['There are no tasks.']
@@ -58,10 +58,10 @@ export function registerTasks(program: Command, run: Registration): void {
     )
     .action(
       run<{ follow?: boolean }>(async (context, [name = ''], options) => {
-        const master = await context.master();
-        const { task } = await findTask(master, await context.configuration(), name);
+        const parts = await context.parts();
+        const { task } = await findTask(parts, await context.configuration(), name);
         const all: TaskLogLine[] = [];
-        for await (const line of readTaskLog(master, task, {
+        for await (const line of readTaskLog(parts, task, {
           follow: options.follow ?? false,
         })) {
           if (!context.options.json) context.printer.result(null, [logLine(line)]);
@@ -80,7 +80,7 @@ export function registerTasks(program: Command, run: Registration): void {
     .action(
       run<object>(async (context, [name = '']) => {
         const cancelled = await cancelTask(
-          await context.master(),
+          await context.parts(),
           await context.configuration(),
           () => context.client(),
           name,
@@ -106,11 +106,11 @@ export function registerAbandon(program: Command, run: Registration): void {
     .addHelpText('after', '\nExample:\n  kedge abandon example.com-20261124.031502-restore')
     .action(
       run<{ yes?: boolean; message: string }>(async (context, [task = ''], options) => {
-        const master = await context.master();
-        const journal = await master.journals.get(task);
+        const parts = await context.parts();
+        const journal = await parts.journals.get(task);
         if (!journal.outcome) await confirmAbandon(context, task, options.yes ?? false);
         const { before, problems, leftovers } = await giveUpTask(
-          master,
+          parts,
           () => context.client(),
           journal,
           { by: context.who(), why: options.message },

@@ -27,7 +27,7 @@ export function registerWorker(program: Command, run: Registration): void {
     .action(
       run<{ port: string; uiPort: string }>(async (context, _args, options) => {
         const configuration = await context.configuration();
-        const { master } = await context.master();
+        const { master } = await context.parts();
         await master.makeFolder(configuration.state, { mode: 0o700 });
         await makeMissingKey(context);
         const { findTemporalCli, startDevServer } = await import('../../temporal/dev-server.js');
@@ -54,7 +54,7 @@ async function makeMissingKey(context: CommandContext): Promise<void> {
   if (requests.key === undefined || !('file' in requests.key)) return;
   const { file } = requests.key;
   const { makeSigningKey } = await import('../../core/requests/signing-key.js');
-  const { master } = await context.master();
+  const { master } = await context.parts();
   if (await makeSigningKey(master, file)) context.printer.note(`${file} is made: requests are signed with it`);
 }
 
