@@ -23,7 +23,7 @@ import type { SiteKind } from '../core/sites/site-kind';
 import { assertFinishingTask } from '../core/tasks/authority';
 import { forgetScratch, proveSpooledDump } from '../core/proofs/prove-site';
 import { describeDump, summaryOf } from '../core/proofs/spooled-dump';
-import { describeMissingDatabase } from '../core/preflight/examination';
+import { describeMissingDatabase } from '../core/preflight/live-site';
 import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { findingsOf } from '../core/findings';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
-import { examineFence } from '../core/preflight/examination';
+import { checkFence } from '../core/preflight/fence';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
 import {
   type TaskContext,
@@ -138,7 +138,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         const allowShared = accepted ? accepted.noFence : asked.allowShared;
         if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${site.uri} is not known`);
         const server = await site.databaseServer(operation.signal);
-        if (!(await examineFence(server, site.target, before, { allowShared }, operation))) return null;
+        if (!(await checkFence(server, site.target, before, { allowShared }, operation))) return null;
         const fence = journal.fence ?? {
           ...mutable(await server.planFence(before.account, before.database)),
           lowered: false,

@@ -3,7 +3,7 @@ import type { Catalog } from '../core/catalog/catalog';
 import type { DatabaseServer } from '../core/databases/database-server';
 import type { Host } from '../core/hosts/host';
 import type { OnlineParts } from '../core/recovery/bring-online';
-import type { ExaminationParts } from '../core/preflight/examination';
+import type { PreflightParts } from '../core/preflight/parts';
 import type { Proofs } from '../core/proofs/proofs';
 import type { ProvingParts } from '../core/proofs/prove-backup';
 import type { Sweeper } from '../core/recovery/sweep';
@@ -11,7 +11,7 @@ import type { TaskLogs } from '../core/tasks/task-log';
 import type { WebServer } from '../core/web/web-server';
 
 /** The parts of a master, as operations act through them; each takes those it needs. Built in `src/composition.ts`. */
-export interface Parts extends ExaminationParts, ProvingParts, OnlineParts {
+export interface Parts extends PreflightParts, ProvingParts, OnlineParts {
   readonly catalog: Catalog;
   readonly logs: TaskLogs;
   readonly sweeper: Sweeper;

@@ -6,7 +6,8 @@ import { siteWorkflowId } from '../contract/names';
 import { hooksSchema } from '../contract/target';
 import type { Operation } from '../core/operation';
 import { checkRestore } from '../core/preflight/check-restore';
-import { type ExaminationParts, examineFence } from '../core/preflight/examination';
+import type { PreflightParts } from '../core/preflight/parts';
+import { checkFence } from '../core/preflight/fence';
 import { readDurations } from '../core/queries/durations';
 import { type ProvingParts, proveBackup } from '../core/proofs/prove-backup';
 import { planRestore as planSteps } from '../core/queries/restore-plan';
@@ -31,7 +32,7 @@ export interface RestoreChoices {
  * @throws KedgeError for whatever would stop the restore; the site is unchanged
  */
 export async function planRestore(
-  parts: Pick<Parts, keyof ExaminationParts | keyof ProvingParts | PlanningParts>,
+  parts: Pick<Parts, keyof PreflightParts | keyof ProvingParts | PlanningParts>,
   client: KedgeClient,
   record: BackupRecord,
   { fence, leaveLogins, waitTurn, replaceText }: RestoreChoices,
@@ -60,7 +61,7 @@ export async function planRestore(
   const { current } = await parts.states.get(site);
   if (!fence) {
     const server = await atWork.databaseServer(operation.signal);
-    await examineFence(server, target, current, { allowShared: true }, operation);
+    await checkFence(server, target, current, { allowShared: true }, operation);
   }
   const proofs = await parts.proofs();
   if (proofs) {

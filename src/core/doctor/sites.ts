@@ -15,7 +15,7 @@ import { readableByAll } from '../sites/site-files';
 import { assertServed } from '../sites/served-root';
 import type { SiteAtWork } from '../sites/site-at-work';
 import { seenPath } from '../sites/site-folder';
-import { examineReach } from '../preflight/examine-accounts';
+import { tellReach } from '../preflight/accounts';
 import type { Journal } from '../tasks/journal';
 import { describeKept, keptDatabases } from '../kept/kept-databases';
 import { describeKept as describeKeptOf } from '../kept/let-go';
@@ -23,9 +23,8 @@ import type { SiteStates } from '../tasks/site-state';
 import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../recovery/shut-sites';
 import { needsOfBackup } from '../preflight/safety-room';
+import { seenSettings } from '../preflight/settings';
 import { checkSpace } from '../preflight/space';
-import { environmentOfSite } from '../php/environment-of-site';
-import { isListening } from '../php/fast-cgi';
 import { proofOf } from '../web/proof';
 import type { FileFault } from '../web/web-server';
 import type { ConfiguredSite } from './installation';
@@ -144,13 +143,11 @@ async function checkStaging({ resolve }: ConfiguredSite): Promise<readonly Compl
 
 /** They can be read and given another login, name the database Kedge knows, and log the site in; no other file has the login. */
 async function checkSettings({ resolve, states }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { uri, location, host, folder, kind, webServer, databaseServer } = await resolve();
-  const settings = await kind.readSettings(folder, operation);
-  const complaints: Complaint[] = [];
-  await kind.assertRewritable(folder, operation).catch((error: unknown) => complaints.push(complaintOf(error)));
-  await kind
-    .assertOwnLogin(folder, () => environmentOfSite(webServer, location, operation), operation)
-    .catch((error: unknown) => complaints.push(complaintOf(error)));
+  const site = await resolve();
+  const { uri, location, host, folder, kind, databaseServer } = site;
+  const known = (await states.find(uri).catch(() => undefined))?.current.database;
+  const { settings, refusals, otherDatabase } = await seenSettings(site, known, operation);
+  const complaints: Complaint[] = refusals.map(complaintOf);
   const elsewhere = await loginElsewhere(folder, kind, settings, operation);
   if (elsewhere.length > 0)
     complaints.push({
@@ -158,11 +155,10 @@ async function checkSettings({ resolve, states }: ConfiguredSite, operation: Ope
       message: describeLoginElsewhere(uri, elsewhere),
       hint: hintOfLoginElsewhere(uri),
     });
-  const known = (await states.find(uri).catch(() => undefined))?.current.database;
-  if (known !== undefined && known !== settings.database) {
+  if (otherDatabase !== null) {
     complaints.push({
       level: 'error',
-      message: `the settings of ${uri} name the database ${settings.database}, Kedge knows ${known}`,
+      message: `the settings of ${uri} name the database ${otherDatabase}, Kedge knows ${known}`,
       hint: `When the settings are right, run \`kedge sites adopt ${uri}\`; else correct them.`,
     });
   }
@@ -202,7 +198,7 @@ async function checkDatabases(
   const server = await databaseServer();
   // Where the server does not answer, its own checks say so.
   if ((await server.facts().catch(() => null)) === null) return [];
-  const reach = await examineReach(server, current);
+  const reach = await tellReach(server, current);
   const complaints: Complaint[] =
     reach === null
       ? []
@@ -254,12 +250,12 @@ async function keptByState(site: ConfiguredSite): Promise<readonly Complaint[]> 
 }
 
 async function checkPhp({ uri, resolve }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
-  const { phpSocket } = (await resolve()).location;
-  if (await isListening(phpSocket, operation.signal)) return [];
+  const { location, webServer } = await resolve();
+  if (await webServer.phpListens(location, operation)) return [];
   return [
     {
       level: 'error',
-      message: `PHP of ${uri} does not listen at ${phpSocket}`,
+      message: `PHP of ${uri} does not listen at ${location.phpSocket}`,
       hint: `Start PHP-FPM, or correct \`php.socket\` of ${uri} in the configuration.`,
     },
   ];

@@ -1,7 +1,9 @@
 import type { Target } from '../../contract/target';
 import type { Operation } from '../operation';
 import { type Note, checkRoom, checkSite } from './check-site';
-import { type ExaminationParts, examineFence, examineMaintenance, withAddresses } from './examination';
+import type { PreflightParts } from './parts';
+import { checkFence } from './fence';
+import { checkMaintenance, withAddresses } from './visible-site';
 import { needsOfBackup } from './safety-room';
 
 /** How a backup was asked for. */
@@ -16,7 +18,7 @@ export interface AskedBackup {
  * @throws KedgeError AccountShared, VhostUnfit, DiskFull, and whatever the site is refused for; the site is unchanged
  */
 export async function checkBackup(
-  parts: ExaminationParts,
+  parts: PreflightParts,
   resolved: Target,
   { quiesce }: AskedBackup,
   operation: Operation,
@@ -28,9 +30,9 @@ export async function checkBackup(
   const { target, bytes } = await checkSite(found, current, { isSafety: false }, operation, note);
   const site = parts.siteAtWork(target);
   if (quiesce) {
-    await examineMaintenance(site, operation);
+    await checkMaintenance(site, operation);
     const server = await site.databaseServer(operation.signal);
-    await examineFence(server, target, current, { allowShared: false }, operation);
+    await checkFence(server, target, current, { allowShared: false }, operation);
   }
   await checkRoom(target, needsOfBackup({ master: parts.master, host: site.host }, target, bytes), operation);
   return { target };

@@ -1,7 +1,10 @@
 import type { Target } from '../../contract/target';
 import type { Operation } from '../operation';
 import { type Note, checkRoom } from './check-site';
-import { type ExaminationParts, examineArchive, examineNewSite, withAddresses } from './examination';
+import type { PreflightParts } from './parts';
+import { checkSourceArchive } from './source';
+import { checkNewSite } from './new-site';
+import { withAddresses } from './visible-site';
 
 /** How a deploy was asked for. */
 export interface AskedDeploy {
@@ -17,7 +20,7 @@ export interface AskedDeploy {
  *   refused for; nothing was changed
  */
 export async function checkDeploy(
-  parts: ExaminationParts,
+  parts: PreflightParts,
   resolved: Target,
   { archive, replaceText }: AskedDeploy,
   operation: Operation,
@@ -26,8 +29,8 @@ export async function checkDeploy(
   const site = parts.siteAtWork(await withAddresses(parts.siteAtWork(resolved), operation));
   const { target } = site;
   await note({ target });
-  await examineNewSite(parts, site, operation);
-  const { source, needs } = await examineArchive(parts, site, archive, operation, { mayBeReplaced: replaceText });
+  await checkNewSite(parts, site, operation);
+  const { source, needs } = await checkSourceArchive(parts, site, archive, operation, { mayBeReplaced: replaceText });
   await note({ source });
   await checkRoom(target, needs, operation);
   return { target };

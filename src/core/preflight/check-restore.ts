@@ -1,17 +1,12 @@
 import type { Target } from '../../contract/target';
 import type { Operation } from '../operation';
 import { type Note, checkSite } from './check-site';
-import {
-  type ExaminationParts,
-  type ExaminedSource,
-  examineBackup,
-  examineFence,
-  examineLogins,
-  examineMaintenance,
-  withAddresses,
-  withUnproven,
-} from './examination';
-import { examineAccounts } from './examine-accounts';
+import type { PreflightParts } from './parts';
+import { type CheckedSource, checkSourceBackup } from './source';
+import { checkFence } from './fence';
+import { checkLogins } from './logins';
+import { checkMaintenance, withAddresses, withUnproven } from './visible-site';
+import { checkAccounts } from './accounts';
 import { checkQuotas } from './quota';
 import { type SetAside, type SiteBytes, roomForSafetyBackup, sentencesOf } from './safety-room';
 import type { SpaceNeed } from './space';
@@ -33,7 +28,7 @@ export interface CheckedRestore {
   /** The site as it is. */
   readonly bytes: SiteBytes;
   /** The backup it goes back to. */
-  readonly source: ExaminedSource;
+  readonly source: CheckedSource;
   readonly needs: readonly SpaceNeed[];
   /** What its safety backup does without. */
   readonly setAside: SetAside;
@@ -45,7 +40,7 @@ export interface CheckedRestore {
  *   whatever else the site or the backup is refused for; the site is unchanged
  */
 export async function checkRestore(
-  parts: ExaminationParts,
+  parts: PreflightParts,
   resolved: Target,
   { backup, noFence, leaveLogins, replaceText }: AskedRestore,
   operation: Operation,
@@ -58,13 +53,13 @@ export async function checkRestore(
   await note({ target: found.target, before: current });
   const { target, bytes, notHeld } = await checkSite(found, current, { isSafety: true }, operation, note);
   const site = parts.siteAtWork(target);
-  await examineMaintenance(site, operation);
-  await examineLogins(site, current, { leave: leaveLogins }, operation);
-  const source = await examineBackup(parts, site, backup, operation, { mayBeReplaced: replaceText });
+  await checkMaintenance(site, operation);
+  await checkLogins(site, current, { leave: leaveLogins }, operation);
+  const source = await checkSourceBackup(parts, site, backup, operation, { mayBeReplaced: replaceText });
   await note({ source: source.source });
   const server = await site.databaseServer(operation.signal);
-  if (!noFence) await examineFence(server, target, current, { allowShared: false }, operation);
-  await examineAccounts(server, target, current, source.elsewhere, operation);
+  if (!noFence) await checkFence(server, target, current, { allowShared: false }, operation);
+  await checkAccounts(server, target, current, source.elsewhere, operation);
   const { needs, setAside } = await roomForSafetyBackup(
     { master: parts.master, host: site.host },
     target,

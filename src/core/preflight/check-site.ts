@@ -4,7 +4,8 @@ import type { Operation } from '../operation';
 import { sideBySide } from '../side-by-side';
 import type { Journal } from '../tasks/journal';
 import type { SiteDatabase } from '../tasks/site-state';
-import { examineSite, seenSite } from './examination';
+import { checkLiveSite } from './live-site';
+import { seenSite } from './visible-site';
 import { checkQuotas } from './quota';
 import type { SiteBytes } from './safety-room';
 import { type SpaceNeed, checkSpace } from './space';
@@ -35,7 +36,7 @@ export async function checkSite(
   note: Note,
 ): Promise<CheckedSite> {
   const [{ bytes, notHeld, linkedTo }, seen] = await sideBySide([
-    examineSite(site, current, asked, operation),
+    checkLiveSite(site, current, asked, operation),
     seenSite(site, operation),
   ]);
   const location = linkedTo.length === 0 ? site.location : { ...site.location, linkedTo: [...linkedTo] };

@@ -6,6 +6,7 @@ import { isBelow } from '../sites/site-folder';
 import { askApplication } from './application';
 import { hostName } from '../flags/host-name';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from '../flags/maintenance';
+import { isListening } from '../php/fast-cgi';
 import { awaitRequests } from '../php/requests';
 import { assertOwnFolder, assertPassable } from '../flags/own-folder';
 import { newProbeName, withProbeFile } from '../flags/probe-file';
@@ -167,6 +168,10 @@ export class ConfiguredWebServer implements WebServer {
     const served = await this.documentRoots(site, operation);
     const folders = await Promise.all(served.map(async ({ path }) => (await this.host.realPath(path)) ?? path));
     return folders.find((folder) => isBelow(own, folder)) ?? folders[0] ?? own;
+  }
+
+  phpListens({ phpSocket }: SiteLocation, { signal }: Operation): Promise<boolean> {
+    return isListening(phpSocket, signal);
   }
 
   refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache> {

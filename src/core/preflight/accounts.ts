@@ -9,7 +9,7 @@ import type { SiteDatabase } from '../tasks/site-state';
 const NAMED = 10;
 
 /** Says so where the site's account reaches every database of the server. A sentence; null for an ordinary one. */
-export async function examineReach(server: DatabaseServer, { account }: SiteDatabase): Promise<string | null> {
+export async function tellReach(server: DatabaseServer, { account }: SiteDatabase): Promise<string | null> {
   const privileges = await server.globalPrivileges(account);
   return privileges.length === 0 ? null : describeReach(account, server.name, privileges);
 }
@@ -19,7 +19,7 @@ export async function examineReach(server: DatabaseServer, { account }: SiteData
  * come with it. Says so, and sees to it that the site's account may make what the backup defines over other databases.
  * @throws KedgeError DumpIncompatible when it may not
  */
-export async function examineAccounts(
+export async function checkAccounts(
   server: DatabaseServer,
   target: Target,
   current: SiteDatabase,

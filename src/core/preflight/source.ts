@@ -1,0 +1,149 @@
+import type { PackedRecord } from '../../contract/backup-record';
+import { KedgeError } from '../../contract/errors';
+import { rootsOf } from '../../contract/target';
+import type { DumpInspection, Inspection } from '../archive/archive';
+import { checkImportable, checkRestorable, checkText, movedPaths } from '../archive/restorable';
+import type { ServerFacts } from '../databases/database-server';
+import type { Host } from '../hosts/host';
+import { assertTrustedFile } from '../hosts/trusted-path';
+import type { Operation } from '../operation';
+import type { SiteAtWork } from '../sites/site-at-work';
+import type { Journal } from '../tasks/journal';
+import { type SpaceNeed, roomAt } from './space';
+import type { PreflightParts } from './parts';
+
+/** A backup as it was examined, and the room it needs. */
+export interface CheckedSource {
+  source: NonNullable<Journal['source']>;
+  needs: SpaceNeed[];
+  /** Bytes of the dump. */
+  dumpBytes: number;
+  elsewhere: DumpInspection['elsewhere'];
+  /** Digest of what the dump defines. */
+  definitions: string;
+}
+
+/** Whether question marks may take the place of bytes that are no letters. */
+interface AskedOfText {
+  readonly mayBeReplaced: boolean;
+}
+
+/**
+ * Checks the backup a restore goes back to: whole, what its record says, and something this server can import.
+ * @throws KedgeError BackupUnknown, BackupDamaged, PathsDiffer, ArchiveInvalid, ArchiveRefused, DumpInvalid,
+ *   DumpIncompatible
+ */
+export async function checkSourceBackup(
+  parts: PreflightParts,
+  site: SiteAtWork,
+  id: string,
+  operation: Operation,
+  asked: AskedOfText,
+): Promise<CheckedSource> {
+  const { target, uri, location } = site;
+  const catalog = parts.catalogOf(target);
+  const record = await catalog.get(uri, id);
+  const path = catalog.pathOf(record);
+  await assertTrustedFile(parts.master, path);
+  const { owner } = location;
+  const inspection = await parts.archives.inspect(
+    path,
+    { from: 'catalogue', owner },
+    operation,
+    await room(parts.master, site),
+  );
+  const facts = await (await site.databaseServer(operation.signal)).facts();
+  checkRestorable(record, inspection, facts, location);
+  tellText(checkText(record, inspection, asked), operation);
+  for (const lost of record.incomplete ?? []) operation.log.warn(`the backup ${id} is incomplete: ${lost}`);
+  return sourceOf(parts.master, site, record, path, inspection, facts, operation);
+}
+
+/** Checks an archive that a site is deployed from: one that Kedge packed, of this site, and importable here. */
+export async function checkSourceArchive(
+  parts: PreflightParts,
+  site: SiteAtWork,
+  path: string,
+  operation: Operation,
+  asked: AskedOfText,
+): Promise<CheckedSource> {
+  const { uri, location } = site;
+  const context = { site: uri, state: 'nothing was changed' };
+  await assertTrustedFile(parts.master, path);
+  const inspection = await parts.archives.inspect(
+    path,
+    { from: 'foreign', owner: location.owner },
+    operation,
+    await room(parts.master, site),
+  );
+  const { record } = inspection;
+  if (!record) throw new KedgeError('ArchiveInvalid', `${path} was not packed by Kedge: it holds no record`, context);
+  if (record.site !== uri) {
+    throw new KedgeError('ArchiveRefused', `${path} is a backup of ${record.site}, not of ${uri}`, {
+      ...context,
+      hint: 'Deploy it under the URI it was made of.',
+    });
+  }
+  const facts = await (await site.databaseServer(operation.signal)).facts();
+  checkImportable(record, inspection, facts, location);
+  tellText(checkText(record, inspection, asked), operation);
+  return sourceOf(parts.master, site, record, path, inspection, facts, operation);
+}
+
+function sourceOf(
+  master: Host,
+  { target, location, host }: SiteAtWork,
+  record: PackedRecord,
+  path: string,
+  inspection: Inspection,
+  facts: ServerFacts,
+  operation: Operation,
+): CheckedSource {
+  for (const warning of inspection.warnings) operation.log.warn(warning);
+  for (const link of inspection.leavingLinks)
+    operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
+  for (const { name, from, to } of movedPaths(record, location))
+    operation.log.warn(
+      `${name} was at ${from} when the backup was made and is restored to ${to}: what in the site names the old path still does`,
+    );
+  const dumpBytes = inspection.dump?.bytes ?? 0;
+  const { sha256, members, contentBytes } = inspection;
+  const { charset, collation } = record.database;
+  const elsewhere = inspection.dump?.elsewhere ?? [];
+  return {
+    source: {
+      ...{ id: record.id, path, sha256, members, contentBytes, charset, collation, contentMark: record.contentMark },
+      elsewhere: elsewhere.map(({ database, object, named }) => ({ database, object, named })),
+    },
+    dumpBytes,
+    elsewhere,
+    definitions: inspection.dump?.definitions ?? '',
+    needs: [
+      ...rootsOf(location).map(({ name, path }) => {
+        const { bytes = 0, members = 0, owners = [] } = inspection.roots.find((root) => root.name === name) ?? {};
+        return { place: 'web staging', host, path, bytes, files: members, owners };
+      }),
+      { place: 'spool', host: master, path: target.spool, bytes: dumpBytes },
+      // A table is a file or two.
+      {
+        place: 'database server',
+        host: master,
+        path: facts.dataFolder,
+        bytes: dumpBytes,
+        files: 2 * record.database.tables.length,
+      },
+      ...(facts.binaryLogFolder === null
+        ? []
+        : [{ place: 'binary log', host: master, path: facts.binaryLogFolder, bytes: dumpBytes }]),
+    ],
+  };
+}
+
+/** Bytes there are for what an archive holds, wherever that goes. */
+function room(master: Host, { target, location, host }: SiteAtWork): Promise<number> {
+  return roomAt([...rootsOf(location).map(({ path }) => ({ host, path })), { host: master, path: target.spool }]);
+}
+
+function tellText(sentence: string | null, operation: Operation): void {
+  if (sentence !== null) operation.log.warn(sentence);
+}
