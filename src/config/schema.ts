@@ -8,6 +8,7 @@ import {
   probeLoginSchema,
   secretReferenceSchema,
   settingsFormatSchema,
+  siteKindSchema,
   siteUriSchema,
   vhostModeSchema,
 } from '../contract/target';
@@ -122,7 +123,7 @@ const serverSchema = z.strictObject({ web: webSchema.optional(), db: databaseSch
 
 const siteSchema = z
   .strictObject({
-    kind: z.enum(['wordpress', 'php']),
+    kind: siteKindSchema,
     server: name,
     root: absolutePath,
     paths: z
@@ -159,7 +160,7 @@ const siteSchema = z
     message: 'a site of kind php says where its settings are',
     path: ['settings'],
   })
-  .refine((site) => site.kind !== 'wordpress' || site.settings === undefined, {
+  .refine((site) => site.kind === 'php' || site.settings === undefined, {
     message: 'only a site of kind php has settings of its own',
     path: ['settings'],
   });

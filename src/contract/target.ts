@@ -140,11 +140,14 @@ export const probeLoginSchema = z.strictObject({
   password: secretReferenceSchema,
 });
 
+/** Each is known by its folder in `src/core/sites`. */
+export const siteKindSchema = z.enum(['wordpress', 'php']);
+
 /** Where a site is and how it is run; secret-free. Part of {@link Target}. */
 const siteLocationSchema = z.strictObject({
   uri: siteUriSchema,
   aliases: z.array(siteUriSchema),
-  kind: z.enum(['wordpress', 'php']),
+  kind: siteKindSchema,
   /** The site folder. */
   root: absolutePath,
   /** The link in the configuration that led to it when the target was resolved. */
@@ -152,7 +155,7 @@ const siteLocationSchema = z.strictObject({
   /** Folders of the site elsewhere, by name. */
   paths: z.record(z.string().regex(PATH_NAME), absolutePath).optional(),
   owner: ownerSchema,
-  /** Only for kind `php`; WordPress has names of its own. */
+  /** Only for kind `php`; other kinds know where theirs are. */
   settings: settingsFormatSchema.optional(),
   /** Of any kind. */
   furtherSettings: z.array(furtherSettingsSchema).optional(),

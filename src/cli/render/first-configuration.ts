@@ -107,7 +107,7 @@ function oneSite(site: DiscoveredSite): string[] {
     ...site.notes.map((note) => comment(`${capitalised(note)}.`)),
     `${flow(site.uri)}:`,
     ...indented(2, [
-      comment(site.kind === 'wordpress' ? 'It has the files of WordPress.' : 'PHP, and not WordPress.'),
+      comment(`${site.kindFrom}.`),
       entry('kind', site.kind),
       'server: local',
       'db: local',

@@ -1,4 +1,4 @@
-import type { Owner, SettingsFormat } from '../../contract/target';
+import type { Owner, SettingsFormat, SiteLocation } from '../../contract/target';
 import { isKedgeError } from '../../contract/errors';
 import { openDatabaseServer } from '../databases/mariadb-server';
 import type { Host } from '../hosts/host';
@@ -10,6 +10,7 @@ import type { FolderElsewhere } from './folders-elsewhere';
 import type { DiscoveredWebServer, ServedSite } from '../web/web-server-kind';
 import { webServerKindOf } from '../web/web-server-kinds';
 import { folderBehind } from '../sites/served-root';
+import { siteKindOf } from '../sites/site-kinds';
 import { recogniseTree } from './site-tree';
 
 /** Where to look. */
@@ -46,7 +47,9 @@ export interface DiscoveredDatabaseServer {
 export interface DiscoveredSite {
   readonly uri: string;
   readonly aliases: readonly string[];
-  readonly kind: 'wordpress' | 'php';
+  readonly kind: SiteLocation['kind'];
+  /** What tells that it is one, a sentence. */
+  readonly kindFrom: string;
   readonly root: string;
   readonly owner: string | null;
   readonly ownerFrom: string;
@@ -164,14 +167,15 @@ async function describeSite(
 
   const tree = await recogniseTree(host, folder, owner, operation);
   if (tree === null) return `${file}: nothing of PHP was found in the document root of ${uri}: ${found.root}`;
+  const { traces } = siteKindOf(tree);
   const above = tree.settingsFiles.find((path) => path.startsWith('../'));
   if (above !== undefined)
     problems.push(
       `its settings lie above the document root: ${above}; when all of the folder above is the site's, name that as root`,
     );
-  else if (tree.kind === 'wordpress' && tree.settingsFiles.length === 0)
-    problems.push('it has no wp-config.php: is WordPress installed?');
-  else if (tree.kind === 'php' && tree.settings === null)
+  else if (traces !== null && tree.settingsFiles.length === 0)
+    problems.push(`it has no ${traces.settings}: is ${traces.name} installed?`);
+  else if (traces === null && tree.settings === null)
     problems.push(
       tree.settingsFiles.length === 0
         ? 'no settings file that Kedge knows by name was found'
@@ -183,12 +187,14 @@ async function describeSite(
     uri,
     aliases,
     kind: tree.kind,
+    kindFrom:
+      traces === null ? 'It has PHP, and no application that Kedge knows' : `It has the files of ${traces.name}`,
     root: found.root,
     owner: name,
     ownerFrom: poolOwner === null ? 'the owner of the folder' : `the user of FPM's pool ${pool?.name ?? ''}`,
     phpSocket: socket,
     elsewhere: tree.elsewhere,
-    settings: tree.settings ?? placeholder(tree.kind, tree.settingsFiles[0]),
+    settings: tree.settings ?? (traces === null ? placeholder(tree.settingsFiles[0]) : null),
     vhostFile: file,
     managed: false,
     problems,
@@ -197,8 +203,7 @@ async function describeSite(
 }
 
 /** What to fill in, where the names were not seen. */
-function placeholder(kind: DiscoveredSite['kind'], file = 'config.php'): SettingsFormat | null {
-  if (kind === 'wordpress') return null;
+function placeholder(file = 'config.php'): SettingsFormat {
   const names = { database: 'DB_NAME', user: 'DB_USER', password: 'DB_PASSWORD', host: 'DB_HOST' };
   return { file: file.replace(/^\.\.\//, ''), format: file.endsWith('.env') ? 'env' : 'constants', names };
 }

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { PATH_NAME } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
+import type { Traces } from '../sites/site-kind';
 
 /** A folder that a site seems to use outside of its document root. */
 export interface FolderElsewhere {
@@ -21,9 +22,13 @@ const NAMED = 10;
 // $1 folder, $2 depth, $3 bytes.
 const LINKS = `find "$1" -maxdepth "$2" -type l -printf '%P\\0%l\\0' 2>/dev/null | head -c "$3"`;
 
-/** Constants of WordPress that name folders; `UPLOADS` is relative to the folder of WordPress. */
-const CONSTANTS =
-  /^[^\n/#*]*\bdefine\s*\(\s*['"](WP_CONTENT_DIR|WP_PLUGIN_DIR|UPLOADS)['"]\s*,\s*(['"])([^'"\\\n]+)\2\s*\)/gm;
+const CONSTANTS = /^[^\n/#*]*\bdefine\s*\(\s*['"](\w+)['"]\s*,\s*(['"])([^'"\\\n]+)\2\s*\)/gm;
+
+/** The text of settings, and the constants in it that name folders. */
+export interface SettingsText {
+  readonly text: string;
+  readonly folderConstants: Traces['folderConstants'];
+}
 
 /**
  * Folders of the owner that links of a document root, or constants in the text of its settings, lead to. A guess: the
@@ -33,7 +38,7 @@ export async function findFoldersElsewhere(
   host: Host,
   root: string,
   uid: number,
-  settings: string | null,
+  settings: SettingsText | null,
   operation: Operation,
 ): Promise<FolderElsewhere[]> {
   const { stdout } = await host.run({
@@ -47,12 +52,13 @@ export async function findFoldersElsewhere(
     const [link = '', target = ''] = fields.slice(2 * at);
     return { base: link, path: posix.resolve(root, posix.dirname(link), target), from: `the link ${link}` };
   });
-  for (const [, constant = '', , value = ''] of (settings ?? '').matchAll(CONSTANTS))
-    candidates.push({
-      base: constant === 'UPLOADS' ? 'uploads' : value,
-      path: posix.resolve(root, value),
-      from: constant,
-    });
+  const { text = '', folderConstants = {} } = settings ?? {};
+  for (const [, constant = '', , value = ''] of text.matchAll(CONSTANTS)) {
+    const base = Object.hasOwn(folderConstants, constant) ? folderConstants[constant] : undefined;
+    if (base === undefined) continue;
+    // What it names relative is relative to the folder of the application.
+    candidates.push({ base: base ?? value, path: posix.resolve(root, value), from: constant });
+  }
 
   const found: FolderElsewhere[] = [];
   for (const { base, path, from } of candidates) {

@@ -1,16 +1,17 @@
 import { basename, dirname, join } from 'node:path';
-import type { Owner, SettingsFormat } from '../../contract/target';
+import type { Owner, SettingsFormat, SiteLocation } from '../../contract/target';
 import { isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { liveFolder } from '../sites/site-folder';
 import { readSiteFile } from '../sites/site-files';
-import { type FolderElsewhere, findFoldersElsewhere } from './folders-elsewhere';
+import { SITE_KINDS } from '../sites/site-kinds';
+import { type FolderElsewhere, type SettingsText, findFoldersElsewhere } from './folders-elsewhere';
 import { SETTINGS_FILES, guessSettings } from './settings-guess';
 
 /** What lies below a document root, as far as names of files tell. */
 export interface SiteTree {
-  readonly kind: 'wordpress' | 'php';
+  readonly kind: SiteLocation['kind'];
   readonly settings: SettingsFormat | null;
   /** Settings files that are there, those above the document root as `../…`. */
   readonly settingsFiles: readonly string[];
@@ -18,8 +19,6 @@ export interface SiteTree {
   readonly elsewhere: readonly FolderElsewhere[];
 }
 
-const WORDPRESS = ['wp-load.php', 'wp-includes/version.php'];
-const WORDPRESS_SETTINGS = 'wp-config.php';
 /** Names of document roots that are a part of their application. */
 const PUBLIC_FOLDERS = new Set(['public', 'web', 'htdocs', 'public_html', 'html', 'webroot', 'www']);
 const LIMIT_MS = 10_000;
@@ -34,26 +33,26 @@ export async function recogniseTree(
   owner: Owner | null,
   operation: Operation,
 ): Promise<SiteTree | null> {
-  const present = await existing(
-    host,
-    root,
-    [...WORDPRESS, WORDPRESS_SETTINGS, 'index.php', ...SETTINGS_FILES],
-    operation,
-  );
+  const known = SITE_KINDS.flatMap(({ kind, traces }) => (traces === null ? [] : [{ kind, traces }]));
+  const namesOfKinds = known.flatMap(({ traces }) => [...traces.code, traces.settings]);
+  const present = await existing(host, root, [...namesOfKinds, 'index.php', ...SETTINGS_FILES], operation);
   const parent = dirname(root);
   const readsParent = parent !== '/' && (await host.status(parent))?.type === 'folder';
-  const above = async (names: readonly string[]): Promise<string[]> => {
-    if (!readsParent) return [];
-    const found = await existing(host, parent, [...names, 'wp-settings.php'], operation);
-    return [...found].filter((name) => names.includes(name)).map((name) => `../${name}`);
-  };
-  const elsewhere = async (settings: string | null): Promise<FolderElsewhere[]> =>
+  const above = async (names: readonly string[]): Promise<string[]> =>
+    readsParent ? [...(await existing(host, parent, names, operation))].map((name) => `../${name}`) : [];
+  const elsewhere = async (settings: SettingsText | null): Promise<FolderElsewhere[]> =>
     owner === null ? [] : findFoldersElsewhere(host, root, owner.uid, settings, operation);
-  if (WORDPRESS.every((name) => present.has(name))) {
-    const inside = owner !== null && present.has(WORDPRESS_SETTINGS);
-    const settings = inside ? await textOf(host, root, owner, WORDPRESS_SETTINGS, operation) : null;
-    const settingsFiles = present.has(WORDPRESS_SETTINGS) ? [WORDPRESS_SETTINGS] : await above([WORDPRESS_SETTINGS]);
-    return { kind: 'wordpress', settings: null, settingsFiles, elsewhere: await elsewhere(settings) };
+  for (const { kind, traces } of known) {
+    if (!traces.code.every((name) => present.has(name))) continue;
+    const { settings: file, folderConstants } = traces;
+    const isInside = present.has(file);
+    const text = owner !== null && isInside ? await textOf(host, root, owner, file, operation) : null;
+    return {
+      kind,
+      settings: null,
+      settingsFiles: isInside ? [file] : await above([file]),
+      elsewhere: await elsewhere(text === null ? null : { text, folderConstants }),
+    };
   }
   const inside = SETTINGS_FILES.filter((name) => present.has(name));
   const outside = inside.length === 0 && PUBLIC_FOLDERS.has(basename(root)) ? await above(SETTINGS_FILES) : [];

@@ -5,7 +5,7 @@ import type { Operation } from '../operation';
 
 /** How the database library of a kind is told an address. */
 export interface AddressForms {
-  /** `localhost:/path/of/socket` and `host:port`, as mysqli of WordPress takes them, and PDO does not. */
+  /** `localhost:/path/of/socket` and `host:port`, which applications take apart for mysqli; PDO takes neither. */
   readonly inOneText: boolean;
 }
 

@@ -14,6 +14,21 @@ export interface SiteSettings extends SiteLogin {
   readonly tablePrefix: string;
 }
 
+/** A path of a site, from its slash on; or every path that a pattern of PCRE matches, without case. */
+export type RefusedPath = { readonly path: string } | { readonly pattern: string };
+
+/** How an application is recognised, by names alone. */
+export interface Traces {
+  /** What people call it. */
+  readonly name: string;
+  /** Files of its code, relative to the site folder: all of them are there. */
+  readonly code: readonly string[];
+  /** The file with its settings, there or above. */
+  readonly settings: string;
+  /** Constants of the settings that may name folders elsewhere, and what each is called; null: as the folder is. */
+  readonly folderConstants: Readonly<Record<string, string | null>>;
+}
+
 export type ReturningLogins = (
   server: DatabaseServer,
   databases: { readonly restored: string; readonly live: string | null; readonly tablePrefix: string },
@@ -31,6 +46,11 @@ export interface SiteKind {
   readonly defaultExcludes: readonly string[];
   /** The application's own maintenance file; never in a backup. Null where maintenance is no file. */
   readonly maintenanceFile: MaintenanceFile | null;
+
+  /** What of its folder nobody may ask the web server for. */
+  refusedPaths(site: SiteLocation): readonly RefusedPath[];
+  /** How its sites are recognised on a machine; null for the kind of all that no other kind recognises. */
+  readonly traces: Traces | null;
 
   /** How settings name the database server. */
   readonly addressForms: AddressForms;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { findFoldersElsewhere } from '../../../src/core/discovery/folders-elsewhere';
+import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { type Fixture, makeSite } from '../sites/site-fixture';
 import { itAsRoot } from '../../helpers/as-root';
 import { testOperation } from '../../helpers/operation';
@@ -14,8 +15,10 @@ afterEach(() => site.remove());
 
 const sh = (script: string): void => void execFileSync('sh', ['-euc', `cd "$1"; ${script}`, 'sh', site.folder.path]);
 const at = (name: string): string => join(site.base, name);
-const find = (settings: string | null = null) => {
+const { traces } = siteKindOf({ kind: 'wordpress' });
+const find = (text: string | null = null) => {
   const { host, path, site: location } = site.folder;
+  const settings = text === null ? null : { text, folderConstants: traces?.folderConstants ?? {} };
   return findFoldersElsewhere(host, path, location.owner.uid, settings, testOperation());
 };
 

@@ -103,7 +103,7 @@ final class KedgeEvaluation {
                 self::collect("\$$name", $value, $found, 0);
             }
         }
-        foreach (KedgeConnections::$names as $at => $name) $found[] = [bin2hex("connection {$at} database"), bin2hex($name)];
+        if (class_exists('KedgeConnections', false)) foreach (KedgeConnections::$names as $at => $name) $found[] = [bin2hex("connection {$at} database"), bin2hex($name)];
         return $found;
     }
 
@@ -142,22 +142,10 @@ final class KedgeEvaluation {
         return is_string($value) || is_int($value) ? ['text', bin2hex((string) $value)] : ['other', gettype($value)];
     }
 }
-// Stands for the drop-in that such a file configures.
-final class KedgeConnections {
-    static $names = [];
-    function add_database($connection) {
-        if (is_array($connection) && isset($connection['name']) && is_string($connection['name']) && count(self::$names) < 100) {
-            self::$names[] = $connection['name'];
-        }
-    }
-    function __call($name, $arguments) {}
-    function __get($name) { return null; }
-    function __set($name, $value) {}
-}
 try {
     include KedgeEvaluation::begin();
     foreach (KedgeEvaluation::connections() as $kedgeConnections) {
-        $wpdb = new KedgeConnections;
+        foreach (KedgeConnections::variables() as $kedgeName => $kedgeValue) $GLOBALS[$kedgeName] = $kedgeValue;
         include $kedgeConnections;
     }
     KedgeEvaluation::through();

@@ -68,6 +68,11 @@ export interface Connections {
   readonly file: string;
   /** Names another place of the file. */
   readonly constant: string;
+  /**
+   * A program that stands for the drop-in: a class `KedgeConnections`, whose `variables()` the file finds set, and whose `$names` are
+   * the databases that it named.
+   */
+  readonly program: string;
 }
 
 /** What one evaluation is given besides the file. */
@@ -179,7 +184,7 @@ async function run(
     root,
     uri,
     bootstrap: options.bootstrap ?? null,
-    connections: options.connections ?? null,
+    connections: connectionsOf(options),
     names: (asked.names ?? []).map(parsePhpName),
     texts: asked.texts ?? false,
     structures: (asked.structures ?? []).map(parsePhpName),
@@ -190,7 +195,11 @@ async function run(
     maximum: MAXIMUM_FILE_BYTES,
   };
   const program = {
-    programs: contents === null ? [EVALUATE] : [SUBSTITUTES, EVALUATE],
+    programs: [
+      ...(contents === null ? [] : [SUBSTITUTES]),
+      ...(options.connections === undefined ? [] : [options.connections.program]),
+      EVALUATE,
+    ],
     arguments: [JSON.stringify(request)],
     show: [...shownFolders(folder), ...binds],
     ...(contents === null ? {} : { input: Buffer.from(JSON.stringify(contents)) }),
@@ -200,6 +209,12 @@ async function run(
   if (report.state === 'failed') throw settingsInvalid(file, describeFailure(report, root));
   if (report.state !== 'through') throw settingsInvalid(file, PROBLEMS[report.state]);
   return report;
+}
+
+function connectionsOf({ connections }: Circumstances): Omit<Connections, 'program'> | null {
+  if (connections === undefined) return null;
+  const { program: _program, ...asked } = connections;
+  return asked;
 }
 
 /** Substitutes by their content, base64 by the path PHP sees; those that lie beside what they are for are mounted over it. */

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { isKedgeError } from '../../../contract/errors';
+import { readPhpCode } from '../../php/php-code';
 import { assertOwnLogin } from '../own-login';
 import { assertRewritable, rewriteSettings } from '../rewrite-settings';
 import { settingsInvalid } from '../settings-error';
@@ -13,8 +15,12 @@ const CONFIGURATION_FILE = 'wp-config.php';
 const BOOTSTRAP = { constant: 'ABSPATH', file: 'wp-settings.php', code: 'wp-includes' };
 const CONFIGURATION = phpSettings({
   bootstrap: BOOTSTRAP,
-  // HyperDB and LudicrousDB.
-  connections: { 'drop-in': 'wp-content/db.php', file: 'db-config.php', constant: 'DB_CONFIG_FILE' },
+  connections: {
+    'drop-in': 'wp-content/db.php',
+    file: 'db-config.php',
+    constant: 'DB_CONFIG_FILE',
+    program: readPhpCode(join(__dirname, 'connections.php')),
+  },
 });
 const CODE = phpSettings();
 const LOGIN_NAMES = ['DB_NAME', 'DB_USER', 'DB_PASSWORD'];
@@ -30,6 +36,18 @@ export const wordPress: SiteKind = {
   maintenanceFile: { path: '.maintenance', content: '<?php $upgrading = time(); // Kedge' },
 
   addressForms: { inOneText: true },
+
+  refusedPaths: () => [
+    { pattern: '/wp-config[^/]*$' },
+    { pattern: '^/wp-content/uploads/.*\\.(php[0-9]?|phtml|phar)(/|$)' },
+  ],
+
+  traces: {
+    name: 'WordPress',
+    code: ['wp-load.php', 'wp-includes/version.php'],
+    settings: CONFIGURATION_FILE,
+    folderConstants: { WP_CONTENT_DIR: null, WP_PLUGIN_DIR: null, UPLOADS: 'uploads' },
+  },
 
   settingsFile: () => CONFIGURATION_FILE,
 

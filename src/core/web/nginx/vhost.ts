@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { Listen, SiteLocation, WebServerAddress } from '../../../contract/target';
 import { flagPath, probeFolder } from '../../flags/flag-paths';
 import { hostName } from '../../flags/host-name';
+import type { RefusedPath } from '../../sites/site-kind';
+import { siteKindOf } from '../../sites/site-kinds';
 import { MAINTENANCE_PAGE, RETRY_AFTER } from '../maintenance-page';
 import { serverNames } from '../server-names';
 import { STAMP_PATH, stamped } from '../stamp';
@@ -40,7 +42,7 @@ function valuesOf(address: WebServerAddress, site: SiteLocation, stamp: string):
     uri: hostName(site.uri),
     serverNames: serverNames(site).join(' '),
     root: quoted(site.linkedRoot ?? site.root, 'the site folder'),
-    refused: refusedPaths(site),
+    refused: siteKindOf(site).refusedPaths(site).map(locationOf),
     phpSocket: quoted(`unix:${site.phpSocket}`, "FPM's socket"),
     include: vhostInclude === undefined ? null : quoted(vhostInclude, 'the included file'),
     redirects: redirecting && {
@@ -80,14 +82,8 @@ function suffix(listen: Listen | undefined, usual: number): string {
   return listen === undefined || listen.port === usual ? '' : `:${listen.port}`;
 }
 
-/** What a kind of site has in its folder that nobody may ask for. */
-function refusedPaths(site: SiteLocation): string[] {
-  if (site.kind === 'wordpress')
-    return ['~* "/wp-config[^/]*$"', '~* "^/wp-content/uploads/.*\\.(php[0-9]?|phtml|phar)(/|$)"'];
-  // PHP is executed, anything else would be sent with its passwords.
-  const { settings } = site;
-  if (settings === undefined || /\.php$/i.test(settings.file)) return [];
-  return [`= ${quoted(`/${settings.file}`, 'the settings file')}`];
+function locationOf(refused: RefusedPath): string {
+  return 'path' in refused ? `= ${quoted(refused.path, 'the settings file')}` : `~* "${refused.pattern}"`;
 }
 
 const FASTCGI_PARAMETERS: readonly (readonly [string, string])[] = [
