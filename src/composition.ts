@@ -73,11 +73,11 @@ export function createParts({ configuration, configurationPath, environment }: C
   };
   const requestRecords = new RequestRecords(join(state, 'requests'), master);
 
-  const databaseServers = new OpenServers(async (address, signal, turn) => {
+  const databaseServers = new OpenServers(async (address, signal, holder) => {
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
     if (adminPassword !== undefined) onSecret(adminPassword, null);
-    return openDatabaseServer({ address, adminPassword, host: master, programs, signal, turn });
+    return openDatabaseServer({ address, adminPassword, host: master, programs, signal, holder });
   });
 
   const webServer = (address: WebServerAddress): WebServer => {
@@ -111,7 +111,7 @@ export function createParts({ configuration, configurationPath, environment }: C
               ? [
                   [
                     name,
-                    (signal?: AbortSignal, turn?: string) => databaseServers.get({ name, ...db }, signal, turn),
+                    (signal?: AbortSignal, holder?: string) => databaseServers.get({ name, ...db }, signal, holder),
                   ] as const,
                 ]
               : [],
@@ -174,7 +174,7 @@ export function createParts({ configuration, configurationPath, environment }: C
         folder: liveFolder(host, target.site),
         kind: guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
         webServer: webServer(target.web),
-        databaseServer: (signal, turn) => databaseServers.get(target.database, signal, turn),
+        databaseServer: (signal, holder) => databaseServers.get(target.database, signal, holder),
         hosts: () => [...new Set([master, host])],
       };
     },

@@ -9,7 +9,7 @@ import { assertSwitchedBack } from '../core/recovery/give-back';
 import type { Journal } from '../core/tasks/journal';
 import { keepsDatabase, nameKept } from '../core/kept/kept-originals';
 import { Claims } from '../core/recovery/leftovers';
-import type { SiteTurn } from '../core/tasks/site-locks';
+import type { LockHold } from '../core/tasks/site-locks';
 import type { SiteDatabase } from '../core/tasks/site-state';
 import { spooledBy } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
@@ -23,8 +23,8 @@ export interface KeptReport {
 
 /** Activities that make the new database and account of a restore, and let go of the old ones. */
 export function createDatabaseActivities(deps: ActivityDependencies) {
-  /** For what changes accounts and databases: what an earlier turn had under way is over. */
-  const serverInTurn = (site: SiteAtWork, { signal, name }: SiteTurn): Promise<DatabaseServer> =>
+  /** For what changes accounts and databases: what an earlier holder of the lock had under way is over. */
+  const serverUnderLock = (site: SiteAtWork, { signal, name }: LockHold): Promise<DatabaseServer> =>
     site.databaseServer(signal, name);
 
   return {
@@ -44,8 +44,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           enabledEvents: [],
         };
         await record({ created });
-        await whileMine(async (turn) => {
-          await (await serverInTurn(site, turn)).createDatabase(createdDatabase(created), charset, collation);
+        await whileMine(async (hold) => {
+          await (await serverUnderLock(site, hold)).createDatabase(createdDatabase(created), charset, collation);
         });
         return { database: createdDatabase(created) };
       });
@@ -63,8 +63,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           created = { ...created, databases: [...created.databases, fresh], password: generatedPassword() };
           await record({ created });
           const { account, databases } = created;
-          await whileMine(async (turn) => {
-            const own = await serverInTurn(site, turn);
+          await whileMine(async (hold) => {
+            const own = await serverUnderLock(site, hold);
             await own.lockAccount(account);
             await own.dropAccount(account);
             // Those of every attempt: one of them may have died before it dropped that of the one before.
@@ -77,18 +77,18 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         const database = createdDatabase(created);
         const { user } = created.account;
         const createAccount = ({ account, password }: typeof created): Promise<void> =>
-          whileMine(async (turn) => (await serverInTurn(site, turn)).createAccount(account, password, database));
+          whileMine(async (hold) => (await serverUnderLock(site, hold)).createAccount(account, password, database));
         await createAccount(created);
         // The import comes from here, which is not always where the site comes from: by the socket, say. Only then: an
         // account of this very host, locked afterwards, would stand before one that the site has for many.
-        if (!(await server.letsIn(user, created.password, database))) {
+        if (!(await server.canLogIn(user, created.password, database))) {
           const hosts = [...new Set([...created.account.hosts, await server.clientHost()])];
           created = { ...created, account: { user, hosts } };
           await record({ created });
           await createAccount(created);
         }
         const { account } = created;
-        await whileMine(async (turn) => shareReach(await serverInTurn(site, turn), journal, account, 'definitions'));
+        await whileMine(async (hold) => shareReach(await serverUnderLock(site, hold), journal, account, 'definitions'));
         const dump = join(spooledBy('deploy', site.target, journal), 'restore.sql');
         const result = await server.importDump(dump, database, user, created.password, operation, {
           replaceText: journal.accepted?.replaceText ?? false,
@@ -113,8 +113,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
         await record({ created });
         // The importing host's account stays as definer of views, triggers, routines and events.
         const onlyDefiner = importing.hosts.filter((host) => !account.hosts.includes(host));
-        await whileMine(async (turn) => {
-          const own = await serverInTurn(site, turn);
+        await whileMine(async (hold) => {
+          const own = await serverUnderLock(site, hold);
           await own.createAccount(account, created.password, createdDatabase(created));
           if (journal.before) await own.copyAccountOptions(journal.before.account, account);
           await shareReach(own, journal, created.account, 'running');
@@ -128,12 +128,12 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     /** Undo of createDatabase, importDatabase and createDbUser. */
     async discardDatabase(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        await step.inTurn(async (now) => {
+        await step.underLock(async (now) => {
           const { created } = now.journal;
           if (!created) return;
           // The live settings name it until then.
           await assertSwitchedBack(now);
-          const server = await serverInTurn(now.site, now.turn);
+          const server = await serverUnderLock(now.site, now.hold);
           await server.lockAccount(created.account);
           for (const database of created.databases) await server.dropDatabase(database);
           await server.dropAccount(created.account);
@@ -143,24 +143,24 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** After the commit point: what Kedge made is dropped, what it adopted is kept, locked, and reported. */
     async discardReplacedDatabase(ref: TaskRef): Promise<Reported<KeptReport | null>> {
-      return finishingStep<KeptReport | null>(deps, ref, BEHIND_COMMIT, async ({ journal, operation, inTurn }) => {
+      return finishingStep<KeptReport | null>(deps, ref, BEHIND_COMMIT, async ({ journal, operation, underLock }) => {
         const { before } = journal;
         if (!before) return null;
         if (keepsDatabase(journal)) {
           const { database: name, account, madeByKedge } = before;
-          await inTurn(async ({ site, turn }) => {
+          await underLock(async ({ site, hold }) => {
             await nameKept(deps, journal, {
               database: { server: site.target.database.name, name, account, madeByKedge },
             });
-            if (madeByKedge) await (await serverInTurn(site, turn)).lockAccount(account);
+            if (madeByKedge) await (await serverUnderLock(site, hold)).lockAccount(account);
           });
           operation.log.warn(`${journal.notSaved.database.join('; ')}; the database of before is kept as ${name}`);
           if (madeByKedge) return null;
         }
         if (before.madeByKedge) {
-          await inTurn(async ({ site, turn }) => {
+          await underLock(async ({ site, hold }) => {
             await assertReplaced(deps, journal, before);
-            const server = await serverInTurn(site, turn);
+            const server = await serverUnderLock(site, hold);
             await server.lockAccount(before.account);
             await server.dropDatabase(before.database);
             await server.dropAccount(before.account);

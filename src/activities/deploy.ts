@@ -151,7 +151,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
       return undoStep(deps, ref, async (step) => {
         const { journal, site, operation } = step;
         const { host } = site;
-        await step.inTurn(assertSwitchedBack);
+        await step.underLock(assertSwitchedBack);
         for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
         await deps.master.removeTree(spoolOf(site.target, journal), operation);
         for (const path of [...previousFolders(journal.staged), ...journal.madeFolders.toReversed()]) {
@@ -187,14 +187,14 @@ export function createDeployActivities(deps: ActivityDependencies) {
     /** After the commit point: the folders the site was in before. */
     async discardPrevious(ref: TaskRef) {
       const behindCommit = { assert: assertFinishing, closed: null };
-      return finishingStep(deps, ref, behindCommit, async ({ journal, site, operation, inTurn }) => {
+      return finishingStep(deps, ref, behindCommit, async ({ journal, site, operation, underLock }) => {
         const { host } = site;
         await tellLateFiles(journal, site, operation);
-        await inTurn(() => assertSiteLives(host, journal));
+        await underLock(() => assertSiteLives(host, journal));
         const kept = keptFolders(journal);
         const folders = kept.map((folder) => ({ name: folder.name, path: previousFolder(folder) }));
         // Named first: what nobody knows of, nobody can let go of.
-        if (kept.length > 0) await inTurn(() => nameKept(deps, journal, { folders }));
+        if (kept.length > 0) await underLock(() => nameKept(deps, journal, { folders }));
         for (const { name, path } of folders)
           operation.log.warn(`${journal.notSaved.folders[name]?.join('; ')}; the folder of before is kept as ${path}`);
         for (const folder of stagingFolders(journal.staged)) await host.removeTree(folder, operation);
@@ -228,7 +228,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of reloadWebServer. */
     async putVhostBack(ref: TaskRef) {
-      return undoStep(deps, ref, (step) => step.inTurn(putVhostBack));
+      return undoStep(deps, ref, (step) => step.underLock(putVhostBack));
     },
   };
 }

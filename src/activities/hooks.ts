@@ -43,7 +43,7 @@ export function createHookActivities(deps: ActivityDependencies) {
     /** Runs the hook at the end; its failure is a warning. */
     async runLastHook(ref: TaskRef) {
       const whenPublished = { assert: assertFinishingTask, closed: null };
-      return finishingStep(deps, ref, whenPublished, (step) => step.inTurn((now) => run('after', now)));
+      return finishingStep(deps, ref, whenPublished, (step) => step.underLock((now) => run('after', now)));
     },
   };
 }

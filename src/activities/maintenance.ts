@@ -6,7 +6,7 @@ import { checkFence } from '../core/preflight/fence';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
 import {
   type TaskContext,
-  type TaskInTurn,
+  type LockedTask,
   assertSwitchedBack,
   endMaintenance,
   liftFence,
@@ -42,7 +42,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     );
   };
 
-  const lower = async (step: UndoStep, now: TaskInTurn): Promise<void> => {
+  const lower = async (step: UndoStep, now: LockedTask): Promise<void> => {
     const { maintenance } = now.journal;
     if (!maintenance || maintenance.ended) return;
     await endMaintenance(now);
@@ -110,7 +110,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     /** Undo of enterMaintenance: puts back what was found. */
     async leaveMaintenance(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        await step.inTurn(async (now) => {
+        await step.underLock(async (now) => {
           // Visitors are to find the site of before, and whole.
           await assertSwitchedBack(now);
           assertFenceLifted(now.journal);
@@ -122,7 +122,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     /** After the commit point: the restored site is shown. Returns how long it was not, ms. */
     async endMaintenance(ref: TaskRef) {
       return finishingStep(deps, ref, { assert: assertFinishing, closed: 0 }, async (step) => {
-        await step.inTurn((now) => lower(step, now));
+        await step.underLock((now) => lower(step, now));
         const { maintenance } = await deps.journals.get(ref.task);
         if (!maintenance?.seen || !maintenance.ended) return 0;
         // The clock of the machine may have been set back meanwhile.
@@ -161,7 +161,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
     /** Undo of fenceWrites. */
     async liftFence(ref: TaskRef) {
       return undoStep(deps, ref, async (step) => {
-        await step.inTurn(async (now) => {
+        await step.underLock(async (now) => {
           const { fence } = now.journal;
           await liftFence(now);
           if (fence) await step.record({ fence: { ...fence, lowered: true } });

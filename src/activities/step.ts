@@ -7,10 +7,10 @@ import type { Progress, RunState } from '../contract/tasks';
 import type { Operation } from '../core/operation';
 import { type SiteAtWork, endProcessesOf } from '../core/sites/site-at-work';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
-import { type TaskContext, type TaskInTurn, inTurn } from '../core/recovery/give-back';
+import { type TaskContext, type LockedTask, underLock } from '../core/recovery/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
-import type { SiteTurn } from '../core/tasks/site-locks';
+import type { LockHold } from '../core/tasks/site-locks';
 import { taskLives } from '../core/tasks/task-life';
 import { monotonicMs } from '../core/clock';
 import { decodeInput } from './decode-input';
@@ -48,7 +48,7 @@ export interface Step extends TaskContext {
    * between the look and the act, and what was not done when somebody does is never done. Not within another of the kind.
    * @throws KedgeError TaskWasReset, TaskSuperseded
    */
-  readonly whileMine: <T>(work: (turn: SiteTurn) => Promise<T>) => Promise<T>;
+  readonly whileMine: <T>(work: (hold: LockHold) => Promise<T>) => Promise<T>;
 }
 
 /** What the body of an undo, or of a step behind the commit point, works with. */
@@ -58,7 +58,7 @@ export interface UndoStep extends TaskContext {
    * Does what visitors notice under the site's lock, while the task is open, by its journal as it is then. Not within another of
    * the kind. @throws KedgeError TaskSuperseded
    */
-  readonly inTurn: <T>(work: (now: TaskInTurn) => Promise<T>) => Promise<T>;
+  readonly underLock: <T>(work: (now: LockedTask) => Promise<T>) => Promise<T>;
 }
 
 /**
@@ -96,11 +96,11 @@ export async function forwardStep<T>(
         attempt: step.attempt,
         record: (change) => step.record(change),
         whileMine: (work) =>
-          deps.locks.hold(journal.site, operation, async (turn) => {
+          deps.locks.hold(journal.site, operation, async (hold) => {
             operation.signal.throwIfAborted();
             await step.check();
             await deps.epochs.assertCurrent(journal);
-            return work(turn);
+            return work(hold);
           }),
       }),
     );
@@ -217,7 +217,7 @@ function undoing(deps: ActivityDependencies, at: TaskContext): UndoStep {
   return {
     ...at,
     record: (change) => deps.journals.recordUndo(at.journal.task, change),
-    inTurn: (work) => inTurn(deps, at, work),
+    underLock: (work) => underLock(deps, at, work),
   };
 }
 

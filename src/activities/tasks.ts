@@ -72,8 +72,8 @@ export function createTaskActivities(deps: ActivityDependencies) {
     async commitSwitch(ref: TaskRef) {
       const caller = callerOf();
       const mayCommit = (journal: Journal): void => assertCommit(journal, caller);
-      return finishingStep(deps, ref, { assert: mayCommit, closed: null }, async ({ inTurn }) => {
-        await inTurn(async ({ journal, site }) => {
+      return finishingStep(deps, ref, { assert: mayCommit, closed: null }, async ({ underLock }) => {
+        await underLock(async ({ journal, site }) => {
           const { created, before } = journal;
           if (!created)
             throw new KedgeError('Internal', `${journal.task} has nothing to commit`, { site: journal.site });

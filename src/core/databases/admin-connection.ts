@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { DatabaseServerAddress } from '../../contract/target';
 import { type ConnectionLimits, type ConnectionRequest, type Endpoint, LimitedConnection } from './limited-connection';
 import { databaseError, isConnectionError } from './sql-errors';
-import { takeTurn } from './turn';
+import { becomeSole } from './sole-connection';
 
 export interface StatementContext {
   /** What the statement is for, in lower case: `creating the database shop`. */
@@ -35,7 +35,7 @@ export class AdminConnection {
     private readonly password: string | undefined,
     readonly signal?: AbortSignal | undefined,
     /** No other connection of this name executes a statement any more when this one is given its first. */
-    private readonly turn?: string | undefined,
+    private readonly holder?: string | undefined,
   ) {
     signal?.addEventListener('abort', () => void this.close(), { once: true });
   }
@@ -174,7 +174,7 @@ export class AdminConnection {
   private async openInTurn(): Promise<LimitedConnection> {
     const connection = await this.open(undefined);
     try {
-      if (this.turn !== undefined) await takeTurn(connection, this.turn, this.server);
+      if (this.holder !== undefined) await becomeSole(connection, this.holder, this.server);
       return connection;
     } catch (error) {
       connection.destroy();

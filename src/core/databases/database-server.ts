@@ -268,6 +268,6 @@ export interface DatabaseServer {
   /** The host of an account that comes from where the admin account does, as the server sees it. */
   clientHost(): Promise<string>;
   /** True when the server takes this login from here. @throws KedgeError when it refuses it for another reason */
-  letsIn(user: string, password: string, database: string): Promise<boolean>;
+  canLogIn(user: string, password: string, database: string): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -22,7 +22,7 @@ import { lowerFence, planFence, raiseFence } from './fence';
 import { importDump } from './import';
 import { filtersNaming, rightsLeftBehind } from './other-accounts';
 import { grantReach, lackingReach } from './reach';
-import { clientHost, letsIn, proveLogin } from './site-login';
+import { clientHost, canLogIn, proveLogin } from './site-login';
 import { textsOf } from './texts';
 
 export interface DatabaseServerOptions {
@@ -35,8 +35,8 @@ export interface DatabaseServerOptions {
   readonly programs?: ClientPrograms;
   /** The work it is opened for: its statements and connections end with it. */
   readonly signal?: AbortSignal | undefined;
-  /** Name of the turn its statements belong to, see {@link AdminConnection}. */
-  readonly turn?: string | undefined;
+  /** Name of the holder of a site's lock its statements belong to, see {@link AdminConnection}. */
+  readonly holder?: string | undefined;
   /** An import of which the client takes no byte for so many ms is ended. Default: ten minutes. */
   readonly importSilenceMs?: number;
 }
@@ -48,10 +48,10 @@ export function openDatabaseServer({
   host,
   programs = new ClientPrograms(host),
   signal,
-  turn,
+  holder,
   importSilenceMs,
 }: DatabaseServerOptions): DatabaseServer {
-  const admin = new AdminConnection(address, adminPassword, signal, turn);
+  const admin = new AdminConnection(address, adminPassword, signal, holder);
   const context: ClientContext = { admin, address, adminPassword, host, programs };
   return {
     name: address.name,
@@ -97,7 +97,7 @@ export function openDatabaseServer({
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
     proveLogin: (login, operation) => proveLogin({ admin, address, host }, login, operation),
     clientHost: () => clientHost(admin),
-    letsIn: (user, password, database) => letsIn(admin, address, { user, password, database }),
+    canLogIn: (user, password, database) => canLogIn(admin, address, { user, password, database }),
     close: () => admin.close(),
   };
 }

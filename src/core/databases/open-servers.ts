@@ -12,21 +12,21 @@ export class OpenServers {
     private readonly open: (
       address: DatabaseServerAddress,
       signal: AbortSignal | undefined,
-      turn: string | undefined,
+      holder: string | undefined,
     ) => Promise<DatabaseServer>,
   ) {}
 
   /**
-   * Without a signal it is shared, and stays open until {@link close}. With the name of a turn its statements are the only ones of
-   * that name, see `takeTurn`. @throws the signal's reason
+   * Without a signal it is shared, and stays open until {@link close}. With the name of a holder of the lock its statements are the only ones of
+   * that name, see `becomeSole`. @throws the signal's reason
    */
-  get(address: DatabaseServerAddress, signal?: AbortSignal, turn?: string): Promise<DatabaseServer> {
+  get(address: DatabaseServerAddress, signal?: AbortSignal, holder?: string): Promise<DatabaseServer> {
     signal?.throwIfAborted();
     const servers = this.serversOf(signal ?? null);
-    const key = JSON.stringify([address, turn]);
+    const key = JSON.stringify([address, holder]);
     const known = servers.get(key);
     if (known) return known;
-    const opening = this.open(address, signal, turn);
+    const opening = this.open(address, signal, holder);
     servers.set(key, opening);
     opening.catch(() => servers.delete(key));
     return opening;

@@ -61,8 +61,8 @@ export async function clientHost(admin: AdminConnection): Promise<string> {
   return splitAccount(row?.account ?? '').host;
 }
 
-/** `DatabaseServer.letsIn`; its contract is there. */
-export async function letsIn(
+/** `DatabaseServer.canLogIn`; its contract is there. */
+export async function canLogIn(
   admin: AdminConnection,
   address: DatabaseServerAddress,
   { user, password, database }: Omit<SiteLogin, 'address'>,

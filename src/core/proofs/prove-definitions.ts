@@ -120,7 +120,7 @@ async function importInto(proof: Proof, server: DatabaseServer, dump: string, op
   const password = generatedPassword();
   await server.createDatabase(database, charset, collation);
   await server.createAccount(account, password, database);
-  if (!(await server.letsIn(account.user, password, database))) {
+  if (!(await server.canLogIn(account.user, password, database))) {
     account = { user: account.user, hosts: [...new Set([...account.hosts, await server.clientHost()])] };
     await proof.note({ database, account });
     await server.createAccount(account, password, database);

@@ -4,10 +4,10 @@ import type { Operation } from '../operation';
 import type { Epochs } from '../tasks/epochs';
 import {
   type TaskContext,
-  type TaskInTurn,
-  type TurnParts,
+  type LockedTask,
+  type LockParts,
   endMaintenance,
-  inTurn,
+  underLock,
   liftFence,
   putVhostBack,
   switchBack,
@@ -17,7 +17,7 @@ import type { Journals } from '../tasks/journals';
 import { type SiteAtWork, endProcessesOf } from '../sites/site-at-work';
 import { type ObstacleParts, findObstacles } from './shut-sites';
 
-export interface OnlineParts extends TurnParts {
+export interface OnlineParts extends LockParts {
   readonly epochs: Epochs;
   siteAtWork(target: Target): SiteAtWork;
 }
@@ -81,7 +81,7 @@ export interface RemovedObstacle {
  * others.
  */
 export async function removeObstacles(
-  parts: ObstacleParts & Pick<TurnParts, 'locks'>,
+  parts: ObstacleParts & Pick<LockParts, 'locks'>,
   site: SiteAtWork,
   operation: Operation,
 ): Promise<RemovedObstacle[]> {
@@ -135,7 +135,7 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
   if (!target) return [];
   const problems: string[] = [];
   const site = parts.siteAtWork(target);
-  const act = (work: (now: TaskInTurn) => Promise<void>) => (task: TaskContext) => inTurn(parts, task, work);
+  const act = (work: (now: LockedTask) => Promise<void>) => (task: TaskContext) => underLock(parts, task, work);
   const attempt = async (what: string, work: (task: TaskContext) => Promise<void>): Promise<void> => {
     try {
       await withinLimit(operation, (limited) => work({ journal, site, operation: limited }));

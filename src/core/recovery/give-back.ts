@@ -7,10 +7,10 @@ import { refused } from '../tasks/authority';
 import type { Journal } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
 import { refreshCode, refreshObjectCache } from '../sites/refresh-caches';
-import type { SiteLocks, SiteTurn } from '../tasks/site-locks';
+import type { SiteLocks, LockHold } from '../tasks/site-locks';
 
 /** What says who may act for a site. */
-export interface TurnParts {
+export interface LockParts {
   readonly locks: SiteLocks;
   readonly journals: Journals;
 }
@@ -23,8 +23,8 @@ export interface TaskContext {
 }
 
 /** The same, while the site's lock is held: the journal is as it is now, and stays so but for who holds the lock. */
-export interface TaskInTurn extends TaskContext {
-  readonly turn: SiteTurn;
+export interface LockedTask extends TaskContext {
+  readonly hold: LockHold;
 }
 
 /**
@@ -32,17 +32,17 @@ export interface TaskInTurn extends TaskContext {
  * process was about to do under the lock is done, or never will be. `work` must not ask for the lock again.
  * @throws KedgeError TaskSuperseded once the task is closed: its site is another's
  */
-export async function inTurn<T>(
-  { locks, journals }: TurnParts,
+export async function underLock<T>(
+  { locks, journals }: LockParts,
   { journal: { task }, site, operation }: TaskContext,
-  work: (now: TaskInTurn) => Promise<T>,
+  work: (now: LockedTask) => Promise<T>,
 ): Promise<T> {
-  return locks.hold(site.uri, operation, async (turn) => {
+  return locks.hold(site.uri, operation, async (hold) => {
     operation.signal.throwIfAborted();
     const journal = await journals.get(task);
     if (journal.outcome !== null)
       throw new KedgeError('TaskSuperseded', `task ${task} is closed by now`, { site: site.uri });
-    return work({ journal, site, operation, turn });
+    return work({ journal, site, operation, hold });
   });
 }
 
@@ -52,8 +52,8 @@ export async function inTurn<T>(
  */
 
 /** The folders the site was in before are live again, and PHP and the object cache know nothing else. */
-export async function switchBack(parts: TurnParts, task: TaskContext): Promise<void> {
-  const isBack = await inTurn(parts, task, async ({ journal: { switched, staged, committed }, site }) => {
+export async function switchBack(parts: LockParts, task: TaskContext): Promise<void> {
+  const isBack = await underLock(parts, task, async ({ journal: { switched, staged, committed }, site }) => {
     if (!switched || committed || staged.length === 0) return false;
     await switchFoldersBack(site.host, staged);
     return true;
@@ -68,7 +68,7 @@ export async function switchBack(parts: TurnParts, task: TaskContext): Promise<v
  * half done, and none begins any more: the task is being undone.
  * @throws KedgeError StepRefused
  */
-export async function assertSwitchedBack({ journal, site }: TaskInTurn): Promise<void> {
+export async function assertSwitchedBack({ journal, site }: LockedTask): Promise<void> {
   const { staged, switched } = journal;
   if (!switched) return;
   const waiting = await findPreviousFolder(site.host, staged);
@@ -76,20 +76,20 @@ export async function assertSwitchedBack({ journal, site }: TaskInTurn): Promise
 }
 
 /** The vhost is the one that was found. */
-export async function putVhostBack({ journal, site, operation }: TaskInTurn): Promise<void> {
+export async function putVhostBack({ journal, site, operation }: LockedTask): Promise<void> {
   if (!journal.vhostBefore || journal.committed) return;
   await site.webServer.putVhostBack(site.location, journal.vhostBefore, operation);
 }
 
 /** The site's account can write again. */
-export async function liftFence({ journal, site, turn }: TaskInTurn): Promise<void> {
+export async function liftFence({ journal, site, hold }: LockedTask): Promise<void> {
   if (!journal.fence || journal.fence.lowered || journal.committed) return;
-  const server = await site.databaseServer(turn.signal, turn.name);
+  const server = await site.databaseServer(hold.signal, hold.name);
   await server.lowerFence(journal.fence);
 }
 
 /** The site is out of maintenance, unless it was found in it. */
-export async function endMaintenance({ journal, site, operation }: TaskInTurn): Promise<void> {
+export async function endMaintenance({ journal, site, operation }: LockedTask): Promise<void> {
   const { maintenance } = journal;
   if (!maintenance || maintenance.ended !== null) return;
   const file = site.kind.maintenanceFile;

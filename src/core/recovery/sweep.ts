@@ -51,7 +51,7 @@ export interface SweepParts {
   /** The host of each web server, by its name in the configuration. */
   readonly webHosts: ReadonlyMap<string, Host>;
   /** By the name in the configuration. */
-  readonly databaseServers: ReadonlyMap<string, (signal?: AbortSignal, turn?: string) => Promise<DatabaseServer>>;
+  readonly databaseServers: ReadonlyMap<string, (signal?: AbortSignal, holder?: string) => Promise<DatabaseServer>>;
   readonly locks: SiteLocks;
   readonly scratches: Scratches;
   /** Folders of the master in which files are written durably; those below `backups` are looked through too. */
@@ -377,7 +377,7 @@ const PROBE_FOLDER = '.probe';
 
 interface KnownServer {
   readonly server: DatabaseServer;
-  readonly open: (signal?: AbortSignal, turn?: string) => Promise<DatabaseServer>;
+  readonly open: (signal?: AbortSignal, holder?: string) => Promise<DatabaseServer>;
   readonly databases: ReadonlySet<string>;
   readonly users: ReadonlySet<string>;
 }

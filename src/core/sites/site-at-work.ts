@@ -21,10 +21,10 @@ export interface SiteAtWork {
   readonly kind: SiteKind;
   readonly webServer: WebServer;
   /**
-   * Statements end with the signal. With the name of a turn, they are the only ones of that name.
+   * Statements end with the signal. With the name of a holder of the lock, they are the only ones of that name.
    * @throws KedgeError SecretUnavailable, OwnerRefused, DatabaseUnreachable
    */
-  readonly databaseServer: (signal?: AbortSignal, turn?: string) => Promise<DatabaseServer>;
+  readonly databaseServer: (signal?: AbortSignal, holder?: string) => Promise<DatabaseServer>;
   /** Every machine on which programs run for it, the master's among them; each once. */
   readonly hosts: () => readonly Host[];
 }

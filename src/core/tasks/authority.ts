@@ -58,7 +58,7 @@ export function assertForward(journal: Journal): void {
  * newest step may begin again: an attempt of it was given up, or its answer was lost.
  * @throws KedgeError StepRefused
  */
-export function assertInTurn(journal: Journal, step: StepName): void {
+export function assertNextStep(journal: Journal, step: StepName): void {
   // A Kedge that did not note what is done has begun this task; its workflow keeps the order.
   if (journal.steps === null) return;
   const plan = planOfJournal(journal);
@@ -78,7 +78,7 @@ export function assertCommit(journal: Journal, caller: Caller): void {
   if (journal.committed) return;
   assertOwn(journal, caller);
   assertForward(journal);
-  assertInTurn(journal, 'commitSwitch');
+  assertNextStep(journal, 'commitSwitch');
 }
 
 /** Sees to it that a step behind the commit point may run. @throws KedgeError StepRefused */

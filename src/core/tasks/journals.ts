@@ -6,7 +6,7 @@ import type { StepName } from '../../contract/steps';
 import { type BootMoment, bootMomentSchema, bootNow } from '../clock';
 import { withFileLock } from '../hosts/file-lock';
 import type { MasterHost } from '../hosts/master-host';
-import { type Caller, assertCommit, assertForward, assertInTurn, assertOwn } from './authority';
+import { type Caller, assertCommit, assertForward, assertNextStep, assertOwn } from './authority';
 import { JOURNAL, type Journal, newJournal } from './journal';
 import { decode, isUnreadable } from './state-file';
 import { thisProcess } from './worker-process';
@@ -52,7 +52,7 @@ export class Journals {
    * @throws KedgeError TaskWasReset when another run has begun it, StepRefused for a task of another kind, SiteBusy
    */
   async begin(task: NewTask): Promise<Journal> {
-    return this.inTurn(task.task, async () => {
+    return this.alone(task.task, async () => {
       const existing = await this.find(task.task);
       if (existing) {
         assertOwn(existing, task);
@@ -110,7 +110,7 @@ export class Journals {
       (current) => {
         assertOwn(current, caller);
         assertForward(current);
-        assertInTurn(current, step);
+        assertNextStep(current, step);
       },
     );
     const assertMine = (current: Journal): void => {
@@ -277,7 +277,7 @@ export class Journals {
 
   /** Forgets a task that is closed. @throws KedgeError Internal for an open one */
   async remove(task: string): Promise<void> {
-    await this.inTurn(task, async () => {
+    await this.alone(task, async () => {
       const journal = await this.find(task);
       if (!journal) return;
       if (journal.outcome === null) throw new KedgeError('Internal', `task ${task} is open and cannot be forgotten`);
@@ -286,7 +286,7 @@ export class Journals {
   }
 
   private async change(task: string, change: Change, assert: (journal: Journal) => void): Promise<Journal> {
-    return this.inTurn(task, async () => {
+    return this.alone(task, async () => {
       const journal = await this.get(task);
       assert(journal);
       const next = { ...journal, ...(typeof change === 'function' ? change(journal) : change) };
@@ -303,7 +303,7 @@ export class Journals {
    * Journals of one site are changed one after the other, by all processes of the master: parallel steps of a task, which
    * may run in several workers, and tasks that begin at once.
    */
-  private async inTurn<T>(task: string, work: () => Promise<T>): Promise<T> {
+  private async alone<T>(task: string, work: () => Promise<T>): Promise<T> {
     this.pathOf(task);
     return withFileLock(join(this.tasksFolder, `.${siteOfTask(task) ?? task}.lock`), this.host, work);
   }

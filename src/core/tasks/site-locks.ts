@@ -5,11 +5,11 @@ import { type LockWait, withKernelLock } from '../hosts/kernel-lock';
 import type { Operation } from '../operation';
 
 /** What whoever holds a site's lock works with. */
-export interface SiteTurn {
+export interface LockHold {
   /** Aborts when the operation is cancelled, and when the lock is given back. */
   readonly signal: AbortSignal;
   /**
-   * The name under which statements of this turn go to a database server, one connection at a time: known to nobody but
+   * The name under which statements under this lock go to a database server, one connection at a time: known to nobody but
    * who can read the state.
    */
   readonly name: string;
@@ -40,7 +40,7 @@ export class SiteLocks {
   async hold<T>(
     site: string,
     operation: Operation,
-    work: (turn: SiteTurn) => Promise<T>,
+    work: (hold: LockHold) => Promise<T>,
     wait: LockWait = {},
   ): Promise<T> {
     await this.master.makeFolder(this.folder, { mode: 0o700 });
@@ -51,7 +51,7 @@ export class SiteLocks {
         const name = await nameIn(file);
         return await work({ signal: AbortSignal.any([operation.signal, end.signal]), name });
       } finally {
-        // What was opened for the turn ends with it.
+        // What was opened under it ends with it.
         end.abort(new Error(`the lock of ${site} was given back`));
       }
     };

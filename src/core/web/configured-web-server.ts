@@ -12,7 +12,7 @@ import { assertOwnFolder, assertPassable } from '../flags/own-folder';
 import { newProbeName, withProbeFile } from '../flags/probe-file';
 import { type PhpScript, runPhpScript } from '../php/php-script';
 import { type PhpCache, refreshPhp } from '../php/refresh-php';
-import { type Answer, ask, nobodyListened } from './request';
+import { type WebResponse, ask, nobodyListened } from './request';
 import { PROBE_HEADER } from './maintenance-page';
 import { STAMP_PATH, stampOf } from './stamp';
 import { type Running, faultsOfFiles } from './vhost-decisions';
@@ -243,7 +243,7 @@ export class ConfiguredWebServer implements WebServer {
     path: string,
     operation: Operation,
     credentials: Readonly<Record<string, string>> = {},
-  ): Promise<Answer> {
+  ): Promise<WebResponse> {
     const token = newProbeName(operation);
     const place = { host: this.host, flags: this.address.flags, uri: site.uri };
     return withProbeFile(place, token, '', () =>
@@ -271,11 +271,11 @@ export class ConfiguredWebServer implements WebServer {
     path: string,
     headers: Readonly<Record<string, string>>,
     { signal }: Operation,
-  ): Promise<Answer> {
+  ): Promise<WebResponse> {
     return ask({ server: this.name, listen, uri: site.uri, path, headers, signal });
   }
 }
 
-function withoutBody({ body: _body, ...answer }: Answer): ProbeAnswer {
+function withoutBody({ body: _body, ...answer }: WebResponse): ProbeAnswer {
   return answer;
 }

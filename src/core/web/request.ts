@@ -9,7 +9,7 @@ import type { ProbeAnswer } from './web-server';
 const TIME_LIMIT_MS = 10_000;
 const MAXIMUM_BODY_BYTES = 256 * 1024;
 
-export interface Question {
+export interface WebRequest {
   readonly server: string;
   readonly listen: Listen;
   /** A name of the site, as a visitor's Host header has it. */
@@ -29,7 +29,7 @@ export function connectionTo({ tls }: Pick<Listen, 'tls'>): Agent {
   return new (tls ? AgentTls : Agent)({ keepAlive: true, maxSockets: 1 });
 }
 
-export interface Answer extends ProbeAnswer {
+export interface WebResponse extends ProbeAnswer {
   /** At most the first 256 KiB. */
   readonly body: Buffer;
 }
@@ -38,7 +38,7 @@ export interface Answer extends ProbeAnswer {
  * One GET; redirects are not followed. Ends after 10 s.
  * @throws KedgeError ProbeFailed when no whole answer comes, with the network's error as cause; the signal's reason
  */
-export async function ask(question: Question): Promise<Answer> {
+export async function ask(question: WebRequest): Promise<WebResponse> {
   const { server, listen, uri, path, signal } = question;
   signal.throwIfAborted();
   const timeLimit = AbortSignal.timeout(TIME_LIMIT_MS);
@@ -71,7 +71,7 @@ export function nobodyListened(error: unknown): boolean {
   return 'code' in error.cause && error.cause.code === 'ECONNREFUSED';
 }
 
-function send(question: Question, signal: AbortSignal): Promise<IncomingMessage> {
+function send(question: WebRequest, signal: AbortSignal): Promise<IncomingMessage> {
   const { agent, ...alone } = question;
   const { listen, uri, path, headers } = alone;
   return new Promise((resolve, reject) => {

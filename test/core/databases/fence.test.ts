@@ -171,11 +171,11 @@ test('accounts that a fence does not stop are told: those that may write, are no
 
 describe('a statement whose client died before the server got round to it', () => {
   /** The account is being locked by a client that is gone, and the server waits with that. */
-  async function withLateLock(turn: string | undefined, work: () => Promise<void>): Promise<void> {
+  async function withLateLock(holder: string | undefined, work: () => Promise<void>): Promise<void> {
     const blocking = await createConnection({ socketPath: lab.mariadb.socket, user: 'root' });
     const { mariadb, host } = lab;
     const death = new AbortController();
-    const client = { address: mariadb.address, adminPassword: undefined, host, turn, signal: death.signal };
+    const client = { address: mariadb.address, adminPassword: undefined, host, holder, signal: death.signal };
     const gone = openDatabaseServer(client);
     try {
       await blocking.query('FLUSH TABLES WITH READ LOCK');
@@ -203,9 +203,9 @@ describe('a statement whose client died before the server got round to it', () =
     await until('the account is locked', isLocked);
   });
 
-  it('is never executed once a successor has its turn; other turns go on', async () => {
-    const open = (turn: string) =>
-      openDatabaseServer({ address: lab.mariadb.address, adminPassword: undefined, host: lab.host, turn });
+  it('is never executed once a successor holds the lock; others go on', async () => {
+    const open = (holder: string) =>
+      openDatabaseServer({ address: lab.mariadb.address, adminPassword: undefined, host: lab.host, holder });
     const successor = open('one');
     const other = open('other');
     try {
@@ -216,7 +216,7 @@ describe('a statement whose client died before the server got round to it', () =
         });
       });
       expect(await isLocked()).toBe(false);
-      // Its turn is his that took it last, and nobody else has lost a connection by that.
+      // The name is his that took it last, and nobody else has lost a connection by that.
       expect(await successor.userNames()).toContain('site');
       expect(await other.databaseNames()).toContain('my_site');
     } finally {

@@ -8,7 +8,7 @@ import {
   assertFinishing,
   assertFinishingTask,
   assertForward,
-  assertInTurn,
+  assertNextStep,
   assertOwn,
   pendingUndos,
 } from '../../../src/core/tasks/authority';
@@ -143,7 +143,7 @@ describe.each(TASKS)('every step in every state of a %s', (task) => {
               if (index > place) return entry === undefined;
               return entry?.done === true || (entry === undefined && other === 'proveDefinitions');
             });
-          const code = codeOf(() => assertInTurn(state, step));
+          const code = codeOf(() => assertNextStep(state, step));
           if (code !== (mayBegin ? null : 'StepRefused')) wrong.push(`${step} after ${last} ${newest}: ${code}`);
         }
       }
@@ -157,7 +157,7 @@ describe.each(TASKS)('every step in every state of a %s', (task) => {
       const next = order.slice(place + 1).find((other) => !isTogether(step, other));
       if (next === undefined) continue;
       const before = order.slice(0, order.indexOf(next)).filter((other) => other !== step);
-      expect([step, codeOf(() => assertInTurn(journal(task, done(before)), next))]).toEqual([step, 'StepRefused']);
+      expect([step, codeOf(() => assertNextStep(journal(task, done(before)), next))]).toEqual([step, 'StepRefused']);
     }
   });
 
@@ -249,7 +249,7 @@ it('a backup whose workflow is from before definitions were proved first goes on
   const order = ORDER[task] ?? [];
   const without = done(order.filter((step) => step !== 'proveDefinitions'));
   expect(
-    codeOf(() => assertInTurn(journal(task, done(['preflight', 'runHook before'])), 'enterMaintenance')),
+    codeOf(() => assertNextStep(journal(task, done(['preflight', 'runHook before'])), 'enterMaintenance')),
   ).toBeNull();
   const published = { backup: { published: true } as Journal['backup'] };
   expect(codeOf(() => assertClosable(journal(task, without, published), 'done'))).toBeNull();
@@ -257,7 +257,7 @@ it('a backup whose workflow is from before definitions were proved first goes on
     [{ ...done(['preflight', 'runHook before']), proveDefinitions: false }, 'enterMaintenance'],
     [without, 'proveDefinitions'],
   ] as const)
-    expect([next, codeOf(() => assertInTurn(journal(task, begun), next))]).toEqual([next, 'StepRefused']);
+    expect([next, codeOf(() => assertNextStep(journal(task, begun), next))]).toEqual([next, 'StepRefused']);
 });
 
 describe('a journal of a Kedge that did not note what is done', () => {
@@ -273,7 +273,7 @@ describe('a journal of a Kedge that did not note what is done', () => {
     });
     const read = readDocument(JOURNAL, { ...old, version: 1, step: 'importDatabase' }, 'journal');
     expect(read).toMatchObject({ accepted: null, steps: null, undone: null });
-    expect(codeOf(() => assertInTurn(read, 'createDbUser'))).toBeNull();
+    expect(codeOf(() => assertNextStep(read, 'createDbUser'))).toBeNull();
     expect(codeOf(() => assertCommit(read, OWN))).toBeNull();
     expect(codeOf(() => assertClosable(read, 'failed'))).toBeNull();
   });

@@ -11,12 +11,12 @@ const POLL_MS = 50;
 const answer = z.array(z.object({ taken: z.coerce.number().nullable(), holder: z.coerce.number().nullable() }));
 
 /**
- * Makes a connection the only one of its name at the server. What another of this name is executing was sent by somebody whose
- * turn is over, if he lives at all: a statement does not end with its client. So that connection is killed, and seen gone, before
+ * Makes a connection the only one of its name at the server. What another of this name is executing was sent by somebody who no longer
+ * holds the lock, if he lives at all: a statement does not end with its client. So that connection is killed, and seen gone, before
  * this one is given a statement: the server gives its name free when its thread has ended, not before.
  * @throws KedgeError DatabaseRefused when the other does not end
  */
-export async function takeTurn(connection: LimitedConnection, name: string, server: string): Promise<void> {
+export async function becomeSole(connection: LimitedConnection, name: string, server: string): Promise<void> {
   const lock = quoteLiteral(`kedge ${name}`);
   for (let left = DEADLINE_MS; ; left -= POLL_MS) {
     const [found] = answer.parse(
