@@ -16,7 +16,14 @@ const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...['docs/format.md', 'docs/errors.md', 'docs/operations.md', 'docs/security.md', 'docs/signed-requests.md'],
+  ...[
+    'docs/format.md',
+    'docs/errors.md',
+    'docs/operations.md',
+    'docs/security.md',
+    'docs/signed-requests.md',
+    'docs/glossary.md',
+  ],
   ...readdirSync(join(TOP, 'docs/decisions')).map((name) => join('docs/decisions', name)),
 ];
 const read = (path: string): string => readFileSync(join(TOP, path), 'utf8');
