@@ -17,18 +17,20 @@ async function renamed(site) {
 function crashing(real) {
   return {
     ...real,
-    webHost(target) {
-      return new Proxy(real.webHost(target), {
-        get(host, name) {
-          const value = host[name];
+    siteAtWork(target) {
+      const site = real.siteAtWork(target);
+      const host = new Proxy(site.host, {
+        get(here, name) {
+          const value = here[name];
           if (typeof value !== 'function') return value;
-          if (name !== 'rename') return value.bind(host);
+          if (name !== 'rename') return value.bind(here);
           return async (...paths) => {
-            await host.rename(...paths);
-            await renamed(target.site.uri);
+            await here.rename(...paths);
+            await renamed(site.uri);
           };
         },
       });
+      return { ...site, host, folder: { ...site.folder, host } };
     },
   };
 }

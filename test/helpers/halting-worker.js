@@ -17,7 +17,7 @@ const [configurationPath] = process.argv.slice(2);
 /** Parts whose calls are the bookkeeping of a step: a step that fails has begun. */
 const BOOKKEEPING = ['attempts', 'epochs', 'journals', 'locks', 'logs'];
 /** Functions of the parts whose results have calls of their own. */
-const GIVES_PARTS = ['beginStep', 'databaseServer', 'kindOf', 'webHost', 'webServer', 'catalogOf'];
+const GIVES_PARTS = ['beginStep', 'databaseServer', 'catalogOf'];
 
 let points = {};
 let calls = new Map();
@@ -169,9 +169,24 @@ function haltingLogs(real) {
   };
 }
 
+/** A site whose every part can be held in or behind a call. */
+function haltingSite(site) {
+  const host = around('host', site.host);
+  return {
+    ...site,
+    host,
+    folder: { ...site.folder, host },
+    kind: around('kind', site.kind),
+    webServer: around('webServer', site.webServer),
+    databaseServer: (...args) => call('databaseServer', 'databaseServer', () => site.databaseServer(...args), true),
+    hosts: () => site.hosts().map((one) => around('host', one)),
+  };
+}
+
 function halting(real) {
   const parts = Object.entries(real).map(([name, part]) => {
     if (name === 'logs') return [name, haltingLogs(part)];
+    if (name === 'siteAtWork') return [name, (target) => haltingSite(part(target))];
     if (name === 'attempts' || name === 'redact' || part === null) return [name, part];
     if (typeof part === 'function')
       return [name, (...args) => call(name, name, () => part(...args), isAsync(name, part))];

@@ -5,7 +5,7 @@ const { MockActivityEnvironment } = require('@temporalio/testing');
 const { DefaultLogger } = require('@temporalio/worker');
 const { createActivities } = require('../../dist/src/activities/index.js');
 const { Attempts } = require('../../dist/src/activities/attempts.js');
-const { createMaster } = require('../../dist/src/composition.js');
+const { createParts } = require('../../dist/src/composition.js');
 const { loadConfiguration } = require('../../dist/src/config/load.js');
 
 const [configurationPath, name, args, run, stopAt] = process.argv.slice(2);
@@ -40,7 +40,7 @@ const DATABASES = ['createDatabase', 'dropDatabase', 'enableEvents', 'dump', 'im
 
 async function main() {
   const configuration = await loadConfiguration(configurationPath);
-  const real = createMaster({ configuration, configurationPath, environment: process.env });
+  const real = createParts({ configuration, configurationPath, environment: process.env });
   const activities = createActivities({
     ...real,
     master: stopping(real.master, FILES),
@@ -50,9 +50,17 @@ async function main() {
     states: stopping(real.states, ['save']),
     archives: stopping(real.archives, ARCHIVES),
     catalogOf: (target) => stopping(real.catalogOf(target), ['publish']),
-    webHost: (target) => stopping(real.webHost(target), FILES),
-    webServer: (address) => stopping(real.webServer(address), WEB),
-    databaseServer: async (...asked) => stopping(await real.databaseServer(...asked), [...ACCOUNTS, ...DATABASES]),
+    siteAtWork(target) {
+      const site = real.siteAtWork(target);
+      const host = stopping(site.host, FILES);
+      return {
+        ...site,
+        host,
+        folder: { ...site.folder, host },
+        webServer: stopping(site.webServer, WEB),
+        databaseServer: async (...asked) => stopping(await site.databaseServer(...asked), [...ACCOUNTS, ...DATABASES]),
+      };
+    },
     attempts: new Attempts(),
     afterTask: () => undefined,
     isRunning: async () => false,

@@ -8,6 +8,7 @@ import { type Fingerprint, currentDatabase, differences, fingerprint, get } from
 import { whyItCannotWrite } from '../../scripts/lab/site-login';
 import { loseSite } from '../../scripts/lab/lose-site';
 import { unowned } from '../../scripts/lab/unowned';
+import { KedgeClient, type TaskHandle } from '../../src/client';
 import { STEPS, type StepName, finishOf, planOf } from '../../src/contract/steps';
 import type { TaskType } from '../../src/contract/names';
 import { configurationSchema } from '../../src/config/schema';
@@ -108,6 +109,7 @@ export class StruckLab {
     private sleeper: HaltingWorker | null,
     private readonly sites: readonly StruckSite[],
     private readonly draw: Draw,
+    private readonly client: KedgeClient,
     /** How many calls of a part an activity made, as seen: by `KIND: ACTIVITY by PART`. */
     private readonly uses = new Map<string, number>(),
   ) {}
@@ -134,7 +136,7 @@ export class StruckLab {
         sites.push({ site, backup: backup.id, saved, archive });
       }),
     );
-    return new StruckLab(lab, worker, null, sites, draw);
+    return new StruckLab(lab, worker, null, sites, draw, await KedgeClient.connect('lab', lab.environment));
   }
 
   /**
@@ -164,6 +166,7 @@ export class StruckLab {
   }
 
   async stop(): Promise<void> {
+    await this.client.close();
     await this.sleeper?.stop('SIGKILL');
     await this.worker.stop();
   }
@@ -186,7 +189,7 @@ export class StruckLab {
       this.uses.set(key, Math.max(calls, this.uses.get(key) ?? 0));
     };
     this.worker.haltAt(points, tellUse);
-    for (const task of struck) task.begin();
+    for (const task of struck) task.begin(this.client);
     await until(
       'every task is held where it is to be struck, or has ended',
       () => struck.every(({ site, isOver }) => isOver || this.worker.held.has(site.uri)),
@@ -306,7 +309,13 @@ class StruckTask {
     this.knownBackups = new Set(recordsOf(lab, site.uri).map(({ id }) => id));
   }
 
-  begin(): void {
+  /** By a command, where what it says while Temporal is away is looked at too; else as a service does. */
+  begin(client: KedgeClient): void {
+    const asked = this.strike.victim === 'temporal' ? this.askByCommand() : this.askBy(client);
+    this.command = asked.finally(() => (this.isOver = true));
+  }
+
+  private askByCommand(): Promise<Outcome> {
     const { uri } = this.site;
     const commands: Record<Kind, string[]> = {
       backup: ['backup', uri],
@@ -315,7 +324,26 @@ class StruckTask {
       deploy: ['deploy', this.struck.archive, uri],
       verify: ['verify', uri],
     };
-    this.command = cli(this.lab, ...commands[this.strike.kind], '--json').finally(() => (this.isOver = true));
+    return cli(this.lab, ...commands[this.strike.kind], '--json');
+  }
+
+  /** What it comes to, in the words of a command. */
+  private async askBy(client: KedgeClient): Promise<Outcome> {
+    const { uri: site } = this.site;
+    const { backup, archive } = this.struck;
+    const requests: Record<Kind, () => Promise<TaskHandle<object>>> = {
+      backup: () => client.backup({ site }),
+      'quiesced backup': () => client.backup({ site, quiesce: true }),
+      restore: () => client.restore({ site, backup }),
+      deploy: () => client.deploy({ site, archive }),
+      verify: () => client.verify({ site }),
+    };
+    try {
+      const result = await (await requests[this.strike.kind]()).result();
+      return { exitCode: 0, stdout: JSON.stringify(result), stderr: '' };
+    } catch (error) {
+      return { exitCode: 1, stdout: '', stderr: String(error) };
+    }
   }
 
   /** Waits until the command and the task have ended. */

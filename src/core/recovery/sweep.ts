@@ -152,6 +152,8 @@ export class Sweeper {
       const found = await this.files(made, host);
       if (server && known.unreadable.size === 0) found.push(...(await this.databaseThings(made, server, claims)));
       found.push(...(await this.probeFilesOf(made)));
+      // A whole search finds them by their age.
+      if (only !== undefined) found.push(...(await this.unfinishedFilesOf(made, open)));
       if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
         // Nobody but who abandoned it knows which folder and which database the site lives on now.
         const left = found.map(({ what }) => what).join(', ');
@@ -340,6 +342,28 @@ export class Sweeper {
         const lock = host === master && LOCK_FILE.test(name) ? await findEndedLock(path, master) : null;
         if (lock)
           found.push({ what: `the lock ${path} of a process that has ended`, task: null, remove: () => lock.remove() });
+      }
+    }
+    return found;
+  }
+
+  /**
+   * Those of a closed task, whatever their age: they hold what its journal had, passwords among it. Those of its site too, which are
+   * written under its lock.
+   */
+  private async unfinishedFilesOf({ task, site }: TaskLeftovers, open: readonly Journal[]): Promise<Leftover[]> {
+    const { master, folders, locks } = this.parts;
+    const isBusy = open.some((journal) => journal.site === site);
+    const found: Leftover[] = [];
+    for (const name of STATE_FOLDERS) {
+      const folder = join(folders.state, name);
+      for (const file of (await master.list(folder)).filter((each) => UNFINISHED_FILE.test(each))) {
+        const path = join(folder, file);
+        const remove = (): Promise<void> => master.removeFile(path);
+        const what = `the unfinished file ${path}`;
+        if (file.startsWith(`.${task}.`)) found.push({ what, task, remove });
+        else if (!isBusy && file.startsWith(`.${site}.json.`))
+          found.push({ what, task, remove: (operation) => locks.hold(site, operation, remove) });
       }
     }
     return found;

@@ -168,7 +168,7 @@ describe('sweeper', () => {
     expect(await sweep()).toEqual({ removed: [], problems: [] });
   });
 
-  it('right after a task, what that one left: its probe file too, however young, and nothing of others', async () => {
+  it('right after a task, what that one left: its probe file and unfinished ones too, however young, and nothing of others', async () => {
     const mine = await begin();
     await close(mine);
     const other = await begin();
@@ -178,10 +178,16 @@ describe('sweeper', () => {
     const late = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `look-${markOf(mine)}/closeTask` }));
     const another = join(folder, `flags/${SITE}.probe`, newProbeName({ mark: `${markOf(other)}/probeSite` }));
     const unfinished = await makeOld(join(folder, 'state/tasks/.a.json.0123456789ab.tmp'));
-    await Promise.all([probe, late, another].map((path) => writeFile(path, '')));
+    const cutShort = (name: string): string => join(folder, 'state', `${name}.0123456789ab.tmp`);
+    const ofTask = cutShort(`tasks/.${mine.task}.json`);
+    const ofSite = cutShort(`sites/.${SITE}.json`);
+    const ofOther = cutShort(`tasks/.${other.task}.json`);
+    await mkdir(join(folder, 'state/sites'), { recursive: true });
+    await Promise.all([probe, late, another, ofTask, ofSite, ofOther].map((path) => writeFile(path, '')));
     const { removed, problems } = await sweeper.sweep(() => operation, mine.task);
     expect([problems, removed]).toEqual([[], expect.arrayContaining([`the probe file ${probe}`])]);
-    expect(removed).toHaveLength(7);
+    expect(removed).toHaveLength(9);
+    expect([ofTask, ofSite, ofOther].map((path) => existsSync(path))).toEqual([false, false, true]);
     expect(await remaining(mine)).toEqual([]);
     expect(await remaining(other)).toHaveLength(5);
     expect([probe, late, another, unfinished].map((path) => existsSync(path))).toEqual([false, false, true, true]);
