@@ -3,6 +3,7 @@ import { STEPS, type StepName, UNDOS, planOf } from '../../src/contract/steps';
 import { TASK_INPUT_SCHEMAS } from '../../src/contract/tasks';
 import type { TaskType } from '../../src/contract/names';
 import { ActivityLab, type Run } from '../helpers/activity-lab';
+import { CLOSED, DONE, type DrivenTask, DrivenTasks, FINISHING } from '../helpers/driven-tasks';
 import { ACTIVITY_NAMES } from '../helpers/fake-activities';
 import { leftovers } from '../helpers/e2e';
 import { until } from '../helpers/until';
@@ -15,10 +16,7 @@ import { until } from '../helpers/until';
 jest.setTimeout(240_000);
 
 const FORWARD = Object.keys(STEPS) as StepName[];
-const FINISHING = ['endMaintenance', 'discardPrevious', 'discardReplacedDatabase', 'discardSpool', 'runLastHook'];
 const UNDOING: readonly string[] = UNDOS;
-const CLOSED = { status: 'failed', code: null, message: 'a forged end', warnings: [] };
-const DONE = { ...CLOSED, status: 'done', message: null };
 /** Activities that belong to no task. */
 const READING = [
   'maintenanceTimeLeft',
@@ -36,64 +34,18 @@ const READING = [
 
 let ring: ActivityLab;
 let backup: string;
-let runs = 0;
+let tasks: DrivenTasks;
 
-/** A task, and the run that holds its site. */
-interface TaskOfTest {
-  readonly type: TaskType;
-  readonly task: string;
-  readonly run: Run;
-  readonly input: object;
-}
-
-function newTask(type: TaskType, input: object = {}): TaskOfTest {
-  runs += 1;
-  const run = { workflowId: `site/${ring.site.uri}`, runId: `run-${runs}` };
-  ring.running.clear();
-  ring.running.add(run.runId);
-  return { type, task: ring.newTask(type), run, input: { site: ring.site.uri, ...input } };
-}
-
-const ARGUMENTS: Record<string, unknown[]> = {
-  fenceWrites: [{ allowShared: true }],
-  tarball: [{ description: 'forged', trigger: 'request', compression: 'zstd' }],
-  verify: [{ folder: 'live' }],
-  closeTask: [CLOSED],
-};
-
-/** The call of a step, or of any other activity of a task, as its runbook makes it. */
-function callOf({ type, task, input }: TaskOfTest, name: string): [string, ...unknown[]] {
-  if (name === 'preflight') return [name, { type, task, input }];
-  const [activity = '', hook] = name.split(' ');
-  return [activity, { task }, ...(hook === undefined ? (ARGUMENTS[name] ?? []) : [hook])];
-}
-
-/** Takes the steps of a task one by one, up to and with `last`; in between `look` is given what was done. */
-async function take(
-  given: TaskOfTest,
-  last: StepName | null,
-  look: (done: readonly StepName[]) => Promise<void> = async () => undefined,
-): Promise<void> {
-  const quiesce = 'quiesce' in given.input;
-  const done: StepName[] = [];
-  for (const step of planOf({ type: given.type, quiesce, hooks: [] })) {
-    await ring.call(given.run, ...callOf(given, step));
-    done.push(step);
-    await look(done);
-    if (step === last) return;
-  }
-}
-
-async function finish(given: TaskOfTest): Promise<void> {
-  for (const name of FINISHING) await ring.call(given.run, ...callOf(given, name));
-  await ring.call(given.run, 'closeTask', { task: given.task }, DONE);
-}
+const newTask: DrivenTasks['begin'] = (...asked) => tasks.begin(...asked);
+const callOf: DrivenTasks['callOf'] = (...asked) => tasks.callOf(...asked);
+const take: DrivenTasks['take'] = (...asked) => tasks.take(...asked);
 
 const status = async (): Promise<number> => (await get(ring.lab.nginx.port, ring.site.uri, '/')).status;
 const look = async () => fingerprint(ring.site, ring.lab.nginx.port, ring.lab.mariadb);
 
 beforeAll(async () => {
   ring = await ActivityLab.start();
+  tasks = new DrivenTasks(ring);
   const first = newTask('backup');
   await take(first, null);
   const { value } = (await ring.call(first.run, ...callOf(first, 'publishBackup'))) as { value: { id: string } };
@@ -103,14 +55,14 @@ beforeAll(async () => {
   // From here on the site lives on a database that Kedge made, and may drop.
   const restore = newTask('restore', { backup });
   await take(restore, null);
-  await finish(restore);
+  await tasks.finish(restore);
 });
 afterAll(async () => {
   await ring?.stop();
 });
 
 /** What each activity of a task answers to somebody whose call is not the task's own, in whatever state that is. */
-async function strangers(given: TaskOfTest): Promise<string[]> {
+async function strangers(given: DrivenTask): Promise<string[]> {
   const wrong: string[] = [];
   const expectCode = async (run: Run, name: string, codes: readonly unknown[]): Promise<void> => {
     const answer = await ring.outcome(run, ...callOf(given, name));
@@ -207,7 +159,7 @@ it('a committed task goes forward only, a closed one not at all: the database it
   expect(await strangers(given)).toEqual([]);
   expect(await ring.snapshot()).toEqual(committed);
 
-  await finish(given);
+  await tasks.finish(given);
   const closed = await ring.snapshot();
   for (const other of [given.run, { ...given.run, runId: 'later' }]) {
     for (const step of FORWARD) {

@@ -40,7 +40,11 @@ export class ActivityLab {
     readonly running: Set<string>,
   ) {}
 
-  static async start(wait: LockWait = {}): Promise<ActivityLab> {
+  /** `change`: what is put in the place of parts. */
+  static async start(
+    wait: LockWait = {},
+    change: (real: ActivityDependencies) => ActivityDependencies = (real) => real,
+  ): Promise<ActivityLab> {
     const lab = await startLab({ sites: ['gazette.example'] });
     const site = lab.sites[0] as WordPressSite;
     // Requests are vouched for elsewhere: here everybody may ask, and the journal alone says what is next.
@@ -58,7 +62,7 @@ export class ActivityLab {
       whoRuns: async () => null,
       attentionAfterMs: 1000,
     };
-    const started = new ActivityLab(lab, site, parts, createActivities(dependencies), running);
+    const started = new ActivityLab(lab, site, parts, createActivities(change(dependencies)), running);
     await started.adopt();
     return started;
   }

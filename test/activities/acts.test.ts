@@ -1,0 +1,314 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, renameSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import type { StepName } from '../../src/contract/steps';
+import { KedgeError } from '../../src/contract/errors';
+import type { Journal } from '../../src/core/tasks/journal';
+import type { SiteDatabase, SiteState } from '../../src/core/tasks/site-state';
+import { ActivityLab } from '../helpers/activity-lab';
+import { changingSites } from '../helpers/changed-sites';
+import { type DrivenTask, DrivenTasks } from '../helpers/driven-tasks';
+import { leftovers } from '../helpers/e2e';
+import { testOperation } from '../helpers/operation';
+
+/* What activities do over real parts: what they refuse, and what is written, and held, before they act. */
+
+jest.setTimeout(240_000);
+
+let ring: ActivityLab;
+let tasks: DrivenTasks;
+let backup: string;
+/** Is called before each act that visitors, or other tasks, notice. */
+let beforeAct: (act: string) => void | Promise<void> = () => undefined;
+
+const ACTS: Readonly<Record<string, readonly string[]>> = {
+  host: ['rename', 'makeFolder'],
+  webServer: ['raiseMaintenance', 'lowerMaintenance', 'writeVhost', 'putVhostBack'],
+  databaseServer: [
+    ...['raiseFence', 'lowerFence', 'createDatabase', 'dropDatabase', 'createAccount', 'dropAccount', 'lockAccount'],
+    ...['copyAccountOptions', 'enableEvents'],
+  ],
+};
+
+function told<T extends object>(object: T, acts: readonly string[] = []): T {
+  return new Proxy(object, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      if (!acts.includes(String(name))) return value.bind(target) as unknown;
+      return async (...args: unknown[]): Promise<unknown> => {
+        await beforeAct(String(name));
+        return (await Reflect.apply(value, target, args)) as unknown;
+      };
+    },
+  });
+}
+
+beforeAll(async () => {
+  ring = await ActivityLab.start({}, (real) =>
+    changingSites(real, ({ host, webServer, databaseServer }) => ({
+      host: told(host, ACTS['host']),
+      webServer: told(webServer, ACTS['webServer']),
+      databaseServer: async (...asked) => told(await databaseServer(...asked), ACTS['databaseServer']),
+    })),
+  );
+  tasks = new DrivenTasks(ring);
+  const first = tasks.begin('backup');
+  await tasks.take(first, null);
+  const { value } = await tasks.call<{ value: { id: string } }>(first, 'publishBackup');
+  backup = value.id;
+  for (const name of ['discardSpool', 'runLastHook']) await tasks.call(first, name);
+  await tasks.close(first, { status: 'done', code: null, message: null, warnings: [] });
+  // From here on the site lives on a database that Kedge made, and may drop.
+  const restore = tasks.begin('restore', { backup });
+  await tasks.take(restore, null);
+  await tasks.finish(restore);
+});
+afterEach(() => {
+  beforeAct = () => undefined;
+});
+afterAll(async () => {
+  await ring?.stop();
+});
+
+const journalOf = (given: DrivenTask): Promise<Journal> => ring.parts.journals.get(given.task);
+const look = () => fingerprint(ring.site, ring.lab.nginx.port, ring.lab.mariadb);
+const status = async (): Promise<number> => (await get(ring.lab.nginx.port, ring.site.uri, '/')).status;
+const ids = async (): Promise<string[]> =>
+  (await ring.parts.catalog.list(ring.site.uri)).backups.map(({ id }) => id).sort();
+
+/** Whether somebody has the lock of the site. */
+function isLocked(): boolean {
+  const lock = join(ring.lab.state, 'locks', `${ring.site.uri}.lock`);
+  try {
+    execFileSync('flock', ['--nonblock', '--exclusive', '--conflict-exit-code', '9', lock, 'true']);
+    return false;
+  } catch (error) {
+    if ((error as { status?: number }).status === 9) return true;
+    throw error;
+  }
+}
+
+/** The only file of a name in the spool of a task. */
+async function spooled(given: DrivenTask, step: string, name: string): Promise<string> {
+  const { token, spooled: attempts } = await journalOf(given);
+  return join(ring.lab.state, 'spool', token, step, attempts[step] ?? '', name);
+}
+
+function change(path: string, work: (text: string) => string): void {
+  const before = readFileSync(path, 'latin1');
+  const after = work(before);
+  if (after === before) throw new Error(`${path} is as it was`);
+  writeFileSync(path, after, 'latin1');
+}
+
+describe('a backup whose dump is not whole is not published', () => {
+  it.each<[string, (text: string) => string, RegExp]>([
+    ['its last line', (text) => text.replace(/\n-- Dump completed.*\n?$/, '\n'), /incomplete/],
+    ['its last third', (text) => text.slice(0, Math.floor((text.length * 2) / 3)), /./],
+    ['the rows of a table', (text) => text.replace(/^INSERT INTO `wp_posts`[^]*?;\n/m, ''), /wp_posts/],
+    ['a table', (text) => text.replace(/^CREATE TABLE `wp_links`[^]*?;\n/m, ''), /wp_links/],
+  ])('without %s', async (_what, cut, said) => {
+    const [before, known] = [await leftovers(ring.lab), await ids()];
+    const given = tasks.begin('backup');
+    await tasks.take(given, 'dumpDatabase');
+    change(await spooled(given, 'dumpDatabase', 'database.sql'), cut);
+    await tasks.call(given, 'syncRemote');
+    await tasks.call(given, 'tarball');
+    await expect(tasks.call(given, 'publishBackup')).rejects.toMatchObject({
+      code: 'DumpInvalid',
+      message: expect.stringMatching(said) as string,
+    });
+    expect(await ids()).toEqual(known);
+    await tasks.undo(given);
+    expect(await leftovers(ring.lab)).toEqual(before);
+  });
+});
+
+describe('an archive that does not read back as it was written is not published', () => {
+  it.each<[string, (path: string) => void | Promise<void>]>([
+    ['cut short', (path) => truncateSync(path, readFileSync(path).length - 1000)],
+    ['with bytes behind its end', (path) => appendFile(path, Buffer.alloc(512))],
+    [
+      'with a byte that fell over',
+      (path) => {
+        const bytes = readFileSync(path);
+        bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] ?? 0) ^ 0x10;
+        writeFileSync(path, bytes);
+      },
+    ],
+    ['in whose place another whole one stands', (path) => writeFileSync(path, readFileSync(publishedPath()))],
+  ])('%s', async (_what, spoil) => {
+    const [before, known] = [await leftovers(ring.lab), await ids()];
+    const given = tasks.begin('backup');
+    await tasks.takeUntil(given, 'publishBackup');
+    await spoil((await journalOf(given)).backup?.temporaryArchive ?? '');
+    expect(await tasks.outcome(given, 'publishBackup')).toMatch(/^(ArchiveInvalid|BackupDamaged)$/);
+    expect(await ids()).toEqual(known);
+    await tasks.undo(given);
+    expect(await leftovers(ring.lab)).toEqual(before);
+  });
+
+  /** The archive of the first backup. */
+  const publishedPath = (): string => {
+    const folder = join(ring.lab.backups, ring.site.uri);
+    return join(folder, readdirSync(folder).find((name) => name.startsWith(`${backup}.tar`)) ?? '');
+  };
+});
+
+function keptOf({ database, account, address }: SiteDatabase): SiteState['kept'][number] {
+  return { database, account, address, since: new Date().toISOString() };
+}
+
+/** Fails the first act of a name, and looks at the journal as it is then. */
+function failAt(given: () => DrivenTask, act: string): { journal: Promise<Journal> } {
+  let found: (journal: Promise<Journal>) => void;
+  const seen = new Promise<Journal>((resolve) => (found = resolve));
+  beforeAct = (name) => {
+    if (name !== act) return;
+    beforeAct = () => undefined;
+    found(journalOf(given()));
+    throw new KedgeError('Internal', `${act} was made to fail`);
+  };
+  return { journal: seen };
+}
+
+describe('what is about to be done stands in the journal before it is', () => {
+  it.each<[StepName, string, (journal: Journal, before: Journal) => unknown]>([
+    ['enterMaintenance', 'raiseMaintenance', ({ maintenance }) => maintenance?.foundOn === false],
+    ['fenceWrites', 'raiseFence', ({ fence }) => fence?.lowered === false && fence.account.user !== ''],
+    ['deploy', 'makeFolder', ({ staged }) => staged.length === 1],
+    ['createDatabase', 'createDatabase', ({ created }) => created?.databases.length === 1],
+    ['importDatabase', 'createAccount', ({ created }) => created?.importBegan === true && created.password.length > 16],
+    ['createDbUser', 'createAccount', ({ created }, before) => created?.password !== before.created?.password],
+    ['switchSite', 'rename', ({ switched }) => switched],
+    ['reloadWebServer', 'writeVhost', ({ vhostBefore }) => vhostBefore !== null],
+  ])('%s: before %s', async (step, act, holds) => {
+    const [before, left] = [await look(), await leftovers(ring.lab)];
+    const given = tasks.begin('restore', { backup });
+    await tasks.takeUntil(given, step);
+    const journalBefore = await journalOf(given);
+    const { journal } = failAt(() => given, act);
+    expect(await tasks.outcome(given, step)).toBe('Internal');
+    expect(holds(await journal, journalBefore)).toBe(true);
+    await tasks.undo(given);
+    expect(differences(before, await look())).toEqual([]);
+    const { temporary: _temporary, ...leftNow } = await leftovers(ring.lab);
+    const { temporary: _before, ...leftBefore } = left;
+    expect(leftNow).toEqual(leftBefore);
+  });
+});
+
+/** Folders of the staging area are made under the lock with what is in them; the first of them is enough. */
+const UNNOTICED = new Set(['makeFolder']);
+
+it('each act that visitors or other tasks notice is made under the lock of the site', async () => {
+  const seen = new Map<string, boolean>();
+  beforeAct = (act) => {
+    if (!UNNOTICED.has(act)) seen.set(act, (seen.get(act) ?? true) && isLocked());
+  };
+  const undone = tasks.begin('restore', { backup });
+  await tasks.take(undone, 'probeSite');
+  await tasks.undo(undone);
+  const done = tasks.begin('restore', { backup });
+  await tasks.take(done, null);
+  await tasks.finish(done);
+  expect(isLocked()).toBe(false);
+  expect([...seen].filter(([, locked]) => !locked)).toEqual([]);
+  expect([...seen.keys()]).toEqual(
+    expect.arrayContaining([
+      ...['raiseMaintenance', 'lowerMaintenance', 'raiseFence', 'lowerFence', 'rename', 'writeVhost', 'putVhostBack'],
+      ...['createDatabase', 'createAccount', 'dropDatabase', 'dropAccount', 'lockAccount'],
+    ]),
+  );
+});
+
+it('somebody who takes the site over at the moment an act begins is seen by it: it is not made', async () => {
+  const before = await look();
+  const given = tasks.begin('restore', { backup });
+  await tasks.takeUntil(given, 'switchSite');
+  // Under the lock, as whoever takes over does: the step has read its journal already, and waits for the lock.
+  let raised: Promise<unknown> = Promise.resolve();
+  await ring.parts.locks.hold(ring.site.uri, testOperation(), async () => {
+    raised = tasks.outcome(given, 'switchSite');
+    await new Promise<void>((resolve) => {
+      const asking = setInterval(() => {
+        void journalOf(given).then(({ switched }) => {
+          if (!switched) return;
+          clearInterval(asking);
+          resolve();
+        });
+      }, 20);
+    });
+    await ring.parts.epochs.raise(ring.site.uri, 'anna', 'for the test');
+  });
+  expect(await raised).toBe('TaskSuperseded');
+  await tasks.undo(given);
+  expect(differences(before, await look())).toEqual([]);
+});
+
+it('the folder of before stays while that of the site is missing, whatever is called', async () => {
+  const given = tasks.begin('restore', { backup });
+  await tasks.take(given, null);
+  await tasks.call(given, 'endMaintenance');
+  const aside = `${ring.site.root}.aside`;
+  renameSync(ring.site.root, aside);
+  const { staged } = await journalOf(given);
+  const previous = staged.map(({ previous: folder = '' }) => folder);
+  expect(await tasks.outcome(given, 'discardPrevious')).toBe('StepRefused');
+  expect(previous.map((folder) => existsSync(folder))).toEqual(previous.map(() => true));
+  renameSync(aside, ring.site.root);
+  await tasks.finish(given);
+  expect(previous.map((folder) => existsSync(folder))).toEqual(previous.map(() => false));
+  expect(await status()).toBe(200);
+});
+
+it('the database of before stays while the state of the site names it', async () => {
+  const given = tasks.begin('restore', { backup });
+  await tasks.take(given, null);
+  for (const name of ['endMaintenance', 'discardPrevious']) await tasks.call(given, name);
+  const { before } = await journalOf(given);
+  const state = await ring.parts.states.get(ring.site.uri);
+  if (before === null) throw new Error('the site had no database');
+  await ring.parts.states.save({ ...state, current: before });
+  expect(await tasks.outcome(given, 'discardReplacedDatabase')).toBe('StepRefused');
+  await ring.parts.states.save({ ...state, kept: [keptOf(before)] });
+  expect(await tasks.outcome(given, 'discardReplacedDatabase')).toBe('StepRefused');
+  expect((await leftovers(ring.lab))['databases']).toContain(before.database);
+  await ring.parts.states.save(state);
+  await tasks.finish(given);
+  expect((await leftovers(ring.lab))['databases']).not.toContain(before.database);
+});
+
+it('a page that was up before a task stays up when it is undone, and when it is done', async () => {
+  const { webServer } = ring.parts.siteAtWork(await ring.parts.resolveTarget(ring.site.uri));
+  await webServer.raiseMaintenance(ring.site.uri);
+  const undone = tasks.begin('restore', { backup });
+  await tasks.take(undone, 'enterMaintenance');
+  expect((await journalOf(undone)).maintenance?.foundOn).toBe(true);
+  await tasks.undo(undone);
+  expect(await status()).toBe(503);
+  const done = tasks.begin('restore', { backup });
+  await tasks.take(done, null);
+  await tasks.finish(done);
+  expect(await status()).toBe(503);
+  await webServer.lowerMaintenance(ring.site.uri);
+  expect(await status()).toBe(200);
+});
+
+it('an account that is complete has a password that its import had not', async () => {
+  const given = tasks.begin('restore', { backup });
+  await tasks.take(given, 'importDatabase');
+  const imported = (await journalOf(given)).created;
+  await tasks.call(given, 'createDbUser');
+  const { created } = await journalOf(given);
+  if (!imported || !created) throw new Error('there is no account');
+  const { databaseServer } = ring.parts.siteAtWork(await ring.parts.resolveTarget(ring.site.uri));
+  const server = await databaseServer();
+  const database = created.databases.at(-1) ?? '';
+  expect(await server.canLogIn(created.account.user, created.password, database)).toBe(true);
+  expect(await server.canLogIn(created.account.user, imported.password, database)).toBe(false);
+  await tasks.undo(given);
+});
