@@ -1,14 +1,9 @@
+import { Context } from '@temporalio/activity';
 import { z } from 'zod';
 import { isSafetyBackup, isUnproven } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
-import {
-  MAXIMUM_MESSAGE_BYTES,
-  MAXIMUM_PAYLOAD_BYTES,
-  MAXIMUM_TEXT_BYTES,
-  jsonBytes,
-  shortened,
-} from '../contract/payload-bounds';
+import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_TEXT_BYTES, jsonBytes, shortened } from '../contract/payload-bounds';
 import {
   type BackupSummary,
   type Busy,
@@ -25,6 +20,7 @@ import { isUnreadable } from '../core/tasks/state-file';
 import type { ActivityDependencies } from './dependencies';
 import { decodeInput } from './decode-input';
 import { createdDatabase, loginAddressOf } from './journal-parts';
+import { type LogPage, LogPages, logPageSchema } from './log-pages';
 import { tellWhatStaysShut } from './stays-shut';
 import { type TaskRef, assertMayEnd, callerOf, decodeTaskRef, finishingStep } from './step';
 
@@ -38,7 +34,6 @@ export type Closing = z.infer<typeof closingSchema>;
 
 const ofSite = z.object({ site: siteUriSchema });
 const ofRequest = z.object({ site: siteUriSchema, requestKey: z.string().max(200) });
-const logPageSchema = z.strictObject({ task: z.string().max(300), offset: z.int().nonnegative() });
 
 /** What decides how a task that did not end well is ended. */
 export interface JournalSummary {
@@ -64,6 +59,8 @@ function decodeRequest(asked: AskedRequest): Request {
 
 /** Activities about tasks themselves. */
 export function createTaskActivities(deps: ActivityDependencies) {
+  const logPages = new LogPages(deps);
+
   return {
     /**
      * The commit point of a restore: from here there is only forward. The site's state names the new database.
@@ -211,19 +208,9 @@ export function createTaskActivities(deps: ActivityDependencies) {
       return { total: backups.length, backups: page };
     },
 
-    /** Lines of a task's log from an offset on. */
-    async readTaskLog(request: {
-      task: string;
-      offset: number;
-    }): Promise<{ lines: object[]; next: number; ended: boolean }> {
-      const { task, offset } = decodeInput(logPageSchema, request);
-      const journal = await deps.journals.get(task);
-      for (let bytes = PAGE_BYTES; ; bytes = Math.floor(bytes / 4)) {
-        const { lines, next } = await deps.logs.read(task, offset, bytes);
-        // What cannot be read takes more room in a page than in the log.
-        if (jsonBytes(lines) > MAXIMUM_PAYLOAD_BYTES) continue;
-        return { lines, next, ended: journal.outcome !== null };
-      }
+    /** Lines of a task's log from an offset on; waits for some where it is asked to. */
+    async readTaskLog(request: { task: string; offset: number; waitMs?: number }): Promise<LogPage> {
+      return logPages.read(decodeInput(logPageSchema, request), Context.current().cancellationSignal);
     },
   };
 }
@@ -236,7 +223,7 @@ async function readableOrNone(journals: Promise<Journal[]>): Promise<Journal[]> 
   });
 }
 
-/** Bytes of a page of backups, or of a log. */
+/** Bytes of a page of backups. */
 const PAGE_BYTES = 64 * 1024;
 
 /** What of a replaced database is remembered: nothing when Kedge made it, for it is dropped. */

@@ -1,5 +1,11 @@
 import { WorkflowFailedError, WorkflowUpdateFailedError, isGrpcServiceError } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TerminatedFailure,
+} from '@temporalio/common';
 import { isErrorCode } from '../contract/error-codes';
 import { KedgeError, isKedgeError } from '../contract/errors';
 import { taskFailureSchema } from '../contract/tasks';
@@ -13,8 +19,7 @@ export class TaskFailedError extends KedgeError {
 /** The error a caller is given for whatever Temporal's client threw. Errors of Kedge's own come back as they are. */
 export function kedgeErrorOf(error: unknown, site: string): unknown {
   if (isKedgeError(error)) return error;
-  const cause =
-    error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError ? error.cause : error;
+  const cause = causeOf(error);
   if (cause instanceof ApplicationFailure) return fromApplicationFailure(cause, site);
   if (cause instanceof CancelledFailure) {
     return new TaskFailedError('Cancelled', `the task on ${site} was cancelled`, {
@@ -34,6 +39,16 @@ export function kedgeErrorOf(error: unknown, site: string): unknown {
     });
   }
   return error;
+}
+
+/** What lies below the failures that only say where it happened. */
+function causeOf(error: unknown): unknown {
+  const wraps =
+    error instanceof WorkflowFailedError ||
+    error instanceof WorkflowUpdateFailedError ||
+    error instanceof ActivityFailure ||
+    error instanceof ChildWorkflowFailure;
+  return wraps && error.cause !== undefined ? causeOf(error.cause) : error;
 }
 
 function fromApplicationFailure(failure: ApplicationFailure, site: string): TaskFailedError {

@@ -9,7 +9,7 @@ import {
 } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { z } from 'zod';
-import { KedgeError } from '../contract/errors';
+import { KedgeError, isKedgeError } from '../contract/errors';
 import { GIVE_UP_UPDATE, NO_VALUE, SEARCH_ATTRIBUTES, siteWorkflowId, turnsWorkflowId } from '../contract/names';
 import { type Progress, type Ticket, progressSchema } from '../contract/tasks';
 import { kedgeErrorOf } from './failures';
@@ -84,27 +84,42 @@ export class TaskHandle<Result> {
       throw kedgeErrorOf(error, this.site);
     }
   }
-  /** Lines of the task's log, until the task has ended. Each page is a short workflow on the master. */
+
+  /**
+   * Lines of the task's log, from the first on, until the task has ended; of one that has not begun too. Each page is a workflow on
+   * the master, which waits for lines.
+   * @throws KedgeError TaskUnknown for one that ended without a log; TemporalUnreachable
+   */
   async *log(): AsyncGenerator<Record<string, unknown>> {
     for (let offset = 0; ;) {
       const page = await this.logPage(offset);
       yield* page.lines;
       if (page.ended && page.lines.length === 0) return;
-      if (page.lines.length === 0) await delay(POLL_INTERVAL_MS);
       offset = page.next;
     }
   }
 
   private async logPage(offset: number): Promise<LogPage> {
+    for (;;) {
+      // Asked first: a task that ends meanwhile has its log by then.
+      const { state } = await this.status();
+      try {
+        return await this.readLog(offset);
+      } catch (error) {
+        const mayCome = state !== 'ended' && isKedgeError(error) && error.code === 'TaskUnknown';
+        if (!mayCome) throw error;
+        await delay(POLL_INTERVAL_MS);
+      }
+    }
+  }
+
+  private async readLog(offset: number): Promise<LogPage> {
     try {
-      return await this.client.workflow.execute<(input: { task: string; offset: number }) => Promise<LogPage>>(
-        'readTaskLog',
-        {
-          workflowId: `read-log/${this.task}/${offset}/${Date.now()}`,
-          taskQueue: this.taskQueue,
-          args: [{ task: this.task, offset }],
-        },
-      );
+      return await this.client.workflow.execute<(input: LogPageRequest) => Promise<LogPage>>('readTaskLog', {
+        workflowId: `read-log/${this.task}/${offset}/${Date.now()}`,
+        taskQueue: this.taskQueue,
+        args: [{ task: this.task, offset, waitMs: WAIT_FOR_LINES_MS }],
+      });
     } catch (error) {
       throw kedgeErrorOf(error, this.site);
     }
@@ -174,6 +189,8 @@ export class TaskHandle<Result> {
 /** For a worker to answer. */
 const ANSWER_MS = 20_000;
 const POLL_INTERVAL_MS = 500;
+/** For the lines of a page. */
+const WAIT_FOR_LINES_MS = 20_000;
 /** A task begins a few tens of milliseconds after its ticket was given, unless it waits for its turn. */
 const START_POLL_INTERVAL_MS = 50;
 
@@ -194,6 +211,12 @@ function statusOf(description: WorkflowExecutionDescription): TaskStatus {
     steps,
     attention: typeof attention === 'string' && attention !== NO_VALUE ? attention : null,
   };
+}
+
+interface LogPageRequest {
+  task: string;
+  offset: number;
+  waitMs: number;
 }
 
 interface LogPage {

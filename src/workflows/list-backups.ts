@@ -10,6 +10,7 @@ export async function listBackups(input: ListBackupsInput): Promise<ListBackupsR
 export async function readTaskLog(input: {
   task: string;
   offset: number;
+  waitMs?: number;
 }): Promise<{ lines: object[]; next: number; ended: boolean }> {
   return reading.readTaskLog(input);
 }

@@ -142,11 +142,23 @@ it('backups and logs are read page by page', async () => {
   for (const message of ['one', 'two']) log.info(message);
   await log.settled();
   type Page = { lines: { message: string }[]; next: number; ended: boolean };
-  const read = (offset: number) => master.call(CALLER, 'readTaskLog', [{ task, offset }]) as Promise<Page>;
+  const read = (offset: number, waitMs?: number) =>
+    master.call(CALLER, 'readTaskLog', [
+      { task, offset, ...(waitMs === undefined ? {} : { waitMs }) },
+    ]) as Promise<Page>;
   const { lines, next, ended } = await read(0);
   expect([lines.map(({ message }) => message), ended]).toEqual([['one', 'two'], false]);
   expect(await read(next)).toEqual({ lines: [], next, ended: false });
   await expect(read(-1)).rejects.toMatchObject({ code: 'InputInvalid' });
+  await expect(read(0, 60_000)).rejects.toMatchObject({ code: 'InputInvalid' });
+  // Who waits is answered as soon as the task has ended, with what it said until then.
+  const followed = read(next, 20_000);
+  log.info('three');
+  await log.settled();
+  await master.parts.journals.close(task, { ...DONE, status: 'done', ended: new Date().toISOString() });
+  const last = await followed;
+  expect([last.lines.map(({ message }) => message), last.ended]).toEqual([['three'], true]);
+  expect(await read(last.next, 20_000)).toEqual({ lines: [], next: last.next, ended: true });
   await expect(
     master.call(CALLER, 'readTaskLog', [{ task: `${SITE}-20261124.000009-backup`, offset: 0 }]),
   ).rejects.toMatchObject({ code: 'TaskUnknown' });

@@ -294,6 +294,12 @@ describe('a service in a package of its own', () => {
     expect(told.steps).toEqual(expect.arrayContaining(['preflight', 'dumpDatabase', 'tarball', 'publishBackup']));
     expect(told.refused).toEqual(['SiteUnknown', 10, true]);
     expect(['Cancelled', 'done']).toContain(told.ended);
+    // A page waits for lines: no workflow a look.
+    const { temporal } = await KedgeClient.connect('lab', lab.environment);
+    const pages = await temporal.workflow.count("WorkflowType = 'readTaskLog'");
+    await temporal.connection.close();
+    expect(pages.count).toBeGreaterThan(0);
+    expect(pages.count).toBeLessThan(7);
     // What does not belong there is found by the compiler.
     await writeFile(join(folder, 'wrong.ts'), SERVICE.replace("description: 'by a service'", 'description: 5'));
     await expect(run(tsc, [...options, '--noEmit', 'wrong.ts'], { cwd: folder })).rejects.toMatchObject({
@@ -321,9 +327,9 @@ const SERVICE = `import { ERROR_CODES, KedgeClient, KedgeError, type BackupResul
 async function main(): Promise<void> {
   const kedge = await KedgeClient.connect('lab');
   const task: TaskHandle<BackupResult> = await kedge.backup({ site: '${SITE}', description: 'by a service' });
-  const { backup } = await task.result();
   const steps = new Set<string>();
   for await (const line of task.log()) steps.add(String(line['step']));
+  const { backup } = await task.result();
   const { backups } = await kedge.listBackups({ site: '${SITE}', limit: 1 });
   const refused = await kedge
     .backup({ site: 'nowhere.example' })
