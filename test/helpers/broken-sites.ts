@@ -13,6 +13,7 @@ import { loginOf } from '../../scripts/lab/site-login';
 import type { BackupRecord } from '../../src/contract/backup-record';
 import type { RestorePlan } from '../../src/contract/documents';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import { KedgeClient, TaskFailedError } from '../../src/client';
 import { KedgeError } from '../../src/contract/errors';
 import type { KeptOfBackup } from '../../src/core/kept/kept-originals';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
@@ -350,6 +351,7 @@ export class BreakableSite {
     readonly backup: BackupResult,
     private readonly saved: Fingerprint,
     private readonly ground: Ground,
+    private readonly client: KedgeClient,
   ) {}
 
   static async start(onDisks?: (lab: Lab) => Promise<Ground>): Promise<BreakableSite> {
@@ -361,12 +363,20 @@ export class BreakableSite {
       INSERT INTO wp_log SELECT seq, REPEAT(CHAR(65 + seq % 26), 1 + seq % 150) FROM seq_1_to_2000`);
     await cliJson(lab, 'sites', 'adopt', site.uri);
     const backup = await withWorkerInProcess(lab, asIs, () => cliJson<BackupResult>(lab, 'backup', site.uri));
-    return new BreakableSite(lab, site, backup, await fingerprint(site, lab.nginx.port, lab.mariadb), ground);
+    const saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
+    return new BreakableSite(lab, site, backup, saved, ground, await KedgeClient.connect('lab', lab.environment));
   }
 
   async stop(): Promise<void> {
+    await this.client.close();
     await this.ground.close?.();
     await this.lab.stop();
+  }
+
+  /** As a service asks for it: commands would start hundreds of times. */
+  private async restore(): Promise<RestoreResult> {
+    const task = await this.client.restore({ site: this.site.uri, backup: this.backup.backup.id });
+    return task.result();
   }
 
   look(): Promise<Fingerprint> {
@@ -385,9 +395,7 @@ export class BreakableSite {
     ];
     const plan = await cliJson<RestorePlan>(lab, 'restore', site.uri, backup.backup.id, '--dry-run');
     if (breakage.said) expect(plan.warnings.join('\n')).toMatch(breakage.said);
-    const restored = await withWorkerInProcess(lab, asIs, () =>
-      cliJson<RestoreResult>(lab, 'restore', site.uri, backup.backup.id, '--yes'),
-    );
+    const restored = await withWorkerInProcess(lab, asIs, () => this.restore());
     await breakage.after?.(broken);
     expect(differences(this.saved, await this.look())).toEqual([]);
     expect((await get(lab.nginx.port, site.uri, '/')).status).toBe(200);
@@ -467,16 +475,15 @@ export class BreakableSite {
 
   /** A restore of the broken site that fails after its switch leaves it as broken as it was. */
   async expectUndone(breakage: Breakage): Promise<BrokenSite> {
-    const { lab, site, backup } = this;
+    const { lab, site } = this;
     const broken = await this.view();
     await breakage.break(broken);
     // What PHP has in memory from before is not the site: nobody gets that back.
     await lab.phpFpm.stop();
     await lab.phpFpm.start();
     const before = await this.everything(broken, breakage);
-    const failure = await withWorkerInProcess(lab, failingProbe, () =>
-      cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes'),
-    );
+    const failure = await withWorkerInProcess(lab, failingProbe, () => this.restore().catch((error: unknown) => error));
+    if (!(failure instanceof TaskFailedError)) throw new Error(`it did not fail: ${JSON.stringify(failure)}`);
     expect(failure).toMatchObject({ code: 'VhostEdited', state: 'the site is as it was before' });
     expect(await this.everything(broken, breakage)).toEqual(before);
     const record = recordsOf(lab, site.uri).find(({ id }) => id === failure.safetyBackup);
