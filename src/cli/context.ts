@@ -1,6 +1,6 @@
 import type { KedgeClient } from '../client';
 import type { MasterParts } from '../composition';
-import { assertKnownSite } from '../config/inventory';
+import { assertKnownSite, findSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
 import { isRoot } from '../trust/trusted-path';
@@ -42,9 +42,12 @@ export class CommandContext {
     return (this.loaded ??= loadConfiguration(this.configurationPath()));
   }
 
-  /** @throws KedgeError SiteUnknown, with the names that come near */
-  async assertSite(uri: string): Promise<void> {
-    assertKnownSite(await this.configuration(), uri);
+  /** The URI of the site that is meant by a name, see `findSite`. @throws KedgeError SiteUnknown, with the names that come near */
+  async site(name: string): Promise<string> {
+    const configuration = await this.configuration();
+    const uri = findSite(configuration, name);
+    if (uri === null) assertKnownSite(configuration, name);
+    return uri ?? name;
   }
 
   /** What is done on the master is done through; for commands that run on it. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { domainToASCII } from 'node:url';
 import { KedgeError } from '../contract/errors';
 import type { Owner, SiteLocation, Target, WebServerAddress } from '../contract/target';
 import { nearest } from './nearest';
@@ -12,6 +13,23 @@ export function assertKnownSite(configuration: Configuration, uri: string): Site
   throw new KedgeError('SiteUnknown', `there is no site ${JSON.stringify(uri)} in the configuration`, {
     hint: near === null ? 'See `kedge sites`.' : `Did you mean ${near}? See \`kedge sites\`.`,
   });
+}
+
+/**
+ * The URI of the site that people mean by a name: in whatever case, one of its aliases, or an address of a page of it. Null when
+ * there is none.
+ */
+export function findSite({ sites }: Pick<Configuration, 'sites'>, name: string): string | null {
+  if (Object.hasOwn(sites, name)) return name;
+  const host = hostIn(name);
+  if (Object.hasOwn(sites, host)) return host;
+  return Object.entries(sites).find(([, { aliases }]) => aliases.includes(host))?.[0] ?? null;
+}
+
+/** `https://www.Example.com:8080/about` as `www.example.com`. */
+function hostIn(name: string): string {
+  const [host = ''] = name.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '').split(/[/?#:]/);
+  return domainToASCII(host.replace(/\.$/, '')).toLowerCase();
 }
 
 /**

@@ -1,4 +1,4 @@
-import { assertKnownSite } from '../config/inventory';
+import { assertKnownSite, findSite } from '../config/inventory';
 import type { Configuration } from '../config/schema';
 import { KedgeError, isKedgeError } from '../contract/errors';
 import { siteUriSchema } from '../contract/target';
@@ -63,10 +63,11 @@ async function candidatesOf(
     return found;
   }
   const { backups, sites } = configuration;
+  const asked = wanted === 'all' ? null : (findSite(configuration, wanted.site) ?? wanted.site);
   // Sites that left the configuration have backups too.
   const kept = (await master.list(backups)).filter((name) => siteUriSchema.safeParse(name).success);
-  if (wanted !== 'all' && !kept.includes(wanted.site)) assertKnownSite(configuration, wanted.site);
-  const all = wanted === 'all' ? [...new Set([...Object.keys(sites), ...kept])] : [wanted.site];
+  if (asked !== null && !kept.includes(asked)) assertKnownSite(configuration, asked);
+  const all = asked === null ? [...new Set([...Object.keys(sites), ...kept])] : [asked];
   return (await Promise.all(all.map((uri) => backupsToCheck(catalog, uri)))).flat();
 }
 

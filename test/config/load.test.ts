@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { assertKnownSite, targetOf } from '../../src/config/inventory';
+import { assertKnownSite, findSite, targetOf } from '../../src/config/inventory';
 import { findConfiguration, loadConfiguration, parseConfiguration } from '../../src/config/load';
 import { nearest } from '../../src/config/nearest';
 import { configurationJsonSchema } from '../../src/config/schema';
@@ -392,6 +392,30 @@ describe('the inventory', () => {
         expect.objectContaining({ code: 'SiteUnknown', hint: expect.stringMatching(hint) }),
       );
     }
+  });
+
+  test.each([
+    ['shop.example', 'shop.example'],
+    ['SHOP.Example', 'shop.example'],
+    ['shop.example.', 'shop.example'],
+    ['https://shop.example:8443/cart?x=1#top', 'shop.example'],
+    ['shop.example/cart', 'shop.example'],
+    ['www.Shop.example', 'shop.example'],
+    ['http://xn--mller-kva.example/', 'app.example'],
+    ['Müller.example', 'app.example'],
+    ['shop', null],
+    ['../shop.example', null],
+    ['https://', null],
+    ['', null],
+    ['constructor', null],
+  ])('%j is meant as the site %j', (name, site) => {
+    const { sites } = configuration;
+    const named = {
+      ...sites,
+      'shop.example': { ...(sites['shop.example'] as object), aliases: ['www.shop.example'] },
+      'app.example': { ...(sites['app.example'] as object), aliases: ['xn--mller-kva.example'] },
+    } as unknown as typeof sites;
+    expect(findSite({ sites: named }, name)).toBe(site);
   });
 
   test('declared paths, and what of them is left out or holds the settings, are part of the target', async () => {

@@ -1,8 +1,8 @@
 // Calls one activity, as a worker of its own does, that stops itself (SIGSTOP) right before its n-th act: it says which, and goes on
 // when it is woken. Started by tests, on the built tree. Usage: node pausing-activity.js CONFIGURATION ACTIVITY ARGUMENTS RUN N
 const { writeSync } = require('node:fs');
-const { MockActivityEnvironment } = require('@temporalio/testing');
-const { DefaultLogger } = require('@temporalio/worker');
+const { Context, asyncLocalStorage } = require('@temporalio/activity');
+const { noopMetricMeter } = require('@temporalio/common');
 const { createActivities } = require('../../dist/src/activities/index.js');
 const { Attempts } = require('../../dist/src/activities/attempts.js');
 const { createParts } = require('../../dist/src/composition.js');
@@ -38,6 +38,15 @@ const WEB = ['raiseMaintenance', 'lowerMaintenance', 'writeVhost', 'putVhostBack
 const ACCOUNTS = ['raiseFence', 'lowerFence', 'lockAccount', 'createAccount', 'dropAccount', 'copyAccountOptions'];
 const DATABASES = ['createDatabase', 'dropDatabase', 'enableEvents', 'dump', 'importDump'];
 
+/** What `MockActivityEnvironment` makes; that of Temporal's loads the whole worker, for a second. */
+function contextOf(activityType, workflowExecution) {
+  const info = { activityType, attempt: 1, workflowExecution };
+  const silent = () => undefined;
+  const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: silent, error: silent };
+  const never = new Promise(silent);
+  return new Context(info, never, new AbortController().signal, silent, undefined, logger, noopMetricMeter, {});
+}
+
 async function main() {
   const configuration = await loadConfiguration(configurationPath);
   const real = createParts({ configuration, configurationPath, environment: process.env });
@@ -67,14 +76,12 @@ async function main() {
     whoRuns: async () => null,
     attentionAfterMs: 60_000,
   });
-  const environment = new MockActivityEnvironment(
-    { activityType: name, attempt: 1, workflowExecution: JSON.parse(run) },
-    { logger: new DefaultLogger('ERROR', () => undefined) },
-  );
-  const outcome = await environment.run(activities[name], ...JSON.parse(args)).then(
-    () => 'done',
-    (error) => error.code ?? String(error),
-  );
+  const outcome = await asyncLocalStorage
+    .run(contextOf(name, JSON.parse(run)), () => activities[name](...JSON.parse(args)))
+    .then(
+      () => 'done',
+      (error) => error.code ?? String(error),
+    );
   writeSync(1, `ended with ${outcome}\n`);
   await real.close();
   process.exit(0);

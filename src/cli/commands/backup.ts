@@ -27,11 +27,11 @@ export function registerBackup(program: Command, run: Registration): void {
       '\nExamples:\n  kedge backup example.com -m "before the update"\n  kedge backup example.com --wait-turn --json',
     )
     .action(
-      run<BackupOptions>(async (context, [site = ''], options) => {
+      run<BackupOptions>(async (context, [name = ''], options) => {
         const compression = compressionSchema.safeParse(options.compression);
         if (!compression.success)
           throw usage(`--compression is zstd or gzip, not ${JSON.stringify(options.compression)}`);
-        await context.assertSite(site);
+        const site = await context.site(name);
         const client = await context.client();
         const handle = await client.backup(
           {

@@ -22,9 +22,9 @@ export function registerBackups(program: Command, run: Registration): void {
     .argument('[site]', 'URI of the site; without it those of all sites')
     .addHelpText('after', '\nExamples:\n  kedge backups example.com\n  kedge backups show example.com-20261124.031502')
     .action(
-      run<object>(async (context, [site]) => {
-        if (site !== undefined) await context.assertSite(site);
-        const sites = site === undefined ? Object.keys((await context.configuration()).sites) : [site];
+      run<object>(async (context, [name]) => {
+        const sites =
+          name === undefined ? Object.keys((await context.configuration()).sites) : [await context.site(name)];
         const { backups: found, strays } = await listBackups(await context.parts(), sites);
         for (const stray of strays) context.printer.warn(`${stray.file}: ${stray.problem}`);
         const lines =

@@ -21,8 +21,8 @@ export function registerDeploy(program: Command, run: Registration): void {
     .option(...REPLACE_TEXT)
     .addHelpText('after', '\nExample:\n  kedge deploy /root/example.com-20261124.031502.tar.zst example.com')
     .action(
-      run<DeployOptions>(async (context, [archive = '', site = ''], options) => {
-        await context.assertSite(site);
+      run<DeployOptions>(async (context, [archive = '', name = ''], options) => {
+        const site = await context.site(name);
         await context.assertMayAsk('deploy');
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };

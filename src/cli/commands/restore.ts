@@ -47,8 +47,8 @@ export function registerRestore(program: Command, run: Registration): void {
         '  kedge restore example.com latest --yes\n  kedge restore example.com latest --dry-run',
     )
     .action(
-      run<RestoreOptions>(async (context, [site = '', wanted], options) => {
-        await context.assertSite(site);
+      run<RestoreOptions>(async (context, [name = '', wanted], options) => {
+        const site = await context.site(name);
         if (!options.dryRun) await context.assertMayAsk('restore');
         const record = await chooseBackup(context, site, wanted);
         if (options.dryRun) return tellRestore(context, record, options);

@@ -29,8 +29,8 @@ export function registerLetGo(sites: Command, run: Registration): void {
         '  kedge sites let-go example.com example.com-20261124.031502',
     )
     .action(
-      run<{ yes?: boolean }>(async (context, [uri = '', wanted], { yes = false }) => {
-        await context.assertSite(uri);
+      run<{ yes?: boolean }>(async (context, [name = '', wanted], { yes = false }) => {
+        const uri = await context.site(name);
         const parts = await context.parts();
         const planned = await planLettingGo(parts, uri, wanted);
         const { plans, originals } = planned;

@@ -35,8 +35,8 @@ export function registerSites(program: Command, run: Registration): void {
     .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites show example.com')
     .action(
-      run<object>(async (context, [uri = '']) => {
-        await context.assertSite(uri);
+      run<object>(async (context, [name = '']) => {
+        const uri = await context.site(name);
         const document = await showSite(await context.parts(), uri);
         context.printer.result(document, JSON.stringify(document, null, 2).split('\n'));
       }),
@@ -53,8 +53,8 @@ export function registerSites(program: Command, run: Registration): void {
     .option('-m, --message <why>', 'why, for the log of the task that is taken over', 'taken over by hand')
     .addHelpText('after', '\nExample:\n  kedge sites online example.com')
     .action(
-      run<{ message: string }>(async (context, [uri = ''], options) => {
-        await context.assertSite(uri);
+      run<{ message: string }>(async (context, [name = ''], options) => {
+        const uri = await context.site(name);
         const { tasks, found, ended, problems } = await bringSiteOnline(
           await context.parts(),
           await context.configuration(),
@@ -90,8 +90,8 @@ export function registerSites(program: Command, run: Registration): void {
     .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge sites adopt example.com')
     .action(
-      run<object>(async (context, [uri = '']) => {
-        await context.assertSite(uri);
+      run<object>(async (context, [name = '']) => {
+        const uri = await context.site(name);
         const adopted = await adoptSite(await context.parts(), uri, commandOperation(context, `adopt-${uri}`));
         context.printer.result(adopted, [
           `${uri} is adopted: database ${adopted.database}, account ${adopted.account.user}`,

@@ -23,11 +23,11 @@ export function registerTasks(program: Command, run: Registration): void {
     .option('--limit <count>', 'how many', '50')
     .addHelpText('after', '\nExamples:\n  kedge tasks\n  kedge tasks example.com --limit 5 --json')
     .action(
-      run<{ limit: string }>(async (context, [site], options) => {
+      run<{ limit: string }>(async (context, [name], options) => {
         const limit = Number(options.limit);
         if (!Number.isInteger(limit) || limit < 1)
           throw usage(`--limit is a number of tasks, not ${JSON.stringify(options.limit)}`);
-        if (site !== undefined) await context.assertSite(site);
+        const site = name === undefined ? undefined : await context.site(name);
         const rows = await listTasks(await context.parts(), { limit, site });
         const lines =
           rows.length === 0

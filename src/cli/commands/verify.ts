@@ -11,8 +11,8 @@ export function registerVerify(program: Command, run: Registration): void {
     .argument('<site>', 'URI of the site')
     .addHelpText('after', '\nExample:\n  kedge verify example.com')
     .action(
-      run<TaskOptions>(async (context, [site = ''], options) => {
-        await context.assertSite(site);
+      run<TaskOptions>(async (context, [name = ''], options) => {
+        const site = await context.site(name);
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
         const handle = await client.verify({ site, who: context.who(), ...key }, submitOptions(options));
