@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { KedgeError } from './contract/errors';
 import { isTaskIdOf, siteWorkflowId, taskQueueOf } from './contract/names';
+import { describeIssues } from './contract/schema-issues';
 import {
   type BackupInput,
   type BackupResult,
@@ -146,11 +147,9 @@ export class KedgeClient {
   ): Promise<TaskHandle<Result>> {
     const decoded = TASK_INPUT_SCHEMAS[type].safeParse(input);
     if (!decoded.success)
-      throw new KedgeError(
-        'InputInvalid',
-        `the input of a ${type} is not valid: ${z.prettifyError(decoded.error).replaceAll('\n', '; ')}`,
-        { state: 'the site is unchanged' },
-      );
+      throw new KedgeError('InputInvalid', `the input of a ${type} is not valid: ${describeIssues(decoded.error)}`, {
+        state: 'the site is unchanged',
+      });
     const ticket = await submit(
       this.temporal,
       this.taskQueue,

@@ -1,5 +1,6 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { KedgeError } from '../contract/errors';
+import { describeIssues } from '../contract/schema-issues';
 
 /** Decodes what a workflow, or whoever stands in its place, was given or gives. @throws KedgeError InputInvalid */
 export function decodeInput<T>(schema: z.ZodType<T>, input: unknown): T {
@@ -7,7 +8,7 @@ export function decodeInput<T>(schema: z.ZodType<T>, input: unknown): T {
   if (decoded.success) return decoded.data;
   throw new KedgeError(
     'InputInvalid',
-    `the input is not valid: ${z.prettifyError(decoded.error).replaceAll('\n', '; ').slice(0, LONGEST_REASON)}`,
+    `the input is not valid: ${describeIssues(decoded.error).slice(0, LONGEST_REASON)}`,
   );
 }
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { type Document, LineCounter, isNode, isPair, isScalar, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { KedgeError, isKedgeError } from '../contract/errors';
+import { describeIssue } from '../contract/schema-issues';
 import { readTrustedFile } from '../trust/trusted-path';
 import { findContradictions } from './contradictions';
 import { nearest } from './nearest';
@@ -79,7 +80,7 @@ export function parseConfiguration(text: string, path: string): Configuration {
   if (!decoded.success) {
     throw refuse(
       decoded.error.issues.flatMap((issue) =>
-        describeIssue(issue).map(([at, what]) => `${place(at)}: ${at.map(String).join('.') || 'the file'}: ${what}`),
+        placesOf(issue).map(([at, what]) => `${place(at)}: ${at.map(String).join('.') || 'the file'}: ${what}`),
       ),
     );
   }
@@ -99,12 +100,11 @@ function valueOf(document: Document, path: string): unknown {
   }
 }
 
-/** An issue as places and what was expected there. */
-function describeIssue(issue: z.core.$ZodIssue): [Path, string][] {
+/** An issue as places and what is wrong there. */
+function placesOf(issue: z.core.$ZodIssue): [Path, string][] {
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [[...issue.path, key], unknownKey(key)]);
   if (issue.code === 'invalid_key') return issue.issues.map((inner) => [issue.path, inner.message]);
-  const expected = issue.message.startsWith('Invalid string: must match') ? 'not of the expected form' : issue.message;
-  return [[issue.path, expected.charAt(0).toLowerCase() + expected.slice(1)]];
+  return [[issue.path, describeIssue(issue)]];
 }
 
 function unknownKey(key: string): string {

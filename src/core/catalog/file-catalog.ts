@@ -9,6 +9,7 @@ import {
 } from '../../contract/backup-record';
 import { readDocument } from '../../contract/documents-on-disk';
 import { KedgeError } from '../../contract/errors';
+import { describeIssues } from '../../contract/schema-issues';
 import { timeStamp } from '../../contract/names';
 import { siteUriSchema } from '../../contract/target';
 import type { Host } from '../hosts/host';
@@ -160,6 +161,6 @@ function decode(document: unknown, id: string, invalid: (why: string) => KedgeEr
     return readDocument(BACKUP_RECORD, document, `backup ${id}`);
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error;
-    throw invalid(z.prettifyError(error).slice(0, COMPLAINT_CHARACTERS).replaceAll('\n', '; '));
+    throw invalid(describeIssues(error).slice(0, COMPLAINT_CHARACTERS));
   }
 }

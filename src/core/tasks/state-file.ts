@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type DocumentKind, readDocument } from '../../contract/documents-on-disk';
 import { KedgeError, isKedgeError } from '../../contract/errors';
+import { describeIssues } from '../../contract/schema-issues';
 
 /** Decodes a file of the state folder. @throws KedgeError StateInvalid, NewerVersion naming the file and what is wrong */
 export function decode<T>(kind: DocumentKind<T>, text: string, path: string): T {
@@ -8,7 +9,7 @@ export function decode<T>(kind: DocumentKind<T>, text: string, path: string): T 
     return readDocument(kind, JSON.parse(text), path);
   } catch (cause) {
     if (isKedgeError(cause)) throw cause;
-    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON';
+    const reason = cause instanceof z.ZodError ? describeIssues(cause) : 'it is not JSON';
     throw new KedgeError('StateInvalid', `${path} cannot be read: ${reason}`, { cause });
   }
 }
