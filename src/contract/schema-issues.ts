@@ -30,7 +30,11 @@ export function describeIssue(issue: Issue): string {
       return ownWords(issue) ?? 'not of the expected form';
     case 'invalid_union':
       return ownWords(issue) ?? 'of none of the forms that are taken here';
-    default:
+    case 'unrecognized_keys':
+    case 'invalid_key':
+    case 'invalid_element':
+    case 'not_multiple_of':
+    case 'custom':
       return uncapitalised(issue.message);
   }
 }
