@@ -309,9 +309,13 @@ class StruckTask {
     this.knownBackups = new Set(recordsOf(lab, site.uri).map(({ id }) => id));
   }
 
-  /** By a command, where what it says while Temporal is away is looked at too; else as a service does. */
+  /**
+   * By a command, where what it says while Temporal is away is looked at too, and where somebody has to vouch for an archive; else
+   * as a service does.
+   */
   begin(client: KedgeClient): void {
-    const asked = this.strike.victim === 'temporal' ? this.askByCommand() : this.askBy(client);
+    const { kind, victim } = this.strike;
+    const asked = kind === 'deploy' || victim === 'temporal' ? this.askByCommand() : this.askBy(client, kind);
     this.command = asked.finally(() => (this.isOver = true));
   }
 
@@ -328,18 +332,17 @@ class StruckTask {
   }
 
   /** What it comes to, in the words of a command. */
-  private async askBy(client: KedgeClient): Promise<Outcome> {
+  private async askBy(client: KedgeClient, kind: Exclude<Kind, 'deploy'>): Promise<Outcome> {
     const { uri: site } = this.site;
-    const { backup, archive } = this.struck;
-    const requests: Record<Kind, () => Promise<TaskHandle<object>>> = {
+    const { backup } = this.struck;
+    const requests: Record<Exclude<Kind, 'deploy'>, () => Promise<TaskHandle<object>>> = {
       backup: () => client.backup({ site }),
       'quiesced backup': () => client.backup({ site, quiesce: true }),
       restore: () => client.restore({ site, backup }),
-      deploy: () => client.deploy({ site, archive }),
       verify: () => client.verify({ site }),
     };
     try {
-      const result = await (await requests[this.strike.kind]()).result();
+      const result = await (await requests[kind]()).result();
       return { exitCode: 0, stdout: JSON.stringify(result), stderr: '' };
     } catch (error) {
       return { exitCode: 1, stdout: '', stderr: String(error) };
@@ -350,6 +353,8 @@ class StruckTask {
   async ended(): Promise<void> {
     const { exitCode, stdout, stderr } = (await this.command) ?? {};
     const said = `its command ended with ${exitCode}: ${stdout}${stderr}`;
+    const neverBegan = (): boolean => this.journals().every(({ task }) => this.known.has(task));
+    if (neverBegan()) throw new Error(`${describeStrike(this.strike)}: there is no task; ${said}`);
     await until(`${describeStrike(this.strike)}: the task has ended; ${said}`, () => this.outcome !== null, 600_000);
   }
 
