@@ -10,7 +10,7 @@ import { withAddresses } from './visible-site';
 export interface AskedDeploy {
   /** Path of the archive on the master. */
   readonly archive: string;
-  /** WebRequest marks may take the place of bytes that are no letters. */
+  /** Question marks may take the place of bytes that are no letters. */
   readonly replaceText: boolean;
 }
 

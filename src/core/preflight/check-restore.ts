@@ -18,7 +18,7 @@ export interface AskedRestore {
   readonly noFence: boolean;
   /** Files besides the settings may hold the login. */
   readonly leaveLogins: boolean;
-  /** WebRequest marks may take the place of bytes that are no letters. */
+  /** Question marks may take the place of bytes that are no letters. */
   readonly replaceText: boolean;
 }
 
