@@ -46,13 +46,15 @@ export interface CompositionOptions {
   configuration: Configuration;
   configurationPath: string;
   environment: Record<string, string | undefined>;
+  /** Servers of the configuration that are other machines, by their names. Default: none. */
+  hosts?: ReadonlyMap<string, Host>;
 }
 
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
-export function createParts({ configuration, configurationPath, environment }: CompositionOptions) {
+export function createParts({ configuration, configurationPath, environment, hosts }: CompositionOptions) {
   const master: MasterHost = createLocalHost({ name: configuration.master });
-  /** Which machine a server of the configuration is: each is this one. */
-  const hostOf = (_server: string): Host => master;
+  /** Which machine a server of the configuration is: this one, where nothing else is said. */
+  const hostOf = (server: string): Host => hosts?.get(server) ?? master;
   const redactor = new Redactor();
   const onSecret = (secret: string, site: string | null): void => redactor.register(secret, site);
   const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);

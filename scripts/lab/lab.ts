@@ -39,6 +39,8 @@ export interface LabOptions {
   readonly withoutAdministration?: boolean;
   /** Gives up between two parts. */
   readonly signal?: AbortSignal;
+  /** What starts the web server and PHP: a program, with arguments, that becomes the server. Default: nothing. */
+  readonly webBy?: readonly string[];
   /** Kedge's database account logs in with this password. Default: by its socket. */
   readonly adminPassword?: string;
 }
@@ -70,10 +72,11 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       owner,
       settings: options.phpSettings ?? {},
     }));
-    const phpFpm = await startPhpFpm({ folder, pools });
+    const by = options.webBy ?? [];
+    const phpFpm = await startPhpFpm({ folder, pools, by });
     stops.push(() => phpFpm.stop());
     tell('nginx');
-    const nginx = await startNginx({ folder });
+    const nginx = await startNginx({ folder, by });
     stops.push(() => nginx.stop());
     tell('Temporal');
     const temporal = await startTemporal({ folder });

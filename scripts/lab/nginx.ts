@@ -18,10 +18,12 @@ export interface PrivateNginxOptions {
   readonly folder: string;
   /** System account of the workers when started by root. Default `www-data`. */
   readonly user?: string;
+  /** What starts it: a program, with arguments, that becomes the server. Default: nothing. */
+  readonly by?: readonly string[];
 }
 
 /** An nginx of one's own in `folder`, on a free port of 127.0.0.1. It dies with this process. */
-export async function startNginx({ folder, user = 'www-data' }: PrivateNginxOptions): Promise<PrivateNginx> {
+export async function startNginx({ folder, user = 'www-data', by = [] }: PrivateNginxOptions): Promise<PrivateNginx> {
   const [vhosts, flags] = [join(folder, 'vhosts'), join(folder, 'flags')];
   const [logs, temporary] = [join(folder, 'logs'), join(folder, 'tmp')];
   for (const path of [folder, vhosts, flags, logs, temporary]) {
@@ -58,9 +60,8 @@ http {
 }
 `,
   );
-  const server = await startRestartable(['nginx', '-c', configurationFile, '-e', errorLog], errorLog, () =>
-    listens(port),
-  );
+  const [program = 'nginx', ...args] = [...by, 'nginx', '-c', configurationFile, '-e', errorLog];
+  const server = await startRestartable([program, ...args], errorLog, () => listens(port));
   return {
     ...server,
     address: {

@@ -33,12 +33,15 @@ const run = promisify(execFile);
 export async function startPhpFpm({
   folder,
   pools,
+  by = [],
 }: {
   readonly folder: string;
   readonly pools: readonly PhpFpmPool[];
+  /** What starts it: a program, with arguments, that becomes the server. Default: nothing. */
+  readonly by?: readonly string[];
 }): Promise<PrivatePhpFpm> {
   await mkdir(folder, { recursive: true });
-  const { program, version } = await findPhpFpm();
+  const { program: fpm, version } = await findPhpFpm();
   const socket = (pool: string): string => join(folder, `${pool}.sock`);
   for (const { name } of pools) {
     if (Buffer.byteLength(socket(name)) > SOCKET_PATH_BYTES)
@@ -51,7 +54,8 @@ export async function startPhpFpm({
     configurationFile,
     `[global]\ndaemonize = no\nerror_log = ${log}\npid = ${join(folder, 'php-fpm.pid')}\n\n${texts.join('\n')}`,
   );
-  const server = await startRestartable([program, '--nodaemonize', '--fpm-config', configurationFile], log, async () =>
+  const [program = fpm, ...args] = [...by, fpm, '--nodaemonize', '--fpm-config', configurationFile];
+  const server = await startRestartable([program, ...args], log, async () =>
     (await Promise.all(pools.map((pool) => listens(socket(pool.name))))).every(Boolean),
   );
   return {

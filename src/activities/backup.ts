@@ -1,11 +1,11 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { z } from 'zod';
 import { type BackupRecord, isSafetyBackup, isUnproven } from '../contract/backup-record';
 import { KedgeError } from '../contract/errors';
 import { DEFAULT_DESCRIPTION, SAFETY_DESCRIPTION, SAFETY_TRIGGER } from '../contract/names';
 import { type BackupSummary, compressionSchema } from '../contract/tasks';
-import { SITE_FOLDER, type SiteRoot, rootsOf } from '../contract/target';
+import { SITE_FOLDER, rootsOf } from '../contract/target';
 import { checkRoots, differencesFromRecord } from '../core/archive/restorable';
 import type { Catalog } from '../core/catalog/catalog';
 import { nextPublication } from '../core/catalog/publication';
@@ -16,10 +16,9 @@ import { describeUnreadable } from '../core/databases/unreadable-tables';
 import { findingsOf } from '../core/findings';
 import type { Host } from '../core/hosts/host';
 import type { OpenFile } from '../core/hosts/master-host';
-import { listeningTo } from '../core/operation';
+import { type Operation, listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
-import { isLacking } from '../core/sites/folder-check';
-import type { SiteKind } from '../core/sites/site-kind';
+import { bringFolder } from '../core/sync/bring-folder';
 import { assertFinishingTask } from '../core/tasks/authority';
 import { forgetScratch, proveSpooledDump } from '../core/proofs/prove-site';
 import { describeDump, summaryOf } from '../core/proofs/spooled-dump';
@@ -28,6 +27,7 @@ import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooledBy, spooling } from './attempt-folder';
+import { excludedOf, foldersToPack, isSafety, joined, packedRoots } from './packed-folders';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -93,9 +93,46 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Brings the site's files to the master. */
     async syncRemote(ref: TaskRef) {
-      return forwardStep(deps, ref, async ({ operation }) => {
-        operation.log.info('web server and master are one: nothing to sync');
-        return { bytes: 0 };
+      return forwardStep(deps, ref, async (step) => {
+        const { journal, site, record } = step;
+        if (site.host === deps.master) {
+          step.operation.log.info('web server and master are one: nothing to sync');
+          return { bytes: 0 };
+        }
+        const { operation, bytes } = countingBytes(step.operation);
+        await record(spooling('syncRemote', step));
+        const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'syncRemote', step)]);
+        const warnings: string[] = [];
+        const notSaved: Record<string, readonly string[]> = {};
+        for (const folder of await foldersToPack(step)) {
+          if (folder.instead !== null) continue;
+          const to = join(spool, folder.name);
+          await step.whileMine(() => deps.master.makeFolder(to, { mode: 0o700 }));
+          const brought = await bringFolder(
+            deps.master,
+            {
+              site: site.uri,
+              host: site.host,
+              folder,
+              exclude: excludedOf(site),
+              to,
+              saveWhatCanBe: isSafety(journal),
+            },
+            operation,
+          );
+          warnings.push(...brought.warnings);
+          if (brought.notSaved.length > 0) notSaved[folder.name] = brought.notSaved;
+        }
+        for (const warning of warnings) operation.log.warn(warning);
+        const redacted = [...deps.redact(warnings, journal.site)];
+        await record((before) => ({
+          warned: { ...before.warned, syncRemote: redacted },
+          notSaved: {
+            ...before.notSaved,
+            folders: isSafety(journal) ? joined(before.notSaved.folders, notSaved) : {},
+          },
+        }));
+        return { bytes: bytes() };
       });
     },
 
@@ -132,7 +169,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
           {
             roots,
             saveWhatCanBe: isSafety(journal),
-            exclude: [...site.exclude, ...maintenanceFile(kind)],
+            exclude: excludedOf(step.site),
             dump,
             record: {
               schema: 1,
@@ -166,7 +203,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const { bytes, notSaved: inFolders } = packed;
         await record(({ notSaved }) => ({
           backup: { ...backup, packed: { bytes, warnings, codeVersion } },
-          notSaved: { ...notSaved, folders: isSafety(journal) ? mutable({ ...inFolders, ...replaced }) : {} },
+          notSaved: {
+            ...notSaved,
+            folders: isSafety(journal) ? joined(notSaved.folders, { ...inFolders, ...replaced }) : {},
+          },
         }));
         return { bytes };
       });
@@ -210,13 +250,21 @@ async function bytesOf(master: Host, path: string): Promise<number> {
   throw new KedgeError('FileRefused', `${path} on ${master.name} is no file`, { server: master.name });
 }
 
-/** True for a task whose backup is the safety backup of a restore: it saves what can be saved. */
-function isSafety({ type }: Journal): boolean {
-  return type === 'restore';
-}
-
-function mutable(sentences: Readonly<Record<string, readonly string[]>>): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(sentences).map(([name, some]) => [name, [...some]]));
+/** The operation, and the bytes it has told of so far, of all the programs that tell of theirs one after the other. */
+function countingBytes(operation: Operation): { operation: Operation; bytes: () => number } {
+  let [before, current] = [0, 0];
+  return {
+    operation: {
+      ...operation,
+      progress: (progress) => {
+        const { bytes = current } = progress;
+        if (bytes < current) before += current;
+        current = bytes;
+        operation.progress({ ...progress, bytes: before + current });
+      },
+    },
+    bytes: () => before + current,
+  };
 }
 
 /**
@@ -241,40 +289,6 @@ async function dumpWhatThereIs(
   const lost = findingsOf(operation.log, what, dump.unreadable.map(describeUnreadable));
   await record(({ notSaved }) => ({ notSaved: { ...notSaved, database: lost === null ? [] : [lost] } }));
   return dump;
-}
-
-/**
- * The folders of a site as they are to be packed. In the place of one that is missing, or is no folder, or for which there is no
- * room, a safety backup holds an empty one. `replaced` tells of what lies there and is not packed.
- */
-async function packedRoots(
-  deps: ActivityDependencies,
-  { journal, site: { location, host }, whileMine }: Step,
-  scratch: string,
-): Promise<{ roots: SiteRoot[]; empty: string[]; replaced: Record<string, string[]> }> {
-  const roots: SiteRoot[] = [];
-  const empty: string[] = [];
-  const replaced: Record<string, string[]> = {};
-  const { uid, gid } = location.owner;
-  for (const root of rootsOf(location)) {
-    const status = await host.status(root.path);
-    const aside = journal.setAside.files;
-    if (!isSafety(journal) || (!isLacking(status) && aside === null)) {
-      roots.push(root);
-      continue;
-    }
-    const path = join(scratch, 'empty', root.name);
-    await whileMine(async () => {
-      await deps.master.makeFolder(dirname(path), { mode: 0o700 });
-      await deps.master.makeFolder(path, { mode: 0o755, uid, gid });
-    });
-    roots.push({ name: root.name, path });
-    empty.push(root.name);
-    if (isLacking(status)) {
-      if (status !== undefined) replaced[root.name] = [`${root.path} is no folder, and in no backup`];
-    } else if (aside !== null) replaced[root.name] = [aside];
-  }
-  return { roots, empty, replaced };
 }
 
 async function publish(
@@ -340,8 +354,4 @@ function summaryOfRecord(catalog: Catalog, record: BackupRecord): BackupSummary 
 function databaseOf(journal: Journal): string {
   if (journal.before) return journal.before.database;
   throw new KedgeError('SiteNotAdopted', `the database of ${journal.site} is not known`, { site: journal.site });
-}
-
-function maintenanceFile({ maintenanceFile: file }: SiteKind): string[] {
-  return file === null ? [] : [file.path];
 }

@@ -7,13 +7,13 @@ import { filesOf } from '../../scripts/lab/fingerprint';
 import { type Activities, createActivities } from '../../src/activities';
 import { Attempts } from '../../src/activities/attempts';
 import type { ActivityDependencies } from '../../src/activities/dependencies';
-import { type MasterParts, createParts } from '../../src/composition';
+import { type CompositionOptions, type MasterParts, createParts } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import type { TaskType } from '../../src/contract/names';
 import type { LockWait } from '../../src/core/hosts/kernel-lock';
 import { SiteLocks } from '../../src/core/tasks/site-locks';
 import { proveAdoption } from '../../src/core/sites/adoption';
-import { type Lab, type WordPressSite, leftovers, startLab } from './e2e';
+import { type Lab, type LabOptions, type WordPressSite, leftovers, startLab } from './e2e';
 import { testOperation } from './operation';
 
 export type ActivityName = keyof Activities;
@@ -22,6 +22,12 @@ export type ActivityName = keyof Activities;
 export interface Run {
   readonly workflowId: string;
   readonly runId: string;
+}
+
+interface Servers {
+  readonly lab?: Partial<LabOptions>;
+  /** Puts what is not the master's where it belongs, also in the configuration. */
+  readonly place?: (lab: Lab) => Promise<CompositionOptions['hosts']>;
 }
 
 /**
@@ -40,18 +46,23 @@ export class ActivityLab {
     readonly running: Set<string>,
   ) {}
 
-  /** `change`: what is put in the place of parts. */
+  /** `change`: what is put in the place of parts. `servers`: how the lab is begun, and what is another machine of it. */
   static async start(
     wait: LockWait = {},
     change: (real: ActivityDependencies) => ActivityDependencies = (real) => real,
+    servers: Servers = {},
   ): Promise<ActivityLab> {
-    const lab = await startLab({ sites: ['gazette.example'] });
+    const lab = await startLab({ sites: ['gazette.example'], ...servers.lab });
     const site = lab.sites[0] as WordPressSite;
     // Requests are vouched for elsewhere: here everybody may ask, and the journal alone says what is next.
     const { requests: _key, ...unsigned } = parse(readFileSync(lab.configuration, 'utf8')) as { requests: unknown };
     writeFileSync(lab.configuration, stringify(unsigned));
+    const hosts = await servers.place?.(lab);
     const configuration = await loadConfiguration(lab.configuration);
-    const parts = createParts({ configuration, configurationPath: lab.configuration, environment: process.env });
+    const parts = createParts({
+      ...{ configuration, configurationPath: lab.configuration, environment: process.env },
+      ...(hosts === undefined ? {} : { hosts }),
+    });
     const running = new Set<string>();
     const dependencies: ActivityDependencies = {
       ...parts,

@@ -7,7 +7,7 @@ import type { ActivityDependencies } from '../../src/activities/dependencies';
 import { expectNoneForgotten, expectNothingLeft } from './nothing-left';
 import { SecretSweep } from './secret-sweep';
 
-export type { Lab, Outcome, WordPressSite };
+export type { Lab, LabOptions, Outcome, WordPressSite };
 export { type JournalView, journalsOf, leftovers, markedProcesses, recordsOf } from '../../scripts/lab/leftovers';
 
 /**

@@ -7,9 +7,15 @@ import type { TableKeys } from '../databases/forced-keys';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 
+/** A folder of a site that is packed: as its host has it, by which it is named, and to which patterns are relative. */
+export interface PackedFolder extends SiteRoot {
+  /** Where it lies on the master. Default: in its own place. */
+  readonly from?: string;
+}
+
 export interface PackRequest {
-  /** The folders of the site as they lie on the master, the site folder first. */
-  readonly roots: readonly SiteRoot[];
+  /** The folders of the site, the site folder first. */
+  readonly roots: readonly PackedFolder[];
   /** Patterns left out: relative to the site folder, or absolute and below another folder of the site. */
   readonly exclude: readonly string[];
   /** The dump, a file on the master. */

@@ -75,7 +75,7 @@ export async function lookForLeftOut(master: MasterHost, request: PackRequest, o
       await master.run({
         argv: ['find', '.', ...search(root, request)],
         sandbox: {
-          readOnly: [{ from: root.path, to: '/folder' }],
+          readOnly: [{ from: root.from ?? root.path, to: '/folder' }],
           capabilities: ['DAC_READ_SEARCH'],
           workingFolder: '/folder',
         },

@@ -7,7 +7,7 @@ import { writeBehind } from '../hosts/write-behind';
 import type { MasterHost, OpenFile } from '../hosts/master-host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
-import type { PackRequest, PackResult } from './archive';
+import type { PackRequest, PackResult, PackedFolder } from './archive';
 import { Complaints, type Place } from './complaints';
 import { COMPRESSORS } from './compression';
 import { PACK_TRANSFORM, ROOTS, tooLongPattern } from './layout';
@@ -57,7 +57,7 @@ interface OpenArchive {
 
 /** What one run of tar adds: the first what is ours, the last the site folder, which stands behind all others. */
 interface Part {
-  readonly declared: readonly SiteRoot[];
+  readonly declared: readonly PackedFolder[];
   readonly first: boolean;
   readonly last: boolean;
 }
@@ -69,7 +69,7 @@ async function runTar(
   { declared, first, last }: Part,
   operation: Operation,
 ): Promise<void> {
-  const siteFolder = request.roots[0]?.path ?? '';
+  const [siteFolder] = request.roots;
   const compressor = COMPRESSORS[request.compression];
   const { exitCode, stderr } = await master.run({
     argv: [
@@ -94,8 +94,8 @@ async function runTar(
     ],
     sandbox: {
       readOnly: [
-        { from: siteFolder, to: '/site' },
-        ...declared.map(({ name, path: from }) => ({ from, to: `/pack/${ROOTS}/${name}` })),
+        { from: siteFolder?.from ?? siteFolder?.path ?? '', to: '/site' },
+        ...declared.map(({ name, path, from = path }) => ({ from, to: `/pack/${ROOTS}/${name}` })),
         { from: request.dump, to: '/pack/database.sql' },
         { from: record, to: '/pack/.kedge/backup.json' },
         { from: leftOut, to: '/pack/left-out' },
@@ -111,7 +111,7 @@ async function runTar(
   });
   complaints.end();
   if (complaints.grave.length > 0 || (exitCode === 2 && !complaints.any))
-    throw packingFailure(request, siteFolder, stderr, complaints.grave, master.name);
+    throw packingFailure(request, siteFolder?.path ?? '', stderr, complaints.grave, master.name);
 }
 
 /** What stands before the names of a folder's files, as tar has them. */

@@ -1,0 +1,88 @@
+import { KedgeError } from '../../contract/errors';
+import type { SiteRoot } from '../../contract/target';
+import type { Host } from '../hosts/host';
+import type { MasterHost } from '../hosts/master-host';
+import type { Operation } from '../operation';
+import { patternsAbout } from '../sites/exclusion';
+import { RsyncComplaints } from './rsync-complaints';
+import { rsyncExclusions } from './rsync-patterns';
+import { runRsync } from './rsync-stream';
+
+/** Where both ends see their folder. */
+const FOLDER = '/folder';
+/** Any name will do: no address is looked up. */
+const FAR = 'far';
+/** Exit codes of rsync that tell of single files. */
+const OF_FILES = [0, 23, 24];
+
+export interface BringRequest {
+  /** URI of the site, for sentences. */
+  readonly site: string;
+  readonly host: Host;
+  /** The folder as it lies on the host. */
+  readonly folder: SiteRoot;
+  /** Patterns left out, as a backup leaves them out. */
+  readonly exclude: readonly string[];
+  /** An empty folder on the master, made before. */
+  readonly to: string;
+  /** Go on behind errors of the disk too: what cannot be read is told, and kept elsewhere. */
+  readonly saveWhatCanBe: boolean;
+}
+
+export interface Brought {
+  /** A sentence for each kind of what did not come as it is there. */
+  readonly warnings: readonly string[];
+  /** Those of them about content that is there and did not come. */
+  readonly notSaved: readonly string[];
+}
+
+/**
+ * Brings a folder of a site from its host to the master: content, owners by number, modes, times, links, hard links within the folder,
+ * access lists, the extended attributes that an owner may set. Pipes, sockets and devices stay where they are, as does what lies on
+ * another file system. Confined at both ends: neither writes anything but the folder brought into.
+ * @throws KedgeError FileRefused for files that cannot be read at all, DiskFull, ProgramFailed, ProgramMissing, ProgramKilled
+ */
+export async function bringFolder(
+  master: MasterHost,
+  { site, host, folder, exclude, to, saveWhatCanBe }: BringRequest,
+  operation: Operation,
+): Promise<Brought> {
+  const complaints = new RsyncComplaints(operation.log, site, FOLDER, saveWhatCanBe);
+  const { exitCode, stderr } = await runRsync(
+    {
+      master,
+      host,
+      args: [
+        ...['--archive', '--hard-links', '--acls', '--xattrs', '--filter=-x! user.*', '--numeric-ids'],
+        ...['--no-devices', '--no-specials', '--info=nonreg0', '--one-file-system', '--sparse', '--whole-file'],
+        ...rsyncExclusions(patternsAbout(folder, exclude)),
+        ...[`${FAR}:${FOLDER}/`, `${FOLDER}/`],
+      ],
+      near: {
+        writable: [{ from: to, to: FOLDER }],
+        capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
+      },
+      far: { readOnly: [{ from: folder.path, to: FOLDER }], capabilities: ['DAC_READ_SEARCH'] },
+      onErrorOutput: (chunk) => complaints.take(chunk),
+    },
+    operation,
+  );
+  complaints.end();
+  const { grave, any } = complaints;
+  if (!OF_FILES.includes(exitCode) || grave.length > 0 || (exitCode !== 0 && !any))
+    throw failure(master, host, folder, grave[0] ?? stderr);
+  return { warnings: complaints.conclude(), notSaved: complaints.notSaved() };
+}
+
+function failure(master: MasterHost, host: Host, { path }: SiteRoot, said: string): KedgeError {
+  const context = { server: host.name, state: 'the site is unchanged' };
+  if (/No space left on device|Disk quota exceeded/.test(said))
+    return new KedgeError('DiskFull', `no space left on ${master.name} for the files of ${path} on ${host.name}`, {
+      ...context,
+      server: master.name,
+    });
+  const why = said.trim().split('\n').slice(0, 5).join('; ');
+  if (/Input\/output error|Structure needs cleaning/.test(said))
+    return new KedgeError('FileRefused', `files of ${path} on ${host.name} cannot be read: ${why}`, context);
+  return new KedgeError('ProgramFailed', `rsync could not bring ${path} from ${host.name}: ${why}`, context);
+}
