@@ -60,7 +60,7 @@ http {
 }
 `,
   );
-  const [program = 'nginx', ...args] = [...by, 'nginx', '-c', configurationFile, '-e', errorLog];
+  const [program, ...args] = [...by, 'nginx', '-c', configurationFile, '-e', errorLog];
   const server = await startRestartable([program, ...args], errorLog, () => listens(port));
   return {
     ...server,

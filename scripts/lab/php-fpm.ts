@@ -54,7 +54,7 @@ export async function startPhpFpm({
     configurationFile,
     `[global]\ndaemonize = no\nerror_log = ${log}\npid = ${join(folder, 'php-fpm.pid')}\n\n${texts.join('\n')}`,
   );
-  const [program = fpm, ...args] = [...by, fpm, '--nodaemonize', '--fpm-config', configurationFile];
+  const [program, ...args] = [...by, fpm, '--nodaemonize', '--fpm-config', configurationFile];
   const server = await startRestartable([program, ...args], log, async () =>
     (await Promise.all(pools.map((pool) => listens(socket(pool.name))))).every(Boolean),
   );

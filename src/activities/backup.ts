@@ -195,7 +195,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
         );
         const [packed, unproven] = await sideBySide([packing, prove(step, dumped)]);
         // What preflight found is said already, in the same words.
-        const known = new Set([...journal.notHeld, ...Object.values(journal.warned).flat()]);
+        const known = new Set([...journal.notBackedUp, ...Object.values(journal.warned).flat()]);
         const found = packed.warnings.filter((warning) => !known.has(warning));
         for (const warning of found) operation.log.warn(warning);
         if (unproven !== null) operation.log.warn(unproven);

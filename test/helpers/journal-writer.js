@@ -7,7 +7,7 @@ const [tasks, open, task, name, times] = process.argv.slice(2);
 void (async () => {
   const journals = new Journals(tasks, open, createLocalHost({ name: 'lab' }), () => undefined);
   for (let count = 0; count < Number(times); count += 1) {
-    await journals.recordUndo(task, ({ notHeld }) => ({ notHeld: [...notHeld, `${name}${count}`] }));
+    await journals.recordUndo(task, ({ notBackedUp }) => ({ notBackedUp: [...notBackedUp, `${name}${count}`] }));
     process.stdout.write('.');
   }
 })();

@@ -124,7 +124,8 @@ export class MappedHost implements Host {
   }
 
   async mountsBelow(path: string): Promise<string[]> {
-    return (await this.real.mountsBelow(this.at(path))).map((point) => this.back(point));
+    const found = (await this.real.mountsBelow(this.at(path))).map((point) => this.back(point));
+    return path === '/' ? [...found, '/proc'] : found;
   }
 
   lookUpOwner(user: string): Promise<Owner> {

@@ -51,7 +51,7 @@ export async function checkRestore(
   const { uri } = found;
   const { current } = await parts.states.get(uri);
   await note({ target: found.target, before: current });
-  const { target, bytes, notHeld } = await checkSite(found, current, { isSafety: true }, operation, note);
+  const { target, bytes, notBackedUp } = await checkSite(found, current, { isSafety: true }, operation, note);
   const site = parts.siteAtWork(target);
   await checkMaintenance(site, operation);
   await checkLogins(site, current, { leave: leaveLogins }, operation);
@@ -68,7 +68,7 @@ export async function checkRestore(
   );
   const sentences = sentencesOf(setAside);
   for (const sentence of sentences) operation.log.warn(sentence);
-  await note({ setAside, notHeld: [...notHeld, ...sentences] });
+  await note({ setAside, notBackedUp: [...notBackedUp, ...sentences] });
   await checkQuotas(needs, uri, operation);
   return { target, bytes, source, needs, setAside };
 }

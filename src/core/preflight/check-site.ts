@@ -11,7 +11,10 @@ import type { SiteBytes } from './safety-room';
 import { type SpaceNeed, checkSpace } from './space';
 
 /** What the journal of a task keeps of its preflight. */
-export type Found = Pick<Journal, 'target' | 'before' | 'contentMark' | 'answered' | 'notHeld' | 'setAside' | 'source'>;
+export type Found = Pick<
+  Journal,
+  'target' | 'before' | 'contentMark' | 'answered' | 'notBackedUp' | 'setAside' | 'source'
+>;
 
 /** Keeps what was found; nobody keeps it where nothing will be done. */
 export type Note = (found: Partial<Found>) => Promise<unknown>;
@@ -21,7 +24,7 @@ export interface CheckedSite {
   readonly target: Target;
   readonly bytes: SiteBytes;
   /** What a backup of it will not hold, a sentence each. */
-  readonly notHeld: readonly string[];
+  readonly notBackedUp: readonly string[];
 }
 
 /**
@@ -35,14 +38,14 @@ export async function checkSite(
   operation: Operation,
   note: Note,
 ): Promise<CheckedSite> {
-  const [{ bytes, notHeld, linkedTo }, seen] = await sideBySide([
+  const [{ bytes, notBackedUp, linkedTo }, seen] = await sideBySide([
     checkLiveSite(site, current, asked, operation),
     seenSite(site, operation),
   ]);
   const location = linkedTo.length === 0 ? site.location : { ...site.location, linkedTo: [...linkedTo] };
   const found = { ...site.target, site: location };
-  await note({ notHeld, ...seen, target: found });
-  return { target: found, bytes, notHeld };
+  await note({ notBackedUp, ...seen, target: found });
+  return { target: found, bytes, notBackedUp };
 }
 
 /** Room on every disk, and within the owner's quota. @throws KedgeError DiskFull */

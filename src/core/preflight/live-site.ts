@@ -22,7 +22,7 @@ export async function checkLiveSite(
   current: SiteDatabase,
   { isSafety }: { readonly isSafety: boolean },
   operation: Operation,
-): Promise<{ bytes: SiteBytes; notHeld: string[]; linkedTo: readonly string[] }> {
+): Promise<{ bytes: SiteBytes; notBackedUp: string[]; linkedTo: readonly string[] }> {
   const { location, folder, host, kind, webServer } = site;
   const { uri, vhost, unproven } = location;
   const database = await site.databaseServer(operation.signal);
@@ -38,10 +38,10 @@ export async function checkLiveSite(
   ]);
   const several = describeOtherDatabases(uri, current.database, database.name, others);
   const databases = [...told, ...(several === null ? [] : [several])];
-  for (const warning of [...content.warnings, ...facts.notHeld, ...databases, ...(reach === null ? [] : [reach])])
+  for (const warning of [...content.warnings, ...facts.notBackedUp, ...databases, ...(reach === null ? [] : [reach])])
     operation.log.warn(warning);
-  const notHeld = [...content.notHeld, ...facts.notHeld, ...databases];
-  return { bytes: { files: content.bytes, database: facts.bytes }, notHeld, linkedTo: content.linkedTo };
+  const notBackedUp = [...content.notBackedUp, ...facts.notBackedUp, ...databases];
+  return { bytes: { files: content.bytes, database: facts.bytes }, notBackedUp, linkedTo: content.linkedTo };
 }
 
 /**
@@ -52,15 +52,15 @@ async function checkDatabase(
   server: DatabaseServer,
   database: string,
   isSafety: boolean,
-): Promise<{ bytes: number; notHeld: string[] }> {
+): Promise<{ bytes: number; notBackedUp: string[] }> {
   if (isSafety && !(await server.databaseExists(database)))
-    return { bytes: 0, notHeld: [describeMissingDatabase(database)] };
+    return { bytes: 0, notBackedUp: [describeMissingDatabase(database)] };
   const { bytes, unreadableTables } = await server.describe(database);
-  if (unreadableTables.length === 0) return { bytes, notHeld: [] };
+  if (unreadableTables.length === 0) return { bytes, notBackedUp: [] };
   if (!isSafety) throw tablesUnreadable(database, server.name, unreadableTables);
   return {
     bytes,
-    notHeld: [
+    notBackedUp: [
       `tables of ${database} cannot be read and will not be in the safety backup, so that the database will be kept: ${firstOf(unreadableTables.map(describeUnreadable))}`,
     ],
   };

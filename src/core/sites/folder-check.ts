@@ -17,7 +17,7 @@ import { type ShownFolder, type SiteFolder, isBelow, shownFolders } from './site
 export interface FolderContent {
   readonly warnings: readonly string[];
   /** Those of the warnings that say what no backup holds. */
-  readonly notHeld: readonly string[];
+  readonly notBackedUp: readonly string[];
   /** Of all regular files; hard links count once. */
   readonly bytes: number;
   /** Everything below the folders but folders. */
@@ -41,7 +41,7 @@ const NAMED_LINKS = 100;
  * @throws KedgeError SiteFolderRefused when one is missing, a link or no folder, when something is mounted at or
  *   below it, or a file is immutable; OwnerRefused when files belong to others or to other groups and the worker is not
  *   root; FileRefused when a whole folder cannot be read
- * @param mayLack folders: what is missing then, or is no folder, is a sentence of `notHeld`
+ * @param mayLack folders: what is missing then, or is no folder, is a sentence of `notBackedUp`
  */
 export async function checkSiteFolder(
   folder: SiteFolder,
@@ -52,7 +52,7 @@ export async function checkSiteFolder(
   await requireFolder(folder, lacking);
   const hardLinks: HardLinks = new Map();
   const folders: { path: string; bytes: number }[] = [];
-  const notHeld: string[] = lacking.map(
+  const notBackedUp: string[] = lacking.map(
     (shown) => `${nameOf(shown)} is missing, or is no folder: the safety backup holds an empty one`,
   );
   const others: string[] = [];
@@ -60,7 +60,7 @@ export async function checkSiteFolder(
   const content = { bytes: 0, files: 0, foreignOwners: false, folders, linkedTo };
   for (const shown of shownFolders(folder).filter(({ name }) => !lacking.some((other) => other.name === name))) {
     const survey = await checkOne(folder, shown, hardLinks, operation);
-    notHeld.push(...survey.notHeld.flatMap((findings) => findings.conclude() ?? []));
+    notBackedUp.push(...survey.notBackedUp.flatMap((findings) => findings.conclude() ?? []));
     others.push(...survey.others.flatMap((findings) => findings.conclude() ?? []));
     content.bytes += survey.bytes;
     content.files += survey.files;
@@ -68,7 +68,7 @@ export async function checkSiteFolder(
     linkedTo.push(...survey.linkedTo.slice(0, NAMED_LINKS - linkedTo.length));
     folders.push({ path: shown.from, bytes: survey.bytes });
   }
-  return { ...content, warnings: [...notHeld, ...others], notHeld };
+  return { ...content, warnings: [...notBackedUp, ...others], notBackedUp };
 }
 
 async function checkOne(
@@ -170,7 +170,7 @@ interface Survey {
   /** Where links out of the site lead. */
   linkedTo: string[];
   /** What no backup holds. */
-  notHeld: Findings[];
+  notBackedUp: Findings[];
   /** What is worth knowing, or comes back otherwise. */
   others: Findings[];
 }
@@ -217,7 +217,7 @@ async function lookThrough(
     foreign: [],
     foreignGroup: [],
     linkedTo: [],
-    notHeld: [special, tooLong, unreadable, elsewhere],
+    notBackedUp: [special, tooLong, unreadable, elsewhere],
     others: [leavingLinks, joining, setuid],
   };
   let device: string | undefined;

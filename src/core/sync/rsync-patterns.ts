@@ -4,7 +4,7 @@ const PIECES = /\\[^]|\*+|[^]/g;
 /**
  * What backups leave out of a folder, as rsync is told it (`man rsync`, PATTERN MATCHING RULES). Both read wildcards alike: neither a
  * star nor a question mark stands for a slash. But for rsync two stars do, and a backslash quotes only in a pattern that has a
- * wildcard. A pattern that tar reads otherwise is left to tar, which packs what was brought.
+ * wildcard, be it a quoted one. A pattern that tar reads otherwise is left to tar, which packs what was brought.
  *
  * @param patterns about the folder, relative to it
  */
@@ -13,7 +13,7 @@ export function rsyncExclusions(patterns: readonly string[]): string[] {
     .filter((pattern) => pattern !== '' && !pattern.startsWith('/') && !pattern.endsWith('/'))
     .map((pattern) => {
       const pieces = pattern.match(PIECES) ?? [];
-      const isWild = pieces.some((piece) => /^[*?[]/.test(piece));
+      const isWild = pieces.some((piece) => /^\\?[*?[]/.test(piece));
       const anchored = pieces.map((piece) => {
         if (piece.startsWith('*')) return '*';
         return isWild || piece.length === 1 ? piece : piece.slice(1);

@@ -1,4 +1,4 @@
-import { PassThrough, Writable } from 'node:stream';
+import { PassThrough, type Readable, Writable } from 'node:stream';
 import type { Completed, Host, Sandbox } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
@@ -50,8 +50,8 @@ export async function runRsync(
       failed.abort(error);
       throw error;
     });
-  const toFar = new ChannelAfterCommand();
-  const toNear = new CountingChannel(operation);
+  const toFar = channelAfterCommand();
+  const toNear = countingChannel(operation);
   const environment = { LC_ALL: 'C' };
   const nearEnd = orEnd(
     master.run({
@@ -60,7 +60,7 @@ export async function runRsync(
       sandbox: near,
       environment: { ...environment, TRANSPORT, RSYNC_RSH: SHELL },
       input: toNear.reader,
-      output: toFar,
+      output: toFar.writer,
       onErrorOutput,
       acceptExitCodes: TOLD_OTHERWISE,
       operation: both,
@@ -74,7 +74,7 @@ export async function runRsync(
         sandbox: far,
         environment,
         input: toFar.reader,
-        output: toNear,
+        output: toNear.writer,
         acceptExitCodes: TOLD_OTHERWISE,
         operation: both,
       });
@@ -87,92 +87,85 @@ export async function runRsync(
   return ended.value;
 }
 
-/** More than any command of rsync is long. */
-const MAXIMUM_COMMAND_BYTES = 64 * 1024;
-const END_OF_COMMAND = '\0\0';
-
 /** What one program writes, for another to read. When that one has ended, what still comes is for nobody. */
-class Channel extends Writable {
-  readonly reader = new PassThrough();
+interface Channel {
+  readonly writer: Writable;
+  readonly reader: Readable;
+}
 
-  constructor() {
-    super();
-    // Who writes, and who reads, are told of it by their programs.
-    for (const stream of [this, this.reader]) stream.on('error', () => undefined);
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.reader.destroyed || this.reader.write(chunk)) return done();
-    const goOn = (): void => {
-      this.reader.off('drain', goOn).off('close', goOn);
+/** `pass` makes of each piece what is read of it; `over` is called at the end, whichever. */
+function channel(pass: (piece: Buffer) => Buffer, over: () => void = () => undefined): Channel {
+  const reader = new PassThrough();
+  const writer = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      let piece: Buffer;
+      try {
+        piece = pass(chunk);
+      } catch (error) {
+        return done(error as Error);
+      }
+      if (piece.length === 0 || reader.destroyed || reader.write(piece)) return done();
+      const goOn = (): void => {
+        reader.off('drain', goOn).off('close', goOn);
+        done();
+      };
+      reader.on('drain', goOn).on('close', goOn);
+    },
+    final(done) {
+      over();
+      reader.end();
       done();
-    };
-    this.reader.on('drain', goOn).on('close', goOn);
-  }
-
-  override _final(done: () => void): void {
-    this.reader.end();
-    done();
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (!this.writableFinished) this.reader.destroy(error ?? undefined);
-    done(error);
-  }
+    },
+    destroy(error, done) {
+      over();
+      if (!writer.writableFinished) reader.destroy(error ?? undefined);
+      done(error);
+    },
+  });
+  // Who writes, and who reads, are told of it by their programs.
+  for (const stream of [writer, reader]) stream.on('error', () => undefined);
+  return { writer, reader };
 }
 
 /** Tells the progress by what has come. */
-class CountingChannel extends Channel {
-  private bytes = 0;
-
-  constructor(private readonly operation: Operation) {
-    super();
-  }
-
-  override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.bytes += chunk.length;
-    this.operation.progress({ bytes: this.bytes });
-    super._write(chunk, encoding, done);
-  }
+function countingChannel(operation: Operation): Channel {
+  let bytes = 0;
+  return channel((piece) => {
+    bytes += piece.length;
+    operation.progress({ bytes });
+    return piece;
+  });
 }
 
-/** Takes the command at the beginning off; what follows goes on. */
-class ChannelAfterCommand extends Channel {
-  /** Arguments of the program at the far end; null when all ended before they came. */
-  readonly command: Promise<readonly string[] | null>;
-  private readonly tell: (command: readonly string[] | null) => void;
-  private held: Buffer | null = Buffer.alloc(0);
+/** More than any command of rsync is long. */
+const MAXIMUM_COMMAND_BYTES = 64 * 1024;
+const END_OF_COMMAND = '\0\0';
+const NOTHING = Buffer.alloc(0);
 
-  constructor() {
-    super();
-    let tell: (command: readonly string[] | null) => void = () => undefined;
-    this.command = new Promise((resolve) => {
-      tell = resolve;
-    });
-    this.tell = tell;
-  }
-
-  override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.held === null) return super._write(chunk, encoding, done);
-    this.held = Buffer.concat([this.held, chunk]);
-    const end = this.held.indexOf(END_OF_COMMAND);
-    if (end === -1)
-      return done(this.held.length > MAXIMUM_COMMAND_BYTES ? new Error('rsync asked for too much') : null);
+/**
+ * Takes the command at the beginning off; what follows goes on. `command` are the arguments of the program at the far end; null when
+ * all ended before they came.
+ */
+function channelAfterCommand(): Channel & { readonly command: Promise<readonly string[] | null> } {
+  let held: Buffer | null = NOTHING;
+  let tell: (command: readonly string[] | null) => void = () => undefined;
+  const command = new Promise<readonly string[] | null>((resolve) => {
+    tell = resolve;
+  });
+  const pass = (piece: Buffer): Buffer => {
+    if (held === null) return piece;
+    held = Buffer.concat([held, piece]);
+    const end = held.indexOf(END_OF_COMMAND);
+    if (end === -1) {
+      if (held.length > MAXIMUM_COMMAND_BYTES) throw new Error('rsync asks for a command that has no end');
+      return NOTHING;
+    }
     // The host that rsync thinks it reaches, and the name of the program there.
-    const [, , ...args] = this.held.subarray(0, end).toString('latin1').split('\0');
-    const rest = this.held.subarray(end + END_OF_COMMAND.length);
-    this.held = null;
-    this.tell(args);
-    super._write(rest, encoding, done);
-  }
-
-  override _final(done: () => void): void {
-    this.tell(null);
-    super._final(done);
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.tell(null);
-    super._destroy(error, done);
-  }
+    const [, , ...args] = held.subarray(0, end).toString('latin1').split('\0');
+    const rest = held.subarray(end + END_OF_COMMAND.length);
+    held = null;
+    tell(args);
+    return rest;
+  };
+  return { ...channel(pass, () => tell(null)), command };
 }

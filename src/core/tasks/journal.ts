@@ -17,7 +17,7 @@ const accountSchema = z.strictObject({ user: z.string(), hosts: z.array(z.string
  * outlives workers and Temporal's history: undo and recovery read nothing else.
  */
 export const journalSchema = z.strictObject({
-  version: z.literal(2),
+  version: z.literal(3),
   task: z.string(),
   site: siteUriSchema,
   type: z.enum(WORKFLOW_TYPES),
@@ -45,7 +45,7 @@ export const journalSchema = z.strictObject({
   /** Status that visitors were answered then; absent in journals of before it was kept. */
   answered: z.int().nullable().optional(),
   /** What a backup of the site does not hold, as preflight found: a sentence each. */
-  notHeld: z.array(z.string()),
+  notBackedUp: z.array(z.string()),
   /** What steps that make a backup warned of, by their names: its record says it too. */
   warned: z.record(z.string(), z.array(z.string())),
   /** From the first undo on no forward step may write here any more. */
@@ -189,13 +189,16 @@ export const journalSchema = z.strictObject({
 });
 export type Journal = z.infer<typeof journalSchema>;
 
-/** Journals as files. Version 1 had no key for what a Kedge of its time did not note yet. */
+/**
+ * Journals as files. Version 1 had no key for what a Kedge of its time did not note yet; version 2 called what is not backed up
+ * `notHeld`.
+ */
 export const JOURNAL: DocumentKind<Journal> = {
   name: 'journal',
   key: 'version',
-  version: 2,
+  version: 3,
   schema: journalSchema,
-  upgrades: { 1: (document) => fromVersion1(document) },
+  upgrades: { 1: fromVersion1, 2: fromVersion2 },
   parts: { target: TARGET },
 };
 
@@ -209,6 +212,10 @@ function fromVersion1(document: Raw): Raw {
     maintenance: withDefaults(maintenance, { limit: null }),
     source: withDefaults(source, { members: null, contentBytes: null, elsewhere: [] }),
   };
+}
+
+function fromVersion2({ notHeld, ...journal }: Raw): Raw {
+  return { ...journal, notBackedUp: notHeld };
 }
 
 /** A journal in which nothing has happened yet. */
@@ -231,13 +238,13 @@ export function newJournal(
     Partial<Pick<Journal, 'nonce'>>,
 ): Journal {
   return {
-    version: 2,
+    version: 3,
     nonce: null,
     ...begin,
     mark: randomBytes(16).toString('hex'),
     target: null,
     contentMark: null,
-    notHeld: [],
+    notBackedUp: [],
     warned: {},
     undoing: false,
     worker: null,

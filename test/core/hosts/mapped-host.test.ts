@@ -2,7 +2,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MappedHost } from '../../helpers/mapped-host';
 import { describeFiles } from './files-contract';
-import { describeRun } from './run-contract';
 import { localMachine } from './local-machine';
 import type { Machine } from './machine';
 
@@ -24,7 +23,7 @@ function mappedMachine(): Machine {
   };
 }
 
-describe('the contract of hosts: a mapped one', () => {
-  describeRun(mappedMachine);
+/* Programs it runs as this machine does. */
+describe('the contract of hosts: files of a mapped one', () => {
   describeFiles(mappedMachine);
 });

@@ -34,7 +34,7 @@ describe('what a site folder holds', () => {
     if (privileged) sh('chown -Rh --reference=. .');
     expect(await check()).toEqual({
       warnings: [],
-      notHeld: [],
+      notBackedUp: [],
       bytes: 10_005,
       files: 8,
       folders: [{ path: site.folder.path, bytes: 10_005 }],
@@ -47,9 +47,9 @@ describe('what a site folder holds', () => {
     await site.write('index.php', '12345');
     sh(`perl -e 'for (1 .. 2000) { mkdir "x" x 250; chdir "x" x 250 or die }'`);
     try {
-      const { warnings, notHeld, bytes } = await check();
-      expect({ warnings, bytes }).toEqual({ warnings: notHeld, bytes: 5 });
-      expect(notHeld).toEqual([expect.stringMatching(/longer than 4081 bytes, .* in no backup.* \(1\): x{200}…$/)]);
+      const { warnings, notBackedUp, bytes } = await check();
+      expect({ warnings, bytes }).toEqual({ warnings: notBackedUp, bytes: 5 });
+      expect(notBackedUp).toEqual([expect.stringMatching(/longer than 4081 bytes, .* in no backup.* \(1\): x{200}…$/)]);
     } finally {
       sh('rm -r x*');
     }
@@ -61,19 +61,19 @@ describe('what a site folder holds', () => {
     );
     const folder = { ...site.folder, site: { ...site.folder.site, exclude: ['cache/*'] } };
     const operation = testOperation();
-    const { notHeld } = await checkSiteFolder(folder, operation);
-    expect(notHeld).toEqual([expect.stringMatching(/pipes, .* in no backup \(31\): (\S+, ){0,19}.* and 11 more$/)]);
+    const { notBackedUp } = await checkSiteFolder(folder, operation);
+    expect(notBackedUp).toEqual([expect.stringMatching(/pipes, .* in no backup \(31\): (\S+, ){0,19}.* and 11 more$/)]);
     const listed = operation.messages.join();
     for (let n = 1; n <= 30; n += 1) expect(listed).toMatch(new RegExp(`pipe${n}\\b`));
     expect(listed).toContain('of other?name');
-    expect(listed + notHeld.join()).not.toContain('passed');
+    expect(listed + notBackedUp.join()).not.toContain('passed');
   });
 
   (privileged ? test : test.skip)('bits that a restore takes away are named, those that it keeps are not', async () => {
     sh('touch own group other; chown -R --reference=. .; mkdir shared; chmod 2775 shared');
     sh('chown 0:0 other; chgrp 0 group; chmod u+s own other; chmod g+s,g+x own group');
-    const { warnings, notHeld } = await check();
-    expect(notHeld).toEqual([]);
+    const { warnings, notBackedUp } = await check();
+    expect(notBackedUp).toEqual([]);
     expect(warnings).toEqual([
       expect.stringMatching(/setuid or setgid .* takes the bits away \(2\): (group, other|other, group)$/),
     ]);
@@ -82,7 +82,7 @@ describe('what a site folder holds', () => {
   (privileged ? test : test.skip)('a folder that is closed to everybody is looked through', async () => {
     await site.write('closed/index.php', '12345');
     sh('mkfifo closed/pipe; chmod 0 closed .');
-    expect(await check()).toMatchObject({ bytes: 5, notHeld: [expect.stringContaining('closed/pipe') as unknown] });
+    expect(await check()).toMatchObject({ bytes: 5, notBackedUp: [expect.stringContaining('closed/pipe') as unknown] });
   });
 
   test('names cannot have files look immutable', async () => {
@@ -221,8 +221,8 @@ describe('what a site folder holds', () => {
     test('a hard link that joins it to the site folder is a warning, and counts once', async () => {
       await site.write('index.php', '12345');
       sh('ln index.php ../files/shared');
-      const { warnings, notHeld, bytes } = await checkSiteFolder(declared, testOperation());
-      expect({ notHeld, bytes }).toEqual({ notHeld: [], bytes: 5 });
+      const { warnings, notBackedUp, bytes } = await checkSiteFolder(declared, testOperation());
+      expect({ notBackedUp, bytes }).toEqual({ notBackedUp: [], bytes: 5 });
       expect(warnings).toEqual([expect.stringMatching(/hard links that join .*files.* \(1\): shared$/)]);
     });
   });

@@ -56,12 +56,12 @@ describe('journals', () => {
       said += ((await once(endless.stdout as NodeJS.ReadableStream, 'data'))[0] as Buffer).length;
     endless.kill('SIGKILL');
     expect(await codes).toEqual([0, 0]);
-    const { notHeld } = await newJournals().get(id);
-    const of = (name: string): string[] => notHeld.filter((entry) => entry.startsWith(name));
+    const { notBackedUp } = await newJournals().get(id);
+    const of = (name: string): string[] => notBackedUp.filter((entry) => entry.startsWith(name));
     expect(of('a')).toEqual(Array.from({ length: 40 }, (_none, count) => `a${count}`));
     expect(of('b')).toEqual(Array.from({ length: 40 }, (_none, count) => `b${count}`));
     expect(of('c').length).toBeGreaterThanOrEqual(10);
-    await journals.recordUndo(id, { notHeld: [] });
+    await journals.recordUndo(id, { notBackedUp: [] });
     expect((await readdir(join(folder, 'tasks'))).filter((name) => name.endsWith('.lock'))).toEqual([]);
   });
 
@@ -86,10 +86,10 @@ describe('journals', () => {
     await journals.begin(newTask());
     const first = await journals.beginStep(id, mine, 'preflight');
     const second = await newJournals().beginStep(id, mine, 'preflight');
-    for (const act of [first.record({ notHeld: ['late'] }), first.check(), first.end()])
+    for (const act of [first.record({ notBackedUp: ['late'] }), first.check(), first.end()])
       await expect(act).rejects.toMatchObject({ code: 'TaskSuperseded' });
     await second.end();
-    expect(await journals.get(id)).toMatchObject({ notHeld: [], steps: { preflight: { done: true } } });
+    expect(await journals.get(id)).toMatchObject({ notBackedUp: [], steps: { preflight: { done: true } } });
   });
 
   it('a site has one open journal, however many are begun at once', async () => {

@@ -1,0 +1,204 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { SmallDisk, canMount } from '../../../scripts/lab/small-disk';
+import { SITE_FOLDER } from '../../../src/contract/target';
+import type { Host } from '../../../src/core/hosts/host';
+import type { MasterHost } from '../../../src/core/hosts/master-host';
+import type { Operation } from '../../../src/core/operation';
+import { bringFolder } from '../../../src/core/sync/bring-folder';
+import { MappedHost } from '../../helpers/mapped-host';
+import { testOperation } from '../../helpers/operation';
+import { localMachine } from '../hosts/local-machine';
+import type { Machine } from '../hosts/machine';
+
+/* That owners, modes, times, links and access lists come as they are: test/activities/two-hosts. */
+
+let machine: Machine & { readonly host: MasterHost };
+let web: MappedHost;
+/** As the web server has it, where it lies here, and where it is brought to. */
+const THERE = '/srv/site';
+let here: string;
+let to: string;
+
+beforeEach(() => {
+  machine = localMachine();
+  web = new MappedHost('web1', join(machine.folder, 'web1'));
+  here = web.at(THERE);
+  to = join(machine.folder, 'brought');
+  for (const folder of [here, to]) mkdirSync(folder, { recursive: true });
+});
+afterEach(() => {
+  machine.dispose();
+});
+
+interface Asked {
+  readonly host?: Host;
+  readonly exclude?: readonly string[];
+  readonly saveWhatCanBe?: boolean;
+  readonly operation?: Operation;
+}
+
+const bring = ({ host = web, exclude = [], saveWhatCanBe = false, operation = testOperation() }: Asked = {}) =>
+  bringFolder(
+    machine.host,
+    { site: 'gazette.example', host, folder: { name: SITE_FOLDER, path: THERE }, exclude, to, saveWhatCanBe },
+    operation,
+  );
+
+/** Does something once the first bytes have come. */
+function onFirstBytes(act: () => void): Operation {
+  let done = false;
+  return {
+    ...testOperation(),
+    progress: () => {
+      if (!done) act();
+      done = true;
+    },
+  };
+}
+
+const rsyncs = (): number =>
+  Number(machine.sh(`grep -alzx rsync /proc/[0-9]*/cmdline 2>/dev/null | xargs -r grep -l "$1" | wc -l`, '/folder/'));
+
+test('names of whatever bytes, and many files, come as they are', async () => {
+  execFileSync('sh', [
+    '-c',
+    `cd "$1" && printf x > "$(printf 'a\\377\\nb"\\\\')" && printf y > ' -rf ' && printf z > '-e' && mkdir many && cd many &&
+     seq 1 3000 | xargs -n 500 touch`,
+    'sh',
+    here,
+  ]);
+  expect(await bring()).toEqual({ warnings: [], notSaved: [] });
+  const list = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'latin1' }).sort();
+  expect(list(to)).toEqual(list(here));
+  expect(list(to).length).toBeGreaterThan(3000);
+});
+
+describe('leaves out what tar leaves out', () => {
+  const PIECE = fc.constantFrom('a', 'b', '*', '**', '?', '[ab]', '\\*', '/', 'a', 'b', '-');
+  const PATTERN = fc
+    .array(PIECE, { minLength: 1, maxLength: 5 })
+    .map((pieces) => pieces.join(''))
+    .filter((pattern) => !/^\/|\/$|\/\//.test(pattern));
+
+  test('whatever the patterns', async () => {
+    for (const name of ['a', 'b', 'ab', '*', 'a*', '-', 'a-b']) {
+      mkdirSync(join(here, `${name}d`), { recursive: true });
+      for (const path of [name, `${name}d/a`, `${name}d/b*`]) writeFileSync(join(here, path), '');
+      mkdirSync(join(here, `${name}d/bd`));
+      writeFileSync(join(here, `${name}d/bd/ab`), '');
+    }
+    const listed = (of: string, ...without: string[]): string[] =>
+      execFileSync(
+        'sh',
+        [
+          '-c',
+          'cd "$1" && shift && tar --create --anchored --wildcards --no-wildcards-match-slash "$@" . | tar --list --quoting-style=literal',
+          'sh',
+          of,
+          ...without.map((pattern) => `--exclude=./${pattern}`),
+        ],
+        { encoding: 'latin1' },
+      )
+        .split('\n')
+        .sort();
+    await fc.assert(
+      fc.asyncProperty(fc.array(PATTERN, { minLength: 1, maxLength: 3 }), async (exclude) => {
+        rmSync(to, { recursive: true });
+        mkdirSync(to);
+        await bring({ exclude });
+        expect(listed(to)).toEqual(listed(here, ...exclude));
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+test('what vanishes while it is brought is named, and all else is there', async () => {
+  for (let at = 0; at < 50; at += 1) writeFileSync(join(here, `file${at}`), Buffer.alloc(200_000, at));
+  const operation = onFirstBytes(() => {
+    for (const at of [48, 49]) unlinkSync(join(here, `file${at}`));
+  });
+  const { warnings, notSaved } = await bring({ operation });
+  const missing = readdirSync(here).filter((name) => !existsSync(join(to, name)));
+  expect(missing).toEqual([]);
+  expect(notSaved).toEqual([]);
+  // Whether they were read before is up to the two programs.
+  for (const warning of warnings)
+    expect(warning).toMatch(/^files of gazette\.example that vanished .* \([12]\): file4[89]/);
+});
+
+test('a host that cannot be asked ends both programs, with what it said', async () => {
+  writeFileSync(join(here, 'file'), 'x');
+  const broken = new Proxy(web, {
+    get: (host, name) => {
+      if (name === 'run') return () => Promise.reject(new Error('the line is dead'));
+      const value = Reflect.get(host, name) as unknown;
+      return typeof value === 'function' ? (value.bind(host) as unknown) : value;
+    },
+  });
+  await expect(bring({ host: broken })).rejects.toThrow('the line is dead');
+  expect(rsyncs()).toBe(0);
+});
+
+test.each(['--server', '--blocking-io'])('rsync with %s ended from outside is nobody’s fault', async (which) => {
+  for (let at = 0; at < 20; at += 1) writeFileSync(join(here, `file${at}`), Buffer.alloc(2_000_000, at));
+  const operation = onFirstBytes(() => {
+    const pids = machine.sh(
+      `for each in /proc/[0-9]*; do tr '\\0' ' ' < "$each/cmdline" 2>/dev/null | grep -q "^rsync .*$1" && echo "\${each#/proc/}"; done; true`,
+      which,
+    );
+    for (const pid of pids.trim().split('\n')) process.kill(Number(pid), 'SIGKILL');
+  });
+  await expect(bring({ operation })).rejects.toMatchObject({ code: 'ProgramKilled' });
+  expect(rsyncs()).toBe(0);
+});
+
+test('when it is cancelled nothing of it goes on', async () => {
+  for (let at = 0; at < 20; at += 1) writeFileSync(join(here, `file${at}`), Buffer.alloc(2_000_000, at));
+  const cancel = new AbortController();
+  const operation = { ...onFirstBytes(() => cancel.abort(new Error('cancelled'))), signal: cancel.signal };
+  await expect(bring({ operation })).rejects.toThrow('cancelled');
+  expect(rsyncs()).toBe(0);
+});
+
+(canMount ? test : test.skip)('a full disk of the master is named as that (needs leave to mount)', async () => {
+  const disk = new SmallDisk(to);
+  try {
+    disk.leaveBytes(1024 * 1024);
+    writeFileSync(join(here, 'file'), Buffer.alloc(4 * 1024 * 1024, 7));
+    await expect(bring()).rejects.toMatchObject({
+      code: 'DiskFull',
+      message: expect.stringContaining('no space left') as string,
+    });
+  } finally {
+    execFileSync('umount', [to]);
+  }
+});
+
+test('neither end reaches beyond its folder', async () => {
+  writeFileSync(join(machine.folder, 'secret'), 'canary');
+  execFileSync('ln', ['-s', join(machine.folder, 'secret'), join(here, 'link')]);
+  execFileSync('ln', ['-s', machine.folder, join(to, 'd')]);
+  mkdirSync(join(here, 'd'));
+  writeFileSync(join(here, 'd/planted'), 'x');
+  await bring();
+  expect(existsSync(join(machine.folder, 'planted'))).toBe(false);
+  expect(execFileSync('readlink', [join(to, 'link')], { encoding: 'utf8' }).trim()).toBe(
+    join(machine.folder, 'secret'),
+  );
+});
+
+(process.getuid?.() === 0 ? test.skip : test)(
+  'files that the worker may not read are named (needs no root)',
+  async () => {
+    writeFileSync(join(here, 'open'), 'x');
+    writeFileSync(join(here, 'shut'), 'x');
+    chmodSync(join(here, 'shut'), 0);
+    const { warnings, notSaved } = await bring();
+    expect(warnings).toEqual([expect.stringMatching(/that cannot be read and are in no backup \(1\): shut$/)]);
+    expect(notSaved).toEqual(warnings);
+  },
+);
