@@ -1,6 +1,6 @@
 import type { KedgeClient } from '../client';
 import type { MasterParts } from '../composition';
-import { assertKnownSite, findSite } from '../config/inventory';
+import { findSite, unknownSite } from '../config/inventory';
 import { findConfiguration, loadConfiguration } from '../config/load';
 import type { Configuration } from '../config/schema';
 import { isRoot } from '../trust/trusted-path';
@@ -46,8 +46,8 @@ export class CommandContext {
   async site(name: string): Promise<string> {
     const configuration = await this.configuration();
     const uri = findSite(configuration, name);
-    if (uri === null) assertKnownSite(configuration, name);
-    return uri ?? name;
+    if (uri === null) throw unknownSite(configuration, name);
+    return uri;
   }
 
   /** What is done on the master is done through; for commands that run on it. */

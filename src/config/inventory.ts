@@ -5,12 +5,17 @@ import type { Owner, SiteLocation, Target, WebServerAddress } from '../contract/
 import { nearest } from './nearest';
 import type { Configuration, SiteConfiguration } from './schema';
 
-/** @throws KedgeError SiteUnknown, with the name that comes nearest */
+/** @throws KedgeError SiteUnknown, see `unknownSite` */
 export function assertKnownSite(configuration: Configuration, uri: string): SiteConfiguration {
   const site = Object.hasOwn(configuration.sites, uri) ? configuration.sites[uri] : undefined;
   if (site) return site;
-  const near = nearest(uri, Object.keys(configuration.sites));
-  throw new KedgeError('SiteUnknown', `there is no site ${JSON.stringify(uri)} in the configuration`, {
+  throw unknownSite(configuration, uri);
+}
+
+/** What is told of a site that is in no configuration, with the name that comes nearest. */
+export function unknownSite({ sites }: Pick<Configuration, 'sites'>, uri: string): KedgeError {
+  const near = nearest(uri, Object.keys(sites));
+  return new KedgeError('SiteUnknown', `there is no site ${JSON.stringify(uri)} in the configuration`, {
     hint: near === null ? 'See `kedge sites`.' : `Did you mean ${near}? See \`kedge sites\`.`,
   });
 }

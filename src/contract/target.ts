@@ -38,7 +38,7 @@ export const listenSchema = z.strictObject({
 export type Listen = z.infer<typeof listenSchema>;
 
 /**
- * `managed`: Kedge writes the whole vhost. `include`: the vhost is somebody else's, and Kedge writes a snippet with the
+ * `managed`: Kedge writes the whole vhost. `include`: the vhost is the administrator's, and Kedge writes a snippet with the
  * maintenance check for it to include. `none`: Kedge touches no vhost.
  */
 export const vhostModeSchema = z.enum(['managed', 'include', 'none']);
@@ -171,7 +171,7 @@ const siteLocationSchema = z.strictObject({
   vhostTemplate: z.strictObject({ path: absolutePath, text: z.string() }).optional(),
   /** A file with directives of the administrator's own, included at the end of the managed vhost. */
   vhostInclude: absolutePath.optional(),
-  /** Where server blocks of somebody else's serve the site, as preflight found them; vhost `include` only. */
+  /** Where server blocks of the administrator's serve the site, as preflight found them; vhost `include` only. */
   servedOn: z.array(listenSchema).optional(),
   /** Why the web server could not be asked about the site when a restore began: the restore does without its answers. */
   unproven: z.string().optional(),

@@ -55,7 +55,7 @@ export async function submit(
     return (
       (await ask(client, taskQueue, asked, patience)) ??
       (await awaitAnswer(client, asked, await restOf(client, taskQueue, patience))) ??
-      (patience.keep ? await keep(client, taskQueue, asked) : await takeBack(client, taskQueue, asked, patience))
+      (patience.keep ? await keep(client, taskQueue, asked) : await withdraw(client, taskQueue, asked, patience))
     );
   } catch (error) {
     throw kedgeErrorOf(error, site);
@@ -150,7 +150,7 @@ async function keep(client: Client, taskQueue: string, asked: Asked): Promise<Ti
  * ticket when a worker answers at this very moment.
  * @throws KedgeError NoWorker, which says so when the request could not be withdrawn
  */
-async function takeBack(client: Client, taskQueue: string, asked: Asked, { timeoutMs }: Patience): Promise<Ticket> {
+async function withdraw(client: Client, taskQueue: string, asked: Asked, { timeoutMs }: Patience): Promise<Ticket> {
   const { site } = asked.request.input;
   const handle = client.workflow.getHandle(turnsWorkflowId(site));
   const unanswered = `no worker answered on ${taskQueue} within ${Math.round(timeoutMs / 1000)} s`;

@@ -26,7 +26,7 @@ export async function backup(given: BackupInput): Promise<BackupResult> {
     // Published: it stays. What was done to the site for it is taken back, cancelled or not.
     return CancellationScope.nonCancellable(async () => {
       task.undo.forget('discardUnpublished');
-      await task.takeBack();
+      await task.undoAll();
       await task.tidy('discardSpool');
       await task.lastHook();
       return { backup: made };

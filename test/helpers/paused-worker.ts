@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
-import type { TaskType } from '../../src/contract/names';
 import { STEPS, type StepName, planOf } from '../../src/contract/steps';
-import { ActivityLab, type Run } from './activity-lab';
+import { ActivityLab } from './activity-lab';
+import { CLOSED, DONE, type DrivenTask, DrivenTasks, FINISHING as FINISHING_CALLS } from './driven-tasks';
 import { journalsOf, leftovers } from './e2e';
 import { until } from './until';
 
@@ -21,44 +21,35 @@ export interface Pause {
   readonly wakesAfter: number;
 }
 
-const FINISHING = ['endMaintenance', 'discardPrevious', 'discardReplacedDatabase', 'discardSpool'];
-const ARGUMENTS: Record<string, unknown[]> = {
-  fenceWrites: [{ allowShared: true }],
-  tarball: [{ description: 'by a test', trigger: 'restore', compression: 'zstd' }],
-  verify: [{ folder: 'staged' }],
-};
-const DONE = { status: 'done', code: null, message: null, warnings: [] };
-const FAILED = { status: 'failed', code: null, message: 'made to fail', warnings: [] };
-
-interface TaskOfTest {
-  readonly type: TaskType;
-  readonly task: string;
-  readonly run: Run;
-}
+/** Sites here have no hooks: the last one does nothing that could be stopped. */
+const FINISHING: readonly string[] = FINISHING_CALLS.filter((name) => name !== 'runLastHook');
 
 /** Restores of one site, in which a worker stops and wakes at whatever moment is worst. */
 export class PausedWorkers {
-  private runs = 0;
+  private readonly tasks: DrivenTasks;
   private backup = '';
 
   private constructor(
     private readonly ring: ActivityLab,
     private saved: Fingerprint,
-  ) {}
+  ) {
+    this.tasks = new DrivenTasks(ring);
+  }
 
   static async start(): Promise<PausedWorkers> {
     const ring = await ActivityLab.start({ hungAfterMs: 1_000 });
     const { site, lab } = ring;
     const started = new PausedWorkers(ring, await fingerprint(site, lab.nginx.port, lab.mariadb));
-    const first = started.begin('backup');
-    await started.take(first, 'publishBackup');
+    const { tasks } = started;
+    const first = tasks.begin('backup');
+    await tasks.take(first, null);
     started.backup = journalsOf(lab, 'backup').at(-1)?.backup?.id ?? '';
-    await started.call(first, 'discardSpool');
-    await started.call(first, 'closeTask', DONE);
+    await tasks.call(first, 'discardSpool');
+    await tasks.close(first, DONE);
     // From here on the site lives on a database that Kedge made, and may drop.
-    const restore = started.begin('restore');
-    await started.take(restore, null);
-    await started.finish(restore);
+    const restore = started.begin();
+    await tasks.take(restore, null);
+    await tasks.finish(restore);
     return started;
   }
 
@@ -86,7 +77,7 @@ export class PausedWorkers {
   async prove({ part, activity, act, successor, wakesAfter }: Pause): Promise<string | null> {
     const { lab } = this.ring;
     const before = await leftovers(lab);
-    const given = this.begin('restore');
+    const given = this.begin();
     const calls = await this.upTo(given, part, activity);
     const paused = this.pausing(given, activity, act);
     const stoppedAt = await paused.stopped;
@@ -96,11 +87,11 @@ export class PausedWorkers {
     const rest = undoes
       ? [...this.undosOf(activity as StepName), 'closeTask']
       : calls.slice(stoppedAt === null ? 1 : 0);
-    const closing = part === 'undo' || undoes ? FAILED : DONE;
+    const closing = part === 'undo' || undoes ? CLOSED : DONE;
     try {
       for (const [index, name] of rest.entries()) {
         if (index === wakesAfter) await paused.wake();
-        await this.call(given, name, ...(name === 'closeTask' ? [closing] : []));
+        await this.call(given, name, closing);
       }
       if (wakesAfter >= rest.length) await this.wakeWithin(paused);
       await paused.wake();
@@ -114,14 +105,13 @@ export class PausedWorkers {
   /** In the middle of the next task of the site, whose page and fence are to stay. */
   private async wakeWithin(paused: { wake(): Promise<void> }): Promise<void> {
     const { locked } = await this.shut();
-    const next = this.begin('restore');
-    await this.take(next, 'fenceWrites');
+    const next = this.begin();
+    await this.tasks.take(next, 'fenceWrites');
     const shut = await this.shut();
     expect(shut).toEqual({ status: 503, locked: locked + 1 });
     await paused.wake();
     expect(await this.shut()).toEqual(shut);
-    for (const name of [...this.undosOf('fenceWrites'), 'closeTask'])
-      await this.call(next, name, ...(name === 'closeTask' ? [FAILED] : []));
+    await this.tasks.undo(next);
   }
 
   private async shut(): Promise<{ status: number; locked: number }> {
@@ -149,46 +139,20 @@ export class PausedWorkers {
     expect((await this.shut()).status).toBe(200);
   }
 
-  private begin(type: TaskType): TaskOfTest {
-    this.runs += 1;
-    const run = { workflowId: `site/${this.ring.site.uri}`, runId: `run-${this.runs}` };
-    this.ring.running.clear();
-    this.ring.running.add(run.runId);
-    return { type, task: this.ring.newTask(type), run };
-  }
-
-  private argumentsOf({ type, task }: TaskOfTest, name: string): unknown[] {
-    const input = { site: this.ring.site.uri, ...(type === 'restore' ? { backup: this.backup } : {}) };
-    if (name === 'preflight') return [{ type, task, input }];
-    return [{ task }, ...(ARGUMENTS[name] ?? [])];
-  }
-
-  private async call(given: TaskOfTest, name: string, ...more: unknown[]): Promise<void> {
-    await this.ring.call(given.run, name, ...this.argumentsOf(given, name), ...more);
-  }
-
-  private async take(given: TaskOfTest, last: string | null): Promise<void> {
-    for (const step of planOf({ type: given.type, quiesce: false, hooks: [] })) {
-      await this.call(given, step);
-      if (step === last) return;
-    }
-  }
-
-  private async finish(given: TaskOfTest): Promise<void> {
-    for (const name of FINISHING) await this.call(given, name);
-    await this.call(given, 'closeTask', DONE);
+  private begin(): DrivenTask {
+    return this.tasks.begin('restore', { backup: this.backup });
   }
 
   /** Brings a task to where an activity is next; returns that one and what follows it. */
-  private async upTo(given: TaskOfTest, part: Pause['part'], activity: string): Promise<string[]> {
-    const plan: string[] = planOf({ type: given.type, quiesce: false, hooks: [] });
+  private async upTo(given: DrivenTask, part: Pause['part'], activity: string): Promise<string[]> {
+    const plan: string[] = [...this.tasks.planOf(given)];
     const last = plan.at(-2) as StepName;
     const whole =
       part === 'undo'
         ? [...plan.slice(0, -1), ...this.undosOf(last), 'closeTask']
         : [...plan, ...FINISHING, 'closeTask'];
     const place = whole.indexOf(activity);
-    for (const name of whole.slice(0, place)) await this.call(given, name);
+    for (const name of whole.slice(0, place)) await this.tasks.call(given, name);
     return whole.slice(place);
   }
 
@@ -199,12 +163,17 @@ export class PausedWorkers {
     return [...new Set(begun.flatMap((step) => STEPS[step].undoneBy ?? []))];
   }
 
-  private pausing(given: TaskOfTest, activity: string, act: number) {
-    const more = JSON.stringify(this.argumentsOf(given, activity));
+  private async call(given: DrivenTask, name: string, closing: object): Promise<void> {
+    if (name === 'closeTask') await this.tasks.close(given, closing);
+    else await this.tasks.call(given, name);
+  }
+
+  private pausing(given: DrivenTask, activity: string, act: number) {
+    const [name, ...asked] = this.tasks.callOf(given, activity);
     const child: ChildProcess = spawn(
       process.execPath,
       [
-        ...[join(__dirname, 'pausing-activity.js'), this.ring.lab.configuration, activity, more],
+        ...[join(__dirname, 'pausing-activity.js'), this.ring.lab.configuration, name, JSON.stringify(asked)],
         ...[JSON.stringify(given.run), String(act)],
       ],
       { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...this.ring.lab.environment } },

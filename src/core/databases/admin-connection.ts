@@ -163,7 +163,7 @@ export class AdminConnection {
   }
 
   private openAdmin(): Promise<LimitedConnection> {
-    const opening = this.openInTurn();
+    const opening = this.openAsSole();
     opening.then(
       (connection) => connection.onLost(() => this.forget(opening)),
       () => this.forget(opening),
@@ -171,7 +171,7 @@ export class AdminConnection {
     return opening;
   }
 
-  private async openInTurn(): Promise<LimitedConnection> {
+  private async openAsSole(): Promise<LimitedConnection> {
     const connection = await this.open(undefined);
     try {
       if (this.holder !== undefined) await becomeSole(connection, this.holder, this.server);

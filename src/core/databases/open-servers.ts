@@ -17,8 +17,8 @@ export class OpenServers {
   ) {}
 
   /**
-   * Without a signal it is shared, and stays open until {@link close}. With the name of a holder of the lock its statements are the only ones of
-   * that name, see `becomeSole`. @throws the signal's reason
+   * Without a signal it is shared, and stays open until {@link close}. With the name of a holder of the lock its statements are the
+   * only ones of that name, see `becomeSole`. @throws the signal's reason
    */
   get(address: DatabaseServerAddress, signal?: AbortSignal, holder?: string): Promise<DatabaseServer> {
     signal?.throwIfAborted();

@@ -26,7 +26,7 @@ export const DEFAULT_GROUP_LIMITS: GroupLimits = {
 const WORKER_GROUP = 'kedge.worker';
 const GROUP_PREFIX = 'kedge.run.';
 /** A group is given its first process within moments. */
-const LEFT_BEHIND_MS = 60_000;
+const LEFTOVER_AFTER_MS = 60_000;
 const EMPTY_WITHIN_MS = 10_000;
 const POLL_MS = 2;
 
@@ -152,7 +152,7 @@ export class ControlGroups {
     for (const name of await this.names()) {
       for (const parent of this.parents) {
         const made = await stat(join(parent, name)).catch(() => null);
-        if (made && made.ctimeMs < Date.now() - LEFT_BEHIND_MS) await removed(join(parent, name));
+        if (made && made.ctimeMs < Date.now() - LEFTOVER_AFTER_MS) await removed(join(parent, name));
       }
     }
   }

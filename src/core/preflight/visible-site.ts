@@ -5,7 +5,7 @@ import type { Operation } from '../operation';
 import type { SiteAtWork } from '../sites/site-at-work';
 import { proofOf } from '../web/proof';
 
-/** The target of a site that somebody else's vhost serves, with its addresses: nobody reads that vhost again in mid-task. */
+/** The target of a site that the administrator's vhost serves, with its addresses: nobody reads that vhost again in mid-task. */
 export async function withAddresses(
   { target, location, webServer }: SiteAtWork,
   operation: Operation,
@@ -42,7 +42,7 @@ export async function withUnproven(
   return { ...target, site: { ...site, unproven: why } };
 }
 
-/** Whether visitors will see the maintenance page where the vhost is somebody else's. @throws KedgeError VhostUnfit */
+/** Whether visitors will see the maintenance page where the vhost is the administrator's. @throws KedgeError VhostUnfit */
 export async function checkMaintenance({ location, webServer }: SiteAtWork, operation: Operation): Promise<void> {
   const { vhost, unproven } = location;
   if (vhost === 'include' && unproven === undefined) await webServer.proveMaintenance(location, operation);

@@ -61,7 +61,7 @@ export interface SweepParts {
 }
 
 /** Younger files may be in use: nothing that uses one takes nearly as long. */
-const LEFT_BEHIND_MS = 10 * 60_000;
+const LEFTOVER_AFTER_MS = 10 * 60_000;
 
 /** Folders of `<state>` that hold files of their own. */
 const STATE_FOLDERS = [
@@ -459,7 +459,7 @@ async function isStillFenced(server: DatabaseServer, { account, database, locked
 
 async function oldFile(host: Host, path: string, what: string): Promise<Leftover[]> {
   const status = await host.status(path);
-  if (status?.type !== 'file' || status.modifiedMs > Date.now() - LEFT_BEHIND_MS) return [];
+  if (status?.type !== 'file' || status.modifiedMs > Date.now() - LEFTOVER_AFTER_MS) return [];
   return [{ what: `${what} ${path}`, task: null, remove: () => host.removeFile(path) }];
 }
 

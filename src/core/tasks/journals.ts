@@ -235,7 +235,7 @@ export class Journals {
     const now = bootNow();
     const ageMs =
       begun === null ? Date.now() - status.modifiedMs : begun.boot === now.boot ? now.ms - begun.ms : Infinity;
-    if (ageMs > LEFT_BEHIND_MS) await this.host.removeFile(marker);
+    if (ageMs > LEFTOVER_AFTER_MS) await this.host.removeFile(marker);
   }
 
   /** Ids of every task of this master, oldest first. */
@@ -344,7 +344,7 @@ function markerMoment(content: Buffer): BootMoment | null {
 }
 
 /** No task takes nearly as long from its marker to its journal. */
-const LEFT_BEHIND_MS = 10 * 60_000;
+const LEFTOVER_AFTER_MS = 10 * 60_000;
 
 const MAXIMUM_MARKER_BYTES = 4096;
 

@@ -18,7 +18,15 @@ import { STAMP_PATH, stampOf } from './stamp';
 import { type Running, faultsOfFiles } from './vhost-decisions';
 import { VhostFolder } from './vhost-folder';
 import type { Dialect } from './dialect';
-import type { AnswerAt, DocumentRoot, FileFault, ProbeAnswer, VhostChange, VhostFiles, WebServer } from './web-server';
+import type {
+  ResponseAt,
+  DocumentRoot,
+  FileFault,
+  ProbeAnswer,
+  VhostChange,
+  VhostFiles,
+  WebServer,
+} from './web-server';
 
 export interface WebServerOptions {
   readonly address: WebServerAddress;
@@ -129,9 +137,9 @@ export class ConfiguredWebServer implements WebServer {
     return withoutBody(await this.ask(await this.firstAddress(site, operation), site, path, headers, operation));
   }
 
-  async requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<AnswerAt[]> {
+  async requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<ResponseAt[]> {
     await this.firstAddress(site, operation);
-    const answers: AnswerAt[] = [];
+    const answers: ResponseAt[] = [];
     for (const listen of await this.addressesOf(site, operation))
       answers.push({ listen, answer: withoutBody(await this.ask(listen, site, path, {}, operation)) });
     return answers;

@@ -14,7 +14,7 @@ export interface Dialect {
    * @throws KedgeError ConfigurationInvalid for names and paths that the server would misread
    */
   renderVhost(site: SiteLocation): string;
-  /** What somebody else's vhost includes to the same end, under its stamp. @throws KedgeError ConfigurationInvalid */
+  /** What the administrator's vhost includes to the same end, under its stamp. @throws KedgeError ConfigurationInvalid */
   renderSnippet(site: SiteLocation): string;
   /** Names of the files of a site in the folder of vhosts. The server reads the vhost by itself, and the snippet where it is included. */
   fileNames(site: SiteLocation): Record<keyof VhostFiles, string>;

@@ -5,7 +5,7 @@ import type { ForeignBlock, ForeignConfiguration } from './dialect';
 import { type DrilledSite, drillMaintenance } from './maintenance-drill';
 import type { DocumentRoot } from './web-server';
 
-/** A site that somebody else's server blocks serve. */
+/** A site that the administrator's server blocks serve. */
 export interface ForeignSite extends DrilledSite {
   /** The line by which they include the snippet. */
   readonly includeLine: string;

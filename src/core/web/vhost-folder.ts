@@ -109,7 +109,7 @@ export class VhostFolder {
     });
   }
 
-  /** The server blocks of somebody else's that serve a site. @throws KedgeError VhostTestFailed */
+  /** The server blocks of the administrator's that serve a site. @throws KedgeError VhostTestFailed */
   async foreignVhost(site: SiteLocation, operation: Operation): Promise<ForeignVhost> {
     const includeLine = this.dialect.includeLine(this.pathOf(site, 'snippet'));
     return new ForeignVhost({ ...this.drilled(site), includeLine }, await this.dialect.readForeign(site, operation));

@@ -19,7 +19,7 @@ export interface ProbeAnswer {
 export interface VhostFiles {
   /** The managed vhost. */
   readonly vhost: string | null;
-  /** The snippet that somebody else's vhost includes. */
+  /** The snippet that the administrator's vhost includes. */
   readonly snippet: string | null;
 }
 
@@ -37,7 +37,7 @@ export interface VhostChange {
 }
 
 /** What one address of the web server answered. */
-export interface AnswerAt {
+export interface ResponseAt {
   readonly listen: Listen;
   readonly answer: ProbeAnswer;
 }
@@ -100,7 +100,7 @@ export interface WebServer {
   /** One GET as a visitor would make it, one with the credentials for probes where there are some, at the first address of the site. Never follows redirects. */
   request(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
   /** The same at every address of the site. @throws KedgeError ProbeFailed when one does not answer, or there is none */
-  requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<AnswerAt[]>;
+  requestEverywhere(site: SiteLocation, path: string, operation: Operation): Promise<ResponseAt[]>;
   /** One GET through maintenance, by a one-time token whose file is gone afterwards. */
   probe(site: SiteLocation, path: string, operation: Operation): Promise<ProbeAnswer>;
 
@@ -110,10 +110,10 @@ export interface WebServer {
    * @throws KedgeError ProbeFailed when PHP does not answer, or there is no address
    */
   askApplication(site: SiteLocation, pathOrUrl: string, operation: Operation): Promise<ProbeAnswer>;
-  /** Folders in which somebody else's server blocks look for files of the site; none where that is Kedge's own to say. */
+  /** Folders in which the administrator's server blocks look for files of the site; none where that is Kedge's own to say. */
   documentRoots(site: SiteLocation, operation: Operation): Promise<readonly DocumentRoot[]>;
 
-  /** Names of the parameters that somebody else's server blocks give to PHP of the site. */
+  /** Names of the parameters that the administrator's server blocks give to PHP of the site. */
   fastCgiParameters(site: SiteLocation, operation: Operation): Promise<readonly string[]>;
 
   /** True when PHP of the site takes connections; one that died leaves its socket behind. @throws the signal's reason */

@@ -90,7 +90,7 @@ async function fail(task: Task, error: unknown, wasCancelled: boolean): Promise<
   // The journal of a reset task says more than what this run has registered: that it was committed, for one.
   if (cause?.type === 'TaskWasReset') task.undo.registerAll();
   if (open && committed) await finishRestore(task);
-  else await task.takeBack();
+  else await task.undoAll();
   // A task behind its commit point is not as it was before.
   const cancelled = wasCancelled && !committed;
   const message = shortened(

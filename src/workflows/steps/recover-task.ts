@@ -20,7 +20,7 @@ export async function recoverTask(ref: TaskRef, site: string): Promise<void> {
       await finishRestore(task);
     } else {
       task.undo.registerAll();
-      await task.takeBack();
+      await task.undoAll();
     }
     await endless.closeTask(ref, {
       status: committed ? 'done' : 'recovered',

@@ -84,7 +84,7 @@ export class Task {
   }
 
   /** Takes back what was registered to be taken back. */
-  async takeBack(): Promise<void> {
+  async undoAll(): Promise<void> {
     await this.undo.run(this.ref, (name) => this.runbook.undoing(name));
   }
 

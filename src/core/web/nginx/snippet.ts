@@ -21,7 +21,7 @@ export function includeLine(snippet: string): string {
 }
 
 /**
- * What the server blocks of somebody else's vhost include: the maintenance check, and the stamp. It is a guest: it sets
+ * What the server blocks of the administrator's vhost include: the maintenance check, and the stamp. It is a guest: it sets
  * neither `error_page` nor `open_file_cache`, which would change what the block inherits; and it answers before any
  * location, so that a `return` behind it does not matter.
  * @throws KedgeError ConfigurationInvalid for names and paths that nginx would misread
