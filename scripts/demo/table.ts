@@ -1,4 +1,4 @@
-import { bytesText, durationText } from '../../src/cli/render/units';
+import { bytesText, durationText } from '../../src/contract/units';
 
 export interface Row {
   step: string;

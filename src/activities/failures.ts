@@ -57,11 +57,14 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
         ...(server === undefined ? {} : { server }),
         ...(state === undefined ? {} : { state: shortened(this.redact(state, whose), MAXIMUM_TEXT_BYTES) }),
       };
-      return ApplicationFailure.create({
+      const failure = ApplicationFailure.create({
         type,
         message: this.shown(error.message, whose),
         details: [details],
       });
+      // What it says is for operators; of an error nobody expected, below, where it came from is all there is.
+      failure.stack = '';
+      return failure;
     }
     if (error instanceof Error && error.name === 'ApplicationFailure') return error;
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -37,6 +37,8 @@ export const SEARCH_ATTRIBUTES = {
   site: 'KedgeSite',
   backup: 'KedgeBackup',
   trigger: 'KedgeTrigger',
+  who: 'KedgeWho',
+  code: 'KedgeCode',
   attention: 'KedgeAttention',
 } as const;
 export const NO_VALUE = 'none';

@@ -8,9 +8,11 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
   isGrpcServiceError,
 } from '@temporalio/client';
+import { TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 import { KedgeError } from '../contract/errors';
 import {
   KEEP_SIGNAL,
+  SEARCH_ATTRIBUTES,
   SUBMIT_UPDATE,
   WITHDRAW_SIGNAL,
   siteWorkflowId,
@@ -107,12 +109,16 @@ async function restOf(client: Client, taskQueue: string, { timeoutMs }: Patience
   return lives ? (PATIENCE_WITH_LIVING_WORKERS - 1) * timeoutMs : SETTLING_MS;
 }
 
+/** So that all that is about a site is found by it. */
+const SITE = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
+
 function queueOf(site: string, taskQueue: string) {
   return {
     workflowId: turnsWorkflowId(site),
     taskQueue,
     args: [site] as [string],
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    typedSearchAttributes: new TypedSearchAttributes([{ key: SITE, value: site }]),
     staticSummary: `Turns of ${site}`,
   } as const;
 }

@@ -1,5 +1,6 @@
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
+import { markdownText } from '../../src/contract/printable';
 import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
 import { type UndoneBy, describeUndo } from '../helpers/undo-suite';
 import { WorkflowLab } from '../helpers/workflow-environment';
@@ -75,6 +76,12 @@ async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
   return error.cause as ApplicationFailure;
 }
 
+/** What the run page of the Web UI shows. */
+async function detailsOf(handle: WorkflowHandle): Promise<string> {
+  const { currentDetails } = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+  return currentDetails ?? '';
+}
+
 const UNDOS = new Set(UNDONE_BY.flatMap(([, undos]) => undos));
 const undosIn = (fake: FakeActivities): string[] => fake.done.filter((call) => UNDOS.has(call));
 
@@ -106,6 +113,55 @@ describe('restore', () => {
       description: 'Generated before being restored to a previous version',
       trigger: 'restore',
     });
+  });
+
+  it.concurrent(
+    'its page tells the end: what was made of what, and for how long visitors saw the maintenance page',
+    async () => {
+      const fake = new FakeActivities();
+      const handle = await lab.start('restore', { ...input, site: lab.siteWith(fake), who: 'anna' } as {
+        site: string;
+      });
+      await handle.result();
+      const page = await detailsOf(handle);
+      expect(page).toMatch(/\*\*done\*\* in \d/);
+      expect(page).toContain(`restored to: **${markdownText(input.backup)}**`);
+      expect(page).toContain(`in the backup **${markdownText(SAFETY_BACKUP_ID)}**`);
+      expect(page).toContain('in maintenance for 1.2 s');
+      expect(page).toMatch(/warnings: 1\n {4}- a file changed while it was read/);
+      const { searchAttributes } = await handle.describe();
+      expect(searchAttributes).toMatchObject({ KedgeWho: ['anna'], KedgeCode: ['none'] });
+    },
+  );
+
+  it.concurrent(
+    'after a failure its page says what failed and how things stand, and the failure names the step',
+    async () => {
+      const fake = new FakeActivities().set('importDatabase', { fails: 'ImportFailed' });
+      const handle = await start(fake);
+      const failure = await failureOf(handle.result());
+      expect(failure).toMatchObject({ type: 'ImportFailed', cause: { activityType: 'importDatabase' } });
+      expect(failure.stack).not.toContain('node_modules');
+      expect(Object.keys(failure.details?.[0] as object)[0]).toBe('state');
+      const page = await detailsOf(handle);
+      expect(page).toContain('**failed** (ImportFailed): importDatabase failed');
+      expect(page).toContain('- the site is as it was before');
+      expect(page).toContain(`the backup **${markdownText(SAFETY_BACKUP_ID)}**`);
+      expect(page).toContain('- while running: importDatabase');
+      expect(page).not.toContain('undoing');
+      const { searchAttributes } = await handle.describe();
+      expect(searchAttributes).toMatchObject({ KedgeWho: ['none'], KedgeCode: ['ImportFailed'] });
+    },
+  );
+
+  it.concurrent('cancelled, its page says that', async () => {
+    const fake = new FakeActivities().set('tarball', { blocks: true });
+    const handle = await start(fake);
+    await fake.began('tarball');
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow();
+    expect(await detailsOf(handle)).toMatch(/\*\*cancelled\*\*\n\n- the site is as it was before/);
+    expect((await handle.describe()).searchAttributes).toMatchObject({ KedgeCode: ['Cancelled'] });
   });
 
   it.concurrent.each(['commitSwitch', 'endMaintenance'] as const)(

@@ -24,4 +24,6 @@ until_done temporal operator search-attribute create --namespace "$namespace" \
   --name KedgeSite --type Keyword \
   --name KedgeBackup --type Keyword \
   --name KedgeTrigger --type Keyword \
+  --name KedgeWho --type Keyword \
+  --name KedgeCode --type Keyword \
   --name KedgeAttention --type Keyword

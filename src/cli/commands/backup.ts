@@ -3,7 +3,7 @@ import { compressionSchema } from '../../contract/tasks';
 import { DEFAULT_DESCRIPTION } from '../../contract/names';
 import type { Registration } from '../registration';
 import { reportTask } from '../follow-task';
-import { bytesText, durationText } from '../render/units';
+import { bytesText, durationText } from '../../contract/units';
 import { usage } from '../usage';
 import { type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 

@@ -5,7 +5,7 @@ import { type ReadBack, checkBackups } from '../../operations/check-backups';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
-import { bytesText, durationText, progressText } from '../render/units';
+import { bytesText, durationText, progressText } from '../../contract/units';
 import { usage } from '../usage';
 
 /** `kedge backups check` */

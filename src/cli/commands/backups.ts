@@ -9,7 +9,7 @@ import { listBackups } from '../../operations/list-backups';
 import type { CommandContext } from '../context';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
-import { bytesText, timeText } from '../render/units';
+import { bytesText, timeText } from '../../contract/units';
 import { commandOperation } from '../operation';
 import { usage } from '../usage';
 import { registerBackupsCheck } from './backups-check';

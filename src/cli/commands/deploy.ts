@@ -4,7 +4,7 @@ import { KedgeError } from '../../contract/errors';
 import type { CommandContext } from '../context';
 import { reportTask } from '../follow-task';
 import type { Registration } from '../registration';
-import { durationText } from '../render/units';
+import { durationText } from '../../contract/units';
 import { REPLACE_TEXT, type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 
 interface DeployOptions extends TaskOptions {

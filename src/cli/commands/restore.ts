@@ -12,7 +12,7 @@ import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
 import { restorePlanLines } from '../render/restore-plan';
-import { durationText, progressText } from '../render/units';
+import { durationText, progressText } from '../../contract/units';
 import { usage } from '../usage';
 import { REPLACE_TEXT, type TaskOptions, submitOptions, withTaskOptions } from './task-options';
 

@@ -11,7 +11,7 @@ import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
-import { durationText, timeText } from '../render/units';
+import { durationText, timeText } from '../../contract/units';
 import { usage } from '../usage';
 
 /** `kedge tasks`, `log`, `cancel` */

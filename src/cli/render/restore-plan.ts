@@ -2,7 +2,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 import type { RestorePlan } from '../../contract/documents';
 import { backupLabel } from './backup-label';
 import type { Printer } from './printer';
-import { bytesText, durationText } from './units';
+import { bytesText, durationText } from '../../contract/units';
 
 /** What a restore would do, for people. */
 export function restorePlanLines(

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { RunningStep } from '../../client';
 import type { TaskEvent } from '../../operations/follow-task';
 import type { Printer } from './printer';
-import { bytesText, durationText, progressText } from './units';
+import { bytesText, durationText, progressText } from '../../contract/units';
 import { waitingText } from './waiting';
 
 /** What else a line of a log may say; what it says otherwise is passed over. */

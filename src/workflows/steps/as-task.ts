@@ -14,13 +14,15 @@ import { finishOf, planOf } from '../../contract/steps';
 import { endless, looking } from '../options';
 import { finishRestore } from './finish-restore';
 import { look } from './look';
+import { type Told, linesOfFailure, linesOfSuccess } from './outcome';
 import { recoverTask } from './recover-task';
 import { Task } from './task';
-import { setTaskAttributes } from './visibility';
+import { setCode, setTaskAttributes } from './visibility';
 
 interface TaskInput {
   site: string;
   task?: string;
+  who?: string;
   quiesce?: boolean;
 }
 
@@ -36,7 +38,7 @@ export interface TaskReport {
  * The frame of every task: recovers what an earlier one left open, runs preflight and the runbook; when that fails,
  * undoes, closes the journal, and fails with the original error, what state things are in, and the safety backup.
  */
-export async function asTask<Result>(
+export async function asTask<Result extends Told>(
   type: TaskType,
   input: TaskInput,
   attributes: { backup?: string; trigger: string },
@@ -45,7 +47,7 @@ export async function asTask<Result>(
   const began = workflowInfo().startTime;
   const { site } = input;
   const task = new Task(site, input.task ?? taskIdOf(site, type, began), planShown(type, input));
-  setTaskAttributes({ site, ...attributes });
+  setTaskAttributes({ site, ...attributes, ...(input.who === undefined ? {} : { who: input.who }) });
   const whole = CancellationScope.current();
   try {
     for (const abandoned of await look(() => looking.findAbandonedTasks({ site })))
@@ -63,13 +65,10 @@ export async function asTask<Result>(
       endless.closeTask(task.ref, { status: 'done', code: null, message: null, warnings: task.warnings }),
     );
     if (closed) task.told.addAll(closed);
-    return {
-      ...result,
-      task: task.ref.task,
-      site,
-      warnings: task.warnings,
-      durationMs: Math.max(0, Date.now() - began.getTime()),
-    };
+    const { warnings } = task;
+    const durationMs = Math.max(0, Date.now() - began.getTime());
+    task.runbook.over(linesOfSuccess(result, { durationMs, warnings }));
+    return { ...result, task: task.ref.task, site, warnings, durationMs };
   } catch (error) {
     // Who asked for it is told so, whatever the attempt failed with that was to hear of it.
     const cancelled = whole.consideredCancelled || isCancellation(error);
@@ -97,27 +96,35 @@ async function fail(task: Task, error: unknown, wasCancelled: boolean): Promise<
     cause?.message ?? (error instanceof Error ? error.message : String(error)),
     MAXIMUM_MESSAGE_BYTES,
   );
+  const code = cancelled ? 'Cancelled' : (cause?.type ?? 'Internal');
   await endless.closeTask(task.ref, {
     status: cancelled ? 'cancelled' : 'failed',
-    code: cancelled ? 'Cancelled' : (cause?.type ?? 'Internal'),
+    code,
     message: cancelled ? 'cancelled' : message,
     warnings: task.warnings,
   });
+  setCode(code);
+  const told = (cause?.details?.[0] ?? {}) as TaskFailureDetails;
+  const { hint, state, site, ...where } = cancelled ? {} : told;
+  // What is looked for first comes first, where the whole is shown.
+  const details: TaskFailureDetails = {
+    state: committed ? 'the site is restored' : (state ?? 'the site is as it was before'),
+    ...(hint === undefined ? {} : { hint }),
+    ...(safetyBackup === null ? {} : { safetyBackup }),
+    site: site ?? task.site,
+    ...where,
+  };
+  task.runbook.over(linesOfFailure({ code, message }, details, task.runbook.failedIn));
   if (cancelled)
     return error instanceof CancelledFailure ? error : new CancelledFailure(`${task.ref.task} was cancelled`);
-  const told = (cause?.details?.[0] ?? {}) as TaskFailureDetails;
-  const details: TaskFailureDetails = {
-    ...told,
-    site: told.site ?? task.site,
-    state: committed ? 'the site is restored' : (told.state ?? 'the site is as it was before'),
-    ...(safetyBackup === null ? {} : { safetyBackup }),
-  };
-  return ApplicationFailure.create({
-    type: cause?.type ?? 'Internal',
-    message,
-    details: [details],
-    nonRetryable: true,
+  const failure = ApplicationFailure.create({
+    ...{ type: code, message, details: [details], nonRetryable: true },
+    // Names the step.
+    ...(error instanceof ActivityFailure ? { cause: error } : {}),
   });
+  // Where in the workflow it was made is nothing to an operator.
+  failure.stack = '';
+  return failure;
 }
 
 function causeOf(error: unknown): ApplicationFailure | null {

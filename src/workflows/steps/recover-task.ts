@@ -1,9 +1,13 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { TaskRef } from '../../activities/step';
+import { markdownText } from '../../contract/printable';
 import { finishOf } from '../../contract/steps';
 import { endless } from '../options';
 import { finishRestore } from './finish-restore';
 import { Task } from './task';
+
+const PUT_BACK = 'the workflow was terminated; the site was put back as it was';
+const GONE_ON = 'the workflow was terminated behind its commit point; the site is restored';
 
 /**
  * Ends a task that lost its workflow (terminated, or its history gone), from its journal alone: by the same undo a
@@ -25,8 +29,9 @@ export async function recoverTask(ref: TaskRef, site: string): Promise<void> {
     await endless.closeTask(ref, {
       status: committed ? 'done' : 'recovered',
       code: committed ? null : 'TaskTerminated',
-      message: committed ? null : 'the workflow was terminated; the site was put back as it was',
+      message: committed ? null : PUT_BACK,
       warnings: task.warnings,
     });
+    task.runbook.over([`**recovered** ${markdownText(ref.task)}: ${committed ? GONE_ON : PUT_BACK}`, '']);
   });
 }

@@ -1,4 +1,4 @@
-import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { patched, setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../../contract/names';
 import { markdownText } from '../../contract/printable';
@@ -6,16 +6,31 @@ import { markdownText } from '../../contract/printable';
 const site = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
 const backup = defineSearchAttributeKey(SEARCH_ATTRIBUTES.backup, 'KEYWORD');
 const trigger = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD');
+const who = defineSearchAttributeKey(SEARCH_ATTRIBUTES.who, 'KEYWORD');
+const code = defineSearchAttributeKey(SEARCH_ATTRIBUTES.code, 'KEYWORD');
 const attention = defineSearchAttributeKey(SEARCH_ATTRIBUTES.attention, 'KEYWORD');
 
 /** Every task carries every attribute, so that fleets can be filtered by their absence too. */
-export function setTaskAttributes(values: { site: string; backup?: string; trigger: string }): void {
+export function setTaskAttributes(values: { site: string; backup?: string; trigger: string; who?: string }): void {
   upsertSearchAttributes([
     { key: site, value: values.site },
     { key: backup, value: values.backup ?? NO_VALUE },
     { key: trigger, value: values.trigger },
     { key: attention, value: NO_VALUE },
+    ...(patched(WHO_AND_CODE)
+      ? [
+          { key: who, value: values.who ?? NO_VALUE },
+          { key: code, value: NO_VALUE },
+        ]
+      : []),
   ]);
+}
+
+const WHO_AND_CODE = 'who-and-code';
+
+/** Names the code with which a task failed. */
+export function setCode(failed: string): void {
+  if (patched(WHO_AND_CODE)) upsertSearchAttributes([{ key: code, value: failed }]);
 }
 
 /** Names the step that needs somebody's hand; null when it got over it. */
@@ -32,6 +47,8 @@ export function setBackupAttribute(id: string): void {
 export class Runbook {
   private readonly done: string[] = [];
   private readonly running = new Set<string>();
+  /** Steps that ran when the first undo began. */
+  private stopped: readonly string[] = [];
   private readonly title: string;
 
   constructor(
@@ -54,8 +71,19 @@ export class Runbook {
 
   /** From the first undo on the plan no longer holds. */
   undoing(step: string): void {
+    this.stopped = this.failedIn;
     this.running.clear();
     setCurrentDetails(`${this.title}\n\n- undoing: **${step}**\n${this.lines(this.done, 'done before')}`);
+  }
+
+  /** Steps of which one failed, once it has. */
+  get failedIn(): readonly string[] {
+    return this.stopped.length > 0 ? this.stopped : [...this.running];
+  }
+
+  /** How it ended, in lines of Markdown. */
+  over(lines: readonly string[]): void {
+    setCurrentDetails([this.title, '', ...lines, this.lines(this.done, 'done')].join('\n'));
   }
 
   private show(): void {

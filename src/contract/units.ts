@@ -1,4 +1,5 @@
-import type { Progress } from '../../contract/tasks';
+/** How sizes, durations and times are written, in a terminal and in the Temporal Web UI. Free of zod: workflow code imports it. */
+import type { Progress } from './tasks';
 
 /** `1.2 MB`, in powers of a thousand, as disks are sold and `ls --si` shows. */
 export function bytesText(bytes: number): string {
