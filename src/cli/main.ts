@@ -14,6 +14,7 @@ import { registerDoctor } from './commands/doctor';
 import { registerDeploy } from './commands/deploy';
 import { registerInit } from './commands/init';
 import { registerRestore } from './commands/restore';
+import { registerSchema } from './commands/schema';
 import { registerSites } from './commands/sites';
 import { registerAbandon, registerTasks } from './commands/tasks';
 import { registerVerify } from './commands/verify';
@@ -34,6 +35,7 @@ const COMMANDS: Register[] = [
   registerAbandon,
   registerSites,
   registerConfig,
+  registerSchema,
   registerDoctor,
   registerWorker,
   registerCompletion,

@@ -32,6 +32,9 @@ export const WITHDRAW_SIGNAL = 'withdraw';
  */
 export const KEEP_SIGNAL = 'keep';
 
+/** Query of a task's workflow: where it stands, see `runStatusSchema`. */
+export const STATUS_QUERY = 'status';
+
 /** Search attributes (Keyword). Every task sets each of them to a value or to {@link NO_VALUE}. */
 export const SEARCH_ATTRIBUTES = {
   site: 'KedgeSite',

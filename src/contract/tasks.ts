@@ -141,6 +141,22 @@ export const taskFailureSchema = z.object({
 });
 export type TaskFailureDetails = z.infer<typeof taskFailureSchema>;
 
+/**
+ * Where a task stands, as the query `status` of its workflow answers. Which attempt of a step runs, and how many bytes it has moved,
+ * Temporal itself knows: they are in the pending activities of a description.
+ */
+export const runStatusSchema = z.strictObject({
+  task: z.string(),
+  site: siteUriSchema,
+  /** What runs or waits for its next attempt: steps, or an undo. Empty once the task has ended. */
+  steps: z.array(z.strictObject({ name: z.string(), since: z.iso.datetime() })),
+  /** Since when visitors see the maintenance page of this task; null where they do not. */
+  maintenanceSince: z.iso.datetime().nullable(),
+  /** The step that needs somebody's hand; null without one. */
+  attention: z.string().nullable(),
+});
+export type RunStatus = z.infer<typeof runStatusSchema>;
+
 /** What `submit` is asked. */
 export interface SubmitRequest {
   type: (typeof WORKFLOW_TYPES)[number];

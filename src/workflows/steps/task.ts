@@ -1,9 +1,11 @@
-import { ActivityFailure, patched } from '@temporalio/workflow';
+import { ActivityFailure, defineQuery, patched, setHandler } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Reported, TaskRef } from '../../activities/step';
+import { STATUS_QUERY } from '../../contract/names';
 import { undoOf } from '../../contract/steps';
 import { ToldWarnings } from '../../contract/payload-bounds';
 import type { HookName } from '../../contract/target';
+import type { RunStatus } from '../../contract/tasks';
 import { committing, endless, forward, queueing, tidying } from '../options';
 import { Undo } from '../undo';
 import { withAttention } from './attention';
@@ -23,6 +25,8 @@ type Value<Name extends StepName> = Activities[Name] extends (...all: never[]) =
   ? V
   : never;
 
+const status = defineQuery<RunStatus>(STATUS_QUERY);
+
 /** What a task's runbook is written with. */
 export class Task {
   readonly ref: TaskRef;
@@ -41,6 +45,7 @@ export class Task {
     this.ref = { task };
     this.runbook = new Runbook(site, plan);
     this.limit = new MaintenanceLimit(this.ref, site);
+    setHandler(status, () => ({ task, site, ...this.runbook.status }));
   }
 
   /** What all its steps warned about. */

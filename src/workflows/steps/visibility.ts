@@ -2,6 +2,7 @@ import { patched, setCurrentDetails, upsertSearchAttributes, workflowInfo } from
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../../contract/names';
 import { markdownText } from '../../contract/printable';
+import type { RunStatus } from '../../contract/tasks';
 
 const site = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
 const backup = defineSearchAttributeKey(SEARCH_ATTRIBUTES.backup, 'KEYWORD');
@@ -46,7 +47,10 @@ export function setBackupAttribute(id: string): void {
 /** What is done, running and next, in Markdown, as the run's current details. */
 export class Runbook {
   private readonly done: string[] = [];
-  private readonly running = new Set<string>();
+  /** Steps that run, or the undo that does, and since when, ms. */
+  private readonly running = new Map<string, number>();
+  /** Since when visitors see the maintenance page, ms. */
+  private shutSince: number | null = null;
   /** Steps that ran when the first undo began. */
   private stopped: readonly string[] = [];
   private readonly title: string;
@@ -59,31 +63,46 @@ export class Runbook {
   }
 
   began(step: string): void {
-    this.running.add(step);
+    this.running.set(step, Date.now());
     this.show();
   }
 
   ended(step: string): void {
     this.running.delete(step);
     this.done.push(step);
+    if (step === 'enterMaintenance') this.shutSince = Date.now();
+    if (step === 'endMaintenance') this.shutSince = null;
     this.show();
   }
 
   /** From the first undo on the plan no longer holds. */
   undoing(step: string): void {
-    this.stopped = this.failedIn;
+    if (this.stopped.length === 0) this.stopped = [...this.running.keys()];
     this.running.clear();
+    this.running.set(step, Date.now());
     setCurrentDetails(`${this.title}\n\n- undoing: **${step}**\n${this.lines(this.done, 'done before')}`);
   }
 
   /** Steps of which one failed, once it has. */
   get failedIn(): readonly string[] {
-    return this.stopped.length > 0 ? this.stopped : [...this.running];
+    return this.stopped.length > 0 ? this.stopped : [...this.running.keys()];
   }
 
   /** How it ended, in lines of Markdown. */
   over(lines: readonly string[]): void {
+    this.running.clear();
+    this.shutSince = null;
     setCurrentDetails([this.title, '', ...lines, this.lines(this.done, 'done')].join('\n'));
+  }
+
+  /** For whoever asks in Temporal, see `runStatusSchema`. */
+  get status(): Pick<RunStatus, 'steps' | 'maintenanceSince' | 'attention'> {
+    const named = workflowInfo().typedSearchAttributes.get(attention);
+    return {
+      steps: [...this.running].map(([name, since]) => ({ name, since: new Date(since).toISOString() })),
+      maintenanceSince: this.shutSince === null ? null : new Date(this.shutSince).toISOString(),
+      attention: named === undefined || named === NO_VALUE ? null : named,
+    };
   }
 
   private show(): void {
@@ -94,7 +113,7 @@ export class Runbook {
         '',
         this.lines(this.done, 'done'),
         this.lines(
-          [...this.running].map((step) => `**${step}**`),
+          [...this.running.keys()].map((step) => `**${step}**`),
           'running',
         ),
         this.lines(next, 'next'),

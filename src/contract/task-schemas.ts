@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import {
+  TASK_INPUT_SCHEMAS,
+  backupResultSchema,
+  deployResultSchema,
+  listBackupsInputSchema,
+  listBackupsResultSchema,
+  progressSchema,
+  restoreResultSchema,
+  runStatusSchema,
+  taskFailureSchema,
+  verifyResultSchema,
+} from './tasks';
+
+/** What services exchange with the workflows, each by the name under which `kedge schema` prints it. */
+const EXCHANGED = {
+  'backup.input': TASK_INPUT_SCHEMAS.backup,
+  'backup.result': backupResultSchema,
+  'restore.input': TASK_INPUT_SCHEMAS.restore,
+  'restore.result': restoreResultSchema,
+  'deploy.input': TASK_INPUT_SCHEMAS.deploy,
+  'deploy.result': deployResultSchema,
+  'verify.input': TASK_INPUT_SCHEMAS.verify,
+  'verify.result': verifyResultSchema,
+  'listBackups.input': listBackupsInputSchema,
+  'listBackups.result': listBackupsResultSchema,
+  /** First of the details of a failed task. */
+  failure: taskFailureSchema,
+  /** What the query `status` answers. */
+  status: runStatusSchema,
+  /** Details of the heartbeats of a step. */
+  progress: progressSchema,
+} as const satisfies Record<string, z.ZodType>;
+
+/** JSON Schemas, by their names, of what services exchange with the workflows: they change by additions alone. */
+export function taskJsonSchemas(): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(EXCHANGED).map(([name, schema]) => [name, z.toJSONSchema(schema, { unrepresentable: 'any' })]),
+  );
+}
