@@ -13,6 +13,7 @@ import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
 import { registerDeploy } from './commands/deploy';
 import { registerInit } from './commands/init';
+import { registerPrune } from './commands/prune';
 import { registerRestore } from './commands/restore';
 import { registerSchema } from './commands/schema';
 import { registerSites } from './commands/sites';
@@ -31,6 +32,7 @@ const COMMANDS: Register[] = [
   registerDeploy,
   registerVerify,
   registerBackups,
+  registerPrune,
   registerTasks,
   registerAbandon,
   registerSites,

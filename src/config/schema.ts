@@ -58,6 +58,21 @@ const tasksSchema = z.strictObject({
   newest: z.int().min(1).default(100),
 });
 
+const count = z.int().min(0).max(10_000).default(0);
+const keepSchema = z
+  .strictObject({
+    last: count,
+    daily: count,
+    weekly: count,
+    monthly: count,
+    yearly: count,
+    /** Safety backups, by their age. */
+    safety: days.default(30 * DAY_MS),
+  })
+  .refine(({ last, daily, weekly, monthly, yearly }) => last + daily + weekly + monthly + yearly > 0, {
+    message: 'says nothing that is to be kept: name one of last, daily, weekly, monthly, yearly',
+  });
+
 const limitsSchema = z.strictObject({
   backups: z.int().min(1).max(1000).optional(),
   restores: z.int().min(1).max(1000).optional(),
@@ -154,6 +169,8 @@ const siteSchema = z
     furtherSettings: z.array(furtherSettingsSchema).optional(),
     exclude: z.array(z.string().min(1)).optional(),
     maintenanceLimit: duration.default(15 * 60_000),
+    /** In the place of the `keep` of all. */
+    keep: keepSchema.optional(),
     hooks: hooksSchema.default({}),
   })
   .refine((site) => site.kind !== 'php' || site.settings !== undefined, {
@@ -174,6 +191,8 @@ export const configurationSchema = z.strictObject({
   proveBackups: z.boolean().default(true),
   /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
   tasks: tasksSchema.prefault({}),
+  /** What `kedge prune` keeps of the backups of each site. Without it nothing is pruned. */
+  keep: keepSchema.optional(),
   /** How many tasks dump, pack, unpack and import at one time; of each kind as many as there are processors, and at least two. */
   limits: limitsSchema.prefault({}),
   /** Who may ask for what destroys: whoever holds the key. Without a key, whoever reaches Temporal. */

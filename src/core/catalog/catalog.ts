@@ -27,6 +27,9 @@ export interface Catalog {
   /** @throws KedgeError BackupUnknown, RecordInvalid, NewerVersion */
   get(site: string, id: string): Promise<BackupRecord>;
   pathOf(record: BackupRecord): string;
-  /** Record first, archive after it. Nothing happens when it is gone. @throws KedgeError RecordInvalid, NewerVersion */
+  /**
+   * In two steps, so that neither record nor archive is ever left alone: what was cut off is no backup any more, and is gone on with
+   * by the next call, or the sweep. Nothing happens when it is gone. @throws KedgeError RecordInvalid, NewerVersion
+   */
   delete(site: string, id: string): Promise<void>;
 }

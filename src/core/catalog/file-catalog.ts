@@ -14,9 +14,9 @@ import { timeStamp } from '../../contract/names';
 import { siteUriSchema } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Catalog, Listing, Stray } from './catalog';
+import { beginDeletion, finishDeletion, halfDeleted, isArchive, isArchiveOf } from './deletion';
 import { byPublication } from './publication';
 
-const ARCHIVE = /\.tar(\.(zst|gz|bz2))?$/;
 /** Archives that a running task writes; undo removes them. */
 const TEMPORARY = /^\./;
 /** A record of many wrong keys names them all. */
@@ -46,7 +46,8 @@ class FileCatalog implements Catalog {
     const base = `${site}-${[timeStamp(created), ...stamps].sort().at(-1)}`;
     for (let count = 0; ; count += 1) {
       const id = count === 0 ? base : `${base}_${count}`;
-      if (!names.some((name) => name === `${id}.json` || isArchiveOf(id, name))) return id;
+      if (!names.some((name) => name === `${id}.json` || isArchiveOf(id, name)) && !halfDeleted(names).includes(id))
+        return id;
     }
   }
 
@@ -67,10 +68,12 @@ class FileCatalog implements Catalog {
 
   async list(site: string): Promise<Listing> {
     const folder = this.path(site);
-    const names = (await this.master.list(folder)).filter((name) => !TEMPORARY.test(name));
+    const all = await this.master.list(folder);
+    const names = all.filter((name) => !TEMPORARY.test(name));
     const backups: BackupRecord[] = [];
     const strays: Stray[] = [];
-    const claimed = new Set<string>();
+    const going = halfDeleted(all);
+    const claimed = new Set(names.filter((name) => going.some((id) => isArchiveOf(id, name))));
     for (const name of names.filter((name) => name.endsWith('.json'))) {
       const file = join(folder, name);
       const id = name.slice(0, -'.json'.length);
@@ -89,7 +92,7 @@ class FileCatalog implements Catalog {
       if (name.endsWith('.json') || claimed.has(name)) continue;
       strays.push({
         file: join(folder, name),
-        problem: ARCHIVE.test(name) ? 'archive without record' : 'foreign file',
+        problem: isArchive(name) ? 'archive without record' : 'foreign file',
       });
     }
     backups.sort(byPublication);
@@ -115,10 +118,11 @@ class FileCatalog implements Catalog {
 
   async delete(site: string, id: string): Promise<void> {
     const path = this.recordPath(site, id);
-    if (!(await this.master.status(path))) return;
-    const record = await this.read(path, site, id);
-    await this.master.removeFile(path);
-    await this.master.removeFile(this.pathOf(record));
+    if (await this.master.status(path)) {
+      await this.read(path, site, id);
+      await beginDeletion(this.master, this.path(site), id);
+    }
+    await finishDeletion(this.master, this.path(site), id);
   }
 
   private async read(path: string, site: string, id: string): Promise<BackupRecord> {
@@ -149,10 +153,6 @@ class FileCatalog implements Catalog {
     }
     return join(this.path(site), `${id}.json`);
   }
-}
-
-function isArchiveOf(id: string, name: string): boolean {
-  return name.replace(ARCHIVE, '') === id;
 }
 
 /** @throws KedgeError NewerVersion, or what `invalid` makes of what is wrong */

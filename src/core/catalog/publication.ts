@@ -6,7 +6,7 @@ import type { Host } from '../hosts/host';
 import type { Catalog, Stray } from './catalog';
 
 /** When a backup came into the catalogue; a Kedge that did not note it made one at a time, so the time it was begun says as much. */
-function publishedAt({ published, created }: BackupRecord): string {
+export function publishedAt({ published, created }: BackupRecord): string {
   return published ?? created;
 }
 
@@ -55,9 +55,15 @@ function unreadableSince(record: BackupRecord | null, strays: readonly Stray[]):
     .map(({ id, problem }) => `${id} is passed over: ${problem}`);
 }
 
-async function whyNotGood(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {
-  const bytes = (await master.status(catalog.pathOf(record)))?.bytes ?? 0;
-  if (bytes !== record.bytes) return `its archive has ${bytes} bytes, not ${record.bytes} as its record says`;
-  if (!isUnproven(record)) return null;
+/** Why nobody may rely on a backup, by what can be seen without reading it; null for a good one. */
+export async function whyNotGood(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {
+  const damage = await damageOf(catalog, master, record);
+  if (damage !== null || !isUnproven(record)) return damage;
   return `the database server did not take its definitions when it was made; by its id it is restored where the server does now`;
+}
+
+/** What is wrong with the archive of a backup, by its size alone; null where nothing is. */
+export async function damageOf(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {
+  const bytes = (await master.status(catalog.pathOf(record)))?.bytes ?? 0;
+  return bytes === record.bytes ? null : `its archive has ${bytes} bytes, not ${record.bytes} as its record says`;
 }

@@ -13,6 +13,7 @@ import { flagPath, probeFolder } from '../flags/flag-paths';
 import { probePrefix } from '../flags/probe-file';
 import type { Journal } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
+import { finishDeletion, halfDeleted } from '../catalog/deletion';
 import { Claims, type TaskLeftovers, reasonToKeep, leftoversOf } from './leftovers';
 import { dropScratch } from '../proofs/prove-definitions';
 import type { Scratches } from '../proofs/scratches';
@@ -179,7 +180,12 @@ export class Sweeper {
     for (const { made } of closed) marks.set(made.mark, made.task);
     leftovers.push(...(await this.processes(marks)));
     if (only === undefined) leftovers.push(...(await this.scratches(problems)));
-    if (only === undefined) leftovers.push(...(await this.unfinishedFiles()), ...(await this.probeFiles(isBusy)));
+    if (only === undefined)
+      leftovers.push(
+        ...(await this.unfinishedFiles()),
+        ...(await this.probeFiles(isBusy)),
+        ...(await this.deletions()),
+      );
     return { leftovers, problems, shut };
   }
 
@@ -343,6 +349,18 @@ export class Sweeper {
         if (lock)
           found.push({ what: `the lock ${path} of a process that has ended`, task: null, remove: () => lock.remove() });
       }
+    }
+    return found;
+  }
+
+  /** Backups whose deletion was cut off. */
+  private async deletions(): Promise<Leftover[]> {
+    const { master, folders } = this.parts;
+    const found: Leftover[] = [];
+    for (const site of await master.list(folders.backups)) {
+      const folder = join(folders.backups, site);
+      for (const id of halfDeleted(await master.list(folder)))
+        found.push({ what: `the deleted backup ${id}`, task: null, remove: () => finishDeletion(master, folder, id) });
     }
     return found;
   }

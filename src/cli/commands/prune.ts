@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import { KedgeError } from '../../contract/errors';
+import { bytesText } from '../../contract/units';
+import { type PrunePlan, planPrune, prune, sitesToPrune } from '../../operations/prune-backups';
+import type { CommandContext } from '../context';
+import { EXIT } from '../exit-codes';
+import { commandOperation } from '../operation';
+import type { Registration } from '../registration';
+import { backupLabel } from '../render/backup-label';
+import { usage } from '../usage';
+
+interface PruneOptions {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+/** `kedge prune` */
+export function registerPrune(program: Command, run: Registration): void {
+  program
+    .command('prune')
+    .description('delete the backups that `keep` of the configuration does not keep, and say why of each')
+    .argument('[site...]', 'URIs of sites; default: all')
+    .option('--dry-run', 'decide and print, delete nothing')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText('after', '\nExamples:\n  kedge prune --dry-run\n  kedge prune example.com --yes')
+    .action(
+      run<PruneOptions>(async (context, names, { dryRun = false, yes = false }) => {
+        const configuration = await context.configuration();
+        const asked: string[] = [];
+        for (const name of names) asked.push(await context.site(name));
+        const parts = await context.parts();
+        const now = Date.now();
+        const plans: PrunePlan[] = [];
+        for (const site of sitesToPrune(configuration, asked))
+          plans.push(await planPrune(parts, configuration, site, now));
+        for (const { site, waits, strays } of plans) {
+          for (const stray of strays) context.printer.warn(stray);
+          if (waits !== null) context.printer.warn(`nothing of ${site} is pruned: ${waits}`);
+        }
+        if (plans.some(({ waits, strays }) => waits !== null || strays.length > 0)) context.exitCode = EXIT.warnings;
+        const going = plans.filter(({ waits }) => waits === null);
+        const count = going.flatMap(({ backups }) => backups).filter(({ keep }) => !keep).length;
+        if (!dryRun && count > 0) {
+          await confirmPruning(context, going, count, yes);
+        }
+        const deleted: string[] = [];
+        if (!dryRun)
+          for (const plan of going)
+            deleted.push(...(await prune(parts, configuration, plan, now, commandOperation(context, 'prune'))));
+        context.printer.result(documentOf(plans, deleted), [
+          ...(dryRun || count === 0 || yes ? linesOf(context, plans) : []),
+          dryRun ? `Would delete ${count}` : `Deleted ${deleted.length}`,
+        ]);
+      }),
+    );
+}
+
+function documentOf(plans: readonly PrunePlan[], deleted: readonly string[]): object {
+  return {
+    sites: plans.map(({ site, backups, strays, waits }) => ({
+      site,
+      waits,
+      strays,
+      backups: backups.map(({ id, keep, reasons, record: { bytes } }) => ({ id, keep, reasons, bytes })),
+    })),
+    deleted,
+  };
+}
+
+function linesOf(context: CommandContext, plans: readonly PrunePlan[]): string[] {
+  const rows = plans.flatMap(({ backups }) =>
+    backups.map(({ id, keep, reasons, record }) => [
+      id,
+      backupLabel(record),
+      bytesText(record.bytes),
+      keep ? 'keep' : 'delete',
+      reasons.join('; '),
+    ]),
+  );
+  return rows.length === 0 ? [] : context.printer.table(['Backup', 'Date/time - Reason', 'Size', '', 'Why'], rows);
+}
+
+async function confirmPruning(
+  context: CommandContext,
+  plans: readonly PrunePlan[],
+  count: number,
+  yes: boolean,
+): Promise<void> {
+  if (yes) return;
+  if (!context.io.isTerminal) throw usage('deleted backups do not come back', 'Say --yes, or --dry-run.');
+  for (const line of linesOf(context, plans)) context.printer.note(line);
+  const { confirm } = await import('@inquirer/prompts');
+  if (!(await confirm({ message: `Delete ${count} for good?`, default: false })))
+    throw new KedgeError('Cancelled', 'nothing was deleted');
+}
