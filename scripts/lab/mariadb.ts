@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { DatabaseServerAddress } from '../../src/contract/target';
+import { findSystemPrograms } from './system-programs';
 import { freePort } from './free-port';
 import { prepare } from './prepared';
 
@@ -62,6 +63,7 @@ export async function startMariadb({
   const temporary = join(folder, 'mariadb-tmp');
   await mkdir(temporary, { mode: 0o700 });
   if (privileged) await run('chown', [account, sockets, temporary]);
+  findSystemPrograms();
   const { stdout: version } = await run('mariadbd', ['--version']);
   await prepare('mariadb', [version, me, account, LOG_SIZE], data, async () => {
     await mkdir(data, { mode: 0o700 });

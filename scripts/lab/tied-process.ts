@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { findSystemPrograms } from './system-programs';
 
 const DEADLINE_MS = 20_000;
 
@@ -44,6 +45,7 @@ export async function startTied(
   log: string,
   isReady: () => Promise<boolean>,
 ): Promise<TiedProcess> {
+  findSystemPrograms();
   const output = openSync(log, 'a');
   const keeper = spawn('sh', ['-c', KEEPER, 'keeper', ...argv], {
     stdio: ['pipe', output, output],

@@ -119,6 +119,18 @@ function sandboxFailure(command: Command, message: string, server: string): Kedg
       hint: 'Install bubblewrap 0.10, or an older one with the mend of CVE-2024-42472, as distributions have it.',
     });
   }
+  if (/^bwrap: No permissions to create new namespace/m.test(message)) {
+    return new KedgeError(
+      'SandboxUnavailable',
+      `${name} cannot be confined on ${server}: no namespaces may be made there`,
+      {
+        server,
+        hint:
+          'In a chroot the kernel makes none: run Kedge outside of it, or in a container. Elsewhere root may, and other accounts ' +
+          'where the system lets them (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor).',
+      },
+    );
+  }
   return new KedgeError('SandboxUnavailable', `${name} cannot be confined on ${server}: ${message}`, { server });
 }
 
