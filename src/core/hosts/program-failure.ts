@@ -119,14 +119,14 @@ function sandboxFailure(command: Command, message: string, server: string): Kedg
       hint: 'Install bubblewrap 0.10, or an older one with the mend of CVE-2024-42472, as distributions have it.',
     });
   }
-  if (/^bwrap: No permissions to create new namespace/m.test(message)) {
+  if (/^bwrap: (No permissions to create new namespace|Failed to make \/ slave: Invalid argument)/m.test(message)) {
     return new KedgeError(
       'SandboxUnavailable',
       `${name} cannot be confined on ${server}: no namespaces may be made there`,
       {
         server,
         hint:
-          'In a chroot the kernel makes none: run Kedge outside of it, or in a container. Elsewhere root may, and other accounts ' +
+          'A chroot has none: run Kedge outside of it, or in a container. Elsewhere root may make them, and other accounts ' +
           'where the system lets them (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor).',
       },
     );

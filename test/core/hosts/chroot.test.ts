@@ -33,7 +33,7 @@ exec chroot . "$2" -r "$3" "$4"
         { encoding: 'utf8' },
       );
       expect(said).toMatch(
-        /^SandboxUnavailable: true cannot be confined on here: no namespaces may be made there\. In a chroot /,
+        /^SandboxUnavailable: true cannot be confined on here: no namespaces may be made there\. A chroot has none/,
       );
     } finally {
       removePrivateFolder(folder);
