@@ -5,6 +5,7 @@ import { Worker } from '@temporalio/worker';
 import { createActivities } from './activities';
 import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
+import { EventInterceptor, type WorkerEvent } from './activities/events';
 import { FailureInterceptor } from './activities/failures';
 import { lives } from './activities/step';
 import { type CompositionOptions, type MasterParts, createParts } from './composition';
@@ -17,6 +18,7 @@ import { forgetOldTasks } from './core/tasks/retention';
 import { Watchdog } from './core/recovery/watchdog';
 import { connectClient } from './temporal/connection';
 import { LeftAlone } from './temporal/left-alone';
+import { workerIdentity } from './temporal/pollers';
 import { recoverOpenTasks } from './temporal/recovery';
 import { isStuck, runStateOf, temporalAnswers, whoRuns } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
@@ -31,6 +33,8 @@ export interface WorkerOptions {
   environment: Record<string, string | undefined>;
   /** Called when the worker takes tasks. */
   onReady?: () => void;
+  /** Called when a task begins or ends, and when a step fails. */
+  onEvent?: (event: WorkerEvent) => void;
   /** Called with what an administrator is to know meanwhile, a sentence each. */
   onNotice?: (text: string) => void;
   /** Ends the worker: steps that do not end within `SHUTDOWN_GRACE` are handed over. */
@@ -69,8 +73,13 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       taskQueue,
       workflowBundle: { code: await readFile(WORKFLOW_BUNDLE, 'utf8') },
       activities: createActivities(options.decorate?.(dependencies) ?? dependencies),
+      identity: workerIdentity(options.configuration.master),
       interceptors: {
-        activity: [() => ({ inbound: new FailureInterceptor((text, site) => dependencies.redact(text, site)) })],
+        // The first stands outside of the second.
+        activity: [
+          () => ({ inbound: new EventInterceptor(options.onEvent ?? (() => undefined)) }),
+          () => ({ inbound: new FailureInterceptor((text, site) => dependencies.redact(text, site)) }),
+        ],
       },
       // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
       maxHeartbeatThrottleInterval: '1 second',

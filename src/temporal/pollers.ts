@@ -19,10 +19,22 @@ export async function workerPolls(client: Client, namespace: string, taskQueue: 
   );
 }
 
-/** Workers call themselves `pid@host`: of one of this machine the end is known at once. */
+/** What a worker calls itself in Temporal: whose it is, where it runs, and as which process. */
+export function workerIdentity(master: string): string {
+  return `kedge/${master}@${hostname()}#${process.pid}`;
+}
+
+/** Of a worker of this machine the end is known at once. Those of a Kedge before called themselves `pid@host`. */
 function isDeadProcess(identity: string): boolean {
-  const [, pid, host] = /^(\d+)@(.*)$/.exec(identity) ?? [];
-  if (pid === undefined || host !== hostname()) return false;
+  const [, host, pid] = /^kedge\/[^@]*@(.*)#(\d+)$/.exec(identity) ?? [];
+  const [, pidBefore, hostBefore] = /^(\d+)@(.*)$/.exec(identity) ?? [];
+  return (
+    (pid !== undefined && host === hostname() && hasEnded(pid)) ||
+    (pidBefore !== undefined && hostBefore === hostname() && hasEnded(pidBefore))
+  );
+}
+
+function hasEnded(pid: string): boolean {
   try {
     process.kill(Number(pid), 0);
     return false;

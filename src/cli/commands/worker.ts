@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Command } from 'commander';
+import { taskQueueOf } from '../../contract/names';
+import { printableJson } from '../../contract/printable';
+import type { ServiceManager } from '../../core/hosts/service-manager';
 import type { CommandContext } from '../context';
 import type { Registration } from '../registration';
 import { usage } from '../usage';
@@ -62,8 +65,10 @@ async function work(context: CommandContext, environment: Record<string, string 
   keepMemorySmall();
   const configuration = await context.configuration();
   const stop = new AbortController();
+  const manager = await serviceManager(context);
   const onSignal = (): void => {
     context.printer.note('stopping: running steps are handed over');
+    void manager.stopping();
     stop.abort();
   };
   process.once('SIGINT', onSignal);
@@ -76,8 +81,22 @@ async function work(context: CommandContext, environment: Record<string, string 
     environment,
     signal: stop.signal,
     onNotice: (text) => context.printer.warn(text),
-    onReady: () => context.printer.note(`worker of ${configuration.master} is ready`),
+    onEvent: (event) => context.io.stdout.write(`${printableJson({ time: new Date().toISOString(), ...event })}\n`),
+    onReady: () => {
+      context.printer.note(`worker of ${configuration.master} is ready`);
+      void manager.ready(`takes tasks from ${taskQueueOf(configuration.master)}`);
+      context.onClose(manager.keepAlive());
+    },
   });
+}
+
+/** What systemd is told by, where it started this process. */
+async function serviceManager(context: CommandContext): Promise<ServiceManager> {
+  const { ServiceManager } = await import('../../core/hosts/service-manager.js');
+  const { master } = await context.parts();
+  const log = { info: () => undefined, warn: (text: string) => context.printer.warn(text) };
+  const signal = new AbortController().signal;
+  return new ServiceManager(master, context.io.environment, { signal, mark: 'worker', progress: () => undefined, log });
 }
 
 /** For as long as this process lives: docs/decisions/0060. */
