@@ -1,16 +1,17 @@
-// Compiles, then bundles the workflow code. Does nothing where nothing changed since the last time.
+// Compiles, bundles the workflow code, and makes the package of the client. Does nothing where nothing changed since the last time.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
+import { makeClientPackage } from './client-package.mjs';
 
 const top = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bundle = join(top, 'dist/workflow-bundle.js');
 const stamp = join(top, 'dist/.built-from');
 
-const sources = hashOf(['src', 'scripts', 'tsconfig.json', 'tsconfig.build.json', 'package.json']);
+const sources = hashOf(['src', 'scripts', 'packaging/client', 'tsconfig.json', 'tsconfig.build.json', 'package.json']);
 if (!existsSync(bundle) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== sources) {
   const compiler = spawnSync(
     process.execPath,
@@ -27,6 +28,8 @@ if (!existsSync(bundle) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !==
   });
   writeFileSync(bundle, code);
   chmodSync(join(top, 'dist/src/cli/main.js'), 0o755);
+  // The image of a container has the worker alone.
+  if (existsSync(join(top, 'packaging/client'))) makeClientPackage(top, join(top, 'dist/client-package'));
   writeFileSync(stamp, sources);
 }
 
@@ -35,6 +38,7 @@ function hashOf(names) {
   const hash = createHash('sha256');
   for (const name of names) {
     const path = join(top, name);
+    if (!existsSync(path)) continue;
     const files = name.includes('.')
       ? ['']
       : readdirSync(path, { recursive: true, withFileTypes: true })
