@@ -41,10 +41,12 @@ export function makeClientPackage(top, folder) {
   const { version, engines, dependencies } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
   const { name, ...manifest } = JSON.parse(readFileSync(join(top, 'packaging/client/package.json'), 'utf8'));
   const needed = Object.fromEntries(
-    [...packages].sort((a, b) => a.localeCompare(b)).map((needs) => {
-      if (!dependencies[needs]) throw new Error(`the client loads ${needs}, which is no dependency`);
-      return [needs, dependencies[needs]];
-    }),
+    [...packages]
+      .sort((a, b) => a.localeCompare(b))
+      .map((needs) => {
+        if (!dependencies[needs]) throw new Error(`the client loads ${needs}, which is no dependency`);
+        return [needs, dependencies[needs]];
+      }),
   );
   const document = { name, version, ...manifest, engines, dependencies: needed };
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(document, null, 2)}\n`);

@@ -45,3 +45,49 @@ it('elsewhere each is a line of its own', () => {
   ]);
   expect(findingLines([], { grouped: false, colors })).toEqual(['All is well.']);
 });
+
+describe('what three sites or more have in common', () => {
+  const of = (site: string, more: Partial<Finding> = {}): Finding => ({
+    ...{
+      check: 'adopted',
+      level: 'error',
+      site,
+      message: `${site} is not adopted`,
+      hint: `Run \`kedge sites adopt ${site}\`.`,
+    },
+    ...more,
+  });
+  const sites = Array.from({ length: 25 }, (_, at) => `s${String(at).padStart(2, '0')}.example`);
+
+  it('is said once, with the first of their names, where the first of them stands', () => {
+    const own = of('s03.example', { check: 'php', message: 'PHP is away', hint: 'Start it.' });
+    const all = sites.flatMap((site) => (site === 's03.example' ? [own, of(site)] : [of(site)]));
+    expect(findingLines(all, { grouped: true, colors })).toEqual([
+      `25 sites: ${sites.slice(0, 20).join(', ')} and 5 more`,
+      '  error    <site> is not adopted',
+      '           hint: Run `kedge sites adopt <site>`.',
+      '',
+      'site s03.example',
+      '  error    PHP is away',
+      '           hint: Start it.',
+      '',
+      '26 errors, 0 warnings',
+    ]);
+  });
+
+  it('is something else at another level, of another check, or with other words', () => {
+    const all = [
+      of('a.example'),
+      of('b.example', { level: 'warning' }),
+      of('c.example', { check: 'x' }),
+      of('d.example'),
+    ];
+    expect(findingLines(all, { grouped: false, colors })).toEqual([
+      'error: site a.example: a.example is not adopted - Run `kedge sites adopt a.example`.',
+      'warning: site b.example: b.example is not adopted - Run `kedge sites adopt b.example`.',
+      'error: site c.example: c.example is not adopted - Run `kedge sites adopt c.example`.',
+      'error: site d.example: d.example is not adopted - Run `kedge sites adopt d.example`.',
+      '3 errors, 1 warning',
+    ]);
+  });
+});
