@@ -1,12 +1,14 @@
 import type { Operation } from '../core/operation';
 import type { CommandContext } from './context';
 
-/** For work a command does itself: ends with Ctrl-C, and tells on standard error. */
+/** For work a command does itself: ends with Ctrl-C and SIGTERM, and tells on standard error. */
 export function commandOperation(context: CommandContext, mark: string): Operation {
   const controller = new AbortController();
   const interrupt = (): void => controller.abort(new Error('interrupted'));
-  process.once('SIGINT', interrupt);
-  context.onClose(() => process.off('SIGINT', interrupt));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, interrupt);
+    context.onClose(() => process.off(signal, interrupt));
+  }
   return {
     signal: controller.signal,
     mark: `command/${mark}`,

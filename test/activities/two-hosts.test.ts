@@ -115,7 +115,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     expect(differences(before, await look())).toEqual([]);
   });
 
-  test.each(['syncRemote', 'deploy', 'switchSite', 'probeSite'] as const)(
+  test.each(['syncRemote', 'switchSite'] as const)(
     'a restore is taken back behind %s',
     async (step) => {
       const backup = await makeBackup();

@@ -17,7 +17,12 @@ export function withTaskOptions(command: Command): Command {
   return command
     .option('--wait-turn', 'wait for the site to be free, instead of ending with exit code 11')
     .option('--detach', 'submit, print the task, and return; without a worker it waits for one')
-    .option('--request-key <key>', 'makes a repeated call the same task');
+    .option('--request-key <key>', 'makes a repeated call the same task')
+    .addHelpText(
+      'after',
+      '\nWhile it waits, Ctrl-C asks whether the task is to go on or to be undone; without a terminal it is undone.\n' +
+        'SIGTERM, and the end of the terminal, leave it to go on.',
+    );
 }
 
 /** Of the commands that import a backup. */
