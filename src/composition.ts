@@ -173,6 +173,7 @@ export function createParts({ configuration, configurationPath, environment, hos
         uri: target.site.uri,
         location: target.site,
         host,
+        onMaster: host === master,
         folder: liveFolder(host, target.site),
         kind: guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
         webServer: webServer(target.web),

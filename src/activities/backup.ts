@@ -95,7 +95,7 @@ export function createBackupActivities(deps: ActivityDependencies) {
     async syncRemote(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
         const { journal, site, record } = step;
-        if (site.host === deps.master) {
+        if (site.onMaster) {
           step.operation.log.info('web server and master are one: nothing to sync');
           return { bytes: 0 };
         }
@@ -150,21 +150,19 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const dumped = spooledBy('dumpDatabase', target, journal);
         const dump = join(dumped, 'database.sql');
         const unfinished = { host: deps.master, folder: join(folder, `${UNFINISHED}${journal.token}`) };
-        const [scratch = '', temporary = ''] = await makeAttemptFolders(step, [
-          spoolPlace(deps, 'tarball', step),
-          unfinished,
-        ]);
-        const { empty, roots, replaced } = await packedRoots(deps, step, scratch);
-        const codeVersion = empty.includes(SITE_FOLDER) ? null : await kind.codeVersion(live, operation);
         const backup = {
           id,
           created,
           archive: `${id}.tar.${options.compression === 'gzip' ? 'gz' : 'zst'}`,
-          temporaryArchive: join(temporary, 'archive'),
+          temporaryArchive: join(unfinished.folder, step.attempt, 'archive'),
           packed: null,
           published: false,
         };
+        // Before the folder is there: whoever takes the task back removes what its journal names.
         await record({ backup });
+        const [scratch = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'tarball', step), unfinished]);
+        const { empty, roots, replaced } = await packedRoots(deps, step, scratch);
+        const codeVersion = empty.includes(SITE_FOLDER) ? null : await kind.codeVersion(live, operation);
         const packing = deps.archives.pack(
           {
             roots,

@@ -46,7 +46,7 @@ export async function packedRoots(
   scratch: string,
 ): Promise<{ roots: PackedFolder[]; empty: string[]; replaced: Record<string, string[]> }> {
   const { journal, site, whileMine } = step;
-  const brought = site.host === deps.master ? null : spooledBy('syncRemote', site.target, journal);
+  const brought = site.onMaster ? null : spooledBy('syncRemote', site.target, journal);
   const roots: PackedFolder[] = [];
   const empty: string[] = [];
   const replaced: Record<string, string[]> = {};

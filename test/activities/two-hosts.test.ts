@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import { leftovers } from '../../scripts/lab/leftovers';
 import { backupRecordSchema } from '../../src/contract/backup-record';
+import type { FileAttributes } from '../../src/core/hosts/host';
+import type { MasterHost } from '../../src/core/hosts/master-host';
 import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
 import { DONE, DrivenTasks } from '../helpers/driven-tasks';
@@ -20,8 +22,23 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
   let hosts: TwoHosts;
   let root: string;
 
+  /** Is called when the master has made a folder. */
+  let afterMaking: (path: string) => void = () => undefined;
+  const told = (master: MasterHost): MasterHost =>
+    new Proxy(master, {
+      get: (host, name) => {
+        const value: unknown = Reflect.get(host, name);
+        if (typeof value !== 'function') return value;
+        if (name !== 'makeFolder') return value.bind(host) as unknown;
+        return async (path: string, attributes: FileAttributes): Promise<void> => {
+          await host.makeFolder(path, attributes);
+          afterMaking(path);
+        };
+      },
+    });
+
   beforeAll(async () => {
-    ring = await ActivityLab.start({}, undefined, {
+    ring = await ActivityLab.start({}, (real) => ({ ...real, master: told(real.master) }), {
       lab: { webBy: IN_A_NAMESPACE },
       place: async (lab) => {
         hosts = placeOnTwoHosts(lab);
@@ -128,6 +145,20 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
       expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
     },
   );
+
+  test('a worker that ends right behind the folder of the archive leaves it to nobody', async () => {
+    const nothing = await left();
+    const given = tasks.begin('backup');
+    await tasks.takeUntil(given, 'tarball');
+    afterMaking = (path) => {
+      if (path.includes('/.tmp-')) throw new Error('cut');
+    };
+    await expect(tasks.call(given, 'tarball')).rejects.toThrow('cut');
+    afterMaking = () => undefined;
+    expect(await left()).not.toEqual(nothing);
+    await tasks.undo(given);
+    expect(await left()).toEqual(nothing);
+  });
 
   test('the sweep finds on the web server what a worker left there that woke too late', async () => {
     const nothing = await left();

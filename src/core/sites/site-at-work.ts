@@ -16,6 +16,8 @@ export interface SiteAtWork {
   readonly location: SiteLocation;
   /** The machine of its folders, its web server and its PHP. */
   readonly host: Host;
+  /** That machine is the master's own: what is packed and unpacked lies there already. */
+  readonly onMaster: boolean;
   /** Its folders as visitors have them. */
   readonly folder: SiteFolder;
   readonly kind: SiteKind;

@@ -50,6 +50,7 @@ function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUi
     uri,
     location: target.site,
     host: machine,
+    onMaster: true,
     folder: liveFolder(machine, target.site),
     kind: siteKindOf(target.site),
     webServer: createNginx({ address: target.web, host: machine }),
