@@ -132,19 +132,16 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     expect(differences(before, await look())).toEqual([]);
   });
 
-  test.each(['syncRemote', 'switchSite'] as const)(
-    'a restore is taken back behind %s',
-    async (step) => {
-      const backup = await makeBackup();
-      const [before, nothing] = [await look(), await left()];
-      const given = tasks.begin('restore', { backup });
-      await tasks.take(given, step);
-      await tasks.undo(given);
-      expect(differences(before, await look())).toEqual([]);
-      expect(await left()).toEqual(nothing);
-      expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
-    },
-  );
+  test.each(['syncRemote', 'switchSite'] as const)('a restore is taken back behind %s', async (step) => {
+    const backup = await makeBackup();
+    const [before, nothing] = [await look(), await left()];
+    const given = tasks.begin('restore', { backup });
+    await tasks.take(given, step);
+    await tasks.undo(given);
+    expect(differences(before, await look())).toEqual([]);
+    expect(await left()).toEqual(nothing);
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
+  });
 
   test('a worker that ends right behind the folder of the archive leaves it to nobody', async () => {
     const nothing = await left();
