@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { Epochs } from '../../../src/core/tasks/epochs';
+import { JOURNAL } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
 import { Watchdog, type WatchdogParts } from '../../../src/core/recovery/watchdog';
@@ -15,7 +16,7 @@ it('leaves a task of a newer Kedge alone, however long its site is shut, and loo
     const task = 'gazette.example-20261125.061502-restore';
     const path = join(folder, `state/tasks/${task}.json`);
     const text = readFileSync(path, 'utf8');
-    const newer = JSON.stringify({ ...(JSON.parse(text) as object), version: 3 });
+    const newer = JSON.stringify({ ...(JSON.parse(text) as object), version: JOURNAL.version + 1 });
     const host = createLocalHost({ name: 'master' });
     const revoked: string[] = [];
     const parts = {
