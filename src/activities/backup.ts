@@ -27,7 +27,15 @@ import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooledBy, spooling } from './attempt-folder';
-import { excludedOf, foldersToPack, isSafety, joined, packedRoots } from './packed-folders';
+import {
+  excludedOf,
+  foldersToPack,
+  isSafety,
+  joined,
+  noteNotBrought,
+  packedRoots,
+  readNotBrought,
+} from './packed-folders';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -99,15 +107,21 @@ export function createBackupActivities(deps: ActivityDependencies) {
           step.operation.log.info('web server and master are one: nothing to sync');
           return { bytes: 0 };
         }
-        const { operation, bytes } = countingBytes(step.operation);
+        const { operation } = step;
         await record(spooling('syncRemote', step));
         const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'syncRemote', step)]);
         const warnings: string[] = [];
         const notSaved: Record<string, readonly string[]> = {};
+        let bytes = 0;
         for (const folder of await foldersToPack(step)) {
           if (folder.instead !== null) continue;
           const to = join(spool, folder.name);
           await step.whileMine(() => deps.master.makeFolder(to, { mode: 0o700 }));
+          const before = bytes;
+          const progress: Operation['progress'] = (told) => {
+            bytes = before + (told.bytes ?? 0);
+            operation.progress({ ...told, bytes });
+          };
           const brought = await bringFolder(
             deps.master,
             {
@@ -118,21 +132,16 @@ export function createBackupActivities(deps: ActivityDependencies) {
               to,
               saveWhatCanBe: isSafety(journal),
             },
-            operation,
+            { ...operation, progress },
           );
           warnings.push(...brought.warnings);
           if (brought.notSaved.length > 0) notSaved[folder.name] = brought.notSaved;
         }
         for (const warning of warnings) operation.log.warn(warning);
+        await step.whileMine(() => noteNotBrought(deps.master, spool, notSaved));
         const redacted = [...deps.redact(warnings, journal.site)];
-        await record((before) => ({
-          warned: { ...before.warned, syncRemote: redacted },
-          notSaved: {
-            ...before.notSaved,
-            folders: isSafety(journal) ? joined(before.notSaved.folders, notSaved) : {},
-          },
-        }));
-        return { bytes: bytes() };
+        await record((before) => ({ warned: { ...before.warned, syncRemote: redacted } }));
+        return { bytes };
       });
     },
 
@@ -199,11 +208,12 @@ export function createBackupActivities(deps: ActivityDependencies) {
         if (unproven !== null) operation.log.warn(unproven);
         const warnings = [...(unproven === null ? [] : [unproven]), ...known, ...found];
         const { bytes, notSaved: inFolders } = packed;
+        const notBrought = await readNotBrought(deps, step);
         await record(({ notSaved }) => ({
           backup: { ...backup, packed: { bytes, warnings, codeVersion } },
           notSaved: {
             ...notSaved,
-            folders: isSafety(journal) ? joined(notSaved.folders, { ...inFolders, ...replaced }) : {},
+            folders: isSafety(journal) ? joined(notBrought, { ...inFolders, ...replaced }) : {},
           },
         }));
         return { bytes };
@@ -246,23 +256,6 @@ async function bytesOf(master: Host, path: string): Promise<number> {
   const status = await master.status(path);
   if (status?.type === 'file') return status.bytes;
   throw new KedgeError('FileRefused', `${path} on ${master.name} is no file`, { server: master.name });
-}
-
-/** The operation, and the bytes it has told of so far, of all the programs that tell of theirs one after the other. */
-function countingBytes(operation: Operation): { operation: Operation; bytes: () => number } {
-  let [before, current] = [0, 0];
-  return {
-    operation: {
-      ...operation,
-      progress: (progress) => {
-        const { bytes = current } = progress;
-        if (bytes < current) before += current;
-        current = bytes;
-        operation.progress({ ...progress, bytes: before + current });
-      },
-    },
-    bytes: () => before + current,
-  };
 }
 
 /**

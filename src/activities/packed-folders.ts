@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import { type SiteRoot, rootsOf } from '../contract/target';
 import type { PackedFolder } from '../core/archive/archive';
+import type { MasterHost } from '../core/hosts/master-host';
 import { isLacking } from '../core/sites/folder-check';
 import type { SiteAtWork } from '../core/sites/site-at-work';
 import type { Journal } from '../core/tasks/journal';
@@ -51,10 +53,12 @@ export async function packedRoots(
   const empty: string[] = [];
   const replaced: Record<string, string[]> = {};
   const { uid, gid } = site.location.owner;
-  for (const { name, path, instead } of await foldersToPack(step)) {
+  for (const { name, path, instead: now } of await foldersToPack(step)) {
     const place = brought === null ? {} : { from: join(brought, name) };
-    const isLate =
-      instead === null && isSafety(journal) && place.from !== undefined && !(await deps.master.status(place.from));
+    // What was brought is what is packed, whatever lies there by now.
+    const isBrought = place.from === undefined ? null : (await deps.master.status(place.from)) !== undefined;
+    const isLate = now === null && isBrought === false && isSafety(journal);
+    const instead = isBrought === true ? null : now;
     if (instead === null && !isLate) {
       roots.push({ name, path, ...place });
       continue;
@@ -73,8 +77,27 @@ export async function packedRoots(
   return { roots, empty, replaced };
 }
 
+const sentencesSchema = z.record(z.string(), z.array(z.string()));
 /** What is to be said of folders of a site, by their names. */
 export type SentencesByFolder = Readonly<Record<string, readonly string[]>>;
+
+/** Stands beside the folders that were brought, none of whose names has a dot. */
+const NOT_BROUGHT = 'not-brought.json';
+
+/** Keeps what of a site did not come to the master, for the step that packs it. */
+export async function noteNotBrought(master: MasterHost, spool: string, notSaved: SentencesByFolder): Promise<void> {
+  await master.writeFile(join(spool, NOT_BROUGHT), JSON.stringify(notSaved), { mode: 0o600 });
+}
+
+/** What of a site did not come; nothing where all of it is on the master anyway. */
+export async function readNotBrought(
+  { master }: Pick<ActivityDependencies, 'master'>,
+  { site, journal }: Step,
+): Promise<SentencesByFolder> {
+  if (site.onMaster) return {};
+  const path = join(spooledBy('syncRemote', site.target, journal), NOT_BROUGHT);
+  return sentencesSchema.parse(JSON.parse((await master.readFile(path)).toString('utf8')));
+}
 
 /** What both say of each folder, every sentence once. */
 export function joined(before: SentencesByFolder, found: SentencesByFolder): Record<string, string[]> {

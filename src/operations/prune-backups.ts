@@ -96,9 +96,17 @@ function uses({ backup, source }: Journal, id: string): boolean {
   return backup?.id === id || source?.id === id;
 }
 
+/** What became of a plan. */
+export interface Pruned {
+  /** Ids of what is gone. */
+  readonly deleted: readonly string[];
+  /** Why the rest of it stays for now; null where all of it was done. */
+  readonly waits: string | null;
+}
+
 /**
- * Deletes what a plan says, as far as a new look under the lock of the site, in whose turn no task begins to use one, says the same. Returns the
- * ids of what is gone.
+ * Deletes what a plan says, as far as a new look says the same: under the lock of the site, and at its tasks again before each. A restore that begins
+ * behind that look reads the site and the whole archive before it relies on it, and is refused with the site unchanged.
  * @throws KedgeError RecordInvalid, NewerVersion, what the lock throws; those deleted before are gone
  */
 export async function prune(
@@ -107,20 +115,25 @@ export async function prune(
   plan: PrunePlan,
   now: number,
   operation: Operation,
-): Promise<string[]> {
+): Promise<Pruned> {
   const planned = new Set(plan.backups.filter(({ keep }) => !keep).map(({ id }) => id));
-  if (planned.size === 0) return [];
   const deleted: string[] = [];
+  let stopped: string | null = null;
+  if (planned.size === 0) return { deleted, waits: null };
   await parts.locks.hold(plan.site, operation, async () => {
     const { backups, waits } = await planPrune(parts, configuration, plan.site, now);
-    if (waits !== null) return;
+    stopped = waits;
     // The oldest first: whatever ends this, the newest stay.
     for (const { id, keep } of [...backups].reverse()) {
+      if (stopped !== null) return;
       if (keep || !planned.has(id)) continue;
       operation.signal.throwIfAborted();
+      const open = (await parts.journals.open()).filter(({ site }) => site === plan.site);
+      stopped = whyWaits(open, []);
+      if (stopped !== null || open.some((journal) => uses(journal, id))) continue;
       await parts.catalog.delete(plan.site, id);
       deleted.push(id);
     }
   });
-  return deleted;
+  return { deleted, waits: stopped };
 }

@@ -4,6 +4,12 @@ import { UNDOS, type UndoName } from '../contract/steps';
 import { endless } from './options';
 import { withAttention } from './steps/attention';
 
+/** Where it is seen which undo runs. */
+interface Shown {
+  undoing(name: UndoName): void;
+  undone(name: UndoName): void;
+}
+
 /**
  * The undos of a task. Each is registered before its step starts, for a step that failed may have acted. They run
  * newest first, each until it succeeds, whatever is cancelled meanwhile; one whose step never ran does nothing.
@@ -28,15 +34,16 @@ export class Undo {
     this.names.splice(0, this.names.length, ...kept);
   }
 
-  async run(ref: TaskRef, began: (name: UndoName) => void): Promise<void> {
+  async run(ref: TaskRef, shown: Shown): Promise<void> {
     if (this.names.length === 0) return;
     await CancellationScope.nonCancellable(() =>
       withAttention(this.attentionAfterMs, async (nameStep) => {
         for (let name = this.names.pop(); name !== undefined; name = this.names.pop()) {
-          began(name);
+          shown.undoing(name);
           nameStep(name);
           const step: (ref: TaskRef) => Promise<Reported<null>> = endless[name];
           await step(ref);
+          shown.undone(name);
         }
       }),
     );

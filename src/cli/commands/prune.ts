@@ -44,9 +44,13 @@ export function registerPrune(program: Command, run: Registration): void {
           await confirmPruning(context, going, count, yes);
         }
         const deleted: string[] = [];
-        if (!dryRun)
-          for (const plan of going)
-            deleted.push(...(await prune(parts, configuration, plan, now, commandOperation(context, 'prune'))));
+        for (const plan of dryRun ? [] : going) {
+          const done = await prune(parts, configuration, plan, now, commandOperation(context, 'prune'));
+          deleted.push(...done.deleted);
+          if (done.waits === null) continue;
+          context.printer.warn(`not all of ${plan.site} is pruned: ${done.waits}`);
+          context.exitCode = EXIT.warnings;
+        }
         context.printer.result(documentOf(plans, deleted), [
           ...(dryRun || count === 0 || yes ? linesOf(context, plans) : []),
           dryRun ? `Would delete ${count}` : `Deleted ${deleted.length}`,

@@ -76,7 +76,7 @@ function protectionsOf(backup: Candidate, good: readonly Candidate[]): string[] 
     ...(backup.isDamaged ? [`to be looked at: ${backup.doubt ?? 'it is damaged'}`] : []),
     ...(backup.keepsOriginals ? ['keeps originals of the site'] : []),
     ...(backup.id === good[0]?.id ? ['the newest good one'] : []),
-    ...(good.length === 0 && !backup.isSafety ? ['there is no good one'] : []),
+    ...(good.length === 0 ? ['there is no good one'] : []),
   ];
 }
 

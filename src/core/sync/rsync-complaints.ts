@@ -25,6 +25,8 @@ const FAILING = /^(Input\/output error|Structure needs cleaning|Bad message|Remo
 /** rsync's words, by `sender.c`, `flist.c`, `acls.c`, `xattrs.c` and `receiver.c` of 3.2 to 3.5: `…"name"…: error (number)`. */
 const NAMED = /^rsync: \[sender\] [^"]*?[ (]"(.+)"\)?(?: \([^)]*\))?(?: failed)?: (.+)$/;
 const WHOLE: readonly (readonly [RegExp, Kind | null])[] = [
+  // It became shorter while it was read, and is tried again: what stays wrong says so by itself.
+  [/^rsync: \[sender\] read errors mapping "(.+)"(?: \([^)]*\))?: No data available \(\d+\)$/, null],
   [/^file has vanished: "(.+)"(?: \([^)]*\))?$/, 'vanished'],
   [/^ERROR: (.+) failed verification -- update discarded\.$/, 'changed'],
   [/^rsync: \[sender\] get_(?:acl|xattr_\w+): \w+\("?(.+?)"?, ?[^,]*(?:,\d+)?\)(?: failed)?: .+$/, 'attributes'],
@@ -83,7 +85,10 @@ export class RsyncComplaints {
   private see(line: string): void {
     if (SUMMARIES.test(line)) return;
     const { name, kind } = this.understand(line);
-    if (kind === null) return;
+    if (kind === null) {
+      this.any = true;
+      return;
+    }
     if (kind === undefined || name === '' || (kind === 'failing' && !this.saveWhatCanBe)) {
       if (this.grave.length < GRAVE_KEPT) this.grave.push(line.slice(0, 1000));
       return;

@@ -45,13 +45,15 @@ export async function runRsync(
 ): Promise<Completed> {
   const failed = new AbortController();
   const both = { ...operation, signal: AbortSignal.any([operation.signal, failed.signal]) };
+  const toFar = channelAfterCommand();
+  const toNear = countingChannel(operation);
   const orEnd = <T>(work: Promise<T>): Promise<T> =>
     work.catch((error: unknown) => {
       failed.abort(error);
+      // A program that never began has ended none of its streams.
+      for (const { writer, reader } of [toFar, toNear]) for (const stream of [writer, reader]) stream.destroy();
       throw error;
     });
-  const toFar = channelAfterCommand();
-  const toNear = countingChannel(operation);
   const environment = { LC_ALL: 'C' };
   const nearEnd = orEnd(
     master.run({

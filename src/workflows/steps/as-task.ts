@@ -48,10 +48,12 @@ export async function asTask<Result extends Told>(
   const { site } = input;
   const task = new Task(site, input.task ?? taskIdOf(site, type, began), planShown(type, input));
   setTaskAttributes({ site, ...attributes, ...(input.who === undefined ? {} : { who: input.who }) });
+  task.answerStatus();
   const whole = CancellationScope.current();
   try {
     for (const abandoned of await look(() => looking.findAbandonedTasks({ site })))
       await recoverTask({ task: abandoned }, site);
+    task.answerStatus();
     task.runbook.began('preflight');
     const reported = await look(() => looking.preflight({ type, task: task.ref.task, input }));
     const found = reported.value;

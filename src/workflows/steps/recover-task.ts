@@ -19,6 +19,7 @@ export async function recoverTask(ref: TaskRef, site: string): Promise<void> {
       'commitSwitch',
       ...finishOf({ type: 'restore', quiesce: false, hooks: [] }),
     ]);
+    task.answerStatus();
     const { committed } = await endless.readJournal(ref);
     if (committed) {
       await finishRestore(task);

@@ -45,7 +45,11 @@ export class Task {
     this.ref = { task };
     this.runbook = new Runbook(site, plan);
     this.limit = new MaintenanceLimit(this.ref, site);
-    setHandler(status, () => ({ task, site, ...this.runbook.status }));
+  }
+
+  /** Has this task answer whoever asks where it stands. A workflow that ends another task first answers for that one meanwhile. */
+  answerStatus(): void {
+    setHandler(status, () => ({ task: this.ref.task, site: this.site, ...this.runbook.status }));
   }
 
   /** What all its steps warned about. */
@@ -90,7 +94,7 @@ export class Task {
 
   /** Takes back what was registered to be taken back. */
   async undoAll(): Promise<void> {
-    await this.undo.run(this.ref, (name) => this.runbook.undoing(name));
+    await this.undo.run(this.ref, this.runbook);
   }
 
   /** Removes what is no longer needed. When that cannot be done it is a warning, and null. */
@@ -99,6 +103,7 @@ export class Task {
       return await this.report(tidying, name, rest);
     } catch (error) {
       if (!(error instanceof ActivityFailure)) throw error;
+      this.runbook.gaveUp(name);
       this.told.add(`${name} could not finish: ${error.cause?.message ?? error.message}`);
       return null;
     }

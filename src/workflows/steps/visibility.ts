@@ -51,8 +51,8 @@ export class Runbook {
   private readonly running = new Map<string, number>();
   /** Since when visitors see the maintenance page, ms. */
   private shutSince: number | null = null;
-  /** Steps that ran when the first undo began. */
-  private stopped: readonly string[] = [];
+  /** Steps that ran when the first undo began; null before that. */
+  private stopped: readonly string[] | null = null;
   private readonly title: string;
 
   constructor(
@@ -77,15 +77,25 @@ export class Runbook {
 
   /** From the first undo on the plan no longer holds. */
   undoing(step: string): void {
-    if (this.stopped.length === 0) this.stopped = [...this.running.keys()];
+    this.stopped ??= [...this.running.keys()];
     this.running.clear();
     this.running.set(step, Date.now());
     setCurrentDetails(`${this.title}\n\n- undoing: **${step}**\n${this.lines(this.done, 'done before')}`);
   }
 
+  undone(step: string): void {
+    this.running.delete(step);
+    if (step === 'leaveMaintenance') this.shutSince = null;
+  }
+
+  /** A step that could not finish, and that the task goes on without. */
+  gaveUp(step: string): void {
+    this.running.delete(step);
+  }
+
   /** Steps of which one failed, once it has. */
   get failedIn(): readonly string[] {
-    return this.stopped.length > 0 ? this.stopped : [...this.running.keys()];
+    return this.stopped ?? [...this.running.keys()];
   }
 
   /** How it ended, in lines of Markdown. */

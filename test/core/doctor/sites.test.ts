@@ -9,6 +9,7 @@ import { createLocalHost } from '../../../src/core/hosts/local-host';
 import type { SiteAtWork } from '../../../src/core/sites/site-at-work';
 import { liveFolder } from '../../../src/core/sites/site-folder';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
+import { JOURNAL } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteStates } from '../../../src/core/tasks/site-state';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
@@ -140,14 +141,14 @@ it('what a newer Kedge wrote, by its version, and with what to do', async () => 
   const backup = `${uri}-20260101.000000`;
   await writeFile(join(top, 'sites', `${uri}.json`), '{"version": 2}');
   await writeFile(join(top, 'open/example.com-1-backup'), '');
-  await writeFile(join(top, 'tasks/example.com-1-backup.json'), '{"version": 3}');
+  await writeFile(join(top, 'tasks/example.com-1-backup.json'), JSON.stringify({ version: JOURNAL.version + 1 }));
   await writeFile(join(top, 'backups', uri, `${backup}.json`), '{"schema": 2}');
   await writeFile(join(top, 'backups', uri, `${backup}.tar.zst`), '');
   const of = (what: string, version: number): string =>
     `${what} of version ${version}, and this Kedge knows none above ${version - 1}: a newer one wrote it`;
   expect(await findings()).toEqual([
     ['site-adopted', 'error', of('TOP/sites/example.com.json holds a state of a site', 2)],
-    ['open-tasks', 'error', of('TOP/tasks/example.com-1-backup.json holds a journal', 3)],
+    ['open-tasks', 'error', of('TOP/tasks/example.com-1-backup.json holds a journal', JOURNAL.version + 1)],
     ['catalogue', 'warning', of(`TOP/backups/${uri}/${backup}.json: backup ${backup} holds a record`, 2)],
   ]);
   const [found] = (await runChecks(SITE_CHECKS, siteOn(), { site: uri }, testOperation())).filter(

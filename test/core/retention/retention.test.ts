@@ -63,7 +63,11 @@ describe('whatever the rule says', () => {
   });
 
   it('all stay where none is good', () => {
-    const backups = [made(1, { doubt: 'it is unproven' }), made(900, { doubt: 'it is unproven' })];
+    const backups = [
+      made(1, { doubt: 'it is unproven' }),
+      made(100, { isSafety: true }),
+      made(900, { doubt: 'it is unproven' }),
+    ];
     expect(kept(backups, {})).toEqual(ids(backups));
   });
 
@@ -98,8 +102,8 @@ function model(candidates: readonly Candidate[], rule: KeepRule, now: number): S
   const weekOf = (time: number): number => Math.floor((time / DAY + 3) / 7);
   const stays = (backup: Candidate): boolean => {
     if (backup.usedBy !== null || backup.isDamaged || backup.keepsOriginals) return true;
-    if (backup.isSafety) return now - backup.published < rule.safetyMs;
     if (good.length === 0) return true;
+    if (backup.isSafety) return now - backup.published < rule.safetyMs;
     const others = good.filter((each) => each !== backup);
     const newerOnes = others.filter((each) => newer(each, backup));
     if (backup.doubt === null && newerOnes.length === 0) return true;

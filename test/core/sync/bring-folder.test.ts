@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { SmallDisk, canMount } from '../../../scripts/lab/small-disk';
@@ -141,6 +151,25 @@ test('a host that cannot be asked ends both programs, with what it said', async 
   });
   await expect(bring({ host: broken })).rejects.toThrow('the line is dead');
   expect(rsyncs()).toBe(0);
+});
+
+test('what cannot begin on the master ends both programs too', async () => {
+  writeFileSync(join(here, 'file'), 'x');
+  rmSync(to, { recursive: true });
+  await expect(bring()).rejects.toMatchObject({ code: 'FileRefused' });
+  mkdirSync(to);
+  const operation = { ...testOperation(), signal: AbortSignal.abort(new Error('cancelled before')) };
+  await expect(bring({ operation })).rejects.toThrow('cancelled before');
+  expect(rsyncs()).toBe(0);
+});
+
+test('a file that becomes shorter while it is read does not fail all of it', async () => {
+  const log = join(here, 'z-log');
+  for (let at = 0; at < 20; at += 1) writeFileSync(join(here, `file${at}`), Buffer.alloc(2_000_000, at));
+  writeFileSync(log, Buffer.alloc(8_000_000, 1));
+  const { notSaved } = await bring({ operation: onFirstBytes(() => truncateSync(log, 1000)) });
+  expect(notSaved).toEqual([]);
+  expect(statSync(join(to, 'z-log')).size).toBe(1000);
 });
 
 test.each(['--server', '--blocking-io'])('rsync with %s ended from outside is nobody’s fault', async (which) => {

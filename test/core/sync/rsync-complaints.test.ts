@@ -54,9 +54,12 @@ test('an error of the disk is a finding where what can be is to be saved', () =>
   expect(complaints.notSaved()).toEqual([expect.stringMatching(/the disk cannot read.*: a$/)]);
 });
 
-test('what is tried again is no complaint', () => {
-  const complaints = heard('WARNING: a failed verification -- update discarded (will try again).\n');
-  expect([complaints.grave, complaints.any]).toEqual([[], false]);
+test.each([
+  'WARNING: a failed verification -- update discarded (will try again).',
+  'rsync: [sender] read errors mapping "/folder/a": No data available (61)',
+])('what is tried again is no finding, and explains the exit code: %s', (line) => {
+  const complaints = heard(`${line}\n`);
+  expect([complaints.grave, complaints.conclude(), complaints.any]).toEqual([[], [], true]);
 });
 
 test('a name cannot forge a complaint', () => {
