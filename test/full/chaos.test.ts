@@ -19,6 +19,11 @@ async function chaos(...args: string[]): Promise<{ exitCode: number; said: strin
 it(`KEDGE_SEED=${SEED}: ${MINUTES} minutes of tasks, faults and a visitor break no promise`, async () => {
   const { exitCode, said } = await chaos('--minutes', `${MINUTES}`, '--seed', `${SEED}`);
   const broken = said.split('\n').filter((line) => /BROKEN|^ {2}again:/.test(line));
-  expect({ broken, exitCode, end: said.slice(-4000) }).toMatchObject({ broken: [], exitCode: 0 });
+  // What it could not try at all stands at its end.
+  expect({ broken, exitCode, end: exitCode === 0 ? '' : said.slice(-4000) }).toEqual({
+    broken: [],
+    exitCode: 0,
+    end: '',
+  });
   expect(said).toMatch(/\d+ rounds, 0 with a broken promise/);
 });
