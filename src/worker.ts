@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
 import { createActivities } from './activities';
 import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
@@ -18,11 +17,13 @@ import { forgetOldTasks } from './core/tasks/retention';
 import { Watchdog } from './core/recovery/watchdog';
 import { connectClient } from './temporal/connection';
 import { LeftAlone } from './temporal/left-alone';
+import { outcomeOf } from './temporal/outcome';
 import { workerIdentity } from './temporal/pollers';
 import { recoverOpenTasks } from './temporal/recovery';
 import { isStuck, runStateOf, temporalAnswers, whoRuns } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
+import { TaskWorkers } from './temporal/task-workers';
 import { connectWorker } from './temporal/worker-connection';
 import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
 
@@ -37,16 +38,13 @@ export interface WorkerOptions {
   onEvent?: (event: WorkerEvent) => void;
   /** Called with what an administrator is to know meanwhile, a sentence each. */
   onNotice?: (text: string) => void;
-  /** Ends the worker: steps that do not end within `SHUTDOWN_GRACE` are handed over. */
+  /** Ends the worker: steps that do not end soon are handed over. */
   signal: AbortSignal;
+  /** How many steps of each kind run at one time. Default: what {@link TaskWorkers} takes. */
+  places?: number;
   /** Tests put faults around the parts. */
   decorate?: (dependencies: ActivityDependencies) => ActivityDependencies;
 }
-
-/** Steps that end within it are not handed over. */
-const SHUTDOWN_GRACE = '2 seconds';
-/** A step that does not stop by then is given up: another worker takes it over by its missing heartbeats. */
-const SHUTDOWN_LIMIT = '30 seconds';
 
 /**
  * Runs the worker of a master until it is told to stop. Whatever fails meanwhile ends it: steps are handed over first, then
@@ -67,7 +65,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     opened.add(() => dependencies.close());
     opened.add(() => dependencies.stopSweeping());
     const taskQueue = taskQueueOf(options.configuration.master);
-    const worker = await Worker.create({
+    const workers = await TaskWorkers.create({
       connection,
       namespace,
       taskQueue,
@@ -81,17 +79,10 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
           () => ({ inbound: new FailureInterceptor((text, site) => dependencies.redact(text, site)) }),
         ],
       },
-      // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
-      maxHeartbeatThrottleInterval: '1 second',
-      defaultHeartbeatThrottleInterval: '1 second',
-      shutdownGraceTime: SHUTDOWN_GRACE,
-      shutdownForceTime: SHUTDOWN_LIMIT,
-      maxCachedWorkflows: 50,
+      ...(options.places === undefined ? {} : { places: options.places }),
     });
-    const running = worker.run();
-    const shutDown = (): void => {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-    };
+    const running = workers.run();
+    const shutDown = (): void => workers.shutDown();
     opened.add(async () => {
       shutDown();
       // What it ended with is told by whoever waits for it.
@@ -176,6 +167,7 @@ function createDependencies(
     stopSweeping: () => afterTasks.stop(),
     attempts: new Attempts(),
     runStateOf: (workflowId, runId) => runStateOf(client, workflowId, runId),
+    outcomeOf: (site, runId) => outcomeOf(client, site, runId),
     whoRuns: (workflowId) => whoRuns(client, workflowId),
     attentionAfterMs: 60_000,
   };

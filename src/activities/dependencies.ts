@@ -1,5 +1,5 @@
 import type { Target } from '../contract/target';
-import type { Busy, RunState } from '../contract/tasks';
+import type { Busy, RunState, TaskOutcome } from '../contract/tasks';
 import type { Archives } from '../core/archive/archive';
 import type { Catalog } from '../core/catalog/catalog';
 import type { RequestAuthority } from '../core/requests/request-authority';
@@ -39,6 +39,8 @@ export interface ActivityDependencies {
   /** Looks, without being waited for, for what a closed task left. */
   afterTask(task: string): void;
   runStateOf(workflowId: string, runId: string): Promise<RunState>;
+  /** How a run of a task on a site has ended; null while it goes on. */
+  outcomeOf(site: string, runId: string): Promise<TaskOutcome | null>;
   /** Who runs under a workflow ID now; null when nobody does. */
   whoRuns(workflowId: string): Promise<Busy | null>;
   /** What servers said to the definitions of backups; null where backups are not to be proved now. */

@@ -8,6 +8,7 @@ import {
   type BackupSummary,
   type Busy,
   type ListBackupsResult,
+  type TaskOutcome,
   TASK_INPUT_SCHEMAS,
   listBackupsInputSchema,
 } from '../contract/tasks';
@@ -34,6 +35,8 @@ export type Closing = z.infer<typeof closingSchema>;
 
 const ofSite = z.object({ site: siteUriSchema });
 const ofRequest = z.object({ site: siteUriSchema, requestKey: z.string().max(200) });
+
+const ofEndedTask = z.object({ site: siteUriSchema, task: z.string().max(300), runId: z.string().max(300).nullable() });
 
 /** What decides how a task that did not end well is ended. */
 export interface JournalSummary {
@@ -161,6 +164,16 @@ export function createTaskActivities(deps: ActivityDependencies) {
     },
 
     /**
+     * How a task has ended; null while it goes on, or where nothing is known of it yet. `runId`: of its workflow, where that is known;
+     * else its journal knows.
+     */
+    async findOutcome(request: { site: string; task: string; runId: string | null }): Promise<TaskOutcome | null> {
+      const { site, task, runId } = decodeInput(ofEndedTask, request);
+      const run = runId ?? (await deps.journals.find(task).catch(noneIfUnreadable))?.runId;
+      return run === undefined ? null : deps.outcomeOf(site, run);
+    },
+
+    /**
      * Keeps that a request which waits for its turn was submitted in time.
      * @throws KedgeError RequestUnsigned, SignatureInvalid, RequestExpired, RequestReplayed
      */
@@ -221,6 +234,10 @@ async function readableOrNone(journals: Promise<Journal[]>): Promise<Journal[]> 
     if (!isUnreadable(error)) throw error;
     return [];
   });
+}
+
+function noneIfUnreadable(error: unknown): undefined {
+  if (!isUnreadable(error)) throw error;
 }
 
 /** Bytes of a page of backups. */

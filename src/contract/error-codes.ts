@@ -76,7 +76,7 @@ export const ERROR_CODES = {
   Cancelled: permanent('the task was cancelled', 'Nothing to do: the site is as it was before.', 130),
   WorkflowIdRefused: permanent(
     'a task was started under an ID that is not the lock of its site',
-    'Start it under site/<uri>, or use KedgeClient.',
+    'Start `request` under any ID, the task itself under site/<uri>, or use KedgeClient.',
   ),
   TaskWasReset: permanent(
     'the workflow was reset: its journal belongs to an earlier run',

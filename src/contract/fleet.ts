@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TOLD } from './payload-bounds';
 import { backupInputSchema } from './tasks';
 import { siteKindSchema } from './target';
 
@@ -33,22 +34,20 @@ export const backupAllInputSchema = z.strictObject({
 });
 export type BackupAllInput = z.infer<typeof backupAllInputSchema>;
 
-/** How many failures a result names. */
-export const FAILURES_TOLD = 20;
-
 export const backupAllResultSchema = z.strictObject({
   /** Request key of the task of each site: journals are found by it. */
   requestKey: z.string(),
   /** How many sites were meant. */
   sites: z.int(),
-  /** Those with a good backup, with warnings or without. */
+  /** Those with a good backup. */
   done: z.int(),
+  /** Of those: with warnings, or not pruned. */
   warned: z.int(),
   failed: z.int(),
   /** Backups that were deleted. */
   pruned: z.int(),
   /** The first of those that failed. */
-  failures: z.array(z.strictObject({ site: z.string(), code: z.string(), message: z.string() })).max(FAILURES_TOLD),
+  failures: z.array(z.strictObject({ site: z.string(), code: z.string(), message: z.string() })).max(TOLD),
   durationMs: z.int(),
 });
 export type BackupAllResult = z.infer<typeof backupAllResultSchema>;
@@ -62,4 +61,10 @@ export interface PlannedBackups {
   readonly prune: boolean;
   /** How many sites may have their turn asked for at one time. */
   readonly atOnce: number;
+}
+
+/** The activities behind `backupAll`. */
+export interface FleetActivities {
+  planBackups(request: { input: BackupAllInput; after: string | null; limit: number }): Promise<PlannedBackups>;
+  pruneSite(request: { site: string }): Promise<{ deleted: number; waits: string | null }>;
 }

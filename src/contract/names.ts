@@ -32,6 +32,15 @@ export const WITHDRAW_SIGNAL = 'withdraw';
  */
 export const KEEP_SIGNAL = 'keep';
 
+/** Signal of `turns` by which a workflow asks for a task, see `AskedTask`: it is answered, and told of the end, by signals. */
+export const ASK_SIGNAL = 'ask';
+/** Signal of `turns` with the id of a task that is to stop, or to give its turn up. */
+export const CANCEL_SIGNAL = 'cancel';
+/** Signal by which `turns` answers a workflow that has asked, see `Answer`. */
+export const ANSWERED_SIGNAL = 'answered';
+/** Signal by which `turns` tells a workflow that its task has ended, see `EndedTask`. */
+export const ENDED_SIGNAL = 'ended';
+
 /** Query of a task's workflow: where it stands, see `runStatusSchema`. */
 export const STATUS_QUERY = 'status';
 
@@ -59,6 +68,14 @@ export function turnsWorkflowId(site: string): string {
 /** The task queue of a master: two masters on one namespace never take each other's work. */
 export function taskQueueOf(master: string): string {
   return `kedge/${master}`;
+}
+
+/**
+ * The task queue of what never waits for heavy steps: undo, what ends a task, reading and asking. Workflows of a master's queue have
+ * such activities run there.
+ */
+export function promptQueueOf(taskQueue: string): string {
+  return `${taskQueue}/prompt`;
 }
 
 /** `20261124.031502` for a time, in UTC. The form of the time in task and backup ids. */

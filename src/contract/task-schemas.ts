@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backupAllInputSchema, backupAllResultSchema } from './fleet';
 import {
   TASK_INPUT_SCHEMAS,
   backupResultSchema,
@@ -6,6 +7,7 @@ import {
   listBackupsInputSchema,
   listBackupsResultSchema,
   progressSchema,
+  requestInputSchema,
   restoreResultSchema,
   runStatusSchema,
   taskFailureSchema,
@@ -22,6 +24,9 @@ const EXCHANGED = {
   'deploy.result': deployResultSchema,
   'verify.input': TASK_INPUT_SCHEMAS.verify,
   'verify.result': verifyResultSchema,
+  'request.input': requestInputSchema,
+  'backupAll.input': backupAllInputSchema,
+  'backupAll.result': backupAllResultSchema,
   'listBackups.input': listBackupsInputSchema,
   'listBackups.result': listBackupsResultSchema,
   /** First of the details of a failed task. */

@@ -184,6 +184,58 @@ export interface KeptRequest {
   updateId: string;
 }
 
+/** What the workflow `request` is given, under any ID. */
+export const requestInputSchema = z.discriminatedUnion('type', [
+  requestOf('backup', backupInputSchema),
+  requestOf('restore', restoreInputSchema),
+  requestOf('deploy', deployInputSchema),
+  requestOf('verify', verifyInputSchema),
+]);
+export type RequestInput = z.infer<typeof requestInputSchema>;
+
+function requestOf<Type extends (typeof WORKFLOW_TYPES)[number], Input extends z.ZodType>(type: Type, input: Input) {
+  return z.strictObject({
+    type: z.literal(type),
+    input,
+    /** Wait for a busy site, or fail with SiteBusy. Default: wait. */
+    waitTurn: z.boolean().optional(),
+  });
+}
+
+/** A workflow that has asked for a task, and is told what becomes of it. */
+export interface Requester {
+  workflowId: string;
+  runId: string;
+}
+
+/** What a workflow asks the queue of a site. */
+export interface AskedTask {
+  request: SubmitRequest;
+  requester: Requester;
+}
+
+/** What it is answered: a ticket, or why there is none. */
+export type Answer = { ticket: Ticket } | { refused: Refusal };
+
+/** A failure of a task, or of a request for one, as data. */
+export interface Refusal {
+  code: string;
+  message: string;
+  details: TaskFailureDetails;
+}
+
+/** What it is told when its task has ended. */
+export interface EndedTask {
+  task: string;
+  /** Of the task's workflow; null where it is not known. */
+  runId: string | null;
+  /** It gave its turn up. */
+  neverBegan?: true;
+}
+
+/** How a task has ended. */
+export type TaskOutcome = { done: unknown } | { failed: Refusal };
+
 /** Who holds a site, in the details of a SiteBusy failure. */
 const busySchema = z.object({ task: z.string(), type: z.string(), who: z.string(), since: z.string() });
 export type Busy = z.infer<typeof busySchema>;

@@ -4,9 +4,11 @@ import {
   type LocalActivityOptions,
   proxyActivities,
   proxyLocalActivities,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import { type ErrorCode, PERMANENT_ERROR_CODES } from '../contract/error-codes';
+import { promptQueueOf } from '../contract/names';
 import { STEP_SUMMARIES, type StepActivityName } from '../contract/steps';
 
 /** One line for the Temporal Web UI of what is no step. */
@@ -19,6 +21,7 @@ const OTHER_SUMMARIES: Record<Exclude<keyof Activities, StepActivityName>, strin
   listOpenTasks: 'List tasks left open',
   findTaskOfRequest: 'Look for the same request',
   findNewestTask: 'Look for the newest task',
+  findOutcome: 'See how the task has ended',
   acceptTurn: 'Keep that the request came in time',
   withdrawRequest: 'Use up a request that comes to nothing',
   whoHoldsSite: 'See who holds the site',
@@ -133,45 +136,43 @@ const ASKING: ActivityOptions = {
 
 const GLANCING: LocalActivityOptions = { startToCloseTimeout: '5 seconds', retry: { maximumAttempts: 2 } };
 
-/** Activities by how they are called. */
-export interface ActivitiesOfQueue {
-  readonly forward: Activities;
-  readonly queueing: Activities;
-  readonly looking: Activities;
-  readonly endless: Activities;
-  readonly committing: Activities;
-  readonly tidying: Activities;
-  readonly reading: Activities;
-  readonly asking: Activities;
+type Options = Partial<Record<keyof Activities, ActivityOptions>>;
+
+/** Activities that do the work: the master's queue, where heavy steps may take every place. */
+function working(options: ActivityOptions, exceptions: Options = {}): Activities {
+  return activitiesBy((name) => proxyOf(name, exceptions[name] ?? options)[name]);
 }
 
-/** The activities that workers of a task queue run; without a name, of the queue the workflow itself is on. */
-export function activitiesOf(taskQueue?: string): ActivitiesOfQueue {
-  const onQueue = taskQueue === undefined ? {} : { taskQueue };
-  const called = (
-    options: ActivityOptions,
-    exceptions: Partial<Record<keyof Activities, ActivityOptions>> = {},
-  ): Activities => {
-    const names = Object.keys(SUMMARIES) as (keyof Activities)[];
-    const entries = names.map((name) => [
-      name,
-      proxyActivities<Activities>({ ...(exceptions[name] ?? options), ...onQueue, summary: SUMMARIES[name] })[name],
-    ]);
-    return Object.fromEntries(entries) as Activities;
-  };
-  return {
-    forward: called(FORWARD, { probeSite: PROBING }),
-    queueing: called(QUEUEING),
-    looking: called(LOOKING),
-    endless: called(ENDLESS),
-    committing: called(COMMITTING),
-    tidying: called(TIDYING),
-    reading: called(READING),
-    asking: called(ASKING),
-  };
+/** Activities that take back, end, read or ask: a queue of their own, which no heavy step keeps waiting. */
+function prompt(options: ActivityOptions): Activities {
+  return activitiesBy((name) => {
+    const activity = proxyOf(name, options)[name] as unknown as PlacedActivity;
+    return (...given: unknown[]) =>
+      activity.executeWithOptions({ taskQueue: promptQueueOf(workflowInfo().taskQueue) }, given);
+  });
 }
 
-/** Those of the master, whose queue every workflow is on. */
-export const { forward, queueing, looking, endless, committing, tidying, reading, asking } = activitiesOf();
+/** An activity as the SDK hands it out, which can be told its queue when it is called. */
+interface PlacedActivity {
+  executeWithOptions(options: { taskQueue: string }, given: unknown[]): Promise<unknown>;
+}
+
+function proxyOf(name: keyof Activities, options: ActivityOptions): ReturnType<typeof proxyActivities<Activities>> {
+  return proxyActivities<Activities>({ ...options, summary: SUMMARIES[name] });
+}
+
+function activitiesBy(of: (name: keyof Activities) => unknown): Activities {
+  const names = Object.keys(SUMMARIES) as (keyof Activities)[];
+  return Object.fromEntries(names.map((name) => [name, of(name)])) as Activities;
+}
+
+export const forward = working(FORWARD, { probeSite: PROBING });
+export const looking = working(LOOKING);
+export const queueing = prompt(QUEUEING);
+export const endless = prompt(ENDLESS);
+export const committing = prompt(COMMITTING);
+export const tidying = prompt(TIDYING);
+export const reading = prompt(READING);
+export const asking = prompt(ASKING);
 /** Looks of a moment that wait for no place beside heavy steps. */
 export const glancing = proxyLocalActivities<Pick<Activities, 'findNewestTask'>>(GLANCING);

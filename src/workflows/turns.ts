@@ -12,6 +12,7 @@ import {
   defineSignal,
   defineUpdate,
   executeChild,
+  getExternalWorkflowHandle,
   patched,
   setHandler,
   sleep,
@@ -20,6 +21,8 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
+  ASK_SIGNAL,
+  CANCEL_SIGNAL,
   DEFAULT_DESCRIPTION,
   GIVE_UP_UPDATE,
   KEEP_SIGNAL,
@@ -31,20 +34,23 @@ import {
   turnsWorkflowId,
 } from '../contract/names';
 import { markdownText } from '../contract/printable';
-import type { Busy, KeptRequest, SubmitRequest, Ticket } from '../contract/tasks';
+import type { AskedTask, Busy, KeptRequest, Requester, SubmitRequest, Ticket } from '../contract/tasks';
 import { glancing, reading } from './options';
-import { acceptKept, acceptQueueState, acceptRequest, acceptSite } from './steps/input';
+import { acceptAsked, acceptKept, acceptQueueState, acceptRequest, acceptSite } from './steps/input';
 import type { QueueState, QueuedTask } from './steps/queued-task';
+import { tellAnswer, tellEnd, tellEnds } from './steps/requesters';
 import { MAXIMUM_WAITING, SiteQueue } from './steps/site-queue';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
 const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
 const withdraw = defineSignal<[string]>(WITHDRAW_SIGNAL);
 const keep = defineSignal<[KeptRequest]>(KEEP_SIGNAL);
+const ask = defineSignal<[AskedTask]>(ASK_SIGNAL);
+const cancel = defineSignal<[string]>(CANCEL_SIGNAL);
 
 /**
- * The queue in front of a site. Callers reach it by update-with-start: it starts the task, answers that the site is busy,
- * or keeps the task until the site is free. It ends when nobody waits.
+ * The queue in front of a site. Callers reach it by update-with-start, workflows by signals: it starts the task, answers that the site
+ * is busy, or keeps the task until the site is free. It ends when nobody waits.
  */
 export async function turns(site: string, state?: QueueState): Promise<void> {
   acceptSite(site, 'queue', turnsWorkflowId);
@@ -80,8 +86,19 @@ export async function turns(site: string, state?: QueueState): Promise<void> {
   );
   setHandler(giveUp, async (task) => {
     const queued = queue.giveUp(task);
-    if (queued) await withdrawRequest(queued.request);
-    return queued !== null;
+    if (!queued) return false;
+    await withdrawRequest(queued.request);
+    await tellEnds(queued, { neverBegan: true });
+    return true;
+  });
+  setHandler(ask, async (given: unknown) => {
+    const wanted = acceptAsked(given);
+    if (wanted === null) return;
+    asked = true;
+    await answerWorkflow(queue, wanted, site, learnEarliest);
+  });
+  setHandler(cancel, async (task: unknown) => {
+    if (typeof task === 'string') await cancelTask(queue, task, site);
   });
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
@@ -103,12 +120,51 @@ export async function turns(site: string, state?: QueueState): Promise<void> {
   }
 }
 
+/** Tells a workflow that has asked what a caller would be answered; and, at once, of the end of a task that has ended before. */
+async function answerWorkflow(
+  queue: SiteQueue,
+  { request, requester }: AskedTask,
+  site: string,
+  learnEarliest: () => Promise<void>,
+): Promise<void> {
+  const given = queue.givenUpOf(requester);
+  if (given !== undefined) return tellEnd(requester, { task: given, runId: null, neverBegan: true });
+  await tellAnswer(requester, async () => {
+    const before = queue.taskOfRequester(requester);
+    if (before !== undefined) return queue.ticket(before);
+    acceptRequest(site, request);
+    if (queue.isFull) throw queueFull(site);
+    return takeIn(queue, request, site, learnEarliest, requester);
+  }).then(async (ticket) => {
+    if (ticket !== null && !queue.join(ticket.task, requester))
+      await tellEnd(requester, { task: ticket.task, runId: null });
+  });
+}
+
+/** Has a task stop and undo, or give its turn up; nothing happens to one that is not of this queue any more. */
+async function cancelTask(queue: SiteQueue, task: string, site: string): Promise<void> {
+  await condition(() => queue.starting?.task !== task);
+  const queued = queue.giveUp(task);
+  if (queued) {
+    await withdrawRequest(queued.request);
+    await tellEnds(queued, { neverBegan: true });
+    return;
+  }
+  const runId = queue.runningRun;
+  if (queue.running?.task !== task || runId === null) return;
+  await getExternalWorkflowHandle(siteWorkflowId(site), runId)
+    .cancel()
+    // It has ended meanwhile.
+    .catch(() => undefined);
+}
+
 /** Answers a submit once it is known whether the task runs, waits, or is refused. @throws ApplicationFailure SiteBusy */
 async function takeIn(
   queue: SiteQueue,
   request: SubmitRequest,
   site: string,
   learnEarliest: () => Promise<void>,
+  requester?: Requester,
 ): Promise<Ticket> {
   const { requestKey } = request.input;
   const asBefore = async (task: string): Promise<Ticket> => {
@@ -138,7 +194,7 @@ async function takeIn(
     await condition(() => queue.running !== last);
     held = queue.holder;
   }
-  const queued = queue.add(request, new Date());
+  const queued = queue.add(request, new Date(), requester);
   if (request.waitTurn) return { ...queue.ticket(queued.task), waiting: held !== null };
   // Not asked to wait: whether somebody else holds the site is known as soon as the start was tried.
   await condition(() => queue.isDecided(queued));
@@ -157,7 +213,7 @@ async function carryOut(queue: SiteQueue, queued: QueuedTask, site: string): Pro
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     return null;
   });
-  queue.started(child !== null);
+  queue.started(child?.firstExecutionRunId ?? null);
   if (child) {
     const terminated = await child.result().then(
       () => false,
@@ -165,6 +221,7 @@ async function carryOut(queue: SiteQueue, queued: QueuedTask, site: string): Pro
     );
     if (terminated) await recoverSite(site);
     queue.end(queued);
+    await tellEnds(queued, { runId: child.firstExecutionRunId });
   } else if (queued.request.waitTurn || queued.kept) {
     // Somebody started a task directly.
     queue.putBack(queued);

@@ -70,6 +70,7 @@ export class ActivityLab {
       attempts: new Attempts(),
       afterTask: () => undefined,
       runStateOf: async (_workflowId, runId) => (running.has(runId) ? 'running' : 'closed'),
+      outcomeOf: async () => null,
       whoRuns: async () => null,
       attentionAfterMs: 1000,
     };

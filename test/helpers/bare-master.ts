@@ -8,7 +8,7 @@ import { Attempts } from '../../src/activities/attempts';
 import { type MasterParts, createParts } from '../../src/composition';
 import { loadConfiguration } from '../../src/config/load';
 import type { TaskType } from '../../src/contract/names';
-import type { Busy } from '../../src/contract/tasks';
+import type { Busy, TaskOutcome } from '../../src/contract/tasks';
 import type { Journal } from '../../src/core/tasks/journal';
 import type { Run } from './activity-lab';
 import { makeConfiguredFolder } from './configured-folder';
@@ -25,6 +25,8 @@ export class BareMaster {
   readonly running = new Set<string>();
   /** What Temporal would say of the workflow IDs it knows. */
   readonly holders = new Map<string, Busy>();
+  /** How the runs have ended that Temporal knows. */
+  readonly outcomes = new Map<string, TaskOutcome>();
   /** Closed tasks that were handed to the sweeper. */
   readonly swept: string[] = [];
   private readonly activities: Activities;
@@ -38,6 +40,7 @@ export class BareMaster {
       attempts: new Attempts(),
       afterTask: (task) => void this.swept.push(task),
       runStateOf: async (_workflowId, runId) => (this.running.has(runId) ? 'running' : 'closed'),
+      outcomeOf: async (_site, runId) => this.outcomes.get(runId) ?? null,
       whoRuns: async (workflowId) => this.holders.get(workflowId) ?? null,
       attentionAfterMs: 1000,
     });

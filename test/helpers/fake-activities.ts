@@ -194,6 +194,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   listOpenTasks: [],
   findTaskOfRequest: null,
   findNewestTask: null,
+  findOutcome: null,
   acceptTurn: null,
   withdrawRequest: null,
   whoHoldsSite: { task: 'other', type: 'backup', who: 'somebody', since: '2026-11-24T03:00:00.000Z' },

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
 import type { Activities } from '../../src/activities';
 import { endRun } from '../../src/temporal/foreign-workflows';
 import { FakeActivities, SAFETY_BACKUP_ID, activitiesBySite, preflightWithLimit } from '../helpers/fake-activities';
-import { WORKFLOW_BUNDLE, WorkflowLab } from '../helpers/workflow-environment';
+import { WORKFLOW_BUNDLE, WorkflowLab, withWorker } from '../helpers/workflow-environment';
 import { until } from '../helpers/until';
 
 /*
@@ -101,52 +100,38 @@ describe('a site that is shut past its limit', () => {
     expect(undosIn(fake)).toEqual(['liftFence', 'leaveMaintenance', 'discardUnpublished']);
   });
 
-  it.concurrent('while no worker has room for its step, nor for the question how long it may be', async () => {
+  it.concurrent('while no worker has room for its step, and nobody says how long it may be', async () => {
     const queue = 'starved';
     const crowded = new FakeActivities().set('preflight', { blocks: true });
-    // Whoever answers says that there is time.
     const fake = new FakeActivities()
-      .set('preflight', preflightWithLimit(1_000, 5_000))
-      .set('maintenanceTimeLeft', { returns: 1_000 })
+      .set('preflight', preflightWithLimit(1_000, 1_000))
+      .set('maintenanceTimeLeft', { blocks: true })
       .set('deploy', { blocks: true });
     const fakes = new Map([
       ['crowd.example', crowded],
       ['starved.example', fake],
     ]);
-    const worker = await Worker.create({
-      connection: lab.environment.nativeConnection,
-      taskQueue: queue,
-      workflowBundle: { code: readFileSync(WORKFLOW_BUNDLE, 'utf8') },
-      activities: activitiesBySite(fakes),
-      maxConcurrentActivityTaskExecutions: 1,
-      maxHeartbeatThrottleInterval: '100 milliseconds',
-      defaultHeartbeatThrottleInterval: '100 milliseconds',
-    });
     const startOn = (type: string, given: { site: string }): Promise<WorkflowHandle> =>
       lab.environment.client.workflow.start(type, {
         workflowId: `site/${given.site}`,
         taskQueue: queue,
         args: [given],
       });
-    await worker.runUntil(async () => {
+    const besideCrowd = async (): Promise<void> => {
       const handle = await startOn('restore', { ...input, site: 'starved.example' });
       await fake.began('deploy');
       const crowd = await startOn('backup', { site: 'crowd.example' });
-      // The one place is given to somebody else, who keeps it.
+      // The one place is given to somebody else, who keeps it: what takes back has places of its own.
       await pause(handle, 'deploy');
       await crowded.began('preflight');
-      await until(
-        'the step is cancelled',
-        async () =>
-          JSON.stringify((await handle.fetchHistory()).events ?? []).includes('activityTaskCanceledEventAttributes'),
-        PATIENCE_MS,
-      );
-      expect(undosIn(fake)).toEqual([]);
-      await crowd.cancel();
       expect(await failureOf(handle)).toMatchObject({ type: 'MaintenanceLimitReached' });
+      expect(undosIn(fake)).toEqual(UNDOS_OF_DEPLOY);
+      expect([...crowded.running]).toEqual(['preflight']);
+      await crowd.cancel();
       await crowd.result().catch(() => undefined);
-    });
-    expect(undosIn(fake)).toEqual(UNDOS_OF_DEPLOY);
+    };
+    // The question takes one place, until it is given up.
+    await withWorker(lab.environment, activitiesBySite(fakes), besideCrowd, queue, { places: 1 });
   });
 
   it.concurrent(
@@ -155,19 +140,13 @@ describe('a site that is shut past its limit', () => {
       const fake = withLimit(60_000).set('deploy', { blocks: true });
       const given = { ...input, site: 'replayed.example' };
       const workflowId = `site/${given.site}`;
-      const { client, nativeConnection } = lab.environment;
+      const { client } = lab.environment;
       const code = readFileSync(WORKFLOW_BUNDLE, 'utf8');
       const newer = code.replace("task.step('deploy')", "task.step('createDatabase')");
       expect(newer).not.toBe(code);
-      const beside = async (bundle: string, work: () => Promise<void>): Promise<void> => {
-        const worker = await Worker.create({
-          connection: nativeConnection,
-          taskQueue: 'replayed',
-          workflowBundle: { code: bundle },
-          activities: activitiesBySite(new Map([[given.site, fake]])),
-        });
-        await worker.runUntil(work);
-      };
+      const activities = activitiesBySite(new Map([[given.site, fake]]));
+      const beside = (bundle: string, work: () => Promise<void>): Promise<void> =>
+        withWorker(lab.environment, activities, work, 'replayed', { code: bundle });
       const begin = (): Promise<WorkflowHandle> =>
         client.workflow.start('restore', { workflowId, taskQueue: 'replayed', args: [given] });
       await beside(code, async () => {

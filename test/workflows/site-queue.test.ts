@@ -50,7 +50,7 @@ it('the site is held by who runs, else by who is being started, else by who is n
   expect(queue.holder).toEqual({ task: first.task, type: 'verify', who: 'anna', since: NOW.toISOString() });
   queue.start(queue.next() ?? second);
   expect([queue.holder?.task, queue.running]).toEqual([first.task, null]);
-  queue.started(true);
+  queue.started('run');
   expect([queue.holder?.task, queue.running]).toEqual([first.task, first]);
   queue.end(first);
   expect(queue.holder).toMatchObject({ task: second.task, who: 'unknown' });
@@ -63,13 +63,13 @@ it('a task that does not wait is decided once it runs, has ended, or was refused
   expect([queue.isDecided(runs), queue.isDecided(refused)]).toEqual([false, false]);
   queue.start(queue.next() ?? refused);
   expect(queue.isDecided(runs)).toBe(false);
-  queue.started(true);
+  queue.started('run');
   expect(queue.isDecided(runs)).toBe(true);
   queue.end(runs);
   expect([queue.isDecided(runs), queue.refusalOf(runs)]).toEqual([true, null]);
 
   queue.start(queue.next() ?? runs);
-  queue.started(false);
+  queue.started(null);
   expect([queue.isDecided(refused), queue.running, queue.taskOfKey('one')]).toEqual([false, null, refused.task]);
   queue.refuse(refused, OTHER);
   expect([queue.isDecided(refused), queue.refusalOf(refused)]).toEqual([true, OTHER]);
@@ -82,7 +82,7 @@ it('what could not be started is the next again, before those that came later', 
   const first = queue.add(request(), NOW);
   const second = queue.add(request(), NOW);
   queue.start(queue.next() ?? second);
-  queue.started(false);
+  queue.started(null);
   queue.putBack(first);
   expect(tasksOf(queue)).toEqual([first.task, second.task]);
 });
@@ -136,11 +136,53 @@ it('the next run has those that wait, their keys and ids, and neither who ran no
   const first = before.add(request(), NOW);
   const second = before.add(request({ requestKey: 'two' }), NOW);
   before.start(before.next() ?? second);
-  before.started(true);
+  before.started('run');
   const queue = new SiteQueue(SITE, before.state.waiting);
   expect([queue.running, queue.taskOfKey('two'), tasksOf(queue)]).toEqual([null, second.task, [second.task]]);
   expect(queue.isDecided(first)).toBe(false);
   // What the run before still changes is nothing to this one.
   before.add(request(), NOW);
   expect(tasksOf(queue)).toEqual([second.task]);
+});
+
+describe('workflows that have asked', () => {
+  const asked = { workflowId: 'nightly', runId: 'run-1' };
+  const other = { workflowId: 'weekly', runId: 'run-2' };
+
+  it('are known by their run, as long as their task has not ended', () => {
+    const queue = new SiteQueue(SITE, []);
+    const { task } = queue.add(request(), NOW, asked);
+    expect([queue.taskOfRequester(asked), queue.taskOfRequester(other)]).toEqual([task, undefined]);
+    expect(queue.join(task, other)).toBe(true);
+    const queued = queue.next();
+    if (!queued) throw new Error('nothing waits');
+    queue.start(queued);
+    expect(queue.taskOfRequester(other)).toBe(task);
+    queue.started('run');
+    expect([queue.taskOfRequester(asked), queue.runningRun]).toEqual([task, 'run']);
+    expect(queued.requesters).toEqual([asked, other]);
+    queue.end(queued);
+    expect([queue.taskOfRequester(asked), queue.join(task, asked), queue.runningRun]).toEqual([undefined, false, null]);
+  });
+
+  it('are told once each, and so many of them', () => {
+    const queue = new SiteQueue(SITE, []);
+    const { task, requesters } = queue.add(request(), NOW, asked);
+    expect(requesters).toEqual([asked]);
+    const joined = Array.from({ length: 9 }, (_, n) => queue.join(task, { workflowId: 'w', runId: `r${n % 8}` }));
+    expect(joined).toEqual([true, true, true, true, false, false, false, false, true]);
+    expect(queue.state.waiting[0]?.requesters).toHaveLength(5);
+  });
+
+  it('that gave their turn up get no second one when they asked again at that moment', () => {
+    const queue = new SiteQueue(SITE, []);
+    const { task } = queue.add(request(), NOW, asked);
+    expect(queue.givenUpOf(asked)).toBeUndefined();
+    queue.giveUp(task);
+    expect([queue.givenUpOf(asked), queue.givenUpOf(other), queue.taskOfRequester(asked)]).toEqual([
+      task,
+      undefined,
+      undefined,
+    ]);
+  });
 });

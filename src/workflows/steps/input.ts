@@ -1,7 +1,9 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { BACKUP_ID, SITE_URI, type TaskType, WORKFLOW_TYPES, isTaskIdOf, siteWorkflowId } from '../../contract/names';
-import { jsonBytes } from '../../contract/payload-bounds';
-import type { SubmitRequest } from '../../contract/tasks';
+import type { BackupAllInput } from '../../contract/fleet';
+import { MAXIMUM_PAYLOAD_BYTES, jsonBytes } from '../../contract/payload-bounds';
+import type { AskedTask, RequestInput, Requester, SubmitRequest } from '../../contract/tasks';
+import type { FleetState } from './fleet';
 import type { KeptTask, QueueState, QueuedTask } from './queued-task';
 import { MAXIMUM_WAITING } from './site-queue';
 
@@ -35,7 +37,7 @@ export function acceptSite(site: unknown, type: string, idOf = siteWorkflowId): 
   throw refusal(
     'WorkflowIdRefused',
     `a ${type} of ${site} was started as ${workflowId}, not as ${idOf(site)}`,
-    'Start it under site/<uri>, or use KedgeClient.',
+    'Start `request` under any ID, the task itself under site/<uri>, or use KedgeClient.',
     site,
   );
 }
@@ -65,6 +67,75 @@ export function acceptRequest(site: string, given: SubmitRequest): void {
   }
 }
 
+/** What the workflow `request` is given, as it asks the queue for it. @throws ApplicationFailure InputInvalid */
+export function acceptRequestInput(given: RequestInput): SubmitRequest {
+  const request: unknown = given;
+  const input = isRecord(request) ? request['input'] : undefined;
+  if (!isRecord(request) || !isRecord(input)) throw invalid('a request has type and input, and may have waitTurn');
+  const { site } = input;
+  if (typeof site !== 'string' || !SITE_URI.test(site)) throw invalid('site is no host name in lower case');
+  const asked = { type: request['type'], input, waitTurn: request['waitTurn'] ?? true } as SubmitRequest;
+  acceptRequest(site, asked);
+  return asked;
+}
+
+/** What the workflow `backupAll` is given; the activity that plans it decodes all of it. @throws ApplicationFailure InputInvalid */
+export function acceptFleet(given: BackupAllInput): BackupAllInput {
+  const input: unknown = given;
+  if (!isRecord(input)) throw invalid('backups of many sites take one object');
+  if (jsonBytes(input) > MAXIMUM_REQUEST_BYTES) throw invalid(`an input has at most ${MAXIMUM_REQUEST_BYTES} bytes`);
+  return given;
+}
+
+/** What a run of it hands to the next one; null in the first. @throws ApplicationFailure InputInvalid */
+export function acceptFleetState(given: unknown): FleetState | null {
+  if (given === undefined || given === null) return null;
+  const { requestKey, began, after, counts, failures } = isRecord(given) ? given : {};
+  const isState =
+    typeof requestKey === 'string' &&
+    typeof began === 'string' &&
+    (after === null || typeof after === 'string') &&
+    isRecord(counts) &&
+    ['sites', 'done', 'warned', 'failed', 'pruned'].every((name) => Number.isSafeInteger(counts[name])) &&
+    Array.isArray(failures) &&
+    jsonBytes(given) <= MAXIMUM_PAYLOAD_BYTES;
+  if (!isState) throw invalid('the state of backups of many sites is none of an earlier run');
+  return given as FleetState;
+}
+
+/**
+ * Gives a request that has none a key of this workflow, so that it is one task however often the queue is asked. To what is signed
+ * nothing is added: it has a number of its own, and its signer may give it a key.
+ */
+export function withRequestKey(request: SubmitRequest): SubmitRequest {
+  const { input } = request;
+  if (input.requestKey !== undefined || input.signature !== undefined) return request;
+  const { workflowId, runId } = workflowInfo();
+  return { ...request, input: { ...input, requestKey: `${workflowId.slice(0, KEPT_OF_ID)}/${runId}` } };
+}
+
+/** What a workflow asked a queue; null for what cannot be answered. What it asks for is looked at by {@link acceptRequest}. */
+export function acceptAsked(given: unknown): AskedTask | null {
+  const { request, requester } = isRecord(given) ? given : {};
+  return isRequester(requester) && isRecord(request)
+    ? { request: request as unknown as SubmitRequest, requester: requesterOf(requester) }
+    : null;
+}
+
+function isRequester(given: unknown): given is Requester {
+  const { workflowId, runId } = isRecord(given) ? given : {};
+  return (
+    typeof workflowId === 'string' &&
+    workflowId.length <= MAXIMUM_WORKFLOW_ID_LENGTH &&
+    typeof runId === 'string' &&
+    runId.length <= MAXIMUM_ID_LENGTH
+  );
+}
+
+function requesterOf({ workflowId, runId }: Requester): Requester {
+  return { workflowId, runId };
+}
+
 /** What a run of `turns` hands to the next one, however it came to be. @throws ApplicationFailure InputInvalid */
 export function acceptQueueState(site: string, given: unknown): QueueState {
   // Absent in the first run; other SDKs send null then.
@@ -83,8 +154,13 @@ function acceptQueued(site: string, queued: unknown): QueuedTask {
     throw invalid(`what waits is no id of a ${type} of ${site}`, site);
   if (typeof submitted !== 'string' || Number.isNaN(Date.parse(submitted)))
     throw invalid('what waits has no time at which it was submitted', site);
-  const { kept } = queued as Partial<QueuedTask>;
-  return { task, request: request as SubmitRequest, submitted, ...(kept === true ? { kept } : {}) };
+  const { kept, requesters } = queued as Partial<QueuedTask>;
+  const told = Array.isArray(requesters) ? requesters.filter(isRequester).map(requesterOf) : [];
+  return {
+    ...{ task, request: request as SubmitRequest, submitted },
+    ...(kept === true ? { kept } : {}),
+    ...(told.length > 0 ? { requesters: told } : {}),
+  };
 }
 
 /** A request that was kept until a worker came; null for what is none, since nobody is there to be told. */
@@ -102,6 +178,10 @@ export function acceptKept(site: string, given: unknown, now: Date): KeptTask | 
 const MAXIMUM_REQUEST_BYTES = 16_000;
 
 const MAXIMUM_ID_LENGTH = 300;
+/** Of a key of 200 characters, beside a run id. */
+const KEPT_OF_ID = 150;
+/** Of Temporal itself. */
+const MAXIMUM_WORKFLOW_ID_LENGTH = 1000;
 /** Paths of Linux have no more bytes. */
 const MAXIMUM_PATH_LENGTH = 4096;
 

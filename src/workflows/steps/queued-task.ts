@@ -1,4 +1,4 @@
-import type { SubmitRequest } from '../../contract/tasks';
+import type { Requester, SubmitRequest } from '../../contract/tasks';
 
 /** A task that waits for its site, or had it. */
 export interface QueuedTask {
@@ -7,6 +7,8 @@ export interface QueuedTask {
   submitted: string;
   /** Nobody waits for an answer: it is started whenever the site is free. */
   kept?: true;
+  /** Workflows that are told of its end. */
+  requesters?: Requester[];
 }
 
 /** A task that was kept until a worker came, in place of a submit that nobody answered. */

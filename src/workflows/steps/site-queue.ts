@@ -1,9 +1,11 @@
 import { siteWorkflowId, taskIdOf } from '../../contract/names';
-import type { Busy, SubmitRequest, Ticket } from '../../contract/tasks';
+import type { Busy, Requester, SubmitRequest, Ticket } from '../../contract/tasks';
 import type { KeptTask, QueueState, QueuedTask } from './queued-task';
 
 /** How many may wait for one site: all of them fit into one payload, of 2 MB, that one run hands to the next. */
 export const MAXIMUM_WAITING = 100;
+/** How many workflows are told of the end of one task; others ask for it now and then. */
+const MAXIMUM_REQUESTERS = 5;
 
 /**
  * The queue in front of a site: who runs, who waits, who was refused. It has no clock and waits for nothing; the workflow
@@ -18,9 +20,12 @@ export class SiteQueue {
   private readonly refused = new Map<string, Busy>();
   /** Submits that no worker answered in time. Temporal delivers them late, and nobody counts on them any more. */
   private readonly withdrawn = new Set<string>();
+  /** Tasks that gave their turn up, by the runs that had asked for them. */
+  private readonly givenUp = new Map<string, string>();
   /** Submits that were answered, or are being answered. */
   private readonly answered = new Set<string>();
   private runs: QueuedTask | null = null;
+  private runId: string | null = null;
   /** The task that is being started now, before it is known whether the site is free. */
   private starts: QueuedTask | null = null;
   /** The time of the next id at least, ms: ids stay in order also when the clock of Temporal goes back. */
@@ -43,6 +48,16 @@ export class SiteQueue {
 
   get running(): QueuedTask | null {
     return this.runs;
+  }
+
+  /** The workflow run of the task that runs. */
+  get runningRun(): string | null {
+    return this.runId;
+  }
+
+  /** The task of which it is not known yet whether the site is free for it. */
+  get starting(): QueuedTask | null {
+    return this.starts;
   }
 
   get isEmpty(): boolean {
@@ -95,9 +110,25 @@ export class SiteQueue {
     this.earliest = Math.max(this.earliest, time);
   }
 
-  /** Takes a request in, as the last one, under an id of its own. */
-  add(request: SubmitRequest, now: Date): QueuedTask {
-    return this.append({ task: this.newId(request, now), request, submitted: now.toISOString() });
+  /** Takes a request in, as the last one, under an id of its own. A workflow that asked is told of its end. */
+  add(request: SubmitRequest, now: Date, requester?: Requester): QueuedTask {
+    const asked = requester === undefined ? {} : { requesters: [requester] };
+    return this.append({ task: this.newId(request, now), request, submitted: now.toISOString(), ...asked });
+  }
+
+  /** The task a workflow has asked for, and that has not ended; undefined where there is none. */
+  taskOfRequester({ runId }: Requester): string | undefined {
+    return this.known().find(({ requesters }) => requesters?.some((one) => one.runId === runId))?.task;
+  }
+
+  /** A workflow that asked for a task which others have asked for is told of its end too. False for one that has ended, or has too many. */
+  join(task: string, requester: Requester): boolean {
+    const queued = this.known().find((one) => one.task === task);
+    if (queued === undefined) return false;
+    const others = (queued.requesters ?? []).filter(({ runId }) => runId !== requester.runId);
+    if (others.length >= MAXIMUM_REQUESTERS) return false;
+    queued.requesters = [...others, requester];
+    return true;
   }
 
   /** What is told to whoever asked for a task that is taken in. */
@@ -114,7 +145,13 @@ export class SiteQueue {
     const place = this.waiting.findIndex((queued) => queued.task === task);
     const [queued] = place === -1 ? [] : this.waiting.splice(place, 1);
     if (queued) this.forget(queued);
+    for (const { runId } of queued?.requesters ?? []) this.givenUp.set(runId, task);
     return queued ?? null;
+  }
+
+  /** The task of a workflow whose turn was given up: asked for once more at that moment, it is not taken in again. */
+  givenUpOf({ runId }: Requester): string | undefined {
+    return this.givenUp.get(runId);
   }
 
   /** Takes out whose turn it is. */
@@ -127,9 +164,10 @@ export class SiteQueue {
     this.starts = queued;
   }
 
-  /** Whether the task that was being started runs. */
-  started(runs: boolean): void {
-    this.runs = runs ? this.starts : null;
+  /** The workflow run of the task that was being started; null where somebody else has the site. */
+  started(runId: string | null): void {
+    this.runs = runId === null ? null : this.starts;
+    this.runId = runId;
     this.starts = null;
   }
 
@@ -137,6 +175,7 @@ export class SiteQueue {
   end({ task }: QueuedTask): void {
     this.ended.add(task);
     this.runs = null;
+    this.runId = null;
   }
 
   /** Somebody else had the site: an accepted task is never lost, and is the next again. */
@@ -163,6 +202,11 @@ export class SiteQueue {
   /** How long another queue of this site could still give an id that this one has given, ms; 0 or less when it cannot. */
   idsTakenFor(now: Date): number {
     return Math.min(SECOND_MS, this.earliest - (this.earliest % SECOND_MS) + SECOND_MS - now.getTime());
+  }
+
+  /** Those that have not ended. */
+  private known(): QueuedTask[] {
+    return [...this.waiting, ...(this.starts ? [this.starts] : []), ...(this.runs ? [this.runs] : [])];
   }
 
   private append(queued: QueuedTask): QueuedTask {
