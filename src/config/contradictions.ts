@@ -33,12 +33,28 @@ export function findContradictions(configuration: Configuration, exists: (path: 
     for (const { key, message } of folderContradictions(uri, site, configuration)) say(key, message);
     for (const { key, message } of insideContradictions(site)) say(['sites', uri, ...key], message);
   }
+  for (const { key, message } of receiverContradictions(configuration)) say(['notify', ...key], message);
   for (const [name, { web }] of Object.entries(configuration.servers)) {
     const template = web?.vhostTemplate;
     if (template !== undefined && !exists(template))
       say(['servers', name, 'web', 'vhostTemplate'], `there is no template ${template}`);
   }
   return found;
+}
+
+/** Receivers of the same name, and sites that there are not. */
+function receiverContradictions({ notify, sites }: Configuration): { key: readonly string[]; message: string }[] {
+  const names = new Set<string>();
+  return notify.flatMap((receiver, at) => {
+    const found = (receiver.sites ?? [])
+      .filter((site) => sites[site] === undefined)
+      .map((site) => ({ key: [String(at), 'sites'], message: `there is no site ${site}` }));
+    const { name } = receiver;
+    if (name !== undefined && names.has(name))
+      found.push({ key: [String(at), 'name'], message: `another receiver is called ${name} already` });
+    if (name !== undefined) names.add(name);
+    return found;
+  });
 }
 
 /** Folders that lie in each other: a restore would rename one under the hands of the other. */

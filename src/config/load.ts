@@ -151,6 +151,7 @@ const KNOWN_KEYS = [
     'vhost',
   ],
   ...['requests', 'previousKey', 'sign', 'deployFrom'],
+  ...['notify', 'objective', 'maxAge', 'command', 'webhook', 'url', 'headers', 'events'],
   ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
   ...[
     'healthPath',

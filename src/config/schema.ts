@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WORKFLOW_TYPES } from '../contract/names';
+import { receiverSchema } from '../contract/notices';
 import {
   PATH_NAME,
   furtherSettingsSchema,
@@ -72,6 +73,25 @@ const keepSchema = z
   .refine(({ last, daily, weekly, monthly, yearly }) => last + daily + weekly + monthly + yearly > 0, {
     message: 'says nothing that is to be kept: name one of last, daily, weekly, monthly, yearly',
   });
+
+/** `90m`, `26h`, `8d`, in ms; null for `none`. */
+const age = z.string().transform((text, context) => {
+  if (text === 'none') return null;
+  const match = /^(?!0+[mhd])(\d{1,6})(m|h|d)$/.exec(text);
+  const unit = match?.[2];
+  if (match && (unit === 'm' || unit === 'h')) return Number(match[1]) * UNITS[unit];
+  if (match && unit === 'd') return Number(match[1]) * DAY_MS;
+  context.addIssue({ code: 'custom', message: `an age such as 90m, 26h or 8d, or none, not ${JSON.stringify(text)}` });
+  return z.NEVER;
+});
+
+const objectiveSchema = z.strictObject({
+  /** How old the newest good backup of a site may become, ms; null: however old. */
+  maxAge: age,
+});
+
+const MOST_RECEIVERS = 20;
+const notifySchema = z.array(receiverSchema).max(MOST_RECEIVERS).default([]);
 
 const limitsSchema = z.strictObject({
   backups: z.int().min(1).max(1000).optional(),
@@ -171,6 +191,8 @@ const siteSchema = z
     maintenanceLimit: duration.default(15 * 60_000),
     /** In the place of the `keep` of all. */
     keep: keepSchema.optional(),
+    /** In the place of the `objective` of all. */
+    objective: objectiveSchema.optional(),
     hooks: hooksSchema.default({}),
   })
   .refine((site) => site.kind !== 'php' || site.settings !== undefined, {
@@ -193,6 +215,10 @@ export const configurationSchema = z.strictObject({
   tasks: tasksSchema.prefault({}),
   /** What `kedge prune` keeps of the backups of each site. Without it nothing is pruned. */
   keep: keepSchema.optional(),
+  /** What somebody is told of when a site does not reach it. Without it no backup is ever too old. */
+  objective: objectiveSchema.optional(),
+  /** Who is told what goes wrong, and when it is over. */
+  notify: notifySchema,
   /** How many tasks dump, pack, unpack and import at one time; of each kind as many as there are processors, and at least two. */
   limits: limitsSchema.prefault({}),
   /** Who may ask for what destroys: whoever holds the key. Without a key, whoever reaches Temporal. */

@@ -43,6 +43,21 @@ export const backupsCheckSchema = z.strictObject({
 });
 export type BackupsCheck = z.infer<typeof backupsCheckSchema>;
 
+/** The document of `kedge notify test --json`. */
+export const notifyTestSchema = z.strictObject({
+  /** True when every receiver took it. */
+  ok: z.boolean(),
+  receivers: z.array(
+    z.strictObject({
+      receiver: z.string(),
+      /** What it answered, in one line, which may be empty; null where it did not take it. */
+      answer: z.string().nullable(),
+      problem: z.strictObject({ code: z.string(), message: z.string(), hint: z.string() }).nullable(),
+    }),
+  ),
+});
+export type NotifyTest = z.infer<typeof notifyTestSchema>;
+
 /** The document of `kedge restore --dry-run --json`. */
 export const restorePlanSchema = z.strictObject({
   site: siteUriSchema,

@@ -100,6 +100,10 @@ export const ERROR_CODES = {
     'an unexpected error, most likely a mistake in Kedge',
     'Report it with the output of `kedge log`.',
   ),
+  NoticeUndelivered: passing(
+    'a receiver of `notify` did not take a notice',
+    'Look at what it answered, then run `kedge notify test`.',
+  ),
   // hosts and programs
   HostUnreachable: passing('a server cannot be reached', 'Check the server and its network.'),
   ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),

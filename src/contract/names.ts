@@ -65,6 +65,11 @@ export function turnsWorkflowId(site: string): string {
   return `turns/${site}`;
 }
 
+/** The workflow ID under which a notice is delivered: each is started once. */
+export function noticeWorkflowId(notice: string): string {
+  return `notice/${notice}`;
+}
+
 /** The task queue of a master: two masters on one namespace never take each other's work. */
 export function taskQueueOf(master: string): string {
   return `kedge/${master}`;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { backupAllInputSchema, backupAllResultSchema } from './fleet';
+import { NOTICE } from './notices';
 import {
   TASK_INPUT_SCHEMAS,
   backupResultSchema,
@@ -35,6 +36,8 @@ const EXCHANGED = {
   status: runStatusSchema,
   /** Details of the heartbeats of a step. */
   progress: progressSchema,
+  /** What programs and webhooks of `notify` are given. */
+  notice: NOTICE.schema,
 } as const satisfies Record<string, z.ZodType>;
 
 /** JSON Schemas, by their names, of what services exchange with the workflows: they change by additions alone. */
