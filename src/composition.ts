@@ -2,8 +2,10 @@ import { dirname, join } from 'node:path';
 import { ConfigurationFile } from './config/configuration-file';
 import { targetOf } from './config/inventory';
 import { leaseLimitsOf } from './config/limits';
+import { maxAgesOf } from './config/objectives';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
+import { type Delivery, type NamedReceiver, type Notice, namedReceivers } from './contract/notices';
 import {
   type DatabaseServerAddress,
   type SecretReference,
@@ -19,6 +21,9 @@ import { OpenServers } from './core/databases/open-servers';
 import type { Host } from './core/hosts/host';
 import { createLocalHost } from './core/hosts/local-host';
 import type { MasterHost } from './core/hosts/master-host';
+import { deliver, tellReceiver } from './core/notices/deliver';
+import { NoticeFile } from './core/notices/notice-states';
+import type { Operation } from './core/operation';
 import { RequestAuthority } from './core/requests/request-authority';
 import { readSigningKey } from './core/requests/signing-key';
 import { RequestRecords } from './core/requests/request-records';
@@ -68,11 +73,14 @@ export function createParts({ configuration, configurationPath, environment, hos
   const proofs = new Proofs(join(state, 'proofs'), master);
   const scratches = new Scratches(join(state, 'scratch'), master);
   const locks = new SiteLocks(join(state, 'locks'), master);
-  const readProbeSecret = async (reference: SecretReference): Promise<string> => {
+  /** A secret of the administrator's. */
+  const readOwnSecret = async (reference: SecretReference): Promise<string> => {
     const secret = await readSecret(reference, { environment });
     onSecret(secret, null);
     return secret;
   };
+  const noticeFile = new NoticeFile(join(state, 'notices'), master);
+  const receivers = async () => namedReceivers((await file.lastGood()).notify);
   const requestRecords = new RequestRecords(join(state, 'requests'), master);
 
   const databaseServers = new OpenServers(async (address, signal, holder) => {
@@ -86,7 +94,7 @@ export function createParts({ configuration, configurationPath, environment, hos
     const key = JSON.stringify(address);
     const server =
       webServers.get(key) ??
-      webServerKindOf(address).create({ address, host: hostOf(address.name), readSecret: readProbeSecret });
+      webServerKindOf(address).create({ address, host: hostOf(address.name), readSecret: readOwnSecret });
     webServers.set(key, server);
     return server;
   };
@@ -136,6 +144,20 @@ export function createParts({ configuration, configurationPath, environment, hos
     }),
     proofs: async () => ((await file.lastGood()).proveBackups ? proofs : null),
     scratches,
+    notices: {
+      file: noticeFile,
+      /** What is looked at, and who is told, as the configuration says it now. */
+      async watched() {
+        const current = await file.lastGood();
+        const { sites, backups } = current;
+        return { receivers: await receivers(), sites: Object.keys(sites), maxAges: maxAgesOf(current), backups };
+      },
+      deliver: (delivery: Delivery, operation: Operation) =>
+        deliver(delivery, { master, readSecret: readOwnSecret, file: noticeFile, receivers }, operation),
+      /** Without a record, for a test. */
+      tell: (receiver: NamedReceiver, notice: Notice, operation: Operation) =>
+        tellReceiver(receiver, notice, { master, readSecret: readOwnSecret }, operation),
+    },
     epochs: new Epochs(join(state, 'epochs'), master),
     locks,
     leases: new Leases(join(state, 'leases'), {

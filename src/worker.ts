@@ -12,9 +12,11 @@ import type { Configuration } from './config/schema';
 import { KedgeError } from './contract/errors';
 import { taskQueueOf } from './contract/names';
 import { printable } from './contract/printable';
+import type { Lookout } from './core/notices/lookout';
 import type { Log, Operation } from './core/operation';
 import { forgetOldTasks } from './core/tasks/retention';
 import { Watchdog } from './core/recovery/watchdog';
+import { createLookout } from './lookout';
 import { connectClient } from './temporal/connection';
 import { LeftAlone } from './temporal/left-alone';
 import { outcomeOf } from './temporal/outcome';
@@ -92,7 +94,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const watching = watch(dependencies, client);
     opened.add(() => watching.stop());
     let outdated: KedgeError | null = null;
-    const tell = options.onNotice ?? ((text) => process.emitWarning(text, 'KedgeWorker'));
+    const tell = tellerOf(options);
     const comparing = compareConfiguration(dependencies, tell, (error) => {
       outdated = error;
       shutDown();
@@ -120,6 +122,8 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       opened.add(() => recovering.stop());
       const sweeping = sweepHourly(dependencies);
       opened.add(() => sweeping.stop());
+      const noticing = notice(dependencies);
+      opened.add(() => noticing.stop());
       options.onReady?.();
       if (options.signal.aborted) shutDown();
     })();
@@ -155,15 +159,23 @@ async function attempt(close: () => Promise<void>): Promise<void> {
 
 /** What activities act through: the master's parts, and Temporal. */
 function createDependencies(
-  options: CompositionOptions,
+  options: CompositionOptions & Pick<WorkerOptions, 'onNotice'>,
   client: Client,
 ): ActivityDependencies &
-  Pick<MasterParts, 'sweeper' | 'requestRecords' | 'configuration' | 'close'> & { stopSweeping(): Promise<void> } {
+  Pick<MasterParts, 'sweeper' | 'requestRecords' | 'configuration' | 'close'> & {
+    stopSweeping(): Promise<void>;
+    lookout: Lookout;
+  } {
   const parts = createParts(options);
   const afterTasks = new AfterTasks(parts);
+  const lookout = createLookout(parts, options.configuration.master, client, tellerOf(options));
   return {
     ...parts,
-    afterTask: (task) => afterTasks.sweep(task),
+    lookout,
+    afterTask: (task) => {
+      afterTasks.sweep(task);
+      lookout.lookSoon();
+    },
     stopSweeping: () => afterTasks.stop(),
     attempts: new Attempts(),
     runStateOf: (workflowId, runId) => runStateOf(client, workflowId, runId),
@@ -173,6 +185,18 @@ function createDependencies(
   };
 }
 
+/** Looks for what receivers are told of: now, and every minute, besides after each task. */
+function notice(dependencies: ReturnType<typeof createDependencies>): Repeated {
+  return repeat('the look for notices', { everyMs: NOTICE_INTERVAL_MS, atOnce: true, dependencies }, () =>
+    dependencies.lookout.look(),
+  );
+}
+
+function tellerOf({ onNotice }: Pick<WorkerOptions, 'onNotice'>): (text: string) => void {
+  return onNotice ?? ((text) => process.emitWarning(text, 'KedgeWorker'));
+}
+
+const NOTICE_INTERVAL_MS = 60_000;
 const WATCH_INTERVAL_MS = 5_000;
 /** A workflow may be ended by somebody, and be forgotten by a Temporal that came back from an old copy. */
 const RECOVERY_INTERVAL_MS = 60_000;

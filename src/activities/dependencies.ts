@@ -1,7 +1,10 @@
+import type { Delivery } from '../contract/notices';
 import type { Target } from '../contract/target';
 import type { Busy, RunState, TaskOutcome } from '../contract/tasks';
 import type { Archives } from '../core/archive/archive';
 import type { Catalog } from '../core/catalog/catalog';
+import type { Delivered } from '../core/notices/deliver';
+import type { Operation } from '../core/operation';
 import type { RequestAuthority } from '../core/requests/request-authority';
 import type { MasterHost } from '../core/hosts/master-host';
 import type { SiteAtWork } from '../core/sites/site-at-work';
@@ -24,6 +27,10 @@ export interface ActivityDependencies {
   readonly leases: Leases;
   readonly requests: RequestAuthority;
   readonly logs: TaskLogs;
+  readonly notices: {
+    /** @throws KedgeError as `deliver` of core */
+    deliver(delivery: Delivery, operation: Operation): Promise<Delivered>;
+  };
   /** Those of this worker. */
   readonly attempts: Attempts;
   readonly archives: Archives;

@@ -5,6 +5,7 @@ import { createDeployActivities } from './deploy';
 import { createHookActivities } from './hooks';
 import { createLeaseActivities } from './leases';
 import { createMaintenanceActivities } from './maintenance';
+import { createNoticeActivities } from './notices';
 import { createPreflightActivities } from './preflight';
 import { createProofActivities } from './proof';
 import { createTaskActivities } from './tasks';
@@ -23,6 +24,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createVerifyActivities(deps),
     ...createHookActivities(deps),
     ...createTaskActivities(deps),
+    ...createNoticeActivities(deps),
   };
 }
 

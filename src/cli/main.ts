@@ -13,6 +13,7 @@ import { registerConfig } from './commands/config';
 import { registerDoctor } from './commands/doctor';
 import { registerDeploy } from './commands/deploy';
 import { registerInit } from './commands/init';
+import { registerNotify } from './commands/notify';
 import { registerPrune } from './commands/prune';
 import { registerRestore } from './commands/restore';
 import { registerSchema } from './commands/schema';
@@ -33,6 +34,7 @@ const COMMANDS: Register[] = [
   registerVerify,
   registerBackups,
   registerPrune,
+  registerNotify,
   registerTasks,
   registerAbandon,
   registerSites,

@@ -7,9 +7,17 @@ import { filesOfVhost } from '../core/web/vhost-files';
  * Files that the configuration names and that the worker or the web server reads or runs with rights that sites do not have.
  * Hooks run as the owner of their site, and may be his.
  */
-export async function configuredFiles({ requests, servers, sites }: Configuration, host: Host): Promise<string[]> {
+export async function configuredFiles(
+  { notify, requests, servers, sites }: Configuration,
+  host: Host,
+): Promise<string[]> {
   const files: string[] = [];
   for (const key of [requests.key, requests.previousKey]) if (key && 'file' in key) files.push(key.file);
+  for (const { command, webhook } of notify) {
+    files.push(...filesOfCommand(command ?? []));
+    for (const value of webhook ? [webhook.url, ...Object.values(webhook.headers)] : [])
+      if (typeof value !== 'string' && 'file' in value) files.push(value.file);
+  }
   for (const { web, db } of Object.values(servers)) {
     if (web) files.push(...filesOfCommand(web.test), ...filesOfCommand(web.reload));
     if (web?.vhostTemplate !== undefined) files.push(web.vhostTemplate);

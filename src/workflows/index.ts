@@ -2,6 +2,7 @@ export { backup } from './backup';
 export { backupAll } from './backup-all';
 export { deploy } from './deploy';
 export { listBackups, readTaskLog } from './list-backups';
+export { notify } from './notify';
 export { recover } from './recover';
 export { request } from './request';
 export { restore } from './restore';

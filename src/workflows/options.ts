@@ -27,6 +27,7 @@ const OTHER_SUMMARIES: Record<Exclude<keyof Activities, StepActivityName>, strin
   whoHoldsSite: 'See who holds the site',
   listBackups: 'List backups',
   readTaskLog: 'Read the task log',
+  deliverNotice: 'Tell a receiver',
 };
 const SUMMARIES: Record<keyof Activities, string> = { ...STEP_SUMMARIES, ...OTHER_SUMMARIES };
 

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { BACKUP_RECORD, PACKED_RECORD } from '../../src/contract/backup-record';
 import type { DocumentKind } from '../../src/contract/documents-on-disk';
+import { NOTICE } from '../../src/contract/notices';
 import { TARGET } from '../../src/contract/target';
+import { NOTICE_STATES } from '../../src/core/notices/notice-states';
 import { REQUEST_RECORD, REQUEST_USE } from '../../src/core/requests/request-records';
 import { EPOCH } from '../../src/core/tasks/epochs';
 import { JOURNAL } from '../../src/core/tasks/journal';
@@ -24,6 +26,8 @@ const KINDS: Record<string, DocumentKind<unknown>> = {
   'request-record': REQUEST_RECORD,
   'request-use': REQUEST_USE,
   'scratch-note': SCRATCH_NOTE,
+  notice: NOTICE,
+  'notice-states': NOTICE_STATES,
 };
 
 describe('a shape', () => {

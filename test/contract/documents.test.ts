@@ -190,7 +190,7 @@ function commandsOf(page: string): [command: string, options: string[]][] {
 }
 
 /** Commands that take no argument, only subcommands. */
-const GROUPS = new Set(['config', 'sites']);
+const GROUPS = new Set(['config', 'notify', 'sites']);
 const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'check', 'delete']);
 
 /** The help of a command, or null when there is no such command. */

@@ -200,6 +200,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   whoHoldsSite: { task: 'other', type: 'backup', who: 'somebody', since: '2026-11-24T03:00:00.000Z' },
   listBackups: { total: 0, backups: [] },
   readTaskLog: { lines: [], next: 0, ended: true },
+  deliverNotice: { answer: '200 OK' },
 };
 
 /** What preflight finds for a site that may be shut for so long. */

@@ -66,7 +66,7 @@ const LEFTOVER_AFTER_MS = 10 * 60_000;
 
 /** Folders of `<state>` that hold files of their own. */
 const STATE_FOLDERS = [
-  ...['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'requests', 'proofs', 'scratch'],
+  ...['', 'tasks', 'open', 'sites', 'epochs', 'locks', 'requests', 'proofs', 'scratch', 'notices'],
   ...['leases/backups', 'leases/restores'],
 ];
 
