@@ -5,6 +5,7 @@ import { leaseLimitsOf } from './config/limits';
 import { maxAgesOf } from './config/objectives';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
+import { isKedgeError } from './contract/errors';
 import { type Delivery, type NamedReceiver, type Notice, namedReceivers } from './contract/notices';
 import {
   type DatabaseServerAddress,
@@ -150,7 +151,15 @@ export function createParts({ configuration, configurationPath, environment, hos
       async watched() {
         const current = await file.lastGood();
         const { sites, backups } = current;
-        return { receivers: await receivers(), sites: Object.keys(sites), maxAges: maxAgesOf(current), backups };
+        const problem = await file.forNewTask().then(
+          () => null,
+          (error: unknown) => {
+            if (isKedgeError(error)) return redact(error);
+            throw error;
+          },
+        );
+        const watched = { receivers: await receivers(), sites: Object.keys(sites), backups };
+        return { ...watched, maxAges: maxAgesOf(current), problem };
       },
       deliver: (delivery: Delivery, operation: Operation) =>
         deliver(delivery, { master, readSecret: readOwnSecret, file: noticeFile, receivers }, operation),

@@ -10,6 +10,7 @@ export const NOTICE_EVENTS = [
   'task-attention',
   'backup-overdue',
   'disk-filling',
+  'configuration-broken',
 ] as const;
 export type NoticeEvent = (typeof NOTICE_EVENTS)[number];
 

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import type { KedgeError } from '../../contract/errors';
 import { type NamedReceiver, receiversOf } from '../../contract/notices';
 import { siteOfTask } from '../../contract/names';
-import type { Catalog } from '../catalog/catalog';
+import { createCatalog } from '../catalog/file-catalog';
 import type { MasterHost } from '../hosts/master-host';
 import type { Journals } from '../tasks/journals';
 import { type OpenTasks, lookForAttention } from './attention';
 import { judgeAges } from './backup-ages';
+import { judgeConfiguration } from './configuration-state';
 import { DISK_KEY, expectBackups, judgeDisk } from './disk-forecast';
 import { lookAtEndedTasks } from './ended-tasks';
 import { type NoticeFile, type NoticeStates, type Recorded, NOTHING_TOLD } from './notice-states';
@@ -21,6 +23,8 @@ export interface Watched {
   readonly maxAges: ReadonlyMap<string, number>;
   /** Folder of all backups. */
   readonly backups: string;
+  /** Why no task begins with the configuration as it is now, and all of this is what it said last; null where they do. */
+  readonly problem: KedgeError | null;
 }
 
 export interface LookoutParts {
@@ -29,7 +33,6 @@ export interface LookoutParts {
   readonly file: NoticeFile;
   readonly journals: Pick<Journals, 'all' | 'find' | 'open' | 'unreadable'>;
   watched(): Promise<Watched>;
-  currentCatalog(): Promise<Catalog>;
   readonly troubleOf: OpenTasks['troubleOf'];
   /** Has Temporal deliver a notice; returns when it will. It may have been asked before. @throws while Temporal is away */
   start(recorded: Recorded): Promise<void>;
@@ -88,7 +91,7 @@ export class Lookout {
     const siteOf = (task: string): string | null => siteOfTask(task) ?? null;
     const tasks = { open: () => journals.open(), unreadable: () => journals.unreadable(), troubleOf };
     const seen = watched.receivers.length === 0 ? [] : await lookForAttention(tasks, standing, { siteOf, now });
-    seen.push(...(await this.disk(watched, recent, before, now)));
+    seen.push(judgeConfiguration(watched.problem, now), ...(await this.disk(watched, recent, before, now)));
     await file.change(async (states) => this.settled(states, { watched, recent, seen, now }));
     await this.handOver(now);
   }
@@ -123,7 +126,7 @@ export class Lookout {
   private async recentBackups({ sites, backups, receivers }: Watched, now: Date): Promise<Map<string, RecentBackups>> {
     const recent = new Map<string, RecentBackups>();
     if (receivers.length === 0) return recent;
-    const catalog = await this.parts.currentCatalog();
+    const catalog = createCatalog(backups, this.parts.master);
     for (const site of sites) recent.set(site, await this.recent.of(catalog, backups, site, now.getTime()));
     return recent;
   }

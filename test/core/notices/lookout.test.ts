@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
 import type { BackupRecord } from '../../../src/contract/backup-record';
 import { KedgeError } from '../../../src/contract/errors';
 import { type TaskType, timeStamp } from '../../../src/contract/names';
@@ -21,6 +22,7 @@ let said: string[];
 let receivers: NamedReceiver[];
 let maxAges: Map<string, number>;
 let trouble: Trouble | null | undefined;
+let problem: KedgeError | null;
 let temporalIsAway: boolean;
 
 beforeEach(async () => {
@@ -31,6 +33,7 @@ beforeEach(async () => {
   receivers = [PAGER];
   maxAges = new Map();
   trouble = null;
+  problem = null;
   temporalIsAway = false;
 });
 afterEach(() => master.stop());
@@ -43,8 +46,13 @@ function lookout(changes: Partial<LookoutParts> = {}): Lookout {
     master: parts.master,
     file: new NoticeFile(join(folder, 'state/notices'), parts.master),
     journals: parts.journals,
-    currentCatalog: () => parts.currentCatalog(),
-    watched: async () => ({ receivers, sites: [SITE, 'garden.example'], maxAges, backups: join(folder, 'backups') }),
+    watched: async () => ({
+      receivers,
+      sites: [SITE, 'garden.example'],
+      maxAges,
+      problem,
+      backups: join(folder, 'backups'),
+    }),
     troubleOf: async () => trouble,
     start: async (recorded) => {
       if (temporalIsAway) throw new Error('no connection');
@@ -324,6 +332,41 @@ it('a disk that the next backups fill is told, and that it has room again', asyn
   expect(await told()).toEqual([]);
   rmSync(join(master.folder, 'backups', SITE), { recursive: true });
   expect(await told()).toEqual([`disk-filling resolved null`]);
+});
+
+it('a configuration with which no task begins is told, and that it is right again', async () => {
+  problem = new KedgeError('ConfigurationInvalid', 'kedge.yaml:3:1: backup: unknown key');
+  await lookout().look();
+  expect(started.splice(0)).toMatchObject([
+    {
+      notice: {
+        ...{ event: 'configuration-broken', site: null, code: 'ConfigurationInvalid' },
+        message: 'no task can begin: kedge.yaml:3:1: backup: unknown key',
+      },
+    },
+  ]);
+  expect(await told()).toEqual([]);
+  problem = null;
+  expect(await told()).toEqual(['configuration-broken resolved null']);
+});
+
+it('who is told while the configuration is broken, and of what, is what it said before', async () => {
+  const path = join(master.folder, 'kedge.yaml');
+  const right = stringify({
+    ...(parse(readFileSync(path, 'utf8')) as object),
+    ...{ notify: [{ command: ['/bin/true'] }], objective: { maxAge: '26h' } },
+  });
+  const worker = lookout({ watched: () => master.parts.notices.watched() });
+  const saw = async (): Promise<unknown> => {
+    await worker.look();
+    return started.splice(0).map(({ notice, receivers: names }) => [notice.event, notice.state, names]);
+  };
+  writeFileSync(path, right);
+  expect(await saw()).toEqual([['backup-overdue', 'firing', ['true']]]);
+  writeFileSync(path, `${right}bakcups: [\n`);
+  expect(await saw()).toEqual([['configuration-broken', 'firing', ['true']]]);
+  writeFileSync(path, right);
+  expect(await saw()).toEqual([['configuration-broken', 'resolved', ['true']]]);
 });
 
 describe('a task that needs a person', () => {
