@@ -60,7 +60,9 @@ it.concurrent('is started once, however often it is asked for, after its end too
   const id = idOf('2');
   await Promise.all([start(id, 'one'), start(id, 'one')]);
   await handleOf(id).result();
+  const { runId } = await handleOf(id).describe();
   await start(id, 'one');
+  expect(await handleOf(id).describe()).toMatchObject({ runId });
   expect(times(id, 'one')).toBe(1);
 });
 
