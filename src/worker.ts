@@ -174,7 +174,7 @@ function createDependencies(
     lookout,
     afterTask: (task) => {
       afterTasks.sweep(task);
-      lookout.lookSoon();
+      void lookout.look();
     },
     stopSweeping: () => afterTasks.stop(),
     attempts: new Attempts(),

@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import type { ErrorCode } from '../contract/error-codes';
-import { noticeWorkflowId } from '../contract/names';
+import { noticeWorkflowId, promptQueueOf } from '../contract/names';
 import { MAXIMUM_TEXT_BYTES, TOLD, shortened } from '../contract/payload-bounds';
 import { markdownText } from '../contract/printable';
 
@@ -67,6 +67,8 @@ export async function notify(given: NotifyInput): Promise<NotifyResult> {
 function telling(receiver: string): Pick<Activities, 'deliverNotice'> {
   return proxyActivities<Pick<Activities, 'deliverNotice'>>({
     summary: `Tell ${receiver}`,
+    // However many heavy steps run.
+    taskQueue: promptQueueOf(workflowInfo().taskQueue),
     startToCloseTimeout: '2 minutes',
     scheduleToCloseTimeout: '1 day',
     heartbeatTimeout: '10 seconds',

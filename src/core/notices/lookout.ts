@@ -56,29 +56,30 @@ export class Lookout {
   private next: Promise<void> | null = null;
   /** Why notices wait, as it was told. */
   private waiting: string | null = null;
+  /** Why looks fail, as it was told. */
+  private failing: string | null = null;
 
   constructor(private readonly parts: LookoutParts) {
     this.recent = new RecentBackupsReader(parts.master);
   }
 
-  /**
-   * One look at a time; all who ask while one runs are given the next.
-   * @throws KedgeError StateInvalid, NewerVersion, DiskFull: then nothing that is news was told
-   */
+  /** One look at a time; all who ask while one runs are given the next. One that fails is told, once for each reason: what is news waits. */
   look(): Promise<void> {
-    this.next ??= this.looking
-      .catch(() => undefined)
-      .then(() => {
-        this.next = null;
-        this.looking = this.lookOnce(this.parts.now());
-        return this.looking;
-      });
+    this.next ??= this.looking.then(() => {
+      this.next = null;
+      this.looking = this.lookAndTell();
+      return this.looking;
+    });
     return this.next;
   }
 
-  /** For who does not wait: what fails, the next look fails with too. */
-  lookSoon(): void {
-    void this.look().catch(() => undefined);
+  private async lookAndTell(): Promise<void> {
+    const why = await this.lookOnce(this.parts.now()).then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    if (why !== null && why !== this.failing) this.parts.tell(`nobody is told what goes wrong: ${why}`);
+    this.failing = why;
   }
 
   private async lookOnce(now: Date): Promise<void> {
