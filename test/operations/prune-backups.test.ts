@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { parse, stringify } from 'yaml';
 import { main } from '../../src/cli/main';
+import { keepRuleOf } from '../../src/config/keep-rules';
 import { loadConfiguration } from '../../src/config/load';
 import type { Configuration } from '../../src/config/schema';
 import type { BackupRecord } from '../../src/contract/backup-record';
 import { UNPROVEN, timeStamp } from '../../src/contract/names';
 import { createCatalog } from '../../src/core/catalog/file-catalog';
 import { createLocalHost } from '../../src/core/hosts/local-host';
-import { planPrune, prune, sitesToPrune } from '../../src/operations/prune-backups';
+import { planPrune, prune } from '../../src/core/retention/prune';
+import { sitesToPrune } from '../../src/operations/prune-backups';
 import { BareMaster, SITE } from '../helpers/bare-master';
 import { BACKUP } from '../helpers/configured-folder';
 import { testOperation } from '../helpers/operation';
@@ -47,10 +49,8 @@ const ids = (): string[] =>
     .filter((name) => name.endsWith('.json'))
     .map((name) => name.replace('.json', ''))
     .sort();
-const plan = () => planPrune(master.parts, configuration, SITE, NOW);
-const carryOut = async () => [
-  ...(await prune(master.parts, configuration, await plan(), NOW, testOperation())).deleted,
-];
+const plan = () => planPrune(master.parts, { site: SITE, rule: keepRuleOf(configuration, SITE) }, NOW);
+const carryOut = async () => [...(await prune(master.parts, await plan(), NOW, testOperation())).deleted];
 
 it('what no rule keeps goes, record and archive, and all else stays', async () => {
   const made = [];
@@ -93,7 +93,7 @@ it('what a task uses stays, also when it began behind the decision', async () =>
   const { task } = await master.begin('031502', 'restore', {
     source: { ...source, contentMark: null, elsewhere: [] },
   });
-  await prune(master.parts, configuration, decided, NOW, testOperation());
+  await prune(master.parts, decided, NOW, testOperation());
   expect(ids()).toContain(used);
   expect((await plan()).backups.find(({ id }) => id === used)).toMatchObject({
     keep: true,
@@ -106,7 +106,7 @@ it('while a restore has not said what it goes back to, nothing of its site goes'
   const decided = await plan();
   const { task } = await master.begin('031502', 'restore');
   const before = ids();
-  expect(await prune(master.parts, configuration, decided, NOW, testOperation())).toEqual({
+  expect(await prune(master.parts, decided, NOW, testOperation())).toEqual({
     deleted: [],
     waits: expect.stringContaining(task) as string,
   });

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { KedgeError } from '../../contract/errors';
 import { bytesText } from '../../contract/units';
-import { type PrunePlan, planPrune, prune, sitesToPrune } from '../../operations/prune-backups';
+import { type PrunePlan, prune } from '../../core/retention/prune';
+import { planPruning } from '../../operations/prune-backups';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -30,9 +31,7 @@ export function registerPrune(program: Command, run: Registration): void {
         for (const name of names) asked.push(await context.site(name));
         const parts = await context.parts();
         const now = Date.now();
-        const plans: PrunePlan[] = [];
-        for (const site of sitesToPrune(configuration, asked))
-          plans.push(await planPrune(parts, configuration, site, now));
+        const plans = await planPruning(parts, configuration, asked, now);
         for (const { site, waits, strays } of plans) {
           for (const stray of strays) context.printer.warn(stray);
           if (waits !== null) context.printer.warn(`nothing of ${site} is pruned: ${waits}`);
@@ -45,7 +44,7 @@ export function registerPrune(program: Command, run: Registration): void {
         }
         const deleted: string[] = [];
         for (const plan of dryRun ? [] : going) {
-          const done = await prune(parts, configuration, plan, now, commandOperation(context, 'prune'));
+          const done = await prune(parts, plan, now, commandOperation(context, 'prune'));
           deleted.push(...done.deleted);
           if (done.waits === null) continue;
           context.printer.warn(`not all of ${plan.site} is pruned: ${done.waits}`);
