@@ -1,5 +1,9 @@
 import { type SiteRoot, SITE_FOLDER, rootsOf } from '../contract/target';
-import type { Configuration, SiteConfiguration } from './schema';
+import { isSigned, selectionOfSchedule } from './backup-run';
+import { keepRuleOf } from './keep-rules';
+import { nearest } from './nearest';
+import type { Configuration, ScheduleConfiguration, SiteConfiguration } from './schema';
+import { hasWildcard, selectSites, selectionText, unknownNames } from './selection';
 
 export interface Contradiction {
   readonly path: readonly string[];
@@ -34,6 +38,9 @@ export function findContradictions(configuration: Configuration, exists: (path: 
     for (const { key, message } of insideContradictions(site)) say(['sites', uri, ...key], message);
   }
   for (const { key, message } of receiverContradictions(configuration)) say(['notify', ...key], message);
+  for (const [name, schedule] of Object.entries(configuration.schedules))
+    for (const { key, message } of scheduleContradictions(configuration, schedule))
+      say(['schedules', name, ...key], message);
   for (const [name, { web }] of Object.entries(configuration.servers)) {
     const template = web?.vhostTemplate;
     if (template !== undefined && !exists(template))
@@ -55,6 +62,37 @@ function receiverContradictions({ notify, sites }: Configuration): { key: readon
     if (name !== undefined) names.add(name);
     return found;
   });
+}
+
+/** A schedule that could do nothing, or not all of what it says. */
+function scheduleContradictions(
+  configuration: Configuration,
+  schedule: ScheduleConfiguration,
+): { key: readonly string[]; message: string }[] {
+  const selection = selectionOfSchedule(schedule);
+  const found: { key: readonly string[]; message: string }[] = [];
+  const unknown = unknownNames(configuration, selection);
+  for (const [at, name] of (schedule.sites ?? []).entries()) {
+    if (unknown.includes(name)) {
+      const near = nearest(name, Object.keys(configuration.sites));
+      const meant = near === null ? '' : `; did you mean ${near}?`;
+      found.push({ key: ['sites', String(at)], message: `there is no site ${name}${meant}` });
+    } else if (hasWildcard(name) && selectSites(configuration, { sites: [name] }).length === 0)
+      found.push({ key: ['sites', String(at)], message: `there is no site that ${name} means` });
+  }
+  const { server } = schedule;
+  if (server !== undefined && !Object.hasOwn(configuration.servers, server))
+    found.push({ key: ['server'], message: `there is no server ${server}` });
+  if (isSigned(configuration))
+    found.push({ key: [], message: 'nobody signs what it asks for, and requests.sign demands that of backups' });
+  if (found.length > 0) return found;
+  const sites = selectSites(configuration, selection);
+  // A configuration without any site is one that is being begun.
+  if (sites.length === 0 && Object.keys(configuration.sites).length > 0)
+    found.push({ key: [], message: `no site is meant by: ${selectionText(selection)}` });
+  if (schedule.prune && sites.every((site) => keepRuleOf(configuration, site) === null))
+    found.push({ key: ['prune'], message: 'nothing says which backups to keep: `keep` is missing' });
+  return found;
 }
 
 /** Folders that lie in each other: a restore would rename one under the hands of the other. */

@@ -152,6 +152,8 @@ const KNOWN_KEYS = [
   ],
   ...['requests', 'previousKey', 'sign', 'deployFrom'],
   ...['notify', 'objective', 'maxAge', 'command', 'webhook', 'url', 'headers', 'events'],
+  ...['schedules', 'cron', 'timeZone', 'jitter', 'description', 'quiesce', 'compression', 'prune'],
+  ...['keep', 'last', 'daily', 'weekly', 'monthly', 'yearly', 'safety', 'tasks', 'newest', 'limits'],
   ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
   ...[
     'healthPath',
@@ -178,7 +180,7 @@ function offsetOf(document: Document, path: Path): number {
       for (const [index, item] of parent.items.entries()) {
         if (isPair(item) && isScalar(item.key) && String(item.key.value) === String(key))
           return item.key.range?.[0] ?? 0;
-        if (isNode(item) && index === key) return item.range?.[0] ?? 0;
+        if (isNode(item) && String(index) === String(key)) return item.range?.[0] ?? 0;
       }
     }
   }

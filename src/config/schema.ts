@@ -13,6 +13,9 @@ import {
   siteUriSchema,
   vhostModeSchema,
 } from '../contract/target';
+import { backupInputSchema, compressionSchema } from '../contract/tasks';
+import { readCron } from './cron';
+import { readTimeZone } from './time-zone';
 
 const ABSOLUTE_PATH = /^\/([^\0]*[^/\0])?$/;
 const absolutePath = z.string().regex(ABSOLUTE_PATH, 'an absolute path without a slash at its end');
@@ -117,6 +120,39 @@ const requestsSchema = z
     path: ['sign'],
   });
 
+const cron = z.string().transform((text, context) => {
+  const read = readCron(text);
+  if (!('problem' in read)) return read;
+  context.addIssue({ code: 'custom', message: read.problem });
+  return z.NEVER;
+});
+
+const timeZone = z.string().transform((text, context) => {
+  const read = readTimeZone(text);
+  if (!('problem' in read)) return read.timeZone;
+  context.addIssue({ code: 'custom', message: read.problem });
+  return z.NEVER;
+});
+
+const scheduleSchema = z.strictObject({
+  cron,
+  timeZone: timeZone.default('UTC'),
+  /** Each run begins by up to so much later, so that not all masters begin at once. */
+  jitter: duration.default(0),
+  /** Names of sites, with `*` for any characters; without it all. */
+  sites: z
+    .array(z.string().regex(/^[a-z0-9.*-]{1,253}$/, 'a name of a site in lower case, with * for any characters'))
+    .min(1)
+    .optional(),
+  kind: siteKindSchema.optional(),
+  server: name.optional(),
+  description: backupInputSchema.shape.description,
+  quiesce: z.boolean().default(false),
+  compression: compressionSchema.optional(),
+  /** Prune each site by its `keep` once its backup is good. */
+  prune: z.boolean().default(false),
+});
+
 const webSchema = z.strictObject({
   kind: z.enum(['nginx']),
   vhosts: absolutePath,
@@ -213,7 +249,7 @@ export const configurationSchema = z.strictObject({
   proveBackups: z.boolean().default(true),
   /** How long journals and logs of closed tasks are kept, and how many of each site however old. */
   tasks: tasksSchema.prefault({}),
-  /** What `kedge prune` keeps of the backups of each site. Without it nothing is pruned. */
+  /** What `kedge prune`, and schedules that prune, keep of the backups of each site. Without it nothing is pruned. */
   keep: keepSchema.optional(),
   /** What somebody is told of when a site does not reach it. Without it no backup is ever too old. */
   objective: objectiveSchema.optional(),
@@ -223,11 +259,14 @@ export const configurationSchema = z.strictObject({
   limits: limitsSchema.prefault({}),
   /** Who may ask for what destroys: whoever holds the key. Without a key, whoever reaches Temporal. */
   requests: requestsSchema.prefault({}),
+  /** Backups that begin by themselves, once `kedge schedules apply` has told Temporal. */
+  schedules: z.record(name, scheduleSchema).default({}),
   servers: z.record(name, serverSchema),
   sites: z.record(siteUriSchema, siteSchema),
 });
 export type Configuration = z.infer<typeof configurationSchema>;
 export type SiteConfiguration = Configuration['sites'][string];
+export type ScheduleConfiguration = Configuration['schedules'][string];
 
 /** JSON Schema of kedge.yaml, for editors. */
 export function configurationJsonSchema(): unknown {

@@ -253,6 +253,59 @@ const WRONG: Record<string, [from: string, to: string, place: string, message: R
     'file: /etc/app',
     /settings.file: \/etc\/app\/.env lies in no declared path/,
   ],
+  // Schedules.
+  'a time that is none': [
+    '15 3 * * *',
+    '15 24 * * *',
+    'cron: ',
+    /schedules.nightly.cron: its hour is 0 to 23, .*not "24"/,
+  ],
+  'a time zone that is none': [
+    'Europe/Berlin',
+    'Europe/Berlni',
+    'timeZone',
+    /schedules.nightly.timeZone: the name of a time zone .*did you mean Europe\/Berlin\?/,
+  ],
+  'a jitter of days': ['jitter: 30m', 'jitter: 1d', 'jitter', /schedules.nightly.jitter: a duration such as/],
+  'a mistyped key of a schedule': ['jitter: 30m', 'jiter: 30m', 'jiter', /jiter: unknown key; did you mean jitter\?/],
+  'a schedule without times': ["{ cron: '@weekly', ", '{ ', 'shops', /schedules.shops.cron: is missing/],
+  'a name of a schedule that is a path': ['nightly:', '../nightly:', '../nightly', /a name of lower case letters/],
+  'a schedule of a site that there is not': [
+    'app.example]',
+    'ap.example]',
+    'ap.example]',
+    /schedules.shops.sites.1: there is no site ap.example; did you mean app.example\?/,
+  ],
+  'a schedule of names that no site has': [
+    "'sh*p.example'",
+    "'blog*'",
+    "'blog*'",
+    /schedules.shops.sites.0: there is no site that blog\* means/,
+  ],
+  'a schedule of a server that there is not': [
+    'jitter: 30m',
+    'server: web7',
+    'server: web7',
+    /schedules.nightly.server: there is no server web7/,
+  ],
+  'a schedule of a server without sites': [
+    'jitter: 30m',
+    'server: db1',
+    'nightly',
+    /schedules.nightly: no site is meant by: server db1/,
+  ],
+  'a schedule whose backups nobody signs': [
+    'spool: /mnt/spool',
+    'spool: /mnt/spool\nrequests: { key: { file: /k }, sign: [backup] }',
+    'nightly',
+    /schedules.nightly: nobody signs what it asks for/,
+  ],
+  'a schedule that prunes without a rule': [
+    'jitter: 30m',
+    'prune: true',
+    'prune: true',
+    /schedules.nightly.prune: nothing says which backups to keep: `keep` is missing/,
+  ],
   'a site inside the state': [
     'root: /srv/app',
     'root: /var/lib/kedge/state/app',
@@ -276,6 +329,10 @@ describe('the configuration', () => {
       maintenanceLimit: 90_000,
     });
     expect(configuration.sites['app.example']).toMatchObject({ aliases: [], maintenanceLimit: 900_000, vhost: 'none' });
+    expect(configuration.schedules).toMatchObject({
+      nightly: { cron: { text: '15 3 * * *' }, timeZone: 'Europe/Berlin', jitter: 1_800_000, prune: false },
+      shops: { cron: { text: '@weekly' }, timeZone: 'UTC', jitter: 0, description: 'every week', quiesce: true },
+    });
   });
 
   test.each(Object.entries(WRONG))('%s: file, line, column, and what was expected', (_, [from, to, place, message]) => {
@@ -322,6 +379,16 @@ describe('the configuration', () => {
       ...Array.from({ length: 30 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`),
     ].join('\n');
     expect(messageOf(bomb)).toMatch(/alias|unknown key/i);
+  });
+
+  test('a schedule may prune where one of its sites has a rule, and mean all of no sites yet', () => {
+    const pruning = GOOD.replace('jitter: 30m', 'prune: true').replace(
+      'owner: shop',
+      'owner: shop\n    keep: { last: 2 }',
+    );
+    expect(parseConfiguration(pruning, 'x').schedules['nightly']?.prune).toBe(true);
+    const empty = `${GOOD.slice(0, GOOD.indexOf('sites:\n'))}sites: {}\n`.replace(/^ {2}shops:.*\n/m, '');
+    expect(Object.keys(parseConfiguration(empty, 'x').schedules)).toEqual(['nightly']);
   });
 
   test('a duration of nothing would end every task at once', () => {
