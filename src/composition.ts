@@ -1,12 +1,15 @@
 import { dirname, join } from 'node:path';
+import { backupRunOf, planBackupRun } from './config/backup-run';
 import { ConfigurationFile } from './config/configuration-file';
 import { targetOf } from './config/inventory';
+import { keepRuleOf } from './config/keep-rules';
 import { leaseLimitsOf } from './config/limits';
 import { maxAgesOf } from './config/objectives';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
 import { isKedgeError } from './contract/errors';
 import { type Delivery, type NamedReceiver, type Notice, namedReceivers } from './contract/notices';
+import type { BackupAllInput } from './contract/fleet';
 import {
   type DatabaseServerAddress,
   type SecretReference,
@@ -212,6 +215,10 @@ export function createParts({ configuration, configurationPath, environment, hos
         hosts: () => [...new Set([master, host])],
       };
     },
+    /** The next sites of a run that has begun are told also while somebody writes in the configuration. */
+    backupRun: async (input: BackupAllInput, began: boolean) =>
+      began ? backupRunOf(await file.lastGood(), input) : planBackupRun(await file.forNewTask(), input),
+    keepRuleOf: async (site: string) => keepRuleOf(await file.current(), site),
     hostOf,
     webServer,
     databaseServer: (address: DatabaseServerAddress) => databaseServers.get(address),

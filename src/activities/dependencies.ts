@@ -1,5 +1,6 @@
 import type { Delivery } from '../contract/notices';
 import type { Target } from '../contract/target';
+import type { BackupAllInput, PlannedBackups } from '../contract/fleet';
 import type { Busy, RunState, TaskOutcome } from '../contract/tasks';
 import type { Archives } from '../core/archive/archive';
 import type { Catalog } from '../core/catalog/catalog';
@@ -7,6 +8,7 @@ import type { Delivered } from '../core/notices/deliver';
 import type { Operation } from '../core/operation';
 import type { RequestAuthority } from '../core/requests/request-authority';
 import type { MasterHost } from '../core/hosts/master-host';
+import type { KeepRule } from '../core/retention/retention';
 import type { SiteAtWork } from '../core/sites/site-at-work';
 import type { Journals } from '../core/tasks/journals';
 import type { Leases } from '../core/tasks/leases';
@@ -43,6 +45,13 @@ export interface ActivityDependencies {
   /** Reads the configuration anew. @throws KedgeError ConfigurationInvalid, SiteUnknown */
   resolveTarget(site: string): Promise<Target>;
   siteAtWork(target: Target): SiteAtWork;
+  /**
+   * All that is to be backed up, by the configuration of the moment. `began`: the sites were told before, and those that are gone since are
+   * left out. @throws KedgeError ConfigurationInvalid, ConfigurationChanged, SiteUnknown
+   */
+  backupRun(input: BackupAllInput, began: boolean): Promise<Omit<PlannedBackups, 'more'>>;
+  /** What is kept of the backups of a site; null where nothing says. @throws KedgeError ConfigurationInvalid, SiteUnknown */
+  keepRuleOf(site: string): Promise<KeepRule | null>;
   /** Looks, without being waited for, for what a closed task left. */
   afterTask(task: string): void;
   runStateOf(workflowId: string, runId: string): Promise<RunState>;

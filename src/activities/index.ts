@@ -2,6 +2,7 @@ import { createBackupActivities } from './backup';
 import { createDatabaseActivities } from './databases';
 import type { ActivityDependencies } from './dependencies';
 import { createDeployActivities } from './deploy';
+import { createFleetActivities } from './fleet';
 import { createHookActivities } from './hooks';
 import { createLeaseActivities } from './leases';
 import { createMaintenanceActivities } from './maintenance';
@@ -25,6 +26,7 @@ export function createActivities(deps: ActivityDependencies) {
     ...createHookActivities(deps),
     ...createTaskActivities(deps),
     ...createNoticeActivities(deps),
+    ...createFleetActivities(deps),
   };
 }
 

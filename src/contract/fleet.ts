@@ -62,9 +62,3 @@ export interface PlannedBackups {
   /** How many sites may have their turn asked for at one time. */
   readonly atOnce: number;
 }
-
-/** The activities behind `backupAll`. */
-export interface FleetActivities {
-  planBackups(request: { input: BackupAllInput; after: string | null; limit: number }): Promise<PlannedBackups>;
-  pruneSite(request: { site: string }): Promise<{ deleted: number; waits: string | null }>;
-}

@@ -8,7 +8,7 @@ import {
   isCancellation,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BackupAllInput, BackupAllResult, FleetActivities, PlannedBackups } from '../contract/fleet';
+import type { BackupAllInput, BackupAllResult, PlannedBackups } from '../contract/fleet';
 import type { BackupResult, RequestInput } from '../contract/tasks';
 import { reading, tidying } from './options';
 import { Fleet, type FleetState } from './steps/fleet';
@@ -26,9 +26,7 @@ const SITES_A_RUN = 300;
 export async function backupAll(given: BackupAllInput, before?: FleetState): Promise<BackupAllResult> {
   const input = acceptFleet(given);
   const fleet = new Fleet(acceptFleetState(before));
-  const plan = await look(() =>
-    (reading as unknown as FleetActivities).planBackups({ input, after: fleet.after, limit: SITES_A_RUN }),
-  );
+  const plan = await look(() => reading.planBackups({ input, after: fleet.after, limit: SITES_A_RUN }));
   fleet.planned(plan.sites);
   await inWindow(plan.sites, plan.atOnce, async (site) => {
     fleet.began(site);
@@ -68,7 +66,7 @@ async function backUp(
 /** Whether all went that is to go. What cannot be pruned now is pruned the next time. */
 async function prune(site: string, fleet: Fleet): Promise<boolean> {
   try {
-    const { deleted, waits } = await (tidying as unknown as FleetActivities).pruneSite({ site });
+    const { deleted, waits } = await tidying.pruneSite({ site });
     fleet.pruned(deleted);
     return waits === null;
   } catch (error) {

@@ -28,6 +28,8 @@ const OTHER_SUMMARIES: Record<Exclude<keyof Activities, StepActivityName>, strin
   listBackups: 'List backups',
   readTaskLog: 'Read the task log',
   deliverNotice: 'Tell a receiver',
+  planBackups: 'Read which sites come next',
+  pruneSite: 'Prune the backups of a site',
 };
 const SUMMARIES: Record<keyof Activities, string> = { ...STEP_SUMMARIES, ...OTHER_SUMMARIES };
 

@@ -201,6 +201,8 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   listBackups: { total: 0, backups: [] },
   readTaskLog: { lines: [], next: 0, ended: true },
   deliverNotice: { answer: '200 OK' },
+  planBackups: { sites: [], more: false, backup: {}, prune: false, atOnce: 2 },
+  pruneSite: { deleted: 0, waits: null },
 };
 
 /** What preflight finds for a site that may be shut for so long. */
