@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { KedgeError } from './contract/errors';
+import type { BackupAllInput } from './contract/fleet';
 import { isTaskIdOf, siteWorkflowId, taskQueueOf } from './contract/names';
 import { describeIssues } from './contract/schema-issues';
 import {
@@ -22,6 +23,7 @@ import {
   restoreResultSchema,
   verifyResultSchema,
 } from './contract/tasks';
+import { type BackupAllRun, startBackupAll } from './temporal/backup-all';
 import { signRequest } from './temporal/sign-request';
 import { type SigningKey, signingKeyOf } from './temporal/signing-key';
 import { connectClient } from './temporal/connection';
@@ -31,6 +33,7 @@ import { TaskHandle } from './temporal/task-handle';
 
 export { ERROR_CODES, type ErrorCode } from './contract/error-codes';
 export { KedgeError } from './contract/errors';
+export type { BackupAllInput, BackupAllResult, Selection } from './contract/fleet';
 export type {
   BackupInput,
   BackupResult,
@@ -44,6 +47,7 @@ export type {
   VerifyInput,
   VerifyResult,
 } from './contract/tasks';
+export type { BackupAllRun } from './temporal/backup-all';
 export { signRequest, type SigningOptions } from './temporal/sign-request';
 export type { SigningKey } from './temporal/signing-key';
 export { TaskFailedError } from './temporal/failures';
@@ -96,6 +100,17 @@ export class KedgeClient {
   /** Backs a site up. */
   backup(input: BackupInput, options?: SubmitOptions): Promise<TaskHandle<BackupResult>> {
     return this.start('backup', input, options, backupResultSchema);
+  }
+
+  /**
+   * Backs up many sites, those of a selection or all: as many at one time as the limits of the master allow, past those that fail. A site that
+   * is busy has its turn later. @throws KedgeError InputInvalid, NoWorker, TemporalUnreachable
+   */
+  backupAll(input: BackupAllInput, options: Omit<SubmitOptions, 'waitTurn'> = {}): Promise<BackupAllRun> {
+    return startBackupAll(this.temporal, this.taskQueue, input, {
+      timeoutMs: options.timeoutMs ?? 20_000,
+      keep: options.keepWithoutWorker ?? false,
+    });
   }
 
   /** Brings a site back to a backup; the state it is in is backed up first. */

@@ -2,6 +2,7 @@ import type { TaskHandle } from '../client';
 import { followTask } from '../operations/follow-task';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
+import { listenToSignals } from './interrupts';
 import { TaskView } from './render/task-view';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
@@ -14,7 +15,12 @@ type Followed<Result> = { outcome: 'ended'; result: Result } | { outcome: 'left'
  */
 async function showTask<Result>(context: CommandContext, handle: TaskHandle<Result>): Promise<Followed<Result>> {
   const leave = new AbortController();
-  const stopListening = listenToSignals(context, handle, () => leave.abort());
+  const stopListening = listenToSignals(context, {
+    name: handle.task,
+    cancelling: `cancelling ${handle.task}; it undoes first`,
+    cancel: () => handle.cancel(),
+    leave: () => leave.abort(),
+  });
   try {
     const view = new TaskView(context.printer, handle.task);
     for await (const event of followTask(await context.parts(), handle, leave.signal)) {
@@ -59,46 +65,4 @@ export async function reportTask<Result extends { warnings: string[] }>(
   for (const warning of result.warnings) printer.warn(warning);
   if (result.warnings.length > 0) context.exitCode = EXIT.warnings;
   printer.result(result, lines(result));
-}
-
-/** Returns what ends the listening. */
-function listenToSignals<Result>(context: CommandContext, handle: TaskHandle<Result>, leave: () => void): () => void {
-  const { printer } = context;
-  let asking = false;
-  const onInterrupt = (): void => {
-    if (asking) return;
-    asking = true;
-    void (async () => {
-      const choice = context.io.isTerminal ? await askAboutInterrupt(context) : 'cancel';
-      asking = choice === 'cancel';
-      if (choice === 'detach') leave();
-      if (choice !== 'cancel') return;
-      printer.note(`cancelling ${handle.task}; it undoes first`);
-      await handle.cancel();
-    })().catch((error: unknown) => {
-      // It goes on, and may be asked again.
-      asking = false;
-      const why = error instanceof Error ? error.message : String(error);
-      printer.warn(context.redact(`${handle.task} could not be cancelled: ${why}`));
-    });
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', leave);
-  return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', leave);
-  };
-}
-
-async function askAboutInterrupt(context: CommandContext): Promise<'detach' | 'cancel' | 'wait'> {
-  context.printer.idle();
-  const { select } = await import('@inquirer/prompts');
-  return select({
-    message: 'The task goes on without you. What now?',
-    choices: [
-      { name: 'Detach: let it go on', value: 'detach' as const },
-      { name: 'Cancel: undo what it did', value: 'cancel' as const },
-      { name: 'Keep waiting', value: 'wait' as const },
-    ],
-  }).catch(() => 'wait' as const);
 }

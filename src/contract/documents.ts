@@ -92,3 +92,79 @@ export const completionSchema = z.strictObject({
   /** Paths of files may stand there too. */
   files: z.boolean(),
 });
+
+/** The document of `kedge backup --json` for many sites. */
+export const backupAllReportSchema = z.strictObject({
+  workflowId: z.string(),
+  /** In the order of their names. */
+  sites: z.array(
+    z.strictObject({
+      site: siteUriSchema,
+      outcome: z.enum(['done', 'failed', 'cancelled', 'recovered', 'abandoned']),
+      /** Null for a site whose task never began. */
+      task: z.string().nullable(),
+      backup: backupIdSchema.nullable(),
+      bytes: z.int().nonnegative().nullable(),
+      durationMs: z.int().nonnegative().nullable(),
+      warnings: z.array(z.string()),
+      error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+    }),
+  ),
+  /** Sites with a good backup, with warnings or without; those with warnings; and those without a backup. */
+  done: z.int().nonnegative(),
+  warned: z.int().nonnegative(),
+  failed: z.int().nonnegative(),
+  /** Backups that were deleted by the rules of the sites. */
+  pruned: z.int().nonnegative(),
+  durationMs: z.int().nonnegative(),
+});
+export type BackupAllReport = z.infer<typeof backupAllReportSchema>;
+export type BackedUpSite = BackupAllReport['sites'][number];
+
+/** The document of `kedge schedules --json`. */
+export const schedulesListSchema = z.strictObject({
+  schedules: z.array(
+    z.strictObject({
+      name: z.string(),
+      cron: z.string(),
+      timeZone: z.string(),
+      /** Those it means now; none for one that the configuration does not have. */
+      sites: z.array(siteUriSchema),
+      /** How Temporal has it: as the configuration, otherwise, not at all, or without the configuration having it. */
+      inTemporal: z.enum(['applied', 'differs', 'missing', 'left over']),
+      /** Why it is paused, or an empty text; null while it is not. */
+      paused: z.string().nullable(),
+      /** When it runs next. */
+      next: z.array(z.iso.datetime()),
+      last: z
+        .strictObject({
+          workflowId: z.string(),
+          started: z.iso.datetime(),
+          outcome: z.enum(['running', 'done', 'warnings', 'failed', 'cancelled', 'terminated', 'forgotten']),
+          /** How many sites have a backup of it, and how many have none; null where Temporal does not say. */
+          counts: z.strictObject({ done: z.int(), warned: z.int(), failed: z.int(), pruned: z.int() }).nullable(),
+          /** Why all of it failed. */
+          error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+        })
+        .nullable(),
+      /** Runs that did not begin because Temporal was away for too long, and because the run before went on. */
+      missed: z.int().nonnegative(),
+      skipped: z.int().nonnegative(),
+    }),
+  ),
+});
+export type SchedulesList = z.infer<typeof schedulesListSchema>;
+export type ListedSchedule = SchedulesList['schedules'][number];
+
+/** The document of `kedge schedules apply --json`. */
+export const schedulesChangeSchema = z.strictObject({
+  changes: z.array(
+    z.strictObject({
+      name: z.string(),
+      change: z.enum(['new', 'changed', 'gone']),
+      fields: z.array(z.strictObject({ field: z.string(), from: z.string(), to: z.string() })),
+    }),
+  ),
+  /** False after `--dry-run`. */
+  applied: z.boolean(),
+});

@@ -1,7 +1,7 @@
 import type { KedgeClient } from '../client';
 import type { Configuration } from '../config/schema';
 import { KedgeError } from '../contract/errors';
-import { WORKFLOW_TYPES, isTaskIdOf } from '../contract/names';
+import { WORKFLOW_TYPES, isTaskIdOf, taskQueueOf } from '../contract/names';
 import { findTask } from './find-task';
 import type { Parts } from './parts';
 
@@ -11,16 +11,25 @@ export interface Cancelled {
   readonly cancelling: boolean;
 }
 
+/** IDs of workflows that back up many sites: as commands begin them, and as schedules do. */
+const OF_MANY_SITES = /^(backup-all|schedule)\//;
+
 /**
- * Asks a task to stop, by its id or by its site; returns at once. `client` is asked for when it is needed.
+ * Asks a task to stop, by its id or by its site, or backups of many sites by the ID of their workflow; returns at once. `client` is asked for
+ * when it is needed.
  * @throws KedgeError TaskUnknown for none, or one that has ended; NoWorker, TemporalUnreachable
  */
 export async function cancelTask(
   parts: Pick<Parts, 'journals'>,
-  configuration: Pick<Configuration, 'sites'>,
+  configuration: Pick<Configuration, 'master' | 'sites'>,
   client: () => Promise<KedgeClient>,
   name: string,
 ): Promise<Cancelled> {
+  if (OF_MANY_SITES.test(name)) {
+    const { cancelBackupAll } = await import('../temporal/backup-all.js');
+    await cancelBackupAll((await client()).temporal, taskQueueOf(configuration.master), name);
+    return { task: name, cancelling: true };
+  }
   const waiting = await siteOfWaitingTask(parts, configuration, name);
   if (waiting !== null && (await (await client()).task(waiting, name).giveUpTurn()))
     return { task: name, cancelling: false };

@@ -16,23 +16,24 @@ export class TaskFailedError extends KedgeError {
   safetyBackup: string | undefined;
 }
 
-/** The error a caller is given for whatever Temporal's client threw. Errors of Kedge's own come back as they are. */
-export function kedgeErrorOf(error: unknown, site: string): unknown {
+/**
+ * The error a caller is given for whatever Temporal's client threw. Errors of Kedge's own come back as they are. `site`: null for what is
+ * about many.
+ */
+export function kedgeErrorOf(error: unknown, site: string | null): unknown {
   if (isKedgeError(error)) return error;
   const cause = causeOf(error);
+  const what = site === null ? 'the run' : `the task on ${site}`;
+  const about = (state: string): { site?: string; state?: string } => (site === null ? {} : { site, state });
   if (cause instanceof ApplicationFailure) return fromApplicationFailure(cause, site);
-  if (cause instanceof CancelledFailure) {
-    return new TaskFailedError('Cancelled', `the task on ${site} was cancelled`, {
-      site,
-      state: 'the site is as it was before',
-    });
-  }
-  if (cause instanceof TerminatedFailure) {
-    return new TaskFailedError('TaskTerminated', `the task on ${site} was terminated in Temporal`, {
-      site,
-      state: 'recovery puts the site back',
-    });
-  }
+  if (cause instanceof CancelledFailure)
+    return new TaskFailedError('Cancelled', `${what} was cancelled`, about('the site is as it was before'));
+  if (cause instanceof TerminatedFailure)
+    return new TaskFailedError(
+      'TaskTerminated',
+      `${what} was terminated in Temporal`,
+      about('recovery puts the site back'),
+    );
   if (isGrpcServiceError(error)) {
     return new KedgeError('TemporalUnreachable', `Temporal did not answer: ${error.details || error.message}`, {
       cause: error,
@@ -51,11 +52,11 @@ function causeOf(error: unknown): unknown {
   return wraps && error.cause !== undefined ? causeOf(error.cause) : error;
 }
 
-function fromApplicationFailure(failure: ApplicationFailure, site: string): TaskFailedError {
+function fromApplicationFailure(failure: ApplicationFailure, site: string | null): TaskFailedError {
   const details = taskFailureSchema.safeParse(failure.details?.[0] ?? {}).data ?? {};
   const { safetyBackup, ...context } = details;
   const error = new TaskFailedError(isErrorCode(failure.type) ? failure.type : 'Internal', failure.message, {
-    site,
+    ...(site === null ? {} : { site }),
     ...context,
     cause: failure,
   });

@@ -83,5 +83,11 @@ function namesOf(context: CommandContext, config: string | undefined): Names {
         const { journals } = await context.parts();
         return (await journals.all()).map((value) => ({ value, description: 'task' }));
       }),
+    servers: () =>
+      quietly(async () =>
+        Object.entries((await context.configuration()).servers).flatMap(([value, { web }]) =>
+          web ? [{ value, description: web.kind }] : [],
+        ),
+      ),
   };
 }

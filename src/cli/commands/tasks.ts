@@ -75,8 +75,8 @@ export function registerTasks(program: Command, run: Registration): void {
   program
     .command('cancel')
     .description('stop a running task; it undoes what it did')
-    .argument('<task|site>', 'id of the task, or URI of the site')
-    .addHelpText('after', '\nExample:\n  kedge cancel example.com')
+    .argument('<task|site>', 'id of the task, or URI of the site; or ID of the run that backs up many')
+    .addHelpText('after', '\nExamples:\n  kedge cancel example.com\n  kedge cancel backup-all/20261124.031502')
     .action(
       run<object>(async (context, [name = '']) => {
         const cancelled = await cancelTask(
@@ -88,7 +88,7 @@ export function registerTasks(program: Command, run: Registration): void {
         const { task, cancelling } = cancelled;
         context.printer.result(cancelled, [
           cancelling
-            ? `${task} is being cancelled; see \`kedge log -f ${task}\``
+            ? `${task} is being cancelled; see ${task.includes('/') ? '`kedge tasks`' : `\`kedge log -f ${task}\``}`
             : `${task} gave its turn up; it never began`,
         ]);
       }),

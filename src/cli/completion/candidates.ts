@@ -13,6 +13,8 @@ export interface Names {
   /** Of one site, or of all. */
   backups(site: string | null): Promise<readonly Candidate[]>;
   tasks(): Promise<readonly Candidate[]>;
+  /** Those with a web server. */
+  servers(): Promise<readonly Candidate[]>;
 }
 
 export interface Completion {
@@ -87,6 +89,8 @@ async function valuesOf(
       return { candidates: [...(await names.sites()), ...(await names.tasks())], files: false };
     case 'task':
       return { candidates: await names.tasks(), files: false };
+    case 'server':
+      return { candidates: await names.servers(), files: false };
     case 'backup': {
       // Behind a site: one of its own, or the newest.
       const [site] = given;
