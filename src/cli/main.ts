@@ -16,6 +16,7 @@ import { registerInit } from './commands/init';
 import { registerNotify } from './commands/notify';
 import { registerPrune } from './commands/prune';
 import { registerRestore } from './commands/restore';
+import { registerSchedules } from './commands/schedules';
 import { registerSchema } from './commands/schema';
 import { registerSites } from './commands/sites';
 import { registerAbandon, registerTasks } from './commands/tasks';
@@ -35,6 +36,7 @@ const COMMANDS: Register[] = [
   registerBackups,
   registerPrune,
   registerNotify,
+  registerSchedules,
   registerTasks,
   registerAbandon,
   registerSites,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { KedgeClient } from '../client';
 import { requestRulesOf } from '../config/request-rules';
 import type { Configuration } from '../config/schema';
+import { wantedSchedulesOf } from '../config/wanted-schedules';
 import { isKedgeError } from '../contract/errors';
 import type { Finding } from '../contract/findings';
 import { taskQueueOf } from '../contract/names';
@@ -86,7 +87,7 @@ function configurationFindings(error: unknown): Finding[] {
 /** Without Temporal the rest is looked at all the same. */
 async function connectTemporal(
   examined: Pick<Examined, 'client' | 'environment'>,
-  { master, sites }: Configuration,
+  { master, sites, schedules }: Configuration,
 ): Promise<{ temporal: ConnectedTemporal | null; findings: Finding[] }> {
   try {
     const { temporalPlace } = await import('../temporal/connection.js');
@@ -96,8 +97,10 @@ async function connectTemporal(
       temporal: {
         client,
         ...place,
+        master,
         taskQueue: taskQueueOf(master),
         sites: Object.keys(sites),
+        schedules: wantedSchedulesOf({ schedules }),
       },
       findings: [],
     };

@@ -4,8 +4,10 @@ import { KedgeError } from '../contract/errors';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
 import { findForeignWorkflows } from './foreign-workflows';
 import { workerPolls } from './pollers';
+import type { WantedSchedule } from '../contract/schedules';
 import { STUCK_ATTEMPTS } from './running';
 import { isLoopback, listensBeyondLoopback } from './listeners';
+import { MasterSchedules } from './schedules';
 import { checkSearchAttributes } from './search-attributes';
 
 /** The Temporal of a master, connected. */
@@ -14,10 +16,13 @@ export interface ConnectedTemporal {
   readonly address: string;
   readonly namespace: string;
   readonly tls: boolean;
+  readonly master: string;
   /** The queue of the master. */
   readonly taskQueue: string;
   /** Those of the configuration. */
   readonly sites: readonly string[];
+  /** Those of the configuration. */
+  readonly schedules: readonly WantedSchedule[];
 }
 
 interface TemporalCheck {
@@ -35,6 +40,7 @@ export const TEMPORAL_CHECKS: readonly TemporalCheck[] = [
   { check: 'temporal-worker', after: ['temporal-namespace'], run: checkWorker },
   { check: 'temporal-site-ids', after: ['temporal-namespace'], limitMs: 120_000, run: checkSiteIds },
   { check: 'temporal-workflows', after: ['temporal-namespace'], run: checkWorkflows },
+  { check: 'temporal-schedules', after: ['temporal-namespace'], run: checkSchedules },
 ];
 
 const HOUR_SECONDS = 3600;
@@ -99,6 +105,22 @@ async function checkWorker({ client, namespace, taskQueue }: ConnectedTemporal):
       hint: 'Start one with `kedge worker`, or see why its service does not run.',
     },
   ];
+}
+
+/** What the configuration says of schedules holds once Temporal knows it. */
+async function checkSchedules({ client, master, schedules }: ConnectedTemporal): Promise<readonly Complaint[]> {
+  const own = new MasterSchedules(client, master);
+  const differences = await own.compare(schedules);
+  const said = {
+    new: 'of the configuration is not in Temporal',
+    changed: 'is not in Temporal as it is in the configuration',
+    gone: 'is in Temporal, and not in the configuration',
+  };
+  return differences.map(({ name, change }) => ({
+    level: 'warning',
+    message: `the schedule ${name} ${said[change]}`,
+    hint: 'Look at the differences and make them good by `kedge schedules apply`.',
+  }));
 }
 
 /** The id of a site is its lock: whoever holds it keeps every task away. */

@@ -56,6 +56,14 @@ it.each([
   [['backup', '-m', 'gaz'], []],
   [['backup', '-m', 'why', 'gaz'], ['gazette.example']],
   [['backup', '--', '--j'], []],
+  [['backup', 'gazette.example', 'gar'], ['garden.example']],
+  [
+    ['backup', '--all', '--kind', ''],
+    ['wordpress', 'php'],
+  ],
+  [['backup', '--all', '--server', ''], ['local']],
+  [['schedules', ''], ['apply']],
+  [['schedules', 'apply', '--dr'], ['--dry-run']],
   [['log', 'gaz'], ['gazette.example']],
   [
     ['completion', ''],

@@ -182,7 +182,7 @@ function commandsOf(page: string): [command: string, options: string[]][] {
     ...[...page.matchAll(/^ *(?:\$ )?(kedge [a-z-].*)$/gm)].map(([, line]) => line ?? ''),
   ];
   return code.map((line) => {
-    const words = line.split(' ').slice(1);
+    const words = line.replace(/ +#.*/, '').split(' ').slice(1);
     const isGroup = GROUPS.has(words[0] ?? '') || SUBCOMMANDS_OF_BACKUPS.has(words[1] ?? '');
     const command = words.slice(0, isGroup ? 2 : 1).join(' ');
     return [command, words.filter((word) => word.startsWith('--'))];
@@ -190,7 +190,7 @@ function commandsOf(page: string): [command: string, options: string[]][] {
 }
 
 /** Commands that take no argument, only subcommands. */
-const GROUPS = new Set(['config', 'notify', 'sites']);
+const GROUPS = new Set(['config', 'notify', 'schedules', 'sites']);
 const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'check', 'delete']);
 
 /** The help of a command, or null when there is no such command. */

@@ -5,11 +5,14 @@ import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/commo
 import Long from 'long';
 import type { Finding } from '../../src/contract/findings';
 import { SEARCH_ATTRIBUTES } from '../../src/contract/names';
+import type { WantedSchedule } from '../../src/contract/schedules';
 import { runChecks } from '../../src/core/doctor/run-checks';
 import { type ConnectedTemporal, TEMPORAL_CHECKS } from '../../src/temporal/checks';
 import { isStuck } from '../../src/temporal/running';
+import { MasterSchedules } from '../../src/temporal/schedules';
+import { cronOf } from '../helpers/cron';
 import { testOperation } from '../helpers/operation';
-import { TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
+import { MASTER, TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 import { until } from '../helpers/until';
 
 let environment: TestWorkflowEnvironment;
@@ -25,8 +28,10 @@ function subject(changes: Partial<ConnectedTemporal> = {}): ConnectedTemporal {
     address: '127.0.0.1:1',
     namespace: 'default',
     tls: false,
+    master: MASTER,
     taskQueue: TASK_QUEUE,
     sites: [],
+    schedules: [],
     ...changes,
   };
 }
@@ -136,6 +141,23 @@ it('a namespace that is missing, forgets early, or lacks search attributes', asy
     },
     { check: 'temporal-worker' },
   ]);
+});
+
+it('schedules that are not in Temporal as they are in the configuration', async () => {
+  const wanted = (minute: number): WantedSchedule => ({
+    ...{ name: 'nightly', timeZone: 'UTC', jitterMs: 0 },
+    cron: cronOf(`${minute} 3 * * *`),
+  });
+  const found = async (schedules: readonly WantedSchedule[]): Promise<string[]> =>
+    (await findings({ schedules })).filter(({ check }) => check === 'temporal-schedules').map(({ message }) => message);
+  expect(await found([wanted(15)])).toEqual(['the schedule nightly of the configuration is not in Temporal']);
+  const own = new MasterSchedules(environment.client, MASTER);
+  for (const difference of await own.compare([wanted(15)])) await own.apply(difference, [wanted(15)]);
+  expect(await found([wanted(15)])).toEqual([]);
+  expect(await found([wanted(30)])).toEqual(['the schedule nightly is not in Temporal as it is in the configuration']);
+  await until('it is listed', async () => (await found([])).length > 0);
+  expect(await found([])).toEqual(['the schedule nightly is in Temporal, and not in the configuration']);
+  await own.apply({ name: 'nightly', change: 'gone', fields: [] }, []);
 });
 
 it('Temporal that others than this machine reach without TLS', async () => {
