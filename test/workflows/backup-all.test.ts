@@ -1,6 +1,7 @@
 import { type WorkflowHandleWithStartDetails, WorkflowFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
-import type { BackupAllInput, BackupAllResult, FleetActivities } from '../../src/contract/fleet';
+import type { Activities } from '../../src/activities';
+import type { BackupAllInput, BackupAllResult } from '../../src/contract/fleet';
 import { taskQueueOf } from '../../src/contract/names';
 import { FakeActivities, activitiesBySite } from '../helpers/fake-activities';
 import { WorkflowLab, findingOutcomes, withWorker } from '../helpers/workflow-environment';
@@ -20,7 +21,7 @@ class Fleet {
   readonly pruned: string[] = [];
   /** Pages that were asked for, by what they come behind. */
   readonly pages: (string | null)[] = [];
-  pruning: FleetActivities['pruneSite'] = async () => ({ deleted: 1, waits: null });
+  pruning: Activities['pruneSite'] = async () => ({ deleted: 1, waits: null });
 
   constructor(
     private readonly name: string,
@@ -44,7 +45,9 @@ class Fleet {
     return [...this.fakes.values()].filter(({ running }) => running.size > 0).length;
   }
 
-  start(input: BackupAllInput = {}): Promise<WorkflowHandleWithStartDetails<(given: BackupAllInput) => Promise<BackupAllResult>>> {
+  start(
+    input: BackupAllInput = {},
+  ): Promise<WorkflowHandleWithStartDetails<(given: BackupAllInput) => Promise<BackupAllResult>>> {
     return lab.environment.client.workflow.start('backupAll', {
       workflowId: `backup-all/${this.name}`,
       taskQueue: taskQueueOf(this.name),
@@ -55,7 +58,7 @@ class Fleet {
   async beside<T>(work: () => Promise<T>): Promise<T> {
     const { client } = lab.environment;
     const { atOnce = 2, page = 100, prune = false } = this.how;
-    const own: FleetActivities = {
+    const own: Pick<Activities, 'planBackups' | 'pruneSite'> = {
       planBackups: async ({ after, limit }) => {
         this.pages.push(after);
         const coming = this.sites.filter((site) => after === null || site > after);
