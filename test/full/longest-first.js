@@ -11,6 +11,7 @@ const LONGEST = [
   'hostile-owner',
   'disks',
   'hundred-sites',
+  'month-of-schedules',
   'large-sites',
   'many-at-once',
   'broken-disks',
