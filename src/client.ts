@@ -34,6 +34,7 @@ import { TaskHandle } from './temporal/task-handle';
 export { ERROR_CODES, type ErrorCode } from './contract/error-codes';
 export { KedgeError } from './contract/errors';
 export type { BackupAllInput, BackupAllResult, Selection } from './contract/fleet';
+export type { StepPause } from './contract/step-pause';
 export type {
   BackupInput,
   BackupResult,

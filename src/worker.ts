@@ -20,6 +20,7 @@ import { createLookout } from './lookout';
 import { connectClient } from './temporal/connection';
 import { LeftAlone } from './temporal/left-alone';
 import { outcomeOf } from './temporal/outcome';
+import { pausedSteps } from './temporal/pauses';
 import { workerIdentity } from './temporal/pollers';
 import { recoverOpenTasks } from './temporal/recovery';
 import { isStuck, runStateOf, temporalAnswers, whoRuns } from './temporal/running';
@@ -103,8 +104,14 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const starting = (async () => {
       const leftAlone = new LeftAlone(
         dependencies.journals,
-        (workflowId, runId) => isStuck(client, workflowId, runId),
-        (text) => tell(printable(dependencies.redact(text))),
+        {
+          isStuck: (workflowId, runId) => isStuck(client, workflowId, runId),
+          pausedSteps: (workflowId, runId) => pausedSteps(client, workflowId, runId),
+        },
+        {
+          tell: (text) => tell(printable(dependencies.redact(text))),
+          log: (task, step, text) => dependencies.logs.of(task, step, 1).warn(text, { event: 'paused' }),
+        },
       );
       const recover = async (): Promise<void> => {
         await leftAlone.look();
@@ -181,6 +188,11 @@ function createDependencies(
     runStateOf: (workflowId, runId) => runStateOf(client, workflowId, runId),
     outcomeOf: (site, runId) => outcomeOf(client, site, runId),
     whoRuns: (workflowId) => whoRuns(client, workflowId),
+    pauseOf: async (workflowId, runId, activityId) => {
+      const asking = client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () => pausedSteps(client, workflowId, runId));
+      const steps = await asking.catch(() => []);
+      return steps.find((step) => step.activityId === activityId)?.pause ?? null;
+    },
     attentionAfterMs: 60_000,
   };
 }
@@ -197,6 +209,8 @@ function tellerOf({ onNotice }: Pick<WorkerOptions, 'onNotice'>): (text: string)
 }
 
 const NOTICE_INTERVAL_MS = 60_000;
+/** What only says more of what is known is not waited for. */
+const ANSWER_WITHIN_MS = 3_000;
 const WATCH_INTERVAL_MS = 5_000;
 /** A workflow may be ended by somebody, and be forgotten by a Temporal that came back from an old copy. */
 const RECOVERY_INTERVAL_MS = 60_000;

@@ -1,4 +1,5 @@
 import type { Delivery } from '../contract/notices';
+import type { StepPause } from '../contract/step-pause';
 import type { Target } from '../contract/target';
 import type { BackupAllInput, PlannedBackups } from '../contract/fleet';
 import type { Busy, RunState, TaskOutcome } from '../contract/tasks';
@@ -57,6 +58,8 @@ export interface ActivityDependencies {
   runStateOf(workflowId: string, runId: string): Promise<RunState>;
   /** How a run of a task on a site has ended; null while it goes on. */
   outcomeOf(site: string, runId: string): Promise<TaskOutcome | null>;
+  /** Who paused an activity of a run; null where nobody did, or where that cannot be told now. */
+  pauseOf(workflowId: string, runId: string, activityId: string): Promise<StepPause | null>;
   /** Who runs under a workflow ID now; null when nobody does. */
   whoRuns(workflowId: string): Promise<Busy | null>;
   /** What servers said to the definitions of backups; null where backups are not to be proved now. */

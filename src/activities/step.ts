@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import type { StepName } from '../contract/steps';
 import { MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
+import { pausedText } from '../contract/step-pause';
 import type { Progress, RunState } from '../contract/tasks';
 import type { Operation } from '../core/operation';
 import { type SiteAtWork, endProcessesOf } from '../core/sites/site-at-work';
@@ -267,12 +268,22 @@ export async function reported<T>(
     return { value, warnings, ...(more === 0 ? {} : { moreWarnings: more }) };
   } catch (error) {
     const stopped = cancellation.aborted ? whyStopped(context.cancellationDetails) : null;
-    log.error(stopped?.said ?? (error instanceof Error ? error.message : String(error)));
+    if (stopped?.type === 'StepPaused') log.warn(await saidOfPause(deps, stopped.said), { event: 'paused' });
+    else log.error(stopped?.said ?? (error instanceof Error ? error.message : String(error)));
     throw error;
   } finally {
     clearInterval(heartbeats);
     await log.settled();
   }
+}
+
+/** That the step was paused, and by whom where Temporal tells. */
+async function saidOfPause(deps: ActivityDependencies, said: string): Promise<string> {
+  const { activityId, workflowExecution } = Context.current().info;
+  if (!workflowExecution) return said;
+  const { workflowId, runId } = workflowExecution;
+  const pause = await deps.pauseOf(workflowId, runId, activityId);
+  return pause === null ? said : `${pausedText(pause)}; the step begins again when it is unpaused`;
 }
 
 const HEARTBEAT_INTERVAL_MS = 1000;

@@ -15,6 +15,8 @@ export function whyStopped(details: ActivityCancellationDetails | undefined): St
   if (details?.paused)
     return { type: 'StepPaused', said: 'paused in Temporal; the step begins again when it is unpaused' };
   if (details?.reset) return { type: 'StepReset', said: 'reset in Temporal; the step begins again' };
-  if (details?.notFound) return { type: 'RunGone', said: 'its workflow has ended, or gave this attempt up' };
+  // Temporal had not heard of it for too long, or its time was over.
+  if (details?.notFound || details?.timedOut)
+    return { type: 'RunGone', said: 'its workflow has ended, or gave this attempt up' };
   return { type: 'WorkerStopped', said: 'the worker stopped in the middle of this step' };
 }

@@ -1,12 +1,17 @@
 import type { TaskHandle } from '../client';
+import type { StepPause } from '../contract/step-pause';
 import { followTask } from '../operations/follow-task';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
 import { listenToSignals } from './interrupts';
 import { TaskView } from './render/task-view';
+import { pausedStepText } from './render/waiting';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
-type Followed<Result> = { outcome: 'ended'; result: Result } | { outcome: 'left' } | { outcome: 'stuck'; step: string };
+type Followed<Result> =
+  | { outcome: 'ended'; result: Result }
+  | { outcome: 'left' }
+  | { outcome: 'stuck'; step: string; paused: StepPause | null };
 
 /**
  * Shows a task's steps as they happen and waits for its outcome. Ctrl-C asks whether to detach or to cancel (without a
@@ -22,10 +27,10 @@ async function showTask<Result>(context: CommandContext, handle: TaskHandle<Resu
     leave: () => leave.abort(),
   });
   try {
-    const view = new TaskView(context.printer, handle.task);
+    const view = new TaskView(context.printer, handle.ticket);
     for await (const event of followTask(await context.parts(), handle, leave.signal)) {
       if (event.kind === 'ended') return { outcome: 'ended', result: event.result };
-      if (event.kind === 'stuck') return { outcome: 'stuck', step: event.step };
+      if (event.kind === 'stuck') return { outcome: 'stuck', step: event.step, paused: event.paused };
       view.show(event);
     }
     return { outcome: 'left' };
@@ -55,9 +60,12 @@ export async function reportTask<Result extends { warnings: string[] }>(
   if (followed.outcome === 'left') return left();
   if (followed.outcome === 'stuck') {
     context.exitCode = EXIT.undoPending;
-    const { step: attention } = followed;
-    printer.result({ task: handle.task, site: handle.site, detached: true, attention }, [
-      `undo of ${handle.task} cannot finish: ${attention}. It goes on trying; look now: \`kedge log ${handle.task}\``,
+    const { step: attention, paused } = followed;
+    const stands = { task, site, detached: true, attention, ...(paused === null ? {} : { paused }) };
+    printer.result(stands, [
+      paused === null
+        ? `undo of ${task} cannot finish: ${attention}. It goes on trying; look now: \`kedge log ${task}\``
+        : `undo of ${task} does not go on: ${pausedStepText(ticket.workflowId, attention, paused)}`,
     ]);
     return;
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningStep, TaskHandle, TaskStatus } from '../client';
+import type { StepPause } from '../contract/step-pause';
 import { monotonicMs } from '../core/clock';
 import type { Journal } from '../core/tasks/journal';
 import type { TaskLogLine } from '../core/tasks/task-log';
@@ -22,17 +23,29 @@ interface AttemptFailed {
   readonly outlook: Outlook | undefined;
 }
 
+/** Somebody paused a step in Temporal. Said once for each pause. */
+interface StepIsPaused {
+  readonly kind: 'paused';
+  readonly step: PausedStep;
+  /** Undefined while there is no journal. */
+  readonly outlook: Outlook | undefined;
+}
+
+/** A step that goes on when it is unpaused. */
+export type PausedStep = RunningStep & { readonly paused: StepPause };
+
 /** What is seen of a task that is followed. The last event is one of how it ended, unless following throws. */
 export type TaskEvent<Result> =
   /** Before anything else: other tasks of the site come first. */
   | { readonly kind: 'waits-turn' }
   | Logged
   | AttemptFailed
+  | StepIsPaused
   /** What runs or waits for its next attempt now. */
   | { readonly kind: 'running'; readonly steps: readonly RunningStep[] }
   | { readonly kind: 'ended'; readonly result: Result }
-  /** It cannot finish an undo, or what follows its commit point, and goes on trying: somebody has to look. */
-  | { readonly kind: 'stuck'; readonly step: string }
+  /** It cannot finish an undo, or what follows its commit point, and goes on trying, unless it is paused: somebody has to look. */
+  | { readonly kind: 'stuck'; readonly step: string; readonly paused: StepPause | null }
   /** It goes on, and whoever followed it has left. */
   | { readonly kind: 'left' };
 
@@ -40,7 +53,7 @@ export type TaskEvent<Result> =
 export type FollowedTask<Result> = Pick<TaskHandle<Result>, 'task' | 'ticket' | 'status' | 'result'>;
 
 const POLL_INTERVAL_MS = 300;
-/** A step that somebody has to look at, and that neither fails nor ends for so long, hangs or is paused. */
+/** A step that somebody has to look at, and that neither fails nor ends for so long, hangs. */
 const HANGS_AFTER_MS = 600_000;
 
 /**
@@ -79,7 +92,7 @@ async function* untilItsEnd<Result>(
   { waiting, leave, hangsAfterMs }: { waiting: AbortSignal; leave: AbortSignal; hangsAfterMs: number },
 ): AsyncGenerator<TaskEvent<Result>, () => TaskEvent<Result>> {
   const outcry = new Outcry(hangsAfterMs);
-  const failures = new FailureReader(parts, task.task);
+  const failures = new StandstillReader(parts, task.task);
   let settled = false;
   const result = task.result(waiting).finally(() => (settled = true));
   // Awaited below; until then its failure is not unhandled.
@@ -90,7 +103,7 @@ async function* untilItsEnd<Result>(
     yield* failures.news(status.steps);
     if (status.steps.length > 0) yield { kind: 'running', steps: status.steps };
     const stuck = outcry.stuckStepOf(status);
-    if (stuck !== null) return () => ({ kind: 'stuck', step: stuck });
+    if (stuck !== null) return () => ({ kind: 'stuck', ...stuck });
     // A pause that nobody waits for must not keep the process from ending.
     if (!settled)
       await Promise.race([delay(POLL_INTERVAL_MS, undefined, { ref: false }), result.catch(() => undefined)]);
@@ -109,13 +122,15 @@ class Outcry {
 
   /**
    * The step that cannot finish. Attention is asked for by the clock, for whatever is done at that moment: a step that takes long
-   * and has not failed yet may well succeed, and the one that cannot may come behind it.
+   * and has not failed yet may well succeed, and the one that cannot may come behind it. One that is paused does not.
    */
-  stuckStepOf({ attention, steps }: TaskStatus): string | null {
+  stuckStepOf({ attention, steps }: TaskStatus): { step: string; paused: StepPause | null } | null {
     if (attention !== this.step) this.sinceMs = monotonicMs();
     this.step = attention;
-    const failed = steps.some(({ step, lastFailure }) => step === attention && lastFailure !== null);
-    return failed || monotonicMs() - this.sinceMs >= this.hangsAfterMs ? attention : null;
+    if (attention === null) return null;
+    const { lastFailure = null, paused = null } = steps.find(({ step }) => step === attention) ?? {};
+    const hangs = monotonicMs() - this.sinceMs >= this.hangsAfterMs;
+    return lastFailure !== null || paused !== null || hangs ? { step: attention, paused } : null;
   }
 }
 
@@ -134,8 +149,8 @@ class LogReader {
   }
 }
 
-class FailureReader {
-  /** What was said of steps that wait for their next attempt. */
+class StandstillReader {
+  /** What was said of steps that wait for their next attempt, or for somebody to unpause them. */
   private readonly told = new Set<string>();
 
   constructor(
@@ -143,21 +158,30 @@ class FailureReader {
     private readonly task: string,
   ) {}
 
-  async *news(running: readonly RunningStep[]): AsyncGenerator<AttemptFailed> {
-    const news = running.filter((step) => step.lastFailure !== null && !this.told.has(keyOf(step)));
+  async *news(running: readonly RunningStep[]): AsyncGenerator<AttemptFailed | StepIsPaused> {
+    const news = running.filter((step) => stands(step) && !this.told.has(keyOf(step)));
     if (news.length === 0) return;
     const journal = await this.parts.journals.find(this.task).catch(() => undefined);
-    for (const step of news) {
-      this.told.add(keyOf(step));
-      const lastFailure = this.parts.redact(step.lastFailure, journal?.site);
+    for (const given of news) {
+      this.told.add(keyOf(given));
+      const step = this.parts.redact(given, journal?.site);
       const outlook = journal && outlookOf(journal);
-      yield { kind: 'attempt-failed', step: { ...step, lastFailure }, outlook };
+      if (isPaused(step)) yield { kind: 'paused', step, outlook };
+      else yield { kind: 'attempt-failed', step, outlook };
     }
   }
 }
 
-function keyOf({ step, lastFailure }: RunningStep): string {
-  return `${step} ${lastFailure}`;
+function stands({ lastFailure, paused }: RunningStep): boolean {
+  return lastFailure !== null || paused !== null;
+}
+
+function isPaused(step: RunningStep): step is PausedStep {
+  return step.paused !== null;
+}
+
+function keyOf({ step, lastFailure, paused }: RunningStep): string {
+  return paused === null ? `${step} ${lastFailure}` : `${step} paused ${paused.since}`;
 }
 
 /** Nothing else of a journal leaves this place: it holds a password. */

@@ -2,7 +2,9 @@ import { type Client, type WorkflowExecutionInfo, isGrpcServiceError } from '@te
 import type { Complaint } from '../contract/findings';
 import { KedgeError } from '../contract/errors';
 import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
+import { pausedText, unpauseCommand } from '../contract/step-pause';
 import { findForeignWorkflows } from './foreign-workflows';
+import { pauseOf } from './pauses';
 import { workerPolls } from './pollers';
 import type { WantedSchedule } from '../contract/schedules';
 import { STUCK_ATTEMPTS } from './running';
@@ -137,7 +139,7 @@ async function checkSiteIds({ client, taskQueue, sites }: ConnectedTemporal): Pr
   return complaints;
 }
 
-/** Running workflows whose code fails, and undo that cannot finish. */
+/** Running workflows whose code fails, steps that somebody paused, and undo that cannot finish. */
 async function checkWorkflows({ client, taskQueue }: ConnectedTemporal): Promise<readonly Complaint[]> {
   // The name goes into a query.
   if (!/^kedge\/[a-z0-9.-]+$/.test(taskQueue))
@@ -162,6 +164,16 @@ async function complaintsAbout(
       message: `the workflow ${workflowId} is stuck: its workflow task is at attempt ${attempt}`,
       hint: `See why by \`temporal workflow show --workflow-id ${workflowId}\`; does the worker run the version that started it?`,
     });
+  for (const pending of raw.pendingActivities ?? []) {
+    const pause = pauseOf(pending);
+    const step = pending.activityType?.name ?? '';
+    if (pause !== null)
+      complaints.push({
+        level: 'warning',
+        message: `${step} of the workflow ${workflowId} is ${pausedText(pause)}: it does not go on by itself`,
+        hint: `Unpause it in the Temporal Web UI, or run \`${unpauseCommand(workflowId, step)}\`.`,
+      });
+  }
   const attention = searchAttributes[SEARCH_ATTRIBUTES.attention]?.[0];
   if (typeof attention === 'string' && attention !== NO_VALUE)
     complaints.push({

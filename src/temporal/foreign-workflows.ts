@@ -1,5 +1,6 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import { WORKFLOW_TYPES, siteWorkflowId, turnsWorkflowId } from '../contract/names';
+import { describeRun, isOpen } from './running';
 
 /** A workflow of somebody else's under an id that is a site's own: no task of the site can begin, or be asked for. */
 export interface ForeignWorkflow {
@@ -25,8 +26,8 @@ export async function findForeignWorkflows(
   ];
   const found = await Promise.all(
     ids.map(async ([workflowId, types]) => {
-      const description = await describe(client, workflowId);
-      const why = description && whyForeign(description, types, taskQueue);
+      const description = await describeRun(client, workflowId);
+      const why = description && isOpen(description) ? whyForeign(description, types, taskQueue) : null;
       return description && why ? [{ workflowId, runId: description.runId, why }] : [];
     }),
   );
@@ -59,14 +60,4 @@ function whyForeign(
   if (executionTime && executionTime.getTime() > startTime.getTime() + LATE_MS)
     return `it is to begin at ${executionTime.toISOString()}`;
   return null;
-}
-
-async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | null> {
-  try {
-    const description = await client.workflow.getHandle(workflowId).describe();
-    return description.status.name === 'RUNNING' ? description : null;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null;
-    throw error;
-  }
 }

@@ -11,8 +11,11 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { z } from 'zod';
 import { KedgeError, isKedgeError } from '../contract/errors';
 import { GIVE_UP_UPDATE, NO_VALUE, SEARCH_ATTRIBUTES, siteWorkflowId, turnsWorkflowId } from '../contract/names';
+import type { StepPause } from '../contract/step-pause';
 import { type Progress, type Ticket, progressSchema } from '../contract/tasks';
-import { kedgeErrorOf } from './failures';
+import { TaskFailedError, kedgeErrorOf } from './failures';
+import { failureOf, pauseOf } from './pauses';
+import { describeRun, isOpen } from './running';
 
 /** A step that runs or waits for its next attempt. */
 export interface RunningStep {
@@ -21,6 +24,8 @@ export interface RunningStep {
   progress: Progress;
   /** Why the attempt before failed. */
   lastFailure: string | null;
+  /** Somebody paused it in Temporal: it goes on when it is unpaused. Null where nobody did. */
+  paused: StepPause | null;
 }
 
 export interface TaskStatus {
@@ -34,6 +39,7 @@ export interface TaskStatus {
 export class TaskHandle<Result> {
   readonly task: string;
   private run: WorkflowHandle | null = null;
+  private runId: string | null = null;
   private gaveUp = false;
 
   constructor(
@@ -58,8 +64,21 @@ export class TaskHandle<Result> {
       const run = await this.started(waiting);
       return this.schema.parse(await this.client.withAbortSignal(waiting, () => run.result()));
     } catch (error) {
-      throw kedgeErrorOf(error, this.site);
+      throw await this.endOf(error);
     }
+  }
+
+  /** What a run ended with. A run that somebody resets is terminated, and another one stands in its place. */
+  private async endOf(error: unknown): Promise<unknown> {
+    const end = kedgeErrorOf(error, this.site);
+    if (!isKedgeError(end) || end.code !== 'TaskTerminated') return end;
+    const newest = await describeRun(this.client, siteWorkflowId(this.site)).catch(() => null);
+    if (newest?.memo?.['task'] !== this.task || newest.runId === this.runId) return end;
+    return new TaskFailedError(
+      'TaskWasReset',
+      `${this.task} was reset in Temporal: what a task did to a site cannot be replayed from the middle`,
+      { site: this.site, state: 'its new run puts the site back, or ends a restore that was committed' },
+    );
   }
 
   /**
@@ -142,14 +161,23 @@ export class TaskHandle<Result> {
   }
 
   private async started(signal?: AbortSignal): Promise<WorkflowHandle> {
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = 1, lost = 0; ; attempt += 1) {
       if (this.gaveUp)
         throw new KedgeError('Cancelled', `${this.task} gave its turn up`, {
           site: this.site,
           state: 'the site is unchanged',
         });
+      // Asked first: a queue that has ended has begun every task it had.
+      const mayBegin = await this.mayBegin();
       const run = await this.find();
       if (run) return run;
+      lost = mayBegin ? 0 : lost + 1;
+      if (lost >= LOOKS_FOR_LOST)
+        throw new TaskFailedError('TaskTerminated', `${this.task} lost its turn: its queue was ended in Temporal`, {
+          site: this.site,
+          state: 'the site is unchanged',
+          hint: 'Start the task anew.',
+        });
       await delay(
         Math.min(attempt * START_POLL_INTERVAL_MS, POLL_INTERVAL_MS),
         undefined,
@@ -158,12 +186,21 @@ export class TaskHandle<Result> {
     }
   }
 
+  /** Whether there is a queue that can still give the task its turn. */
+  private async mayBegin(): Promise<boolean> {
+    if (!this.ticket.waiting) return true;
+    const queue = await describeRun(this.client, turnsWorkflowId(this.site));
+    return queue !== null && isOpen(queue);
+  }
+
   /** The run of this task: the newest under the site's ID, or an earlier one. Null while the task waits for its turn. */
   private async find(): Promise<WorkflowHandle | null> {
     if (this.run) return this.run;
     const workflowId = siteWorkflowId(this.site);
     const runId = (await this.newestRun(workflowId)) ?? (await this.earlierRun(workflowId));
-    if (runId !== null) this.run = this.client.workflow.getHandle(workflowId, runId);
+    if (runId === null) return null;
+    this.runId = runId;
+    this.run = this.client.workflow.getHandle(workflowId, runId);
     return this.run;
   }
 
@@ -189,6 +226,8 @@ export class TaskHandle<Result> {
 /** For a worker to answer. */
 const ANSWER_MS = 20_000;
 const POLL_INTERVAL_MS = 500;
+/** What has begun and ended is in Temporal's lists a moment later. */
+const LOOKS_FOR_LOST = 10;
 /** For the lines of a page. */
 const WAIT_FOR_LINES_MS = 20_000;
 /** A task begins a few tens of milliseconds after its ticket was given, unless it waits for its turn. */
@@ -203,11 +242,12 @@ function statusOf(description: WorkflowExecutionDescription): TaskStatus {
       step: pending.activityType?.name ?? '',
       attempt: pending.attempt ?? 1,
       progress: progress.data ?? {},
-      lastFailure: pending.lastFailure?.message ?? null,
+      lastFailure: failureOf(pending),
+      paused: pauseOf(pending),
     };
   });
   return {
-    state: description.status.name === 'RUNNING' ? 'running' : 'ended',
+    state: isOpen(description) ? 'running' : 'ended',
     steps,
     attention: typeof attention === 'string' && attention !== NO_VALUE ? attention : null,
   };

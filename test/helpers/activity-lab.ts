@@ -72,6 +72,7 @@ export class ActivityLab {
       runStateOf: async (_workflowId, runId) => (running.has(runId) ? 'running' : 'closed'),
       outcomeOf: async () => null,
       whoRuns: async () => null,
+      pauseOf: async () => null,
       attentionAfterMs: 1000,
     };
     const started = new ActivityLab(lab, site, parts, createActivities(change(dependencies)), running);

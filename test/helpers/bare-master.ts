@@ -42,6 +42,7 @@ export class BareMaster {
       runStateOf: async (_workflowId, runId) => (this.running.has(runId) ? 'running' : 'closed'),
       outcomeOf: async (_site, runId) => this.outcomes.get(runId) ?? null,
       whoRuns: async (workflowId) => this.holders.get(workflowId) ?? null,
+      pauseOf: async () => null,
       attentionAfterMs: 1000,
     });
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskStatus } from '../../src/client';
 import { KedgeError } from '../../src/contract/errors';
+import type { StepPause } from '../../src/contract/step-pause';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { Journals } from '../../src/core/tasks/journals';
 import { TaskLogs } from '../../src/core/tasks/task-log';
@@ -69,12 +70,14 @@ class ScriptedTask implements FollowedTask<string> {
   }
 }
 
-const step = (name: string, lastFailure: string | null = null) => ({
+const step = (name: string, lastFailure: string | null = null, paused: StepPause | null = null) => ({
   step: name,
   attempt: lastFailure === null ? 1 : 2,
   progress: {},
   lastFailure,
+  paused,
 });
+const pause = (since: string): StepPause => ({ by: 'anna@desk', why: `it has ${PASSWORD}`, since });
 const status = (steps: TaskStatus['steps'], attention: string | null = null): TaskStatus => ({
   state: 'running',
   steps,
@@ -156,10 +159,42 @@ it('a step that takes long is not one that cannot finish: the one that fails beh
     ]),
   );
   expect(kinds(events)).toEqual(['running', 'running', 'attempt-failed', 'running', 'stuck']);
-  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase' });
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase', paused: null });
 });
 
-it('a step that neither fails nor ends for long is named too: it hangs, or is paused', async () => {
+it('says once for each pause that a step is paused, by whom and why, and not that it fails', async () => {
+  const [first, second] = [pause('2026-11-24T03:15:02.000Z'), pause('2026-11-24T03:20:02.000Z')];
+  const paused = (by: StepPause | null): Moment => at([step('importDatabase', 'no answer', by)]);
+  const events = await seen(
+    new ScriptedTask([paused(first), paused(first), paused(null), paused(second), paused(second), at([])]),
+  );
+  expect(kinds(events.filter(({ kind }) => kind !== 'running'))).toEqual([
+    'paused',
+    'attempt-failed',
+    'paused',
+    'ended',
+  ]);
+  const said = events.flatMap((event) => (event.kind === 'paused' ? [event.step.paused] : []));
+  expect(said).toMatchObject([
+    { by: 'anna@desk', since: first.since },
+    { by: 'anna@desk', since: second.since },
+  ]);
+  expect(JSON.stringify(said)).not.toContain(PASSWORD);
+});
+
+it('an undo that somebody paused does not go on: it is named at once, with who did it', async () => {
+  const by = pause('2026-11-24T03:15:02.000Z');
+  const events = await seen(
+    new ScriptedTask([
+      at([step('discardDatabase', null, by)]),
+      at([step('discardDatabase', null, by)], 'discardDatabase'),
+      at([step('never seen')]),
+    ]),
+  );
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase', paused: by });
+});
+
+it('a step that neither fails nor ends for long is named too: it hangs', async () => {
   const hanging = new ScriptedTask([
     at([step('endMaintenance')]),
     at([step('endMaintenance')], 'endMaintenance'),
@@ -167,7 +202,7 @@ it('a step that neither fails nor ends for long is named too: it hangs, or is pa
   ]);
   const events: TaskEvent<string>[] = [];
   for await (const event of followTask(parts, hanging, new AbortController().signal, 0)) events.push(event);
-  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'endMaintenance' });
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'endMaintenance', paused: null });
 });
 
 it('a step that fails is not stuck while nobody is asked for, nor because another one takes long', async () => {

@@ -11,6 +11,7 @@ import { type ConnectedTemporal, TEMPORAL_CHECKS } from '../../src/temporal/chec
 import { isStuck } from '../../src/temporal/running';
 import { MasterSchedules } from '../../src/temporal/schedules';
 import { cronOf } from '../helpers/cron';
+import { FakeActivities, activitiesBySite } from '../helpers/fake-activities';
 import { testOperation } from '../helpers/operation';
 import { MASTER, TASK_QUEUE, startWorkflowEnvironment, withWorker } from '../helpers/workflow-environment';
 import { until } from '../helpers/until';
@@ -109,6 +110,39 @@ it('undo that cannot finish', async () => {
     },
   ]);
   for (const handle of handles) await handle.terminate();
+});
+
+it('a step that somebody paused, with who did it and why', async () => {
+  const site = 'paused.example';
+  const fakes = new Map([[site, new FakeActivities().set('preflight', { fails: 'HostUnreachable' })]]);
+  await withWorker(environment, activitiesBySite(fakes), async () => {
+    const handle = await environment.client.workflow.start('verify', {
+      ...{ workflowId: `site/${site}`, taskQueue: TASK_QUEUE, args: [{ site }] },
+    });
+    await fakes.get(site)?.began('preflight');
+    await environment.client.workflowService.pauseActivity({
+      ...{ namespace: 'default', execution: { workflowId: handle.workflowId }, type: 'preflight' },
+      ...{ identity: 'anna@desk', reason: 'the disk is being moved' },
+    });
+    let found: Finding[] = [];
+    await until('it is listed', async () => {
+      found = (await findings()).filter(({ check }) => check === 'temporal-workflows');
+      return found.length > 0;
+    });
+    await handle.terminate();
+    expect(found).toEqual([
+      {
+        check: 'temporal-workflows',
+        level: 'warning',
+        message: expect.stringMatching(
+          /^preflight of the workflow site\/paused\.example is paused in Temporal by anna@desk since 20\d\d-\d\d-\d\d \S+ UTC \("the disk is being moved"\)/,
+        ) as unknown,
+        hint: expect.stringContaining(
+          '`temporal activity unpause --workflow-id site/paused.example --activity-type preflight`',
+        ) as unknown,
+      },
+    ]);
+  });
 });
 
 it('a namespace that is missing, forgets early, or lacks search attributes', async () => {

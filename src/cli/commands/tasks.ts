@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { KedgeError } from '../../contract/errors';
+import { siteWorkflowId } from '../../contract/names';
 import { printable } from '../../contract/printable';
 import type { TaskLogLine } from '../../core/tasks/task-log';
 import { cancelTask } from '../../operations/cancel-task';
@@ -11,6 +12,7 @@ import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
+import { pausedStepText } from '../render/waiting';
 import { durationText, timeText } from '../../contract/units';
 import { usage } from '../usage';
 
@@ -28,7 +30,7 @@ export function registerTasks(program: Command, run: Registration): void {
         if (!Number.isInteger(limit) || limit < 1)
           throw usage(`--limit is a number of tasks, not ${JSON.stringify(options.limit)}`);
         const site = name === undefined ? undefined : await context.site(name);
-        const rows = await listTasks(await context.parts(), { limit, site });
+        const rows = await listTasks(await context.parts(), () => context.client(), { limit, site });
         const lines =
           rows.length === 0
             ? ['There are no tasks.']
@@ -36,14 +38,17 @@ export function registerTasks(program: Command, run: Registration): void {
                 ['Task', 'Status', 'Step', 'Started', 'Time', 'By'],
                 rows.map((row) => [
                   row.task,
-                  row.status,
-                  row.step ?? '',
+                  row.paused.length > 0 ? 'paused' : row.status,
+                  row.paused.length > 0 ? row.paused.map(({ step }) => step).join(', ') : (row.step ?? ''),
                   timeText(row.started),
                   durationText(row.durationMs),
                   row.who,
                 ]),
               );
-        context.printer.result({ tasks: rows }, lines);
+        const pauses = rows.flatMap(({ task, site: uri, paused }) =>
+          paused.map(({ step, ...pause }) => `${task}: ${pausedStepText(siteWorkflowId(uri), step, pause)}`),
+        );
+        context.printer.result({ tasks: rows }, pauses.length === 0 ? lines : [...lines, '', ...pauses]);
       }),
     );
 

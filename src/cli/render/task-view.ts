@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { RunningStep } from '../../client';
+import type { Ticket } from '../../contract/tasks';
 import type { TaskEvent } from '../../operations/follow-task';
 import type { Printer } from './printer';
 import { bytesText, durationText, progressText } from '../../contract/units';
-import { waitingText } from './waiting';
+import { pausedStepNote, waitingText } from './waiting';
 
 /** What else a line of a log may say; what it says otherwise is passed over. */
 const stepLineSchema = z.object({
@@ -18,21 +19,23 @@ type Logged = Extract<TaskEvent<unknown>, { kind: 'logged' }>;
 export class TaskView {
   constructor(
     private readonly printer: Pick<Printer, 'note' | 'done' | 'failed' | 'detail' | 'running'>,
-    private readonly task: string,
+    private readonly ticket: Pick<Ticket, 'task' | 'workflowId'>,
   ) {}
 
   /** How it ended is for the command to say. */
   show(event: Exclude<TaskEvent<unknown>, { kind: 'ended' | 'stuck' }>): void {
     switch (event.kind) {
       case 'waits-turn':
-        return this.printer.note(`${this.task} waits for its turn`);
+        return this.printer.note(`${this.ticket.task} waits for its turn`);
       case 'logged':
         return this.showLine(event);
       case 'attempt-failed': {
-        const text = waitingText(this.task, event.step, event.outlook);
+        const text = waitingText(this.ticket.task, event.step, event.outlook);
         if (text !== null) this.printer.note(text);
         return;
       }
+      case 'paused':
+        return this.printer.note(pausedStepNote(this.ticket, event.step, event.outlook));
       case 'running':
         return this.printer.running(event.steps.map(runningText).join(' · '));
       case 'left':
@@ -55,6 +58,6 @@ export class TaskView {
 }
 
 function runningText(step: RunningStep): string {
-  const attempt = step.attempt > 1 ? `(attempt ${step.attempt})` : '';
+  const attempt = step.paused !== null ? '(paused)' : step.attempt > 1 ? `(attempt ${step.attempt})` : '';
   return [step.step, progressText(step.progress), attempt].filter((part) => part !== '').join(' ');
 }

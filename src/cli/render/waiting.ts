@@ -1,5 +1,10 @@
 import type { RunningStep } from '../../client';
-import type { Outlook } from '../../operations/follow-task';
+import { type StepPause, pausedText, unpauseCommand } from '../../contract/step-pause';
+import type { Ticket } from '../../contract/tasks';
+import type { Outlook, PausedStep } from '../../operations/follow-task';
+
+/** The task that is followed, and its workflow. */
+type Followed = Pick<Ticket, 'task' | 'workflowId'>;
 
 /**
  * What a step that failed waits for, until when, and what `kedge cancel` would do about it; null for one that has not
@@ -10,15 +15,30 @@ export function waitingText(task: string, step: RunningStep, journal: Outlook | 
   return `${step.step} failed: ${withoutDot(step.lastFailure)}. ${next(task, journal)}`;
 }
 
-function next(task: string, journal: Outlook | undefined): string {
+/** Who paused a step, how it goes on, and what happens otherwise. `journal` as for {@link waitingText}. */
+export function pausedStepNote(followed: Followed, step: PausedStep, journal: Outlook | undefined): string {
+  const failed = step.lastFailure === null ? '' : ` Its last attempt failed: ${withoutDot(step.lastFailure)}.`;
+  return `${pausedStepText(followed.workflowId, step.step, step.paused)}.${failed} ${next(followed.task, journal, true)}`;
+}
+
+/** Who paused a step, and how it goes on, without a full stop. */
+export function pausedStepText(workflowId: string, step: string, pause: StepPause): string {
+  return `${step} is ${pausedText(pause)}; unpause it in the Temporal Web UI, or by \`${unpauseCommand(workflowId, step)}\``;
+}
+
+/** `paused`: it is not tried again before somebody unpauses it. */
+function next(task: string, journal: Outlook | undefined, paused = false): string {
   if (journal?.undoing)
-    return `Undo goes on until it succeeds; \`kedge cancel\` changes nothing, \`kedge abandon ${task}\` gives it up.`;
+    return paused
+      ? `Undo goes on then; \`kedge cancel\` changes nothing, \`kedge abandon ${task}\` gives it up.`
+      : `Undo goes on until it succeeds; \`kedge cancel\` changes nothing, \`kedge abandon ${task}\` gives it up.`;
   if (journal?.committed)
-    return 'It is tried until it succeeds; the restored site is live, `kedge cancel` changes nothing.';
+    return `${paused ? 'The task goes on then' : 'It is tried until it succeeds'}; the restored site is live, \`kedge cancel\` changes nothing.`;
+  const meanwhile = paused ? 'It waits' : 'It is tried again';
   const cancel = `\`kedge cancel ${task}\` ends it now and puts the site back as it was.`;
   const { maintenance } = journal ?? {};
-  if (!maintenance || maintenance.foundOn || maintenance.ended !== null) return `It is tried again; ${cancel}`;
-  return `It is tried again until ${maintenance.deadline.slice(11, 19)} UTC, when the task undoes; ${cancel}`;
+  if (!maintenance || maintenance.foundOn || maintenance.ended !== null) return `${meanwhile}; ${cancel}`;
+  return `${meanwhile} until ${maintenance.deadline.slice(11, 19)} UTC, when the task undoes; ${cancel}`;
 }
 
 function withoutDot(text: string): string {
