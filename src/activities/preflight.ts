@@ -59,6 +59,8 @@ export interface PreflightResult {
   backup: string | null;
   /** Hooks the site has. */
   hooks: HookName[];
+  /** The run it was looked at for; absent in results of a Kedge before. */
+  runId?: string;
 }
 
 /** Activities that come before a task does anything. */
@@ -152,6 +154,7 @@ export function createPreflightActivities(deps: ActivityDependencies) {
           },
           backup: (await deps.journals.get(request.task)).source?.id ?? null,
           hooks: hooksSchema.keyof().options.filter((name) => target.hooks[name] !== undefined),
+          runId: caller.runId,
         };
       });
     },

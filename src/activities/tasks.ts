@@ -33,6 +33,14 @@ const closingSchema = z.strictObject({
 });
 export type Closing = z.infer<typeof closingSchema>;
 
+/** What closing a task tells its workflow. */
+export interface Closed {
+  /** Of itself: that the site of a task that ended well stays shut. */
+  warnings: string[];
+  /** The run that closed it; absent in results of a Kedge before. */
+  runId?: string;
+}
+
 const ofSite = z.object({ site: siteUriSchema });
 const ofRequest = z.object({ site: siteUriSchema, requestKey: z.string().max(200) });
 
@@ -99,11 +107,11 @@ export function createTaskActivities(deps: ActivityDependencies) {
     },
 
     /**
-     * The last thing of every task: its outcome is written, and it is open no more. Returns what it warns of itself: that the
-     * site of a task that ended well stays shut.
+     * The last thing of every task: its outcome is written, and it is open no more. Null for one that was closed before, or
+     * never begun.
      * @throws KedgeError StepRefused as long as something of it is neither done nor undone
      */
-    async closeTask(given: TaskRef, closing: Closing): Promise<{ warnings: string[] } | null> {
+    async closeTask(given: TaskRef, closing: Closing): Promise<Closed | null> {
       const { task } = decodeTaskRef(given);
       const { status, code, message, warnings } = decodeInput(closingSchema, closing);
       const journal = await deps.journals.find(task);
@@ -127,7 +135,7 @@ export function createTaskActivities(deps: ActivityDependencies) {
       else log.error(`${status}: ${message}`);
       await log.settled();
       deps.afterTask(task);
-      return { warnings: deps.redact(shut, journal.site) };
+      return { warnings: deps.redact(shut, journal.site), runId: callerOf().runId };
     },
 
     /** What the journal of a task says, that its workflow may not know. A task that never came to have one did nothing. */

@@ -87,6 +87,10 @@ export const ERROR_CODES = {
     'Look who else reaches Temporal: Kedge itself never asks for it. Start the task anew.',
   ),
   TaskSuperseded: permanent('the site was taken over since the task began', 'Start the task anew.'),
+  StepInterrupted: permanent(
+    'a step was ended from outside as often as it is tried: paused or reset in Temporal, or with its worker',
+    'Start the task anew.',
+  ),
   LeaseAwaited: passing(
     'other heavy tasks come first',
     'Wait for them, or raise `limits` in the configuration if the master can do more at one time.',

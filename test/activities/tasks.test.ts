@@ -30,7 +30,7 @@ describe('closeTask', () => {
     });
     await master.parts.journals.get(task);
     const closing = { ...FAILED, message: `${password} was refused` };
-    expect(await master.call(run, 'closeTask', [{ task }, closing])).toEqual({ warnings: [] });
+    expect(await master.call(run, 'closeTask', [{ task }, closing])).toEqual({ warnings: [], runId: run.runId });
     const { outcome, before } = await master.parts.journals.get(task);
     expect(outcome).toMatchObject({ status: 'failed', code: 'ImportFailed', warnings: ['as told'] });
     expect([outcome?.message, before?.password]).toEqual([expect.not.stringContaining(password), '']);

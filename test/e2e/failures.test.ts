@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { get } from '../../scripts/lab/fingerprint';
+import type { Client } from '@temporalio/client';
+import { currentDatabase, get } from '../../scripts/lab/fingerprint';
 import type { ErrorCode } from '../../src/contract/error-codes';
 import { KedgeClient, type TaskStatus } from '../../src/client';
 import type { BackupResult } from '../../src/contract/tasks';
 import { connectClient } from '../../src/temporal/connection';
+import { kedgeErrorOf } from '../../src/temporal/failures';
 import {
   type JournalView,
   type Lab,
@@ -19,6 +21,7 @@ import {
 } from '../helpers/e2e';
 import { RestorableLab, failing } from '../helpers/failing-restore';
 import { inTheImport, inTheProof } from '../helpers/in-the-import';
+import { resetRun } from '../helpers/reset-run';
 import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
@@ -131,6 +134,12 @@ it('terminated in Temporal while a step goes on acting: recovery waits for it, t
   await expectAsBefore();
 });
 
+/** What the newest run on the site ends with. */
+async function endOf(client: Client): Promise<unknown> {
+  const result = client.workflow.getHandle(`site/${site.uri}`).result();
+  return result.catch((error: unknown) => kedgeErrorOf(error, site.uri));
+}
+
 /** A server that has taken definitions is not asked again. */
 const forgetProofs = (): Promise<void> => rm(join(lab.state, 'proofs'), { recursive: true, force: true });
 
@@ -142,25 +151,51 @@ it.each([
   async (_, midst) => {
     await forgetProofs();
     const client = await connectClient(lab.environment);
-    const reset = async (): Promise<void> => {
-      const { workflowId, runId, raw } = await client.workflow.getHandle(`site/${site.uri}`).describe();
-      const { history } = await client.workflowService.getWorkflowExecutionHistory({
-        namespace: 'default',
-        execution: { workflowId, runId },
-      });
-      const completed = history?.events?.filter((event) => event.workflowTaskCompletedEventAttributes).at(-1)?.eventId;
-      await client.workflowService.resetWorkflowExecution({
-        namespace: 'default',
-        workflowExecution: { workflowId, runId },
-        reason: 'pressed in the test',
-        requestId: `reset-${raw.workflowExecutionInfo?.execution?.runId}`,
-        workflowTaskFinishEventId: completed ?? null,
-      });
-    };
+    const reset = async (): Promise<void> => void (await resetRun(client, `site/${site.uri}`));
     await withWorkerInProcess(lab, midst(reset), async () => {
-      const { task } = await cliJson<{ task: string }>(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
-      await until('the task is closed', () => newest()?.task === task && newest()?.outcome?.code === 'TaskWasReset');
+      // Whoever waits is told what somebody did, and the task undoes behind that.
+      const told = await cliFailure(lab, 'restore', site.uri, backup.backup.id, '--yes');
+      expect(told).toMatchObject({
+        code: 'TaskWasReset',
+        exitCode: 1,
+        state: expect.stringMatching(/^its new run/) as unknown,
+      });
+      await until('the task is closed', () => newest()?.outcome?.code === 'TaskWasReset');
+      expect(await endOf(client)).toMatchObject({
+        code: 'TaskWasReset',
+        message: expect.stringContaining('it was reset in Temporal') as unknown,
+        hint: expect.stringContaining(
+          `Start the task anew: \`kedge restore ${site.uri} ${backup.backup.id}\``,
+        ) as unknown,
+        state: 'the site is as it was before',
+      });
     });
+    await client.connection.close();
+    await expectAsBefore();
+  },
+);
+
+it.each(['last', 'first'] as const)(
+  'a restore that has ended, reset to the %s of its workflow tasks: the new run changes nothing, and says what to do',
+  async (to) => {
+    const client = await connectClient(lab.environment);
+    await withWorkerInProcess(
+      lab,
+      (real) => real,
+      async () => {
+        await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes');
+        await lab.mariadb.query(
+          `UPDATE \`${await currentDatabase(site)}\`.wp_posts SET post_title = 'changed since' WHERE ID = 5`,
+        );
+        await restorable.look();
+        await resetRun(client, `site/${site.uri}`, to);
+        expect(await endOf(client)).toMatchObject({
+          code: 'TaskWasReset',
+          hint: expect.stringContaining('Start the task anew') as unknown,
+          state: 'the task was over, and the site is as that left it',
+        });
+      },
+    );
     await client.connection.close();
     await expectAsBefore();
   },

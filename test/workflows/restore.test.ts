@@ -239,6 +239,15 @@ describe('restore', () => {
     expect(undosIn(fake)).toEqual(['discardStaged', 'discardUnpublished', 'liftFence', 'leaveMaintenance']);
   });
 
+  it.concurrent('a step that was paused as often as it is tried is named as that, not as a mistake', async () => {
+    const fake = new FakeActivities().set('preflight', { fails: 'StepPaused' });
+    expect(await failureOf(run(fake))).toMatchObject({
+      type: 'StepInterrupted',
+      message: 'preflight was ended from outside as often as it is tried; the last time it was paused in Temporal',
+    });
+    expect(fake.calls.filter((call) => call === 'preflight')).toHaveLength(3);
+  });
+
   it.concurrent('a task that was reset runs every undo there is', async () => {
     const fake = new FakeActivities().set('preflight', { fails: 'TaskWasReset' });
     expect((await failureOf(run(fake))).type).toBe('TaskWasReset');

@@ -41,8 +41,17 @@ export function assertOwn(journal: Journal, caller: Caller): void {
   const message =
     journal.runId === caller.runId
       ? `task ${task} is closed: ${outcome?.status}`
-      : `task ${task} belongs to run ${runId}, not to ${caller.runId}`;
-  throw new KedgeError('TaskWasReset', message, { site });
+      : `task ${task} belongs to run ${runId}, not to ${caller.runId}: it was reset in Temporal, or its id was used again`;
+  throw new KedgeError('TaskWasReset', message, {
+    site,
+    hint: `Start the task anew${commandOf(journal)}; what the earlier run made is undone.`,
+  });
+}
+
+/** What a person runs for the same once more, as part of a sentence; empty where he has to say more than the journal knows. */
+function commandOf({ type, site, source }: Journal): string {
+  if (type === 'deploy' || (type === 'restore' && !source)) return '';
+  return `: \`kedge ${type} ${site}${type === 'restore' ? ` ${source?.id}` : ''}\``;
 }
 
 /** @throws KedgeError TaskSuperseded once undo has begun; StepRefused behind the commit point */

@@ -7,11 +7,14 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PreflightResult } from '../../activities/preflight';
+import type { Closed } from '../../activities/tasks';
 import type { TaskFailureDetails } from '../../contract/tasks';
+import type { ErrorCode } from '../../contract/error-codes';
 import { type TaskType, taskIdOf } from '../../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, shortened } from '../../contract/payload-bounds';
 import { finishOf, planOf } from '../../contract/steps';
 import { endless, looking } from '../options';
+import { endedFromOutside } from './ended-from-outside';
 import { finishRestore } from './finish-restore';
 import { look } from './look';
 import { type Told, linesOfFailure, linesOfSuccess } from './outcome';
@@ -67,6 +70,7 @@ export async function asTask<Result extends Told>(
       endless.closeTask(task.ref, { status: 'done', code: null, message: null, warnings: task.warnings }),
     );
     if (closed) task.told.addAll(closed);
+    if (isRepeated(found, closed)) throw wasReset(task);
     const { warnings } = task;
     const durationMs = Math.max(0, Date.now() - began.getTime());
     task.runbook.over(linesOfSuccess(result, { durationMs, warnings }));
@@ -76,6 +80,21 @@ export async function asTask<Result extends Told>(
     const cancelled = whole.consideredCancelled || isCancellation(error);
     throw await CancellationScope.nonCancellable(() => fail(task, error, cancelled));
   }
+}
+
+/** True in a run that somebody made by resetting one that had ended: nothing of what it would return was done by it. */
+function isRepeated(found: PreflightResult, closed: Closed | null): boolean {
+  const { runId } = workflowInfo();
+  return found.runId !== undefined && found.runId !== runId && closed?.runId !== runId;
+}
+
+function wasReset({ ref, site }: Task): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'TaskWasReset',
+    message: `${ref.task} was reset in Temporal after it had ended: nothing of it was done again`,
+    details: [{ site, hint: 'Start the task anew.' }],
+    nonRetryable: true,
+  });
 }
 
 /** Steps as far as they are known before preflight has said which hooks the site has. */
@@ -110,7 +129,7 @@ async function fail(task: Task, error: unknown, wasCancelled: boolean): Promise<
   const { hint, state, site, ...where } = cancelled ? {} : told;
   // What is looked for first comes first, where the whole is shown.
   const details: TaskFailureDetails = {
-    state: committed ? 'the site is restored' : (state ?? 'the site is as it was before'),
+    state: stateNow(cause?.type === 'TaskWasReset' && !open, committed) ?? state ?? 'the site is as it was before',
     ...(hint === undefined ? {} : { hint }),
     ...(safetyBackup === null ? {} : { safetyBackup }),
     site: site ?? task.site,
@@ -129,9 +148,18 @@ async function fail(task: Task, error: unknown, wasCancelled: boolean): Promise<
   return failure;
 }
 
+/** How the site stands, where the journal knows better than whoever failed. */
+function stateNow(isOver: boolean, committed: boolean): string | null {
+  if (isOver) return 'the task was over, and the site is as that left it';
+  return committed ? 'the site is restored' : null;
+}
+
 function causeOf(error: unknown): ApplicationFailure | null {
   if (error instanceof ApplicationFailure) return error;
-  if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure) return error.cause;
+  if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure) {
+    const ended = endedFromOutside(error.cause.type);
+    return ended === null ? error.cause : interrupted(error.activityType, ended);
+  }
   if (error instanceof ActivityFailure && error.cause) {
     return ApplicationFailure.create({
       type: 'ProgramTimedOut',
@@ -139,4 +167,12 @@ function causeOf(error: unknown): ApplicationFailure | null {
     });
   }
   return null;
+}
+
+/** Nothing of the step failed: somebody ended each attempt that it has. */
+function interrupted(step: string, ended: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'StepInterrupted' satisfies ErrorCode,
+    message: `${step} was ended from outside as often as it is tried; the last time it was ${ended}`,
+  });
 }

@@ -8,8 +8,8 @@ import {
 } from '@temporalio/workflow';
 import type { MaintenanceLimits } from '../../activities/preflight';
 import type { TaskRef } from '../../activities/step';
-import type { Stopped } from '../../activities/why-stopped';
 import { asking } from '../options';
+import { endedFromOutside } from './ended-from-outside';
 
 /**
  * The limit on how long a task may keep its site shut, kept by the workflow: what holds a step (a pause in Temporal, a queue
@@ -85,14 +85,8 @@ export class MaintenanceLimit {
   }
 }
 
-/** Why an attempt was ended that had nothing to do with the step; the SDK's own names where it says so itself (1.24). */
-const ENDED_FROM_OUTSIDE: readonly (Stopped['type'] | 'ActivityPause' | 'ActivityReset')[] = [
-  ...(['Cancelled', 'StepPaused', 'StepReset', 'RunGone', 'WorkerStopped'] as const),
-  ...(['ActivityPause', 'ActivityReset'] as const),
-];
-
 /** What a step failed with by itself, in the same moment: neither the limit nor a pause that came together with it. */
 function isOwnFailure(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof ApplicationFailure && !ENDED_FROM_OUTSIDE.some((type) => type === cause.type);
+  return cause instanceof ApplicationFailure && endedFromOutside(cause.type) === null;
 }
