@@ -9,6 +9,7 @@ const LONGEST = [
   'paused-worker',
   'hostile-archives',
   'hostile-owner',
+  'buttons',
   'disks',
   'hundred-sites',
   'month-of-schedules',

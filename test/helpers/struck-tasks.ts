@@ -1,30 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { appendFile, copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import type { Draw } from '../../scripts/lab/draw';
-import { type Fingerprint, currentDatabase, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
-import { whyItCannotWrite } from '../../scripts/lab/site-login';
-import { loseSite } from '../../scripts/lab/lose-site';
 import { unowned } from '../../scripts/lab/unowned';
-import { KedgeClient, type TaskHandle } from '../../src/client';
+import { KedgeClient } from '../../src/client';
 import { STEPS, type StepName, finishOf, planOf } from '../../src/contract/steps';
 import type { TaskType } from '../../src/contract/names';
-import { configurationSchema } from '../../src/config/schema';
-import { type HookName, hooksSchema } from '../../src/contract/target';
-import type { BackupResult } from '../../src/contract/tasks';
-import { type JournalView, type Lab, type Outcome, type WordPressSite } from './e2e';
-import { cli, cliJson, journalsOf, recordsOf, shell } from './e2e';
+import {
+  ComparedTask,
+  HOOK_NAMES,
+  type SavedSite,
+  TYPE_OF,
+  type TaskKind,
+  checkCatalogue,
+  prepareSites,
+  saveSites,
+} from './compared-tasks';
+import type { Lab } from './e2e';
 import { until } from './until';
 
 /** What is killed; a paused worker stops as by `kill -STOP` instead, and wakes when another one has ended its tasks. */
 export type Victim = 'worker' | 'paused worker' | 'temporal' | 'mariadb' | 'php-fpm' | 'nginx';
-type Kind = 'backup' | 'quiesced backup' | 'restore' | 'deploy' | 'verify';
 
 /** A place in a task where something can be killed. */
 export interface Place {
-  readonly kind: Kind;
+  readonly kind: TaskKind;
   readonly activity: string;
   /** Which activity of that name in the task: hooks have one name. */
   readonly occurrence: number;
@@ -39,13 +38,6 @@ export interface Strike extends Place {
   readonly when: 'during' | 'after';
 }
 
-const TYPES: Record<Kind, TaskType> = {
-  backup: 'backup',
-  'quiesced backup': 'backup',
-  restore: 'restore',
-  deploy: 'deploy',
-  verify: 'verify',
-};
 /** Parts of the worker that a step acts through when it needs the victim; a worker and Temporal are always needed. */
 const PARTS: Record<Victim, readonly string[]> = {
   worker: [],
@@ -55,15 +47,13 @@ const PARTS: Record<Victim, readonly string[]> = {
   'php-fpm': ['webServer'],
   nginx: ['webServer'],
 };
-const HOOK_NAMES = hooksSchema.keyof().options;
-const HAS_LIMITS = 'limits' in configurationSchema.shape;
 /** Few activities make more; beyond its last call one is held at its end. */
 const MOST_CALLS = 9;
 
 /** Every place there is, by the table of steps: forward, behind the commit, and in the undo of a task that fails at its last step. */
 export function everyPlace(): Place[] {
-  return (Object.keys(TYPES) as Kind[]).flatMap((kind) => {
-    const type = TYPES[kind];
+  return (Object.keys(TYPE_OF) as TaskKind[]).flatMap((kind) => {
+    const type = TYPE_OF[kind];
     const plan = planOf({ type, quiesce: kind === 'quiesced backup', hooks: HOOK_NAMES });
     const seen: string[] = [];
     const forward = [...plan, ...behind(type)].map((step): Place => {
@@ -91,15 +81,6 @@ export function describeStrike({ kind, activity, occurrence, fails, victim, call
   return `${victim} ${victim === 'paused worker' ? 'stopped' : 'killed'} ${when} call ${call} of ${which} in ${kind}${fails === null ? '' : ` after ${fails} failed`}`;
 }
 
-/** A site with a backup, and what that holds. */
-interface StruckSite {
-  readonly site: WordPressSite;
-  readonly backup: string;
-  readonly saved: Fingerprint;
-  /** A copy of the archive, kept elsewhere. */
-  readonly archive: string;
-}
-
 /** A lab in which tasks run side by side, each on a site of its own, and are struck where they stand. */
 export class StruckLab {
   private constructor(
@@ -107,7 +88,7 @@ export class StruckLab {
     private worker: HaltingWorker,
     /** The one that was stopped in this batch. */
     private sleeper: HaltingWorker | null,
-    private readonly sites: readonly StruckSite[],
+    private readonly sites: readonly SavedSite[],
     private readonly draw: Draw,
     private readonly client: KedgeClient,
     /** How many calls of a part an activity made, as seen: by `KIND: ACTIVITY by PART`. */
@@ -116,26 +97,9 @@ export class StruckLab {
 
   /** Takes a lab over that has no worker. Its sites get hooks, and each a backup. */
   static async prepare(lab: Lab, draw: Draw): Promise<StruckLab> {
-    const configuration = parse(await readFile(lab.configuration, 'utf8')) as { sites: Record<string, object> };
-    const hooks = Object.fromEntries(HOOK_NAMES.map((name): [HookName, string[]] => [name, ['true']]));
-    for (const uri of Object.keys(configuration.sites)) Object.assign(configuration.sites[uri] as object, { hooks });
-    // A task that is held keeps no other waiting.
-    const limits = { backups: 100, restores: 100 };
-    await writeFile(lab.configuration, stringify({ ...configuration, ...(HAS_LIMITS ? { limits } : {}) }));
-    // A reload of the web server may cut what it answers at that moment: all are adopted before the first is looked at.
-    for (const { uri } of lab.sites)
-      if (!existsSync(join(lab.state, 'sites', `${uri}.json`))) await cliJson(lab, 'sites', 'adopt', uri);
+    await prepareSites(lab);
     const worker = await HaltingWorker.start(lab);
-    const sites: StruckSite[] = [];
-    await Promise.all(
-      lab.sites.map(async (site) => {
-        const saved = await fingerprint(site, lab.nginx.port, lab.mariadb);
-        const { backup } = await cliJson<BackupResult>(lab, 'backup', site.uri);
-        const archive = join(lab.folder, `${site.uri}.tar.zst`);
-        await copyFile(backup.path, archive);
-        sites.push({ site, backup: backup.id, saved, archive });
-      }),
-    );
+    const sites = await saveSites(lab);
     return new StruckLab(lab, worker, null, sites, draw, await KedgeClient.connect('lab', lab.environment));
   }
 
@@ -179,7 +143,7 @@ export class StruckLab {
     const victim = strikes[0]?.victim ?? 'worker';
     if (strikes.length > this.sites.length || strikes.some((one) => one.victim !== victim))
       throw new RangeError('a batch has one victim, and a site for each task');
-    const struck = strikes.map((strike, index) => new StruckTask(this.lab, this.sites[index] as StruckSite, strike));
+    const struck = strikes.map((strike, index) => new StruckTask(this.lab, this.sites[index] as SavedSite, strike));
     for (const task of struck) await task.loseSite();
     await Promise.all(struck.map((task) => task.prepare()));
     const points = Object.fromEntries(struck.map((task) => [task.site.uri, task.point]));
@@ -189,7 +153,7 @@ export class StruckLab {
       this.uses.set(key, Math.max(calls, this.uses.get(key) ?? 0));
     };
     this.worker.haltAt(points, tellUse);
-    for (const task of struck) task.begin(this.client);
+    for (const task of struck) task.begin(this.client, victim === 'temporal');
     await until(
       'every task is held where it is to be struck, or has ended',
       () => struck.every(({ site, isOver }) => isOver || this.worker.held.has(site.uri)),
@@ -203,7 +167,7 @@ export class StruckLab {
     const problems: string[] = [];
     for (const task of struck) problems.push(...(await task.look()));
     problems.push(...(await unowned(this.lab)));
-    problems.push(...(await this.checkCatalogue()));
+    problems.push(...(await checkCatalogue(this.lab, this.sites)));
     // Each next task begins from a site that is whole.
     for (const task of struck) await task.bringSiteBack();
     return { problems, held };
@@ -241,35 +205,16 @@ export class StruckLab {
         return nginx.start();
     }
   }
-
-  /** What tasks published can be relied on; then only the backups of the beginning are kept. */
-  private async checkCatalogue(): Promise<string[]> {
-    const first = new Set(this.sites.map(({ backup }) => backup));
-    const made = this.sites.flatMap(({ site }) => recordsOf(this.lab, site.uri)).filter(({ id }) => !first.has(id));
-    if (made.length === 0) return [];
-    const { exitCode, stdout, stderr } = await cli(this.lab, 'backups', 'check', ...made.map(({ id }) => id));
-    for (const { id, site } of made)
-      for (const end of ['tar.zst', 'json']) await rm(join(this.lab.backups, site, `${id}.${end}`), { force: true });
-    return exitCode === 0 ? [] : [`the catalogue: ${stdout}${stderr}`];
-  }
 }
 
 /** One task of a batch. */
-class StruckTask {
-  private before: Fingerprint | null = null;
-  private known = new Set<string>();
-  private knownBackups = new Set<string>();
-  private command: Promise<Outcome> | undefined;
-  isOver = false;
-
+class StruckTask extends ComparedTask {
   constructor(
-    private readonly lab: Lab,
-    private readonly struck: StruckSite,
+    lab: Lab,
+    saved: SavedSite,
     private readonly strike: Strike,
-  ) {}
-
-  get site(): WordPressSite {
-    return this.struck.site;
+  ) {
+    super(lab, saved, strike.kind, describeStrike(strike));
   }
 
   get point() {
@@ -277,138 +222,30 @@ class StruckTask {
     return { activity, occurrence, call, when, parts: PARTS[victim], ...(fails === null ? {} : { fails }) };
   }
 
-  /** What a deploy is for: folder, database, account, vhost and what Kedge knew are gone. */
-  async loseSite(): Promise<void> {
-    const { lab, site } = this;
-    if (this.strike.kind !== 'deploy') return;
-    await loseSite(site, lab);
-    await until('the web server does not know it', () =>
-      get(lab.nginx.port, site.uri, '/').then(
-        () => false,
-        () => true,
-      ),
-    );
-  }
-
-  /** A deploy that was undone has left none. */
-  async bringSiteBack(): Promise<void> {
-    const { lab, site, struck } = this;
-    if (!existsSync(site.root)) await cliJson(lab, 'deploy', struck.archive, site.uri);
-  }
-
-  /** Makes a site that is to be restored differ from its backup. */
-  async prepare(): Promise<void> {
-    const { lab, site, strike } = this;
-    if (strike.kind === 'restore') {
-      const database = await currentDatabase(site);
-      await lab.mariadb.query(`UPDATE \`${database}\`.wp_posts SET post_title = 'changed since' WHERE ID = 5`);
-      await appendFile(join(site.root, 'wp-content/uploads/mit Leerzeichen.txt'), ' changed since');
-    }
-    if (strike.kind !== 'deploy') this.before = await fingerprint(site, lab.nginx.port, lab.mariadb);
-    this.known = new Set(this.journals().map(({ task }) => task));
-    this.knownBackups = new Set(recordsOf(lab, site.uri).map(({ id }) => id));
-  }
-
-  /**
-   * By a command, where what it says while Temporal is away is looked at too, and where somebody has to vouch for an archive; else
-   * as a service does.
-   */
-  begin(client: KedgeClient): void {
-    const { kind, victim } = this.strike;
-    const asked = kind === 'deploy' || victim === 'temporal' ? this.askByCommand() : this.askBy(client, kind);
-    this.command = asked.finally(() => (this.isOver = true));
-  }
-
-  private askByCommand(): Promise<Outcome> {
-    const { uri } = this.site;
-    const commands: Record<Kind, string[]> = {
-      backup: ['backup', uri],
-      'quiesced backup': ['backup', uri, '--quiesce'],
-      restore: ['restore', uri, this.struck.backup, '--yes'],
-      deploy: ['deploy', this.struck.archive, uri],
-      verify: ['verify', uri],
-    };
-    return cli(this.lab, ...commands[this.strike.kind], '--json');
-  }
-
-  /** What it comes to, in the words of a command. */
-  private async askBy(client: KedgeClient, kind: Exclude<Kind, 'deploy'>): Promise<Outcome> {
-    const { uri: site } = this.site;
-    const { backup } = this.struck;
-    const requests: Record<Exclude<Kind, 'deploy'>, () => Promise<TaskHandle<object>>> = {
-      backup: () => client.backup({ site }),
-      'quiesced backup': () => client.backup({ site, quiesce: true }),
-      restore: () => client.restore({ site, backup }),
-      verify: () => client.verify({ site }),
-    };
-    try {
-      const result = await (await requests[kind]()).result();
-      return { exitCode: 0, stdout: JSON.stringify(result), stderr: '' };
-    } catch (error) {
-      return { exitCode: 1, stdout: '', stderr: String(error) };
-    }
-  }
-
-  /** Waits until the command and the task have ended. */
-  async ended(): Promise<void> {
-    const { exitCode, stdout, stderr } = (await this.command) ?? {};
-    const said = `its command ended with ${exitCode}: ${stdout}${stderr}`;
-    const neverBegan = (): boolean => this.journals().every(({ task }) => this.known.has(task));
-    if (neverBegan()) throw new Error(`${describeStrike(this.strike)}: there is no task; ${said}`);
-    await until(`${describeStrike(this.strike)}: the task has ended; ${said}`, () => this.outcome !== null, 600_000);
-  }
-
   /** What is not as it should be after the end. */
   async look(): Promise<string[]> {
-    const { lab, site, strike } = this;
-    const { status, code } = this.outcome ?? { status: 'none', code: null };
+    const { strike, outcome, isDone } = this;
+    const { status, code } = outcome ?? { status: 'none', code: null };
     const problems: string[] = [];
-    const { exitCode = -1, stdout = '', stderr = '' } = (await this.command) ?? {};
-    const isDone = status === 'done';
+    const { exitCode, stdout, stderr } = await this.said();
     if (strike.fails !== null) {
       if (status !== 'failed' || code !== 'Internal') problems.push(`it ended as ${status} ${code}`);
     } else if (!isDone && !this.mayFail) problems.push(`it ended as ${status} ${code}`);
     // A command that cannot follow its task says so; it says nothing false of it.
     const saysDone = exitCode === 0 || exitCode === 3;
-    if (saysDone !== isDone && (saysDone || this.strike.victim !== 'temporal'))
+    if (saysDone !== isDone && (saysDone || strike.victim !== 'temporal'))
       problems.push(`the command ended with ${exitCode}: ${stdout}${stderr}`);
-    const replaces = strike.kind === 'restore' || strike.kind === 'deploy';
-    const expected = isDone && replaces ? this.struck.saved : this.before;
-    if (expected === null) {
-      if (existsSync(site.root)) problems.push(`${site.root} is there`);
-    } else {
-      // Whoever brings an archive does not say whose files are on this machine.
-      if (strike.kind === 'deploy') shell('chown', '1:1', join(site.root, 'wp-content/uploads/by-another.bin'));
-      problems.push(...differences(expected, await fingerprint(site, lab.nginx.port, lab.mariadb)));
-      const refusal = await whyItCannotWrite(site, lab.mariadb);
-      if (refusal !== null) problems.push(`its account cannot write: ${refusal}`);
-    }
-    problems.push(...this.lookAtBackups(isDone));
-    return problems.map((problem) => `${describeStrike(strike)}: ${problem}`);
-  }
-
-  private lookAtBackups(isDone: boolean): string[] {
-    const made = recordsOf(this.lab, this.site.uri).filter(({ id }) => !this.knownBackups.has(id));
-    const { kind, fails } = this.strike;
+    problems.push(...(await this.lookAtSite()));
     // A restore that fails at its last step has its safety backup.
-    const atLeast =
-      kind === 'deploy' || kind === 'verify' ? 0 : isDone || (kind === 'restore' && fails !== null) ? 1 : 0;
-    const atMost = kind === 'deploy' || kind === 'verify' ? 0 : kind === 'restore' || isDone ? 1 : 0;
-    return made.length < atLeast || made.length > atMost ? [`${made.length} backups were made`] : [];
+    problems.push(
+      ...this.lookAtBackups({ mayHaveNone: !isDone && !(strike.kind === 'restore' && strike.fails !== null) }),
+    );
+    return problems.map((problem) => `${describeStrike(strike)}: ${problem}`);
   }
 
   /** What the task needs may be away for longer than one try of a program; then it is undone. */
   private get mayFail(): boolean {
     return ['mariadb', 'php-fpm', 'nginx'].includes(this.strike.victim);
-  }
-
-  private get outcome(): JournalView['outcome'] {
-    const made = this.journals().filter(({ task }) => !this.known.has(task));
-    return made.length === 1 ? (made[0]?.outcome ?? null) : null;
-  }
-
-  private journals(): JournalView[] {
-    return journalsOf(this.lab).filter(({ task }) => task.startsWith(`${this.site.uri}-`));
   }
 }
 
