@@ -45,6 +45,17 @@ describe.each(PAGES)('%s', (page) => {
     expect(local.filter((link) => link !== '' && !existsSync(join(TOP, dirname(page), link)))).toEqual([]);
   });
 
+  it('shows pictures that a page can carry, and says what is in them', () => {
+    for (const [, words = '', path = ''] of read(page).matchAll(/!\[([^\]]*)\]\(([^)\s]+)\)/g)) {
+      const picture = readFileSync(join(TOP, dirname(page), path));
+      expect([path, picture.subarray(0, 8).toString('latin1')]).toEqual([path, '\x89PNG\r\n\x1a\n']);
+      const [width, height] = [picture.readUInt32BE(16), picture.readUInt32BE(20)];
+      expect([path, width >= 800 && width <= 2000, height >= 400 && height <= 2000]).toEqual([path, true, true]);
+      expect([path, picture.length > 10_000 && picture.length < 200_000]).toEqual([path, true]);
+      expect(words.length).toBeGreaterThan(30);
+    }
+  });
+
   it('names commands and options that there are', async () => {
     const missing: string[] = [];
     for (const [command, options] of commandsOf(read(page))) {
