@@ -112,10 +112,10 @@ async function main(): Promise<void> {
   ];
 
   await document(lab, ...restore(MUSEUM));
-  await picture('done', await pageOf(lab, MUSEUM, 'metadata'), 'Completed', 'restored to');
+  await picture('done', await pageOf(lab, MUSEUM, 'user-metadata'), 'Completed', 'restored to');
 
   await run(lab, ...restore(LIBRARY));
-  await picture('failed', await pageOf(lab, LIBRARY, 'metadata'), 'Failed', 'HookFailed', 'what to do');
+  await picture('failed', await pageOf(lab, LIBRARY, 'user-metadata'), 'Failed', 'HookFailed', 'what to do');
 
   const letGallery = await holdImports(lab, GALLERY);
   await document(lab, ...restore(GALLERY, '--detach'));
