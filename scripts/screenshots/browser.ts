@@ -64,8 +64,15 @@ export class Browser {
     return new Browser(child, profile);
   }
 
-  /** The picture of a page, as PNG, once it shows all the texts. @throws Error with what it shows when it never does */
-  async picture(url: string, texts: readonly string[]): Promise<Buffer> {
+  /**
+   * The picture of a page, as PNG, once it shows all the texts. `press`: a key that is pressed once the page shows a text of its
+   * own. @throws Error with what it shows when it never does
+   */
+  async picture(
+    url: string,
+    texts: readonly string[],
+    press?: { readonly key: string; readonly behind: string },
+  ): Promise<Buffer> {
     const { targetId } = targetSchema.parse(await this.ask('Target.createTarget', { url: 'about:blank' }));
     const attached = await this.ask('Target.attachToTarget', { targetId, flatten: true });
     const { sessionId } = sessionSchema.parse(attached);
@@ -75,6 +82,11 @@ export class Browser {
       sessionId,
     );
     await this.ask('Page.navigate', { url }, sessionId);
+    if (press) {
+      await this.untilShown(sessionId, [press.behind]);
+      const key = { key: press.key, text: press.key, code: `Key${press.key.toUpperCase()}` };
+      for (const type of ['keyDown', 'keyUp']) await this.ask('Input.dispatchKeyEvent', { type, ...key }, sessionId);
+    }
     await this.untilShown(sessionId, texts);
     const { data } = pictureSchema.parse(await this.ask('Page.captureScreenshot', { format: 'png' }, sessionId));
     await this.ask('Target.closeTarget', { targetId });

@@ -2,6 +2,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { siteWorkflowId } from '../contract/names';
 import type { TaskOutcome } from '../contract/tasks';
 import { TaskFailedError, kedgeErrorOf } from './failures';
+import { isOpen } from './running';
 
 /**
  * How a run of a task on a site has ended; null while it goes on. One that Temporal has forgotten has failed as far as anybody knows.
@@ -10,7 +11,7 @@ import { TaskFailedError, kedgeErrorOf } from './failures';
 export async function outcomeOf(client: Client, site: string, runId: string): Promise<TaskOutcome | null> {
   const run = client.workflow.getHandle(siteWorkflowId(site), runId);
   try {
-    if ((await run.describe()).status.name === 'RUNNING') return null;
+    if (isOpen(await run.describe())) return null;
     return { done: (await run.result()) as unknown };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError)

@@ -33,19 +33,26 @@ export class Gate {
     readonly fails: string | null,
   ) {}
 
-  /** The next attempt that stands; null when `over` comes first. */
-  async next(over: Promise<unknown>): Promise<Standing | null> {
+  /** The next attempt that stands, at a certain point or at any; null when `over` comes first. */
+  async next(over: Promise<unknown>, at?: GatePoint): Promise<Standing | null> {
+    const shift = (): Standing | null => {
+      const place = this.arrived.findIndex(({ point }) => at === undefined || point === at);
+      return place === -1 ? null : (this.arrived.splice(place, 1)[0] ?? null);
+    };
     for (;;) {
-      const first = this.arrived.shift();
+      const first = shift();
       if (first) return first;
       const arriving = new Promise<'arrived'>((resolve) => (this.tell = () => resolve('arrived')));
-      if ((await Promise.race([arriving, over.then(() => 'over')])) === 'over') return this.arrived.shift() ?? null;
+      if ((await Promise.race([arriving, over.then(() => 'over')])) === 'over') return shift();
     }
   }
 
   /** Nothing stands at this point any more. */
   pass(point: GatePoint): void {
     this.passed.add(point);
+    // An attempt that Temporal gave up has a successor, which stands too.
+    for (const standing of this.arrived.filter((one) => one.point === point)) standing.open();
+    this.arrived.splice(0, this.arrived.length, ...this.arrived.filter((one) => one.point !== point));
   }
 
   /** Stands, where an attempt is to. @throws what it is told to end with */

@@ -246,7 +246,7 @@ class PressedTask extends ComparedTask {
       await this.expectNamed(at);
       await press('unpause');
     }
-    return gate.next(over);
+    return gate.next(over, stop);
   }
 
   /** The log of the task says who paused it, and why. */

@@ -55,7 +55,7 @@ const ODD: readonly unknown[] = [
   { site: [] },
   'x'.repeat(500_000),
 ];
-const TYPES = ['backup', 'restore', 'deploy', 'verify', 'recover', 'turns', 'listBackups', 'readTaskLog'] as const;
+const TYPES = ['backup', 'restore', 'deploy', 'verify', 'recover', 'turns', 'request', 'listBackups', 'readTaskLog'];
 
 /** The buttons of the Temporal Web UI, by the calls that they make. */
 export class WebUi {
