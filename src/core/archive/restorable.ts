@@ -90,6 +90,9 @@ export function differencesFromRecord({ database }: PackedRecord, { contents }: 
   return [
     ...lacking.map((what) => `lacks ${what}`),
     ...(others.length === 0 ? [] : [`has not the rows of ${firstOf(others)}`]),
+    ...(contents.notMade.length === 0
+      ? []
+      : [`has rows of the tables ${firstOf(contents.notMade)}, and does not define them`]),
     ...(contents.dropped.length === 0 ? [] : [`drops its own tables ${firstOf(contents.dropped)}`]),
   ];
 }

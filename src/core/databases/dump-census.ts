@@ -31,6 +31,8 @@ export interface DumpContents extends Readonly<Record<NamedKind, readonly string
   readonly enabledEvents: readonly string[];
   /** Tables of the dump that it drops again, and puts nothing in their place. */
   readonly dropped: readonly string[];
+  /** Tables into which rows go, and that it does not make. */
+  readonly notMade: readonly string[];
   /** What was sent to make its tables, as far as they are kept. */
   readonly tableDefinitions: ReadonlyMap<string, string>;
   /** Tables into which rows go that may replace others. */
@@ -55,6 +57,7 @@ const CHANGES_TABLE = /^\s*ALTER\s+TABLE\b[^(]*?\s(?:ADD|MODIFY)\b/i;
 /** Takes stock of a dump while its statements pass. */
 export class DumpCensus {
   private readonly tables = new Map<string, number>();
+  private readonly made = new Set<string>();
   private readonly named = ofEachKind(() => new Set<string>());
   private readonly enabledEvents = new Set<string>();
   private readonly dropped = new Set<string>();
@@ -88,6 +91,9 @@ export class DumpCensus {
       enabledEvents: [...this.enabledEvents],
       dropped: [...this.dropped].filter((name) => !this.tables.has(name) && !named.views.has(name)),
       replaced: [...this.replaced],
+      notMade: [...this.tables.keys()].filter(
+        (name) => !this.made.has(name) && !named.views.has(name) && !named.sequences.has(name),
+      ),
       tableDefinitions: new Map(
         [...this.definitions].filter(([name]) => this.tables.has(name) && !named.views.has(name)),
       ),
@@ -103,6 +109,7 @@ export class DumpCensus {
   private create({ kind, name, enabled }: Created): void {
     if (kind === 'table') {
       if (!this.tables.has(name)) this.tables.set(name, 0);
+      this.made.add(name);
       return;
     }
     this.named[KIND_OF[kind]].add(name);
@@ -128,6 +135,7 @@ export class DumpCensus {
   private forget(kind: string | undefined, name: string): void {
     if (kind === 'table') {
       if (this.tables.delete(name)) this.dropped.add(name);
+      this.made.delete(name);
       // A server takes a sequence for a table here.
       this.named.sequences.delete(name);
     } else if (kind !== undefined && Object.hasOwn(KIND_OF, kind)) {

@@ -297,6 +297,10 @@ async function checkDump(
   const context = { server, hint: 'Look at the database server, then back up again.' };
   const name = `the dump of ${database} from ${server}`;
   if (!contents.complete) throw new KedgeError('DumpInvalid', `${name} does not end with its trailer`, context);
+  if (contents.notMade.length > 0) {
+    const what = `${name} has rows of the tables ${firstOf(contents.notMade)}, and does not define them`;
+    throw new KedgeError('DumpInvalid', what, context);
+  }
   const lackingOf = (wanted: ServerContents): string[] => {
     const names = namesOf(wanted);
     const views = names.views.filter((view) => !brokenViews.includes(view));

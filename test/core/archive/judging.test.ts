@@ -7,7 +7,7 @@ import { KedgeError } from '../../../src/contract/errors';
 import type { Origin } from '../../../src/core/archive/archive';
 import { ArchiveReader, type ArchiveTaker } from '../../../src/core/archive/archive-reader';
 import { shown } from '../../../src/core/archive/byte-string';
-import type { Unpacked } from '../../../src/core/archive/judge';
+import { Judge, type Unpacked } from '../../../src/core/archive/judge';
 import { END, base256, long, pax, raw } from '../../helpers/raw-tar';
 
 const OWNER = { user: 'anna', uid: 1001, gid: 1002 };
@@ -275,6 +275,14 @@ describe('what can be read in two ways is refused, from wherever it comes', () =
       archive(ROOT, pax({ 'GNU.sparse.major': '1' }), raw({})),
       /not known \("GNU\.sparse\.major"\)/,
     ],
+    ...['GNU.sparse.size', 'GNU.sparse.numblocks', 'GNU.sparse.map', 'GNU.sparse.name', 'GNU.sparse.realsize'].map(
+      (keyword): [string, Buffer, RegExp] => [
+        `a sparse file by ${keyword}`,
+        archive(ROOT, pax({ [keyword]: '1' }), raw({})),
+        new RegExp(`not known \\("${keyword.replaceAll('.', '\\.')}"\\)`),
+      ],
+    ),
+    ['a sparse file of Solaris', archive(ROOT, pax({ 'SUN.holesdata': ' 0 1' }), raw({})), /not known/],
     [
       'a sparse file of GNU tar',
       archive(ROOT, raw({ type: 'S', magic: 'ustar  \0' })),
@@ -282,6 +290,11 @@ describe('what can be read in two ways is refused, from wherever it comes', () =
     ],
     ['a record that is too long', archive(ROOT, raw({ type: 'x' }, '20 path=x\n'), raw({})), /length it states/],
     ['a record that is too short', archive(ROOT, raw({ type: 'x' }, '9 path=x\n '), raw({})), /how long|length/],
+    [
+      'a record that ends before its newline',
+      archive(ROOT, raw({ type: 'x' }, '11 path=xyz8 uid=1\n'), raw({})),
+      /length it states/,
+    ],
     ['a record without a keyword', archive(ROOT, raw({ type: 'x' }, '5 ab\n'), raw({})), /how long|length/],
     ['a record that comes twice', archive(ROOT, raw({ type: 'x' }, '10 path=x\n10 path=y\n'), raw({})), /"path" twice/],
     ['a record of no name', archive(ROOT, pax({ path: '' }), raw({})), /"path" of an extended header is none/],
@@ -299,6 +312,25 @@ describe('what can be read in two ways is refused, from wherever it comes', () =
     ['a long name without end', archive(ROOT, raw({ type: 'L', size: '00000020001\0' })), /too large/],
     ['a path for all members', archive(pax({ path: 'a' }, 'g'), ROOT), /for all members/],
     ['a size for all members', archive(pax({ size: '0' }, 'g'), ROOT), /for all members/],
+    ['an extended header of nothing for all members', archive(ROOT, pax({ comment: 'x' }, 'g')), /describes no member/],
+    ['a long name of nothing', archive(ROOT, long('L', 'x')), /describes no member/],
+    [
+      'a header for all members between a member and its own',
+      archive(ROOT, pax({ path: 'a' }), pax({ comment: 'x' }, 'g'), raw({})),
+      /describes no member/,
+    ],
+    ['a long name that is none', archive(ROOT, long('L', ''), raw({})), /a long name is none/],
+    ['an extended header that is empty', archive(ROOT, raw({ type: 'x' }), raw({})), /empty or too large/],
+    ['a long target without end', archive(ROOT, raw({ type: 'K', size: '00000020001\0' })), /empty or too large/],
+    ['a header for all members without end', archive(ROOT, raw({ type: 'g', size: '00000200001\0' })), /too large/],
+    ['two sizes', archive(ROOT, pax({ size: '1' }), raw({ size: '00000000002\0' }, 'xy')), /two sizes/],
+    ['a size of POSIX with a sign', archive(ROOT, pax({ size: '+1' }), raw({}, 'x')), /is no number/],
+    ['a size of POSIX beyond whole numbers', archive(ROOT, pax({ size: '9007199254740993' }), raw({})), /is no number/],
+    [
+      'zeros behind the end, without end',
+      Buffer.concat([archive(ROOT), Buffer.alloc(64 * 1024 * 1024 + 1)]),
+      /zeros behind its end/,
+    ],
     ['a target on a file', archive(ROOT, long('K', 'x'), raw({})), /is no link/],
     ['a file named as a folder', archive(ROOT, raw({ name: './d/' })), /named as a folder/],
     [
@@ -322,6 +354,11 @@ describe('what leads elsewhere is refused', () => {
   it.each<[string, Buffer, RegExp]>([
     ['an absolute path', archive(raw({ name: '/etc/passwd' })), /is an absolute path/],
     ['a path that leads out', archive(raw({ name: './a/../../b' })), /leads out/],
+    ['a path that leads out and in again', archive(raw({ name: './a/../b' })), /leads out/],
+    ['a path that begins outside', archive(raw({ name: '../b' })), /leads out/],
+    ['a path that ends outside', archive(raw({ name: './a/..', type: '5' })), /leads out/],
+    ['a path that is outside', archive(raw({ name: '..', type: '5' })), /leads out/],
+    ['a path out of a declared folder', archive(raw({ name: './.kedge/roots/media/../../../b' })), /leads out/],
     [
       'a name that is too long',
       archive(raw({ prefix: 'n'.repeat(155), name: 'x' }), long('L', 'n'.repeat(256)), raw({})),
@@ -351,6 +388,67 @@ describe('what leads elsewhere is refused', () => {
       archive(ROOT, raw({ type: '6' }), raw({ name: './f/x' })),
       /passes through a file/,
     ],
+    ['a path through a link, deep', archive(ROOT, link, raw({ name: './l/a/b/c' })), /passes through a link/],
+    ['a folder behind a link', archive(ROOT, link, raw({ name: './l/d', type: '5' })), /passes through a link/],
+    ['a link behind a link', archive(ROOT, link, raw({ name: './l/m', type: '2', linkName: 'x' })), /through a link/],
+    [
+      'a hard link behind a link',
+      archive(ROOT, raw({}), link, raw({ name: './l/m', type: '1', linkName: './f' })),
+      /passes through a link/,
+    ],
+    [
+      'a path through a link of a declared folder',
+      archive(
+        ROOT,
+        raw({ name: './.kedge/roots/media/l', type: '2', linkName: '/etc' }),
+        raw({ name: './.kedge/roots/media/l/x' }),
+      ),
+      /passes through a link/,
+    ],
+    [
+      'a file in the place of a hard link to a link',
+      archive(ROOT, link, raw({ name: './m', type: '1', linkName: './l' }), raw({ name: './m' })),
+      /comes again after a link/,
+    ],
+    [
+      'a hard link in the place of a link',
+      archive(ROOT, raw({}), link, raw({ name: './l', type: '1', linkName: './f' })),
+      /comes again after a link/,
+    ],
+    [
+      'a hard link to a link in the place of a file',
+      archive(ROOT, raw({}), link, raw({ type: '1', linkName: './l' })),
+      /comes again after another kind/,
+    ],
+    [
+      'a hard link in the place of a folder',
+      archive(ROOT, raw({}), raw({ name: './d', type: '5' }), raw({ name: './d', type: '1', linkName: './f' })),
+      /comes again after a folder/,
+    ],
+    [
+      'a file in the place of a folder',
+      archive(ROOT, raw({ name: './d', type: '5' }), raw({ name: './d' })),
+      /comes again after a folder/,
+    ],
+    [
+      'a file in the place of a folder that was only implied',
+      archive(ROOT, raw({ name: './d/x' }), raw({ name: './d' })),
+      /comes again after a folder/,
+    ],
+    ['a folder in the place of a file', archive(ROOT, raw({}), raw({ type: '5' })), /comes again after another kind/],
+    ['a file in the place of what is left out', archive(ROOT, raw({ type: '6' }), raw({})), /after another kind/],
+    [
+      'a link in the place of what is left out',
+      archive(ROOT, raw({ name: './l', type: '6' }), link),
+      /comes again after another kind/,
+    ],
+    ['a pipe in the place of a file', archive(ROOT, raw({}), raw({ type: '6' })), /comes again as another kind/],
+    ['a device in the place of a link', archive(ROOT, link, raw({ name: './l', type: '3' })), /as another kind/],
+    [
+      'a disk in the place of a folder',
+      archive(ROOT, raw({ name: './d', type: '5' }), raw({ name: './d', type: '4' })),
+      /comes again as another kind/,
+    ],
     ['a file in the place of a link', archive(ROOT, link, raw({ name: './l' })), /comes again after a link/],
     [
       'a folder in the place of a link',
@@ -374,9 +472,55 @@ describe('what leads elsewhere is refused', () => {
       archive(raw({ name: './', type: '2', linkName: '/etc' })),
       /folders of the site alone/,
     ],
+    ['a pipe in the place of the site folder', archive(raw({ name: './', type: '6' })), /folders of the site alone/],
+    [
+      'a hard link in the place of the site folder',
+      archive(raw({ name: './', type: '1', linkName: './f' })),
+      /folders of the site alone/,
+    ],
+    [
+      'a link in the place of a declared folder',
+      archive(ROOT, raw({ name: './.kedge/roots/media', type: '2', linkName: '/etc' })),
+      /folders of the site alone/,
+    ],
+    [
+      'a file in the place of a declared folder',
+      archive(ROOT, raw({ name: './.kedge/roots/media' })),
+      /folders of the site alone/,
+    ],
+    [
+      'a file in the place of the folder of declared folders',
+      archive(ROOT, raw({ name: './.kedge/roots' })),
+      /folders of the site alone/,
+    ],
+    [
+      'a declared folder of a name that none may have',
+      archive(ROOT, raw({ name: './.kedge/roots/a.b/f' })),
+      /folders of the site alone/,
+    ],
     ['a hard link to nothing', archive(ROOT, raw({ type: '1', linkName: './none' })), /does not come before it/],
     ['a hard link to itself', archive(ROOT, raw({}), raw({ type: '1', linkName: './f' })), /no other file/],
     ['a hard link to a folder', archive(ROOT, raw({ type: '1', linkName: './' })), /no other file/],
+    [
+      'a hard link through a link',
+      archive(ROOT, link, raw({ name: './m', type: '1', linkName: './l/passwd' })),
+      /does not come before it/,
+    ],
+    [
+      'a hard link that leads out',
+      archive(ROOT, raw({}), raw({ name: './g', type: '1', linkName: './a/../../f' })),
+      /leads out/,
+    ],
+    [
+      'a hard link to the record',
+      archive(raw({ name: './.kedge/backup.json' }), ROOT, raw({ type: '1', linkName: './.kedge/backup.json' })),
+      /not unpacked/,
+    ],
+    [
+      'a hard link to what is ours, and not known',
+      archive(ROOT, raw({ type: '1', linkName: './.kedge/other' })),
+      /in another folder of the site/,
+    ],
     ['a hard link outside', archive(ROOT, raw({ type: '1', linkName: '/etc/shadow' })), /absolute/],
     [
       'a hard link to the dump',
@@ -388,9 +532,23 @@ describe('what leads elsewhere is refused', () => {
       archive(raw({ name: './database.sql', type: '2', linkName: '/etc/shadow' })),
       /is no file/,
     ],
+    [
+      'a dump that is a hard link',
+      archive(ROOT, raw({}), raw({ name: './database.sql', type: '1', linkName: './f' })),
+      /is no file/,
+    ],
+    ['a dump that is a device', archive(raw({ name: './database.sql', type: '4' })), /is no file/],
+    [
+      'a record that is a link',
+      archive(raw({ name: './.kedge/backup.json', type: '2', linkName: '/etc/shadow' })),
+      /is no file/,
+    ],
     ['two dumps', archive(raw({ name: './database.sql' }), ROOT, raw({ name: './database.sql' })), /twice/],
     ['two records', archive(raw({ name: './.kedge/backup.json' }), raw({ name: './.kedge/backup.json' })), /twice/],
     ['a dump in another spelling', archive(raw({ name: 'database.sql' })), /spelled/],
+    ['a dump in a longer spelling', archive(raw({ name: '././database.sql' })), /spelled/],
+    ['a record in another spelling', archive(raw({ name: './.kedge//backup.json' })), /spelled/],
+    ['a folder of ours in another spelling', archive(raw({ name: '.kedge/roots/media/f' })), /spelled/],
     ['a dump as a folder', archive(raw({ name: './database.sql/', type: '5' })), /is no file/],
     ['something of ours that is not known', archive(raw({ name: './.kedge/other' })), /folders of the site alone/],
     ['an escaped name that is none', archive(raw({ name: './.kedge/site/index.php' })), /folders of the site alone/],
@@ -417,20 +575,43 @@ describe('whose files they become', () => {
 
   it('from the catalogue: setuid and setgid bits stay where all is the site owner’s, and are else taken off', async () => {
     const { members, warnings } = await judge(
-      archive(ROOT, setuid(ids), setuid({ ...ids, name: './group', gid: '0000000\0' }), setuid({ name: './root' })),
+      archive(
+        ROOT,
+        setuid(ids),
+        setuid({ ...ids, name: './group', gid: '0000000\0' }),
+        setuid({ ...ids, name: './user', uid: '0000000\0' }),
+        setuid({ name: './root' }),
+        setuid({ name: './only-user', mode: '0004755\0' }),
+        setuid({ name: './only-group', mode: '0002755\0' }),
+        setuid({ name: './sticky', mode: '0001755\0' }),
+      ),
     );
     expect(members.map(({ path, mode }) => [path, mode.toString(8)])).toEqual([
       ['', '755'],
       ['s', '6755'],
       ['group', '755'],
+      ['user', '755'],
       ['root', '755'],
+      ['only-user', '755'],
+      ['only-group', '755'],
+      ['sticky', '1755'],
     ]);
-    expect(warnings).toEqual([expect.stringMatching(/are taken off: \.\/group, \.\/root$/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/are taken off: \.\/group, \.\/user, \.\/root, \.\/only-user, \.\/only-group$/),
+    ]);
   });
 
   it('from the catalogue: never root’s, though root owned the site', async () => {
     const root: Origin = { from: 'catalogue', owner: { user: 'root', uid: 0, gid: 0 } };
     expect((await judge(archive(ROOT, setuid()), root)).members.at(-1)).toMatchObject({ mode: 0o755 });
+    for (const owner of [
+      { user: 'half', uid: 0, gid: 1002 },
+      { user: 'half', uid: 1001, gid: 0 },
+    ]) {
+      const [uid, gid] = [owner.uid, owner.gid].map((id) => `${id.toString(8).padStart(7, '0')}\0`);
+      const half: Origin = { from: 'catalogue', owner };
+      expect((await judge(archive(ROOT, setuid({ uid, gid })), half)).members.at(-1)).toMatchObject({ mode: 0o755 });
+    }
     const nobody: Origin = { from: 'catalogue', owner: null };
     expect((await judge(archive(ROOT, setuid(ids)), nobody)).members.at(-1)).toMatchObject({ mode: 0o755 });
   });
@@ -449,6 +630,37 @@ describe('whose files they become', () => {
     expect(paths(judged)).toEqual(['', 'f']);
     expect(judged.warnings).toEqual(['named pipes and devices of the archive are left out: ./p, ./c, ./b, ./again']);
     expect(judged.reader.judge.members).toBe(6);
+  });
+
+  it('hard links into another folder of the site: from the catalogue left out, and what leads to them too; else refused', async () => {
+    const joining = archive(
+      ROOT,
+      raw({}),
+      raw({ name: './.kedge/roots/media/', type: '5' }),
+      raw({ name: './.kedge/roots/media/m', type: '1', linkName: './f' }),
+      raw({ name: './.kedge/roots/media/again', type: '1', linkName: './.kedge/roots/media/m' }),
+    );
+    const judged = await judge(joining);
+    expect(judged.members.map(({ root, path }) => [root, path])).toEqual([
+      ['site', ''],
+      ['site', 'f'],
+      ['media', ''],
+    ]);
+    expect(judged.warnings).toEqual([
+      'named pipes and devices of the archive are left out: ./.kedge/roots/media/again',
+      'hard links into another folder of the site are left out: ./.kedge/roots/media/m',
+    ]);
+    expect(await refusal(joining, FOREIGN)).toMatchObject({
+      code: 'ArchiveRefused',
+      message: expect.stringMatching(/in another folder of the site/) as unknown,
+    });
+  });
+
+  it('a folder of the site that no member speaks of is there all the same, and is the owner’s', async () => {
+    const { reader } = await judge(archive(ROOT));
+    expect(reader.judge.impliedRoots(['site', 'media'])).toMatchObject([
+      { root: 'media', path: '', type: 'folder', uid: 1001, gid: 1002, mode: 0o755 },
+    ]);
   });
 
   it('attributes beyond a mebibyte are left out, however many there are; other records count', async () => {
@@ -501,6 +713,72 @@ describe('whose files they become', () => {
     const { members } = await judge(archive(ROOT, raw({ name: './d', type: '5', mode: '0003775\0' })), origin);
     expect(members.at(-1)).toMatchObject({ mode: 0o3775 });
   });
+});
+
+describe('links that escape are kept, and told', () => {
+  const roots = [
+    { name: 'site', path: '/srv/site' },
+    { name: 'media', path: '/srv/media' },
+  ];
+  const told = (judge: Judge, path: string, linkTarget: string): boolean => {
+    const before = judge.leavingLinks.length;
+    judge.judge({
+      ...{ path, type: 'symbolic link', linkTarget, mode: 0o777, uid: 0, gid: 0, size: 0, modified: '0' },
+      ...{ extended: new Map(), attributesSkipped: false },
+    });
+    return judge.leavingLinks.length > before;
+  };
+  const media = './.kedge/roots/media';
+
+  it.each([
+    ['./a', 'f', false],
+    ['./a', './', false],
+    ['./a/b', '../f', false],
+    ['./a/b', '../../f', true],
+    ['./a', '..', true],
+    ['./a', '../site/f', false],
+    ['./a', '../sitex/f', true],
+    ['./a', '../media/f', false],
+    ['./a', '/srv/site', false],
+    ['./a', '/srv/site/../x', true],
+    ['./a', '/srv/media/f', false],
+    ['./a', '/srv/mediax', true],
+    ['./a', '/srv', true],
+    ['./a', '/etc/passwd', true],
+    [`${media}/a`, 'f', false],
+    [`${media}/a`, '../site/f', false],
+    [`${media}/a/b`, '../../x', true],
+  ])('%s -> %s: %s', (path, target, leaves) => {
+    for (const origin of [CATALOGUE, FOREIGN]) {
+      const judge = new Judge(origin);
+      judge.roots = roots;
+      expect(told(judge, path, target)).toBe(leaves);
+    }
+  });
+
+  it('where the folders were is not known: what is absolute, and what leads above', () => {
+    const judge = new Judge(FOREIGN);
+    expect(told(judge, './a', 'b')).toBe(false);
+    expect(told(judge, './b', '../b')).toBe(true);
+    expect(told(judge, './c', '/srv/site/f')).toBe(true);
+  });
+
+  it('the first hundred of them', () => {
+    const judge = new Judge(CATALOGUE);
+    for (let at = 0; at < 150; at += 1) told(judge, `./${at}`, '/etc');
+    expect(judge.leavingLinks).toHaveLength(100);
+    expect(judge.leavingLinks[0]).toBe('./0 -> /etc');
+  });
+});
+
+it('a name or a target with a NUL is refused, whoever reads it', () => {
+  const member = { mode: 0o644, uid: 0, gid: 0, size: 0, modified: '0', extended: new Map(), attributesSkipped: false };
+  const judge = new Judge(CATALOGUE);
+  expect(() => judge.judge({ ...member, path: './a\0b', type: 'file', linkTarget: '' })).toThrow(/holds a NUL/);
+  expect(() => judge.judge({ ...member, path: './a', type: 'symbolic link', linkTarget: 'x\0y' })).toThrow(
+    /link to nothing/,
+  );
+  expect(() => judge.judge({ ...member, path: './a', type: 'hard link', linkTarget: './x\0y' })).toThrow(/holds a NUL/);
 });
 
 describe('names in messages', () => {

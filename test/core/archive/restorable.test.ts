@@ -3,6 +3,7 @@ import type { SiteLocation } from '../../../src/contract/target';
 import type { DumpInspection, Inspection } from '../../../src/core/archive/archive';
 import { DumpInspector } from '../../../src/core/archive/dump-inspection';
 import {
+  checkAgainstRecord,
   checkImportable,
   checkRestorable,
   differencesFromRecord,
@@ -271,5 +272,94 @@ describe('a safety backup that was made without the files of the site', () => {
   it('one that lacks something else is not', () => {
     expect(() => restore({ incomplete: ['wp_posts could not be read'] }, 2)).not.toThrow();
     expect(() => restore({}, 1)).not.toThrow();
+  });
+});
+
+describe('what a backup must be to be restored, each by itself', () => {
+  const contents = { ...EMPTY, tables: new Map([['wp_posts', 3]]), triggers: ['t'] };
+  const dump = { ...NOTHING, bytes: 100, complete: true, contents, charsets: ['latin1'], collations: ['latin1_bin'] };
+  const found = { sha256: 'a'.repeat(64), bytes: 1000, dump, roots: [{ name: 'site', members: 2, bytes: 9 }, FILES] };
+  const made = {
+    ...record([SITE, FILES]),
+    ...{ sha256: 'a'.repeat(64), bytes: 1000 },
+    database: { tables: [{ name: 'wp_posts', rows: 3 }], triggers: ['t'], serverVersion: '10.11.6-MariaDB' },
+  };
+  const knowing = { ...server, charsets: new Set(['latin1']), collations: new Set(['latin1_bin']) };
+  const look = (changes: { record?: object; found?: object; dump?: object | null; server?: object }): void => {
+    const its = { ...made, ...changes.record } as unknown as BackupRecord;
+    const held = changes.dump === null ? null : { ...dump, ...changes.dump };
+    const inspection = { ...found, dump: held, ...changes.found } as unknown as Inspection;
+    const facts = { ...knowing, ...changes.server } as unknown as ServerFacts;
+    checkRestorable(its, inspection, facts, site({ files: '/media/shop' }));
+    if (changes.server === undefined) checkAgainstRecord(its, inspection);
+  };
+
+  it('as it was made it is restored', () => {
+    expect(() => look({})).not.toThrow();
+  });
+
+  it.each<[string, Parameters<typeof look>[0], string, RegExp]>([
+    ['another checksum', { found: { sha256: 'b'.repeat(64) } }, 'BackupDamaged', /has changed since it was made/],
+    ['another size', { found: { bytes: 999 } }, 'BackupDamaged', /has changed since it was made/],
+    ['a folder of its record is missing', { found: { roots: [SITE] } }, 'BackupDamaged', /it lacks files/],
+    [
+      'a folder that its record has not',
+      { found: { roots: [...found.roots, { name: 'more' }] } },
+      'BackupDamaged',
+      /it holds more beyond them/,
+    ],
+    ['no dump', { dump: null }, 'DumpInvalid', /holds no database\.sql/],
+    ['an empty dump', { dump: { bytes: 0, complete: false } }, 'DumpInvalid', /is empty/],
+    ['a dump that is cut', { dump: { complete: false } }, 'DumpInvalid', /is cut short/],
+    [
+      'a table is missing',
+      { dump: { contents: { ...contents, tables: new Map() } } },
+      'DumpInvalid',
+      /tables wp_posts/,
+    ],
+    [
+      'rows are missing',
+      { dump: { contents: { ...contents, tables: new Map([['wp_posts', 2]]) } } },
+      'DumpInvalid',
+      /has not the rows of wp_posts \(2 of 3\)/,
+    ],
+    ['a trigger is missing', { dump: { contents: { ...contents, triggers: [] } } }, 'DumpInvalid', /the triggers t/],
+    [
+      'rows of a table that it does not define',
+      { dump: { contents: { ...contents, notMade: ['wp_posts'] } } },
+      'DumpInvalid',
+      /has rows of the tables wp_posts, and does not define them/,
+    ],
+    [
+      'a table that it drops again',
+      { dump: { contents: { ...contents, dropped: ['wp_links'] } } },
+      'DumpInvalid',
+      /drops its own tables wp_links/,
+    ],
+    ['a statement that none may hold', { dump: { refused: ['SHUTDOWN'] } }, 'DumpIncompatible', /SHUTDOWN/],
+  ])('%s: refused', (_what, changes, code, message) => {
+    const refused = expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error;
+    expect(() => look(changes)).toThrow(refused);
+    // Also where nothing but the backup itself is looked at.
+    const its = { ...made, ...changes.record } as unknown as BackupRecord;
+    const held = changes.dump === null ? null : { ...dump, ...changes.dump };
+    expect(() => checkAgainstRecord(its, { ...found, dump: held, ...changes.found } as unknown as Inspection)).toThrow(
+      refused,
+    );
+  });
+
+  it.each<[string, Parameters<typeof look>[0], string, RegExp]>([
+    ['another kind of site', { record: { kind: 'wordpress' } }, 'BackupDamaged', /is of a wordpress site/],
+    ['a charset', { server: { charsets: new Set() } }, 'DumpIncompatible', /uses latin1, unknown/],
+    ['a collation', { server: { collations: new Set() } }, 'DumpIncompatible', /uses latin1_bin, unknown/],
+    [
+      'no functions',
+      { dump: { createsFunctions: true }, server: { allowsFunctionCreators: false } },
+      'DumpIncompatible',
+      /log/,
+    ],
+  ])('for this site and server it is none, by %s: refused', (_what, changes, code, message) => {
+    const refused = expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error;
+    expect(() => look(changes)).toThrow(refused);
   });
 });
