@@ -2,15 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, renameSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import { get } from '../../scripts/lab/fingerprint';
+import type { PackedRecord } from '../../src/contract/backup-record';
+import { KedgeError } from '../../src/contract/errors';
 import type { StepName } from '../../src/contract/steps';
 import type { Journal } from '../../src/core/tasks/journal';
 import type { SiteDatabase, SiteState } from '../../src/core/tasks/site-state';
 import { ActivityLab } from '../helpers/activity-lab';
-import { changingSites } from '../helpers/changed-sites';
 import { type DrivenTask, DrivenTasks } from '../helpers/driven-tasks';
 import { leftovers } from '../helpers/e2e';
 import { testOperation } from '../helpers/operation';
+import { ToldActs } from '../helpers/told-acts';
 
 /* What activities do over real parts: what they refuse, and what is written, and held, before they act. */
 
@@ -19,40 +21,10 @@ jest.setTimeout(240_000);
 let ring: ActivityLab;
 let tasks: DrivenTasks;
 let backup: string;
-/** Is called before each act that visitors, or other tasks, notice. */
-let beforeAct: (act: string) => void | Promise<void> = () => undefined;
-
-const ACTS: Readonly<Record<string, readonly string[]>> = {
-  host: ['rename', 'makeFolder'],
-  webServer: ['raiseMaintenance', 'lowerMaintenance', 'writeVhost', 'putVhostBack'],
-  databaseServer: [
-    ...['raiseFence', 'lowerFence', 'createDatabase', 'dropDatabase', 'createAccount', 'dropAccount', 'lockAccount'],
-    ...['copyAccountOptions', 'enableEvents'],
-  ],
-};
-
-function told<T extends object>(object: T, acts: readonly string[] = []): T {
-  return new Proxy(object, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      if (!acts.includes(String(name))) return value.bind(target) as unknown;
-      return async (...args: unknown[]): Promise<unknown> => {
-        await beforeAct(String(name));
-        return (await Reflect.apply(value, target, args)) as unknown;
-      };
-    },
-  });
-}
+const acts = new ToldActs();
 
 beforeAll(async () => {
-  ring = await ActivityLab.start({}, (real) =>
-    changingSites(real, ({ host, webServer, databaseServer }) => ({
-      host: told(host, ACTS['host']),
-      webServer: told(webServer, ACTS['webServer']),
-      databaseServer: async (...asked) => told(await databaseServer(...asked), ACTS['databaseServer']),
-    })),
-  );
+  ring = await ActivityLab.start({}, (real) => acts.change(real));
   tasks = new DrivenTasks(ring);
   const first = tasks.begin('backup');
   await tasks.take(first, null);
@@ -66,14 +38,15 @@ beforeAll(async () => {
   await tasks.finish(restore);
 });
 afterEach(() => {
-  beforeAct = () => undefined;
+  acts.before = () => undefined;
+  acts.lockAsked = () => undefined;
+  acts.packing = null;
 });
 afterAll(async () => {
   await ring?.stop();
 });
 
 const journalOf = (given: DrivenTask): Promise<Journal> => ring.parts.journals.get(given.task);
-const look = () => fingerprint(ring.site, ring.lab.nginx.port, ring.lab.mariadb);
 const status = async (): Promise<number> => (await get(ring.lab.nginx.port, ring.site.uri, '/')).status;
 const ids = async (): Promise<string[]> =>
   (await ring.parts.catalog.list(ring.site.uri)).backups.map(({ id }) => id).sort();
@@ -130,6 +103,8 @@ describe('an archive that does not read back as it was written is not published'
   it.each<[string, (path: string) => void | Promise<void>]>([
     ['cut short', (path) => truncateSync(path, readFileSync(path).length - 1000)],
     ['with bytes behind its end', (path) => appendFile(path, Buffer.alloc(512))],
+    // A frame that is skipped by whoever decompresses it: nothing but the size tells.
+    ['with an empty frame behind its end', (path) => appendFile(path, Buffer.from('502a4d1800000000', 'hex'))],
     [
       'with a byte that fell over',
       (path) => {
@@ -157,12 +132,67 @@ describe('an archive that does not read back as it was written is not published'
   };
 });
 
+describe('a tar that leaves something out, and ends well, makes no backup', () => {
+  const leavingOut =
+    (name: string): NonNullable<ToldActs['packing']> =>
+    (command, run) => {
+      const [program, ...rest] = command.argv;
+      return run({ ...command, argv: [program, ...rest.filter((word) => word !== name)] });
+    };
+  it.each<[string, NonNullable<ToldActs['packing']>, string]>([
+    ['the dump', leavingOut('database.sql'), 'DumpInvalid'],
+    ['its record', leavingOut('.kedge/backup.json'), 'BackupDamaged'],
+    [
+      'a folder that its record names',
+      async (command, run) => {
+        const { from = '' } = command.sandbox?.readOnly?.find(({ to }) => to === '/pack/.kedge/backup.json') ?? {};
+        const record = JSON.parse(readFileSync(from, 'utf8')) as PackedRecord;
+        const roots = [...record.roots, { name: 'media', path: '/srv/media' }];
+        writeFileSync(from, JSON.stringify({ ...record, roots }));
+        return run(command);
+      },
+      'BackupDamaged',
+    ],
+    [
+      'the second half of what it wrote',
+      async (command, run) => {
+        const completed = await run(command);
+        const { size = 0 } = (await command.outputFile?.stat()) ?? {};
+        await command.outputFile?.truncate(Math.floor(size / 2));
+        return completed;
+      },
+      'ArchiveInvalid',
+    ],
+  ])('%s', async (_what, packing, code) => {
+    const [before, known] = [await leftovers(ring.lab), await ids()];
+    const given = tasks.begin('backup');
+    acts.packing = packing;
+    await tasks.takeUntil(given, 'publishBackup');
+    expect(await tasks.outcome(given, 'publishBackup')).toBe(code);
+    expect(await ids()).toEqual(known);
+    await tasks.undo(given);
+    expect(await leftovers(ring.lab)).toEqual(before);
+  });
+
+  it('a tar that is ended by a signal has packed nothing', async () => {
+    const given = tasks.begin('backup');
+    acts.packing = (command, run) => run({ ...command, argv: ['sh', '-c', 'kill -9 $$'] });
+    await tasks.takeUntil(given, 'tarball');
+    expect(await tasks.outcome(given, 'tarball')).toBe('ProgramKilled');
+    expect((await journalOf(given)).backup?.packed).toBeNull();
+    expect(await tasks.outcome(given, 'publishBackup')).toBe('StepRefused');
+    await tasks.undo(given);
+  });
+});
+
 function keptOf({ database, account, address }: SiteDatabase): SiteState['kept'][number] {
   return { database, account, address, since: new Date().toISOString() };
 }
 
 /** What the journal says when a step makes an act, before it is made. */
 const NOTED: readonly (readonly [StepName, string, (journal: Journal, before: Journal) => unknown])[] = [
+  ['dumpDatabase', 'makeFolder', (journal) => journal.spooled['dumpDatabase'] === attemptOf(journal)],
+  ['tarball', 'makeFolder', (journal) => journal.backup?.temporaryArchive.includes(attemptOf(journal))],
   ['enterMaintenance', 'raiseMaintenance', ({ maintenance }) => maintenance?.foundOn === false],
   ['fenceWrites', 'raiseFence', ({ fence }) => fence?.lowered === false && fence.account.user !== ''],
   ['deploy', 'makeFolder', ({ staged }) => staged.length === 1],
@@ -171,10 +201,20 @@ const NOTED: readonly (readonly [StepName, string, (journal: Journal, before: Jo
   ['createDbUser', 'createAccount', ({ created }, before) => created?.password !== before.created?.password],
   ['switchSite', 'rename', ({ switched }) => switched],
   ['reloadWebServer', 'writeVhost', ({ vhostBefore }) => vhostBefore !== null],
+  // The commit is no step that notes that it began.
+  ['probeSite', 'save', ({ committed }) => committed],
 ];
 
-/** Folders of the staging area are made under the lock with what is in them; the first of them is enough. */
-const UNNOTICED = new Set(['makeFolder']);
+/** The attempt of the newest step. */
+function attemptOf({ steps, step }: Journal): string {
+  return steps?.[step ?? '']?.attempt ?? 'none';
+}
+
+/**
+ * Folders of the staging area are made under the lock with what is in them; the first of them is enough. An import writes to a database
+ * that nobody knows yet.
+ */
+const UNNOTICED = new Set(['makeFolder', 'importDump']);
 
 it('each act that visitors or other tasks notice is in the journal before it is made, and made under the lock of the site', async () => {
   const unlocked: string[] = [];
@@ -182,7 +222,7 @@ it('each act that visitors or other tasks notice is in the journal before it is 
   const noted = new Map<string, boolean>();
   let given = tasks.begin('restore', { backup });
   let before = null as Journal | null;
-  beforeAct = async (act) => {
+  acts.before = async (act) => {
     seen.add(act);
     if (!UNNOTICED.has(act) && !isLocked()) unlocked.push(act);
     const journal = await journalOf(given);
@@ -204,33 +244,9 @@ it('each act that visitors or other tasks notice is in the journal before it is 
   expect([...seen]).toEqual(
     expect.arrayContaining([
       ...['raiseMaintenance', 'lowerMaintenance', 'raiseFence', 'lowerFence', 'rename', 'writeVhost', 'putVhostBack'],
-      ...['createDatabase', 'createAccount', 'dropDatabase', 'dropAccount', 'lockAccount'],
+      ...['createDatabase', 'createAccount', 'dropDatabase', 'dropAccount', 'lockAccount', 'publish', 'save'],
     ]),
   );
-});
-
-it('somebody who takes the site over at the moment an act begins is seen by it: it is not made', async () => {
-  const before = await look();
-  const given = tasks.begin('restore', { backup });
-  await tasks.takeUntil(given, 'switchSite');
-  // Under the lock, as whoever takes over does: the step has read its journal already, and waits for the lock.
-  let raised: Promise<unknown> = Promise.resolve();
-  await ring.parts.locks.hold(ring.site.uri, testOperation(), async () => {
-    raised = tasks.outcome(given, 'switchSite');
-    await new Promise<void>((resolve) => {
-      const asking = setInterval(() => {
-        void journalOf(given).then(({ switched }) => {
-          if (!switched) return;
-          clearInterval(asking);
-          resolve();
-        });
-      }, 20);
-    });
-    await ring.parts.epochs.raise(ring.site.uri, 'anna', 'for the test');
-  });
-  expect(await raised).toBe('TaskSuperseded');
-  await tasks.undo(given);
-  expect(differences(before, await look())).toEqual([]);
 });
 
 it('the folder of before stays while that of the site is missing, whatever is called', async () => {
@@ -295,4 +311,54 @@ it('an account that is complete has a password that its import had not', async (
   expect(await server.canLogIn(created.account.user, created.password, database)).toBe(true);
   expect(await server.canLogIn(created.account.user, imported.password, database)).toBe(false);
   await tasks.undo(given);
+});
+
+it('an import that begins again has a database and a password of its own: of the attempt before nothing is left', async () => {
+  const server = await ring.parts.siteAtWork(await ring.parts.resolveTarget(ring.site.uri)).databaseServer();
+  const given = tasks.begin('restore', { backup });
+  await tasks.takeUntil(given, 'importDatabase');
+  const imports: { database: string; tables: string }[] = [];
+  const tablesOf = (database: string): Promise<string> =>
+    ring.lab.mariadb.query(
+      `SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${database}'`,
+    );
+  acts.before = async (act, _dump, database) => {
+    if (act !== 'importDump') return;
+    imports.push({ database: String(database), tables: (await tablesOf(String(database))).trim() });
+    if (imports.length > 1) return;
+    await ring.lab.mariadb.query(`CREATE TABLE ${String(database)}.of_the_first (id int)`);
+    throw new KedgeError('DatabaseUnreachable', 'the import was cut off');
+  };
+  expect(await tasks.outcome(given, 'importDatabase')).toBe('DatabaseUnreachable');
+  const first = (await journalOf(given)).created;
+  await tasks.call(given, 'importDatabase');
+  const { created } = await journalOf(given);
+  if (!first || !created) throw new Error('there is no account');
+  const [one, other] = created.databases;
+  expect(created.databases).toHaveLength(2);
+  expect(one).not.toBe(other);
+  expect(imports).toEqual([
+    { database: one, tables: 'NULL' },
+    { database: other, tables: 'NULL' },
+  ]);
+  expect((await leftovers(ring.lab))['databases']).not.toContain(one);
+  expect((await tablesOf(other ?? '')).split(',')).not.toContain('of_the_first');
+  expect(await server.canLogIn(created.account.user, created.password, other ?? '')).toBe(true);
+  expect(await server.canLogIn(created.account.user, first.password, other ?? '')).toBe(false);
+  await tasks.undo(given);
+});
+
+it('undo begins under the lock of the site: never in the middle of an act', async () => {
+  const given = tasks.begin('restore', { backup });
+  await tasks.take(given, 'enterMaintenance');
+  let undone: Promise<unknown> = Promise.resolve();
+  await ring.parts.locks.hold(ring.site.uri, testOperation(), async () => {
+    const asked = new Promise<void>((resolve) => (acts.lockAsked = resolve));
+    undone = tasks.outcome(given, 'leaveMaintenance');
+    await Promise.race([asked, undone]);
+    expect((await journalOf(given)).undoing).toBe(false);
+  });
+  expect(await undone).toMatchObject({ value: { value: null } });
+  await tasks.undo(given);
+  expect(await status()).toBe(200);
 });
