@@ -17,7 +17,7 @@ import {
   markedProcesses,
   startLab,
 } from '../helpers/e2e';
-import { startCrashingWorker } from '../helpers/running-process';
+import { type CrashPlace, behindRename, startCrashingWorker } from '../helpers/running-process';
 import { StruckLab, describeStrike, everyPlace, strikeAt } from '../helpers/struck-tasks';
 import { until } from '../helpers/until';
 
@@ -74,13 +74,16 @@ it('worker killed in the import: it starts again in a fresh database, and nothin
   });
   await worker?.kill();
   await until('every process of the killed worker has ended', () => markedProcesses(lab).length === 0);
+  const [first] = newest()?.created?.databases ?? [];
   worker = await startWorkerProcess(lab.environment);
   const restored = await restoring;
   expect(restored.restored).toBe(backup.backup.id);
   expect(differences(saved, await look(site))).toEqual([]);
   const left = await leftovers(lab);
   expect(left).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
-  expect((left['databases'] ?? []).filter((name) => name.startsWith('gazetteexample'))).toHaveLength(1);
+  const databases = newest()?.created?.databases ?? [];
+  expect(databases).toEqual([first, expect.not.stringMatching(`^${first}$`)]);
+  expect((left['databases'] ?? []).filter((name) => name.startsWith('gazetteexample'))).toEqual([databases[1]]);
 });
 
 it('worker or database server killed while definitions are proved: the backup is made, and nothing of the proof is left', async () => {
@@ -118,10 +121,17 @@ it('worker or database server killed while definitions are proved: the backup is
   expect(await there()).toBe('');
 });
 
-it('worker killed between the two renames of a switch, and behind those of another: both restores finish after a restart', async () => {
+it.each<[string, CrashPlace, CrashPlace]>([
+  ['between the two renames of a switch, and behind those of another', behindRename(1), behindRename(2)],
+  [
+    'behind the flag that it raised, and behind the password that it set',
+    { part: 'webServer', act: 'raiseMaintenance', times: 1, when: 'behind' },
+    { part: 'databaseServer', act: 'createAccount', times: 2, when: 'behind' },
+  ],
+])('worker killed %s: both restores finish after a restart', async (_where, one, another) => {
   await worker?.stop();
   worker = null;
-  const crashed = await startCrashingWorker(lab, { [site.uri]: 1, [other.site.uri]: 2 });
+  const crashed = await startCrashingWorker(lab, { [site.uri]: one, [other.site.uri]: another });
   const restores = [{ site, backup, saved }, other];
   const tasks = await Promise.all(
     restores.map(({ site: { uri }, backup: { backup: saving } }) =>
@@ -129,7 +139,7 @@ it('worker killed between the two renames of a switch, and behind those of anoth
     ),
   );
   expect(await crashed.ended).toBe('SIGKILL');
-  expect(restores.map(({ site: { root } }) => existsSync(root))).toEqual([false, true]);
+  expect(restores.map(({ site: { root } }) => existsSync(root))).toEqual([one.act !== 'rename', true]);
   worker = await startWorkerProcess(lab.environment);
   for (const { task } of tasks) {
     await until(
@@ -139,6 +149,7 @@ it('worker killed between the two renames of a switch, and behind those of anoth
     );
     expect((await cli(lab, 'log', task)).stdout).toMatch(/commitSwitch: done/);
   }
+  // Also that nobody is kept out: the page was not up before.
   for (const restored of restores) expect(differences(restored.saved, await look(restored.site))).toEqual([]);
   expect(await leftovers(lab)).toMatchObject({ staging: [], spool: [], open: [], temporary: [], processes: [] });
 });

@@ -20,7 +20,7 @@ import {
   startLab,
   withWorkerInProcess,
 } from '../helpers/e2e';
-import { startCrashingWorker } from '../helpers/running-process';
+import { behindRename, startCrashingWorker } from '../helpers/running-process';
 import { until } from '../helpers/until';
 
 jest.setTimeout(240_000);
@@ -111,7 +111,7 @@ it('worker killed between the renames of the two folders: the restore finishes, 
   await worker?.stop();
   worker = null;
   await breakIt();
-  const crashing = await startCrashingWorker(lab, { [site.uri]: 2 });
+  const crashing = await startCrashingWorker(lab, { [site.uri]: behindRename(2) });
   await cliJson(lab, 'restore', site.uri, backup.backup.id, '--yes', '--detach');
   expect(await crashing.ended).toBe('SIGKILL');
   // The one is new already, the other is not.

@@ -205,6 +205,9 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   pruneSite: { deleted: 0, waits: null },
 };
 
+/** What preflight finds. */
+export const PREFLIGHT = DEFAULTS.preflight;
+
 /** What preflight finds for a site that may be shut for so long. */
 export function preflightWithLimit(limitMs: number, answerWithinMs: number): { returns: unknown } {
   const { value, warnings } = DEFAULTS.preflight;

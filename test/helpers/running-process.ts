@@ -77,10 +77,23 @@ export async function startHoldingWorker(lab: Lab): Promise<RunningProcess> {
   return worker;
 }
 
-/** A worker that ends once each site named is in its n-th rename of a folder; `ended` gives the signal that ended it. */
+/** An act of a task of a site, see crashing-worker.js. */
+export interface CrashPlace {
+  readonly part: 'host' | 'webServer' | 'databaseServer' | 'master' | 'journals' | 'states' | 'locks';
+  readonly act: string;
+  readonly times: number;
+  readonly when: 'before' | 'behind';
+}
+
+/** Behind the n-th rename of a folder of the site. */
+export function behindRename(times: number): CrashPlace {
+  return { part: 'host', act: 'rename', times, when: 'behind' };
+}
+
+/** A worker that ends once each site named has come to its place; `ended` gives the signal that ended it. */
 export async function startCrashingWorker(
   lab: Lab,
-  crashAt: Record<string, number>,
+  crashAt: Record<string, CrashPlace>,
 ): Promise<{ ended: Promise<string | null> }> {
   const program = [process.execPath, join(__dirname, 'crashing-worker.js'), lab.configuration, JSON.stringify(crashAt)];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {

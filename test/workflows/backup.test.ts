@@ -1,7 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { MAXIMUM_PAYLOAD_BYTES, jsonBytes } from '../../src/contract/payload-bounds';
-import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
+import { FakeActivities, PREFLIGHT, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
 import { describeUndo } from '../helpers/undo-suite';
 import { WorkflowLab } from '../helpers/workflow-environment';
 
@@ -111,6 +111,25 @@ describe('backup', () => {
       backup: { id: SAFETY_BACKUP_ID },
     });
   });
+
+  for (const step of ['liftFence', 'leaveMaintenance'] as const)
+    it.concurrent(
+      `cancelled behind its publishing, in ${step}: it is done, and nothing of it is left out`,
+      async () => {
+        const fake = new FakeActivities()
+          .set('preflight', { returns: { ...PREFLIGHT, value: { ...PREFLIGHT.value, hooks: ['after'] } } })
+          .set(step, { fails: 'FileRefused' });
+        const input = { site: lab.siteWith(fake), quiesce: true };
+        const handle = await lab.start('backup', input);
+        await fake.began(step);
+        await handle.cancel();
+        fake.clear(step);
+        expect(await handle.result()).toMatchObject({ backup: { id: SAFETY_BACKUP_ID } });
+        const behind = fake.done.slice(fake.done.indexOf('publishBackup') + 1);
+        expect(behind).toEqual(['liftFence', 'leaveMaintenance', 'discardSpool', 'runLastHook', 'closeTask']);
+        expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'done' });
+      },
+    );
 
   it.concurrent('gives up on a server that does not answer in preflight, after three looks', async () => {
     const fake = new FakeActivities().set('preflight', { fails: 'DatabaseUnreachable' });
