@@ -14,6 +14,7 @@ module.exports = {
     'contract',
     'trust',
     'chaos',
+    'mutants',
   ].map((folder) => `<rootDir>/test/${folder}/**/*.test.ts`),
   testPathIgnorePatterns: [
     '/node_modules/',

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { format, resolveConfig } from 'prettier';
@@ -6,6 +6,7 @@ import { connectClient } from '../../src/temporal/connection';
 import { type Lab, startLab } from '../lab/lab';
 import { memoryFolder } from '../lab/memory-folder';
 import { SmallDisk, canMount } from '../lab/small-disk';
+import { sectionIn, withSection } from '../mutants/page';
 import { describePlan, planRound } from './plan';
 import { type Totals, addRound, noRounds, pageOf, summaryOf } from './report';
 import { type RoundParts, runRound } from './round';
@@ -126,9 +127,11 @@ async function chaos(totals: Totals): Promise<void> {
   }
 }
 
-/** Formatted as every other file: the linter looks at it too. */
+/** Formatted as every other file: the linter looks at it too. What planted changes came to stays. */
 async function writePage(path: string, text: string): Promise<void> {
-  await writeFile(path, await format(text, { ...(await resolveConfig(path)), filepath: path }));
+  const before = await readFile(path, 'utf8').catch(() => '');
+  const page = withSection(text, sectionIn(before));
+  await writeFile(path, await format(page, { ...(await resolveConfig(path)), filepath: path }));
 }
 
 function stop(): void {

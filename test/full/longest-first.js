@@ -5,6 +5,7 @@ const LONGEST = [
   'crash-matrix',
   'chaos',
   'broken-sites',
+  'mutants',
   'paused-undo',
   'paused-worker',
   'hostile-archives',
