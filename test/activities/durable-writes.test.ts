@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { noteNotBrought } from '../../src/activities/packed-folders';
+import { NOTHING_TOLD } from '../../src/core/notices/notice-states';
 import { type StagedFolder, switchFolders, switchFoldersBack } from '../../src/core/sites/switch-folders';
 import { Leases } from '../../src/core/tasks/leases';
 import { ActivityLab } from '../helpers/activity-lab';
@@ -15,7 +16,7 @@ import { WriteTrace, canAttach } from '../helpers/write-trace';
  * name before its record has, and all of it lasts before anybody is told. Every place in the code that writes is seen to.
  */
 
-jest.setTimeout(240_000);
+jest.setTimeout(600_000);
 
 const TOP = join(__dirname, '../..');
 /** What gives a file of Kedge's own its content or its name. */
@@ -111,7 +112,7 @@ function switchedFolder(): StagedFolder {
 /** What tasks do seldom, or for other sites, by the same parts. */
 async function seldom(told: (what: string) => void): Promise<void> {
   const { state, backups } = ring.lab;
-  const { master, journals, scratches, requestRecords, catalog, archives, epochs } = ring.parts;
+  const { master, journals, scratches, requestRecords, catalog, archives, epochs, notices } = ring.parts;
   const { uri } = ring.site;
   const limits = (): Promise<{ backups: number; restores: number }> => Promise.resolve({ backups: 1, restores: 1 });
   const leases = new Leases(join(state, 'leases'), { master, journals, limits });
@@ -145,6 +146,9 @@ async function seldom(told: (what: string) => void): Promise<void> {
   const signature = { nonce: 'a'.repeat(32), expires: soon } as Parameters<typeof requestRecords.use>[1];
   expect(await requestRecords.use(uri, signature, null)).toBe(true);
   told('a request that is used up');
+
+  await notices.file.change(() => NOTHING_TOLD);
+  told('what was told');
 
   const spool = join(state, 'spool', 'apart');
   await master.makeFolder(spool, { mode: 0o700 });

@@ -11,7 +11,7 @@ import { ToldActs } from '../helpers/told-acts';
  * what it was about to do is never done. Every time that every activity takes the lock.
  */
 
-jest.setTimeout(240_000);
+jest.setTimeout(600_000);
 
 let ring: ActivityLab;
 let tasks: DrivenTasks;
