@@ -1,4 +1,4 @@
-// Compiles, bundles the workflow code, and makes the package of the client. Does nothing where nothing changed since the last time.
+// Compiles, bundles the workflow code and the program of servers, and makes the package of the client. Does nothing where nothing changed since the last time.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { makeClientPackage } from './client-package.mjs';
+import { bundleHostProgram } from './host-program.mjs';
 
 const top = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bundle = join(top, 'dist/workflow-bundle.js');
@@ -27,6 +28,7 @@ if (!existsSync(bundle) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !==
     logger: { ...console, trace() {}, debug() {}, info() {}, log() {} },
   });
   writeFileSync(bundle, code);
+  await bundleHostProgram(top, join(top, 'dist/kedge-host.cjs'));
   chmodSync(join(top, 'dist/src/cli/main.js'), 0o755);
   // The image of a container has the worker alone.
   if (existsSync(join(top, 'packaging/client'))) makeClientPackage(top, join(top, 'dist/client-package'));

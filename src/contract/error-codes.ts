@@ -110,6 +110,18 @@ export const ERROR_CODES = {
   ),
   // hosts and programs
   HostUnreachable: passing('a server cannot be reached', 'Check the server and its network.'),
+  HostKeyRefused: permanent(
+    'a server shows another key than the one its master knows, or none is known, or it is revoked',
+    'Find out why, at the server itself; then correct the file of known hosts.',
+  ),
+  HostLoginRefused: permanent(
+    'a server refuses the login of its master by SSH',
+    'Look at authorized_keys of the account on the server, and at the identity file or the agent on the master.',
+  ),
+  HostProgramUnfit: permanent(
+    'the program `kedge-host` on a server is missing, of another version, or does not keep to its protocol',
+    'Put the `kedge-host` of this Kedge on the server.',
+  ),
   ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),
   ProgramFailed: permanent('a program ended with an error', 'Read its message above.'),
   ProgramTimedOut: passing('a program did not end in its time', 'Look at the load of the server.'),

@@ -73,8 +73,11 @@ export interface Command {
   readonly input?: Readable | string | Buffer;
   /** Standard output goes here, with back-pressure, and is ended. Default: captured. */
   readonly output?: Writable;
-  /** Is shown all of standard error as it comes, of which the last 8 KiB alone are kept. Does not throw. */
-  readonly onErrorOutput?: (chunk: Buffer) => void;
+  /**
+   * Is shown all of standard error as it comes, of which the last 8 KiB alone are kept. Does not throw. The next piece comes when
+   * what it returns has resolved.
+   */
+  readonly onErrorOutput?: (chunk: Buffer) => Promise<void> | void;
   /** Text the program reads at {@link SECRET_PATH}: never in argv, environment or a named file. */
   readonly secret?: string;
   /** Capture what the program writes to {@link RESULT_DESCRIPTOR}, apart from its standard output. */

@@ -348,10 +348,14 @@ async function collect(stream: Readable | null, limit: number, onTooMuch: () => 
 }
 
 /** The end of what a program says tells why it failed. */
-async function collectTail(stream: Readable | null, bytes: number, onChunk?: (chunk: Buffer) => void): Promise<Buffer> {
+async function collectTail(
+  stream: Readable | null,
+  bytes: number,
+  onChunk?: Command['onErrorOutput'],
+): Promise<Buffer> {
   let tail = Buffer.alloc(0);
   for await (const chunk of chunksOf(stream)) {
-    onChunk?.(chunk);
+    await onChunk?.(chunk);
     tail = Buffer.concat([tail, chunk]).subarray(-bytes);
   }
   return tail;

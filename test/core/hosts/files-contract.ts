@@ -7,8 +7,8 @@ export function describeFiles(makeMachine: MachineFactory): void {
   let machine: Machine;
   let folder: string;
   let count = 0;
-  beforeAll(() => {
-    machine = makeMachine();
+  beforeAll(async () => {
+    machine = await makeMachine();
   });
   afterAll(() => machine.dispose());
   beforeEach(() => {

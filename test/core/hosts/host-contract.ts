@@ -1,4 +1,5 @@
 import { describeFiles } from './files-contract';
+import { describeLocks } from './lock-contract';
 import type { MachineFactory } from './machine';
 import { describeRun } from './run-contract';
 import { describeSandbox } from './sandbox-contract';
@@ -9,5 +10,6 @@ export function describeHost(name: string, makeMachine: MachineFactory): void {
     describeRun(makeMachine);
     describeSandbox(makeMachine);
     describeFiles(makeMachine);
+    describeLocks(makeMachine);
   });
 }

@@ -14,10 +14,10 @@ export interface Machine {
   readonly canMount: boolean;
   /** Runs a script by `sh` as the worker's user, with `$1` …; returns what it prints. Throws when it fails. */
   sh(script: string, ...parameters: string[]): string;
-  dispose(): void;
+  dispose(): Promise<void> | void;
 }
 
-export type MachineFactory = () => Machine;
+export type MachineFactory = () => Promise<Machine> | Machine;
 
 /** An argument for `sleep` that no other process of the machine has. */
 export function uniqueSleep(): string {

@@ -6,6 +6,7 @@ import { testOperation } from '../../helpers/operation';
 /** A machine of whose files this process can open some. */
 export interface MasterMachine extends Machine {
   readonly host: MasterHost;
+  dispose(): void;
 }
 
 /** What a host promises that is this process's own machine. */

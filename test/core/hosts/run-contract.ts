@@ -18,8 +18,8 @@ const shell = (script: string, ...parameters: string[]): readonly [string, ...st
 /** What `Host.run` and `Host.endProcesses` promise. */
 export function describeRun(makeMachine: MachineFactory): void {
   let machine: Machine;
-  beforeAll(() => {
-    machine = makeMachine();
+  beforeAll(async () => {
+    machine = await makeMachine();
   });
   afterAll(() => machine.dispose());
 
@@ -183,6 +183,22 @@ export function describeRun(makeMachine: MachineFactory): void {
       const { stderr } = await run(shell('yes noise | head -c 300000 >&2; echo last words >&2'), confinement);
       expect(stderr.length).toBeLessThanOrEqual(8 * 1024);
       expect(stderr.endsWith('last words\n')).toBe(true);
+    });
+
+    test('all of standard error is shown as it comes, also of what fails', async () => {
+      let shown = '';
+      const onErrorOutput = async (chunk: Buffer): Promise<void> => {
+        await delay(0);
+        shown += chunk.toString();
+      };
+      const noise = 'yes noise | head -c 300000 >&2; echo last words >&2';
+      await run(shell(noise), { ...confinement, onErrorOutput });
+      expect([shown.length, shown.endsWith('last words\n')]).toEqual([300_011, true]);
+      shown = '';
+      await expect(run(shell(`${noise}; exit 1`), { ...confinement, onErrorOutput })).rejects.toMatchObject({
+        code: 'ProgramFailed',
+      });
+      expect(shown.length).toBe(300_011);
     });
 
     test('the result has a descriptor apart from standard output', async () => {

@@ -20,8 +20,8 @@ export function describeSandbox(makeMachine: MachineFactory): void {
   let machine: Machine;
   let shown: string;
   let hidden: string;
-  beforeAll(() => {
-    machine = makeMachine();
+  beforeAll(async () => {
+    machine = await makeMachine();
     shown = join(machine.folder, 'shown');
     hidden = join(machine.folder, 'hidden');
     machine.sh('mkdir -m 777 "$1" "$2"; echo visible > "$1/file"; echo hidden > "$2/file"', shown, hidden);

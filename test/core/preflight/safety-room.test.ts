@@ -21,7 +21,7 @@ describe('room for a safety backup', () => {
   });
   afterAll(() => {
     if (machine.canMount) machine.sh('umount "$1/backups" "$1/spool"', machine.folder);
-    machine.dispose();
+    return machine.dispose();
   });
   const room = (files: number, database: number, dumpToRestore = MIB) => {
     const [backups, spool] = [join(machine.folder, 'backups'), join(machine.folder, 'spool')];

@@ -20,7 +20,7 @@ describe('space for a task', () => {
   });
   afterAll(() => {
     if (machine.canMount) machine.sh('umount "$1/one" "$1/two"', machine.folder);
-    machine.dispose();
+    return machine.dispose();
   });
   const need = (place: string, path: string, bytes: number) => ({
     place,

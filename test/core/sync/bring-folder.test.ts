@@ -40,7 +40,7 @@ beforeEach(() => {
   for (const folder of [here, to]) mkdirSync(folder, { recursive: true });
 });
 afterEach(() => {
-  machine.dispose();
+  return machine.dispose();
 });
 
 interface Asked {

@@ -1,0 +1,392 @@
+import { PassThrough, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Operation } from '../../operation';
+import type { Host } from '../host';
+import type { ByteChannel } from './byte-channel';
+import { Connection } from './connection';
+import { IncomingStream, OutgoingStream, type Taker } from './flow';
+import { type Frame, ProtocolViolation } from './frames';
+import {
+  type FromMaster,
+  MAXIMUM_CONTENT_BYTES,
+  MAXIMUM_LINE_CHARACTERS,
+  MAXIMUM_LOCKS,
+  MAXIMUM_REQUESTS,
+  PROTOCOL,
+  type Request,
+  type RunRequest,
+  type StreamBackwards,
+  type StreamTowards,
+  decodeFromMaster,
+  decodeHello,
+  fieldsSchema,
+} from './messages';
+import { Collector, sendAll, takenBy } from './streams';
+import { toWire } from './wire-error';
+
+export interface ServedOptions {
+  readonly version: string;
+  /** This machine, by the name that its master has for it. */
+  readonly makeHost: (name: string) => Host;
+  /** How long what was started may take to end when the connection is over, ms. Default 4.5 s. */
+  readonly endWithinMs?: number;
+}
+
+const END_WITHIN_MS = 4_500;
+
+/** A request under way. */
+interface Served {
+  readonly controller: AbortController;
+  readonly incoming: Map<StreamTowards, IncomingStream>;
+  readonly outgoing: Map<string, OutgoingStream>;
+  readonly isLock: boolean;
+  /** Gives the lock back, once it is held. */
+  unlock: () => void;
+  /** When it has ended. */
+  ended: Promise<void>;
+}
+
+/**
+ * Does on this machine what the master at the other end of a channel asks for, until the channel is over; then ends all of it.
+ * Resolves when it has ended, or is not going to: whoever serves it ends its process then, and with it goes each lock.
+ */
+export async function serveHost(channel: ByteChannel, options: ServedOptions): Promise<Error> {
+  const server = new HostServer(channel, options);
+  const reason = await server.closed;
+  await server.endAll();
+  return reason;
+}
+
+class HostServer {
+  private readonly connection: Connection;
+  private readonly served = new Map<number, Served>();
+  private host: Host | null = null;
+  private greeted = false;
+  private refused = false;
+  private last = 0;
+
+  constructor(
+    channel: ByteChannel,
+    private readonly options: ServedOptions,
+  ) {
+    this.connection = new Connection(channel, (frame) => this.receive(frame));
+  }
+
+  get closed(): Promise<Error> {
+    return this.connection.closed;
+  }
+
+  /** Ends what runs, and only then lets go of locks: nothing goes on that a lock was for. */
+  async endAll(): Promise<void> {
+    const gone = this.connection.reason ?? new Error('the connection is over');
+    const all = [...this.served.values()];
+    for (const one of all) {
+      one.controller.abort(gone);
+      for (const stream of one.incoming.values()) stream.cut(gone);
+      for (const stream of one.outgoing.values()) stream.drop();
+    }
+    const endings = async (): Promise<void> => {
+      await Promise.all(all.filter(({ isLock }) => !isLock).map(({ ended }) => ended));
+      for (const { unlock } of all) unlock();
+      await Promise.all(all.map(({ ended }) => ended));
+    };
+    await Promise.race([endings(), delay(this.options.endWithinMs ?? END_WITHIN_MS, undefined, { ref: false })]);
+  }
+
+  private receive({ header, piece }: Frame): void {
+    if (this.refused) return;
+    if (!this.greeted) {
+      this.greet(header);
+      return;
+    }
+    const message = decodeFromMaster(header);
+    if (message.type === 'beat') return;
+    if (message.type === 'begin') {
+      if (this.host) throw new ProtocolViolation('a second beginning');
+      this.host = this.options.makeHost(message.server);
+      this.connection.keep(message.rhythm);
+      return;
+    }
+    if (!this.host) throw new ProtocolViolation('a request before the beginning');
+    if (message.type === 'request') {
+      this.begin(this.host, message.id, message.request);
+      return;
+    }
+    const served = this.served.get(message.id);
+    if (served) this.hear(served, message, piece);
+    // It may have ended while this was on its way.
+    else if (message.id > this.last) throw new ProtocolViolation('words on what was not asked for');
+  }
+
+  private greet(header: unknown): void {
+    const { protocol, version } = decodeHello(header);
+    this.greeted = true;
+    this.connection.send({
+      type: 'welcome',
+      protocol: PROTOCOL,
+      version: this.options.version,
+      uid: process.getuid?.() ?? 0,
+    });
+    this.refused = protocol !== PROTOCOL || version !== this.options.version;
+    if (this.refused) void this.connection.finish(new Error('the master is of another version'));
+  }
+
+  private hear(
+    served: Served,
+    message: Exclude<FromMaster, { type: 'beat' | 'begin' | 'request' }>,
+    piece: Buffer,
+  ): void {
+    switch (message.type) {
+      case 'cancel':
+        served.controller.abort(new Error('cancelled'));
+        // Nobody takes what it still writes.
+        for (const stream of served.outgoing.values()) stream.drop();
+        break;
+      case 'unlock':
+        served.unlock();
+        break;
+      case 'piece':
+        streamOf(served, message.stream).receive(piece);
+        break;
+      case 'end':
+        streamOf(served, message.stream).end();
+        break;
+      case 'fail':
+        streamOf(served, message.stream).fail(new Error('the input failed at the master'));
+        break;
+      case 'credit':
+        served.outgoing.get(message.stream)?.grant(message.bytes);
+        break;
+    }
+  }
+
+  private begin(host: Host, id: number, request: Request): void {
+    if (id <= this.last) throw new ProtocolViolation('a number that was used');
+    this.last = id;
+    const isLock = request.method === 'withLock';
+    const open = [...this.served.values()].filter((one) => one.isLock === isLock).length;
+    if (open >= (isLock ? MAXIMUM_LOCKS : MAXIMUM_REQUESTS)) throw new ProtocolViolation('too much at one time');
+    const served: Served = {
+      controller: new AbortController(),
+      incoming: new Map(),
+      outgoing: new Map(),
+      isLock,
+      unlock: () => undefined,
+      ended: Promise.resolve(),
+    };
+    this.served.set(id, served);
+    served.ended = this.answer(new Answering(this.connection, id, served), host, request);
+  }
+
+  private async answer(answering: Answering, host: Host, request: Request): Promise<void> {
+    try {
+      answering.returned(await perform(host, request, answering));
+    } catch (error) {
+      answering.threw(error);
+    } finally {
+      this.served.delete(answering.id);
+    }
+  }
+}
+
+/** What one request says while it is under way; behind its answer nothing. */
+class Answering {
+  private over = false;
+
+  constructor(
+    private readonly connection: Connection,
+    readonly id: number,
+    private readonly served: Served,
+  ) {}
+
+  get signal(): AbortSignal {
+    return this.served.controller.signal;
+  }
+
+  /** @throws ProtocolViolation for more than a header holds */
+  returned(value: unknown): void {
+    this.say({ type: 'returned', value });
+    this.over = true;
+  }
+
+  threw(error: unknown): void {
+    this.say({ type: 'threw', error: toWire(error) });
+    this.over = true;
+  }
+
+  operation(mark: string): Operation {
+    const log =
+      (level: 'info' | 'warn') =>
+      (message: string, fields?: Record<string, unknown>): void => {
+        const told = fieldsSchema.safeParse(fields);
+        this.say({
+          type: 'log',
+          level,
+          message: message.slice(0, MAXIMUM_LINE_CHARACTERS),
+          ...(told.success ? { fields: told.data } : {}),
+        });
+      };
+    return {
+      signal: this.signal,
+      mark,
+      progress: (progress) => this.say({ type: 'progress', progress }),
+      log: { info: log('info'), warn: log('warn') },
+    };
+  }
+
+  /** A stream to the master. */
+  outgoing(stream: StreamBackwards): OutgoingStream {
+    const outgoing = new OutgoingStream({
+      piece: (piece) => {
+        this.say({ type: 'piece', stream }, piece);
+        return this.connection.ready();
+      },
+      end: () => this.say({ type: 'end', stream }),
+      fail: (error) => this.say({ type: 'fail', stream, error: toWire(error) }),
+    });
+    this.served.outgoing.set(stream, outgoing);
+    // It was cancelled, or the connection was lost, before it came so far.
+    if (this.signal.aborted) outgoing.drop();
+    return outgoing;
+  }
+
+  /** A stream from the master, as what a program reads. */
+  input(): PassThrough {
+    const input = new PassThrough();
+    const incoming = this.incoming('input', takenBy(input));
+    // Nobody reads it any more. What is on its way is passed over.
+    input.on('close', () => {
+      if (!incoming.isOver) this.say({ type: 'stop', stream: 'input' });
+    });
+    input.on('error', () => undefined);
+    return input;
+  }
+
+  /** A stream from the master, as a whole. @throws why it is none */
+  content(): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const collector = new Collector(MAXIMUM_CONTENT_BYTES, () =>
+        this.connection.close(new ProtocolViolation('more than a file may hold that is written as a whole')),
+      );
+      this.incoming('content', {
+        piece: (piece) => collector.piece(piece),
+        end: () => resolve(collector.whole()),
+        fail: reject,
+        broke: (error) => {
+          collector.broke(error);
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /** Tells that the lock is held, and resolves when it is to be given back. */
+  held(): Promise<void> {
+    return new Promise((resolve) => {
+      this.served.unlock = resolve;
+      this.say({ type: 'locked' });
+    });
+  }
+
+  private incoming(stream: StreamTowards, taker: Taker): IncomingStream {
+    const incoming = new IncomingStream(taker, (bytes) => this.say({ type: 'credit', stream, bytes }));
+    this.served.incoming.set(stream, incoming);
+    return incoming;
+  }
+
+  private say(message: object, piece?: Buffer): void {
+    if (!this.over) this.connection.send({ ...message, id: this.id }, piece);
+  }
+}
+
+async function perform(host: Host, request: Request, answering: Answering): Promise<unknown> {
+  switch (request.method) {
+    case 'run':
+      return runFor(host, request, answering);
+    case 'limitMeans':
+      return host.limitMeans();
+    case 'endProcesses':
+      return host.endProcesses(request.mark);
+    case 'listMarks':
+      return host.listMarks();
+    case 'endSocketHolders':
+      return host.endSocketHolders(new Set(request.sockets), request.uid);
+    case 'readFile':
+    case 'readTrustedFile': {
+      const content = await host[request.method](request.path, request.maximumBytes);
+      return sendAll(content, answering.outgoing('content'));
+    }
+    case 'assertTrusted':
+      return host.assertTrusted(request.path);
+    case 'writeFile':
+      return host.writeFile(request.path, await answering.content(), request.attributes);
+    case 'status':
+      return host.status(request.path);
+    case 'realPath':
+      return host.realPath(request.path);
+    case 'list':
+      return host.list(request.path);
+    case 'makeFolder':
+      return host.makeFolder(request.path, request.attributes);
+    case 'rename':
+      return host.rename(request.from, request.to);
+    case 'removeFile':
+      return host.removeFile(request.path);
+    case 'removeTree':
+      return host.removeTree(request.path, answering.operation(request.mark));
+    case 'withLock':
+      return host.withLock(request.path, answering.operation(request.mark), () => answering.held());
+    case 'freeSpace':
+      return host.freeSpace(request.path);
+    case 'mountsBelow':
+      return host.mountsBelow(request.path);
+    case 'lookUpOwner':
+      return host.lookUpOwner(request.user);
+  }
+}
+
+async function runFor(host: Host, request: RunRequest, answering: Answering): Promise<unknown> {
+  const { mark, input, output, errorOutput, wantsResult, secret, owner, limits, ...rest } = request;
+  const out = answering.outgoing('output');
+  const error = errorOutput ? answering.outgoing('error') : null;
+  const running = host.run({
+    ...rest,
+    ...(owner === undefined ? {} : { owner }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(secret === undefined ? {} : { secret }),
+    ...(input ? { input: answering.input() } : {}),
+    ...(output ? { output: writing(out) } : {}),
+    ...(error ? { onErrorOutput: (chunk: Buffer) => error.write(chunk) } : {}),
+    wantsResult,
+    operation: answering.operation(mark),
+  });
+  // Behind all of it, also when it fails.
+  const { exitCode, stdout, stderr, result } = await running.finally(() => error?.end());
+  if (!output) await sendAll(stdout, out);
+  if (wantsResult) await sendAll(result, answering.outgoing('result'));
+  return { exitCode, stderr };
+}
+
+/** What a program writes, on its way to the master; what was cut short is said to be. */
+function writing(stream: OutgoingStream): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      stream.write(chunk).then(() => done(), done);
+    },
+    final(done) {
+      stream.end();
+      done();
+    },
+    destroy(error, done) {
+      if (error) stream.fail(error);
+      done(error);
+    },
+  });
+}
+
+/** @throws ProtocolViolation */
+function streamOf(served: Served, name: StreamTowards): IncomingStream {
+  const stream = served.incoming.get(name);
+  if (!stream) throw new ProtocolViolation('a stream that was not announced');
+  return stream;
+}

@@ -1,0 +1,128 @@
+import { createLocalHost } from '../../../../src/core/hosts/local-host';
+import { serveHost } from '../../../../src/core/hosts/remote/served-host';
+import { ScriptedEnd } from '../../../helpers/scripted-end';
+import { until } from '../../../helpers/until';
+import { localMachine } from '../local-machine';
+import { processesWith, uniqueSleep } from '../machine';
+
+/* What a server does with a master that does not keep to the protocol: it ends all that it started for it. */
+
+const machine = localMachine();
+afterAll(() => machine.dispose());
+
+const BEGIN = { type: 'begin', server: 'web1', rhythm: { heartbeatMs: 10_000, silenceMs: 30_000 } };
+const HELLO = { type: 'hello', protocol: 1, version: '1.2.3' };
+
+function serve(...first: object[]): { end: ScriptedEnd; ended: Promise<Error> } {
+  const end = new ScriptedEnd();
+  const ended = serveHost(end.channel, { version: '1.2.3', makeHost: (name) => createLocalHost({ name }) });
+  for (const message of first) end.say(message);
+  return { end, ended };
+}
+
+const run = (id: number, argv: string[], more: object = {}) => ({
+  type: 'request',
+  id,
+  request: {
+    method: 'run',
+    mark: `test-${process.pid}`,
+    argv,
+    input: false,
+    output: false,
+    errorOutput: false,
+    wantsResult: false,
+    ...more,
+  },
+});
+const status = (id: number, path = '/') => ({ type: 'request', id, request: { method: 'status', path } });
+
+test.each([
+  ['a request before the greeting', [status(1)], 'not understood'],
+  ['a request before the beginning', [HELLO, status(1)], 'before the beginning'],
+  ['a second beginning', [HELLO, BEGIN, BEGIN], 'a second beginning'],
+  ['a number that was used', [HELLO, BEGIN, status(2), status(2)], 'a number that was used'],
+  ['a number that is too low', [HELLO, BEGIN, status(2), status(1)], 'a number that was used'],
+  ['words on what was not asked', [HELLO, BEGIN, { type: 'cancel', id: 7 }], 'not asked for'],
+  [
+    'a stream that was not announced',
+    [HELLO, BEGIN, run(1, ['cat']), { type: 'end', id: 1, stream: 'input' }],
+    'not announced',
+  ],
+  [
+    'a method that no host has',
+    [HELLO, BEGIN, { type: 'request', id: 1, request: { method: 'constructor' } }],
+    'not understood',
+  ],
+  ['a path that is none', [HELLO, BEGIN, status(1, 'etc')], 'not understood: request.path'],
+  ['no program', [HELLO, BEGIN, run(1, [])], 'not understood: request.argv'],
+  ['words that nobody knows', [HELLO, BEGIN, { type: 'evaluate', code: '1' }], 'not understood'],
+])('%s ends the connection', async (_what, messages, why) => {
+  const { end, ended } = serve(...messages);
+  expect((await ended).message).toContain(why);
+  expect(end.isClosed).toBe(true);
+});
+
+test('who is of another version is told which is here, and is served nothing', async () => {
+  const { end, ended } = serve({ ...HELLO, version: '1.2.4' }, BEGIN, status(1));
+  await ended;
+  expect(end.heard.map(({ header }) => header)).toEqual([
+    { type: 'welcome', protocol: 1, version: '1.2.3', uid: machine.host.uid },
+  ]);
+});
+
+test('more than 128 requests at one time end the connection, and all of them', async () => {
+  const sleep = uniqueSleep();
+  const { ended } = serve(HELLO, BEGIN, ...Array.from({ length: 129 }, (_, at) => run(at + 1, ['sleep', sleep])));
+  expect((await ended).message).toContain('too much at one time');
+  expect(processesWith(machine, sleep)).toBe(0);
+});
+
+test('more of a stream than there is room for ends the connection, and the program', async () => {
+  const sleep = uniqueSleep();
+  const { end, ended } = serve(HELLO, BEGIN, run(1, ['sleep', sleep], { input: true }));
+  for (let sent = 0; sent < 32; sent += 1) end.say({ type: 'piece', id: 1, stream: 'input' }, Buffer.alloc(64 * 1024));
+  expect((await ended).message).toContain('more of a stream than there is room');
+  expect(processesWith(machine, sleep)).toBe(0);
+});
+
+test('what is not understood is told by its place, and holds no secret', async () => {
+  const { ended } = serve(HELLO, BEGIN, run(1, ['cat'], { secret: 'canary-secret', extra: 'canary-secret' }));
+  const { message } = await ended;
+  expect(message).toContain('request');
+  expect(message).not.toContain('canary');
+});
+
+test('who says nothing any more is taken to be gone, and what runs for it is ended', async () => {
+  const sleep = uniqueSleep();
+  const { end, ended } = serve(HELLO, { ...BEGIN, rhythm: { heartbeatMs: 20, silenceMs: 400 } });
+  end.say(run(1, ['sh', '-c', `setsid sleep ${sleep} & sleep ${sleep}`], { sandbox: {} }));
+  await until('it runs', () => processesWith(machine, sleep) >= 2 || end.isClosed);
+  expect((await ended).message).toBe('nothing came for 0.4 s');
+  expect(processesWith(machine, sleep)).toBe(0);
+});
+
+test('who goes on to say that it is there is not', async () => {
+  const { end, ended } = serve(HELLO, { ...BEGIN, rhythm: { heartbeatMs: 20, silenceMs: 400 } });
+  const beating = setInterval(() => end.say({ type: 'beat' }), 20);
+  try {
+    await until('it has said thirty times that it is there', () => end.heard.length > 30);
+    expect(end.isClosed).toBe(false);
+  } finally {
+    clearInterval(beating);
+  }
+  await ended;
+});
+
+test('errors of this machine go without a stack, and errors of the system with their name', async () => {
+  const { end, ended } = serve(HELLO, BEGIN);
+  end.say({
+    type: 'request',
+    id: 1,
+    request: { method: 'writeFile', path: '/no/such/folder/file', attributes: { mode: 0o600 } },
+  });
+  end.say({ type: 'end', id: 1, stream: 'content' });
+  const { error } = await end.heardOf('threw');
+  expect(error).toEqual({ code: null, system: 'ENOENT', message: expect.stringContaining('ENOENT') });
+  end.channel.close();
+  await ended;
+});
