@@ -229,7 +229,11 @@ test('lines for the log are bounded, and their keys are words', async () => {
 
 test('what is cancelled and does not end there has its connection cut, and throws the reason', async () => {
   const operation = testOperation();
-  const { answer, host } = await asked((host) => host.run({ argv: ['cat'], operation }), { endWithinMs: 50 });
+  const { answer, host } = await asked((host) => host.run({ argv: ['cat'], operation }), {
+    endWithinMs: 50,
+    // It is not silence that ends it.
+    rhythm: { heartbeatMs: 600_000, silenceMs: 600_000 },
+  });
   operation.cancel(new Error('no longer wanted'));
   await expect(answer).rejects.toThrow('no longer wanted');
   expect(end.isClosed).toBe(true);

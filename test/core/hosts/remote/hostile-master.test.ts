@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { serveHost } from '../../../../src/core/hosts/remote/served-host';
+import { testOperation } from '../../../helpers/operation';
 import { ScriptedEnd } from '../../../helpers/scripted-end';
 import { until } from '../../../helpers/until';
 import { localMachine } from '../local-machine';
@@ -125,4 +127,33 @@ test('errors of this machine go without a stack, and errors of the system with t
   expect(error).toEqual({ code: null, system: 'ENOENT', message: expect.stringContaining('ENOENT') });
   end.channel.close();
   await ended;
+});
+
+test('a lock is let go of when all has ended that was asked for, and not before', async () => {
+  const lock = join(machine.folder, '.lock');
+  let letGo = (): void => undefined;
+  const slow = new Promise<void>((resolve) => (letGo = resolve));
+  const end = new ScriptedEnd();
+  const ended = serveHost(end.channel, {
+    version: '1.2.3',
+    // A disk that takes its time.
+    makeHost: (name) => Object.assign(createLocalHost({ name }), { removeFile: () => slow }),
+    endWithinMs: 60_000,
+  });
+  for (const message of [HELLO, BEGIN]) end.say(message);
+  end.say({ type: 'request', id: 1, request: { method: 'withLock', path: lock, mark: 'test' } });
+  await end.heardOf('locked');
+  end.say({ type: 'request', id: 2, request: { method: 'removeFile', path: '/srv/file' } });
+  end.say({ type: 'request', id: 3, request: { method: 'status', path: '/' } });
+  await end.heardOf('returned');
+  end.channel.close();
+  const isFree = async (): Promise<boolean> => {
+    const argv = ['flock', '--nonblock', lock, 'true'] as const;
+    const { exitCode } = await machine.host.run({ argv, acceptExitCodes: [0, 1], operation: testOperation() });
+    return exitCode === 0;
+  };
+  for (let looks = 0; looks < 10; looks += 1) expect(await isFree()).toBe(false);
+  letGo();
+  await ended;
+  expect(await isFree()).toBe(true);
 });
