@@ -70,7 +70,7 @@ export const HOSTS: readonly Plant[] = [
     file: 'src/core/hosts/write-behind.ts',
     text: '    await writing;\n    await file.sync();\n',
     instead: '    await writing;\n',
-    caughtBy: ['test/activities/durable-writes.test.ts'],
+    caughtBy: ['test/core/hosts/write-behind.test.ts'],
   },
   {
     name: 'a lock is not taken',
