@@ -213,7 +213,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
     async reloadWebServer(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
         const { location, webServer } = site;
-        const vhostBefore = journal.vhostBefore ?? (await webServer.readVhost(location));
+        const vhostBefore = journal.vhostBefore ?? (await webServer.lookBeforeWriting(location, operation));
         await record({ vhostBefore });
         const written = whileMine(() => webServer.writeVhost(location, operation));
         const { changed } = await (location.unproven === undefined

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { makeCertificate } from '../../scripts/lab/certificate';
@@ -10,6 +10,7 @@ import type { ActivityDependencies } from '../../src/activities/dependencies';
 import { KedgeError } from '../../src/contract/errors';
 import type { Finding } from '../../src/contract/findings';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
+import { stamped } from '../../src/core/web/stamp';
 import { changingDatabaseServers } from '../helpers/changed-sites';
 import {
   type Lab,
@@ -231,6 +232,33 @@ it('releases: a link as root is followed at each task, and a root that is not se
     project,
   ]);
   await writeOwnVhost(line(), { root: current });
+it('a managed vhost that nginx never included: verify fails, leaves it as it was, and holds nothing', async () => {
+  const forgotten = join(lab.folder, 'forgotten');
+  const file = join(forgotten, `${site.uri}.conf`);
+  const before = stamped((stamp) => `# ${stamp}\n`);
+  const configuration = readFileSync(lab.configuration, 'utf8');
+  await mkdir(forgotten);
+  await writeFile(file, before);
+  await writeFile(lab.configuration, configuration.replace(lab.nginx.address.vhosts, forgotten));
+  await configure({ vhost: 'managed', probe: undefined });
+  await withWorkerInProcess(
+    lab,
+    (real) => real,
+    async () => {
+      for (let round = 0; round < 2; round += 1) {
+        expect(await cliFailure(lab, 'verify', site.uri)).toMatchObject({
+          ...{ code: 'VhostTestFailed', exitCode: 1, state: 'the site is as it was before' },
+          message: expect.stringContaining('does not run the vhost') as unknown,
+        });
+        expect(readFileSync(file, 'utf8')).toBe(before);
+      }
+    },
+  );
+  expect(await frontPage()).toBe(200);
+  await writeFile(lab.configuration, configuration);
+  await configure({ probe: undefined });
+});
+
   reload();
   await configure({ root: current });
   await withWorkerInProcess(

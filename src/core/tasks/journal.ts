@@ -17,7 +17,7 @@ const accountSchema = z.strictObject({ user: z.string(), hosts: z.array(z.string
  * outlives workers and Temporal's history: undo and recovery read nothing else.
  */
 export const journalSchema = z.strictObject({
-  version: z.literal(3),
+  version: z.literal(4),
   task: z.string(),
   site: siteUriSchema,
   type: z.enum(WORKFLOW_TYPES),
@@ -174,8 +174,14 @@ export const journalSchema = z.strictObject({
   switched: z.boolean(),
   /** When the site was given back to its visitors without the workflow of the task, all of it. */
   givenBack: instant.nullable(),
-  /** What Kedge had in the folder of vhosts. */
-  vhostBefore: z.strictObject({ vhost: z.string().nullable(), snippet: z.string().nullable() }).nullable(),
+  /** What Kedge had in the folder of vhosts, and which stamps ran at which addresses; null where its Kedge did not look. */
+  vhostBefore: z
+    .strictObject({
+      vhost: z.string().nullable(),
+      snippet: z.string().nullable(),
+      ran: z.record(z.string(), z.string()).nullable(),
+    })
+    .nullable(),
   committed: z.boolean(),
   outcome: z
     .strictObject({
@@ -191,14 +197,14 @@ export type Journal = z.infer<typeof journalSchema>;
 
 /**
  * Journals as files. Version 1 had no key for what a Kedge of its time did not note yet; version 2 called what is not backed up
- * `notHeld`.
+ * `notHeld`; version 3 did not know what ran before a vhost was written.
  */
 export const JOURNAL: DocumentKind<Journal> = {
   name: 'journal',
   key: 'version',
-  version: 3,
+  version: 4,
   schema: journalSchema,
-  upgrades: { 1: fromVersion1, 2: fromVersion2 },
+  upgrades: { 1: fromVersion1, 2: fromVersion2, 3: fromVersion3 },
   parts: { target: TARGET },
 };
 
@@ -216,6 +222,10 @@ function fromVersion1(document: Raw): Raw {
 
 function fromVersion2({ notHeld, ...journal }: Raw): Raw {
   return { ...journal, notBackedUp: notHeld };
+}
+
+function fromVersion3({ vhostBefore, ...journal }: Raw): Raw {
+  return { ...journal, vhostBefore: withDefaults(vhostBefore, { ran: null }) };
 }
 
 /** A journal in which nothing has happened yet. */
@@ -238,7 +248,7 @@ export function newJournal(
     Partial<Pick<Journal, 'nonce'>>,
 ): Journal {
   return {
-    version: 3,
+    version: 4,
     nonce: null,
     ...begin,
     mark: randomBytes(16).toString('hex'),

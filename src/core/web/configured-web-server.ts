@@ -15,7 +15,7 @@ import { type PhpCache, refreshPhp } from '../php/refresh-php';
 import { type WebResponse, ask, nobodyListened } from './request';
 import { PROBE_HEADER } from './maintenance-page';
 import { STAMP_PATH, stampOf } from './stamp';
-import { type Running, faultsOfFiles } from './vhost-decisions';
+import { type RunningAt, faultsOfFiles } from './vhost-decisions';
 import { VhostFolder } from './vhost-folder';
 import type { Dialect } from './dialect';
 import type {
@@ -24,6 +24,7 @@ import type {
   FileFault,
   ProbeAnswer,
   VhostChange,
+  VhostBefore,
   VhostFiles,
   WebServer,
 } from './web-server';
@@ -90,7 +91,16 @@ export class ConfiguredWebServer implements WebServer {
     return this.vhosts.write(site, operation);
   }
 
-  putVhostBack(site: SiteLocation, before: VhostFiles, operation: Operation): Promise<void> {
+  assertWritable(site: SiteLocation, operation: Operation): Promise<void> {
+    return this.vhosts.assertWritable(site, operation);
+  }
+
+  async lookBeforeWriting(site: SiteLocation, operation: Operation): Promise<VhostBefore> {
+    if (site.vhost !== 'none') await prepareFlags(this.host, this.address.flags);
+    return this.vhosts.lookBefore(site, operation);
+  }
+
+  putVhostBack(site: SiteLocation, before: VhostBefore, operation: Operation): Promise<void> {
     return this.vhosts.putBack(site, before, operation);
   }
 
@@ -228,20 +238,21 @@ export class ConfiguredWebServer implements WebServer {
     });
   }
 
-  private async running(site: SiteLocation, operation: Operation): Promise<Running[]> {
-    const running: Running[] = [];
+  private async running(site: SiteLocation, operation: Operation): Promise<RunningAt[]> {
+    const running: RunningAt[] = [];
     for (const listen of this.managedAddresses(site)) running.push(await this.runningAt(listen, site, operation));
     return running;
   }
 
-  private async runningAt(listen: Listen, site: SiteLocation, operation: Operation): Promise<Running> {
+  private async runningAt(listen: Listen, site: SiteLocation, operation: Operation): Promise<RunningAt> {
+    const at = `${listen.address}:${listen.port}`;
     try {
       const { status, body } = await this.askThroughMaintenance(listen, site, STAMP_PATH, operation);
       const stamp = body.toString('latin1');
-      return status === 200 && /^[0-9a-f]{64}$/.test(stamp) ? { state: 'stamp', stamp } : { state: 'other' };
+      return status === 200 && /^[0-9a-f]{64}$/.test(stamp) ? { at, state: 'stamp', stamp } : { at, state: 'other' };
     } catch (error) {
       if (!isKedgeError(error) || error.code !== 'ProbeFailed') throw error;
-      return { state: nobodyListened(error) ? 'down' : 'other' };
+      return { at, state: nobodyListened(error) ? 'down' : 'other' };
     }
   }
 

@@ -1,12 +1,25 @@
 import type { SiteLocation } from '../../contract/target';
 import { stampOf, wasManaged } from './stamp';
-import type { FileFault, VhostFiles } from './web-server';
+import type { FileFault, VhostBefore, VhostFiles } from './web-server';
 
 /* What is done with the files of a site, decided by what was seen and by nothing else: VhostFolder looks, and acts. */
 
 /** The vhost that answers at an address: one of Kedge's by its stamp, `other` for another one or none; nothing listens: `down`. */
 export type Running =
   { readonly state: 'stamp'; readonly stamp: string } | { readonly state: 'other' } | { readonly state: 'down' };
+
+/** The same of one address, `address:port`. */
+export type RunningAt = Running & { readonly at: string };
+
+/** How it is seen that the server took the files. */
+export interface Seen {
+  /** Of the vhost that is to run; null where none of Kedge's is. */
+  readonly stamp: string | null;
+  /** Of the one that is to run no more. */
+  readonly leaving: string | null;
+  /** Where `stamp` is to run: left out at every address. */
+  readonly at?: readonly string[];
+}
 
 /** Something an operator is to know that stops nothing. */
 export interface Notice {
@@ -32,7 +45,7 @@ export type WriteDecision =
       /** What stays where the server refuses it, or does not obey. A new snippet does: somebody has to include it. */
       readonly otherwise: VhostFiles;
       /** How the result is seen: by the stamp that runs (null: none of Kedge's), or by a drill of the snippet. */
-      readonly see: { readonly stamp: string | null; readonly leaving: string | null } | 'snippet';
+      readonly see: Seen | 'snippet';
       readonly notices: readonly Notice[];
     };
 
@@ -94,7 +107,7 @@ export type PutBackDecision =
       readonly action: 'write';
       readonly files: VhostFiles;
       /** A server that is down reads the files when it starts; one that runs loads them, and may be seen to. */
-      readonly load: 'nothing' | 'reload' | { readonly stamp: string | null; readonly leaving: string | null };
+      readonly load: 'nothing' | 'reload' | Seen;
       readonly notices: readonly Notice[];
     };
 
@@ -102,13 +115,16 @@ export type PutBackDecision =
 export interface BeforePuttingBack {
   readonly mode: SiteLocation['vhost'];
   readonly found: VhostFiles;
-  /** The files as they were before `write`. */
-  readonly before: VhostFiles;
-  /** Null before the server was asked. */
-  readonly running: Running | null;
+  /** The files as they were before `write`, and what ran. */
+  readonly before: VhostBefore;
+  /** At every address; null before the server was asked. */
+  readonly running: readonly RunningAt[] | null;
 }
 
-/** How the files of a site become what they were. What somebody edited meanwhile stays: holding up an undo would serve nobody. */
+/**
+ * How the files of a site become what they were, and the server runs what it ran: a vhost that it did not run before is not asked of
+ * it now. What somebody edited meanwhile stays: holding up an undo would serve nobody.
+ */
 export function decidePutBack({ mode, found, before, running }: BeforePuttingBack): PutBackDecision {
   const notices: Notice[] = [];
   const unlessEdited = (file: keyof VhostFiles, earlier: string | null): string | null => {
@@ -125,32 +141,44 @@ export function decidePutBack({ mode, found, before, running }: BeforePuttingBac
   if (stays && files.vhost === null && mode !== 'managed') return { action: 'nothing', notices };
   if (stays && found.vhost !== before.vhost) return { action: 'nothing', notices };
   if (running === null) return { action: 'look' };
+  const { ran } = before;
   const stamp = stampIn(files.vhost);
   const ofSomebody = files.vhost !== null && stamp === null;
-  const leaving = running.state === 'stamp' ? running.stamp : null;
-  const isDown = running.state === 'down';
-  if (stays && (ofSomebody || isDown || leaving === stamp)) return { action: 'nothing', notices };
+  const now = ranOf(running);
+  const [leaving = null] = Object.values(now);
+  const isDown = running.every(({ state }) => state === 'down');
+  const isAsBefore =
+    ran === null ? leaving === stamp : running.every(({ at }) => now[at] === ran[at] || (now[at] ?? null) === stamp);
+  if (stays && (ofSomebody || isDown || isAsBefore)) return { action: 'nothing', notices };
   if (isDown) return { action: 'write', files, load: 'nothing', notices };
   // Somebody else's server block may win against a vhost that comes back beside it, and serves the site as well.
   const isSeen = mode === 'managed' && !(ofSomebody && found.vhost === files.vhost);
-  return { action: 'write', files, load: isSeen ? { stamp, leaving } : 'reload', notices };
+  return { action: 'write', files, load: isSeen ? seenBack(stamp, now, ran) : 'reload', notices };
 }
 
-/** What the web server runs, of what runs at each of its addresses: some of them may be new. */
-export function runningOf(addresses: readonly Running[]): Running {
-  const stamp = addresses.find(({ state }) => state === 'stamp');
-  if (stamp !== undefined) return stamp;
-  return addresses.every(({ state }) => state === 'down') ? { state: 'down' } : { state: 'other' };
+/** Where the vhost that is put back ran it is to run again; elsewhere what came since is to go, and what ran before may stay. */
+function seenBack(stamp: string | null, now: Stamps, ran: Stamps | null): Seen {
+  const came = Object.entries(now).filter(([at, running]) => running !== stamp && running !== ran?.[at]);
+  const leaving = came[0]?.[1] ?? null;
+  if (ran === null || stamp === null) return { stamp, leaving };
+  return { stamp, leaving, at: Object.keys(ran).filter((at) => ran[at] === stamp) };
 }
 
-/** True when every address runs what `see` asks for: the stamp; or, without one, no longer what was left. */
-export function isRunning(
-  addresses: readonly Running[],
-  { stamp, leaving }: { readonly stamp: string | null; readonly leaving: string | null },
-): boolean {
+/** Stamps that run, by their addresses. */
+type Stamps = Readonly<Record<string, string>>;
+
+/** The stamps that run, of what runs at each address. */
+export function ranOf(addresses: readonly RunningAt[]): Stamps {
+  return Object.fromEntries(addresses.flatMap((each) => (each.state === 'stamp' ? [[each.at, each.stamp]] : [])));
+}
+
+/** True when every address runs what is to be seen there: the stamp; or, where that is not asked for, no longer what was left. */
+export function isRunning(addresses: readonly RunningAt[], { stamp, leaving, at }: Seen): boolean {
   const runs = (running: Running, wanted: string | null): boolean =>
     running.state === 'stamp' && running.stamp === wanted;
-  return stamp === null ? !addresses.some((each) => runs(each, leaving)) : addresses.every((each) => runs(each, stamp));
+  return addresses.every((each) =>
+    stamp !== null && (at === undefined || at.includes(each.at)) ? runs(each, stamp) : !runs(each, leaving),
+  );
 }
 
 /** How the files that are there differ from those that are wanted. Somebody else's file of this name is in nobody's way. */

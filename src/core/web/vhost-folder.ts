@@ -15,16 +15,17 @@ import {
   type BeforeWriting,
   type Notice,
   type PutBackDecision,
-  type Running,
+  type RunningAt,
+  type Seen,
   type WriteDecision,
   decidePutBack,
   decideWrite,
   isRunning,
-  runningOf,
+  ranOf,
 } from './vhost-decisions';
 import { filesOfVhost } from './vhost-files';
 import { waitUntilLoaded } from './wait-until-loaded';
-import type { VhostChange, VhostFiles } from './web-server';
+import type { VhostBefore, VhostChange, VhostFiles } from './web-server';
 
 const MAXIMUM_BYTES = 256 * 1024;
 
@@ -41,7 +42,7 @@ export class VhostFolder {
     private readonly address: WebServerAddress,
     private readonly dialect: Dialect,
     /** At every address a managed vhost of the site listens on. */
-    private readonly running: (site: SiteLocation, operation: Operation) => Promise<Running[]>,
+    private readonly running: (site: SiteLocation, operation: Operation) => Promise<RunningAt[]>,
     private readonly loadLimitMs: number,
   ) {}
 
@@ -56,6 +57,12 @@ export class VhostFolder {
       vhost: await this.contentOf(this.pathOf(site, 'vhost')),
       snippet: await this.contentOf(this.pathOf(site, 'snippet')),
     };
+  }
+
+  /** What undo puts back. Only of a managed vhost it is seen what ran. @throws KedgeError FileRefused for a link */
+  async lookBefore(site: SiteLocation, operation: Operation): Promise<VhostBefore> {
+    const files = await this.read(site);
+    return { ...files, ran: site.vhost === 'managed' ? ranOf(await this.running(site, operation)) : null };
   }
 
   /** What the vhost mode of a site asks for. @throws KedgeError ConfigurationInvalid */
@@ -95,7 +102,7 @@ export class VhostFolder {
   }
 
   /** Undo of `write`; nothing happens where `write` did nothing. A new snippet stays. @throws KedgeError VhostTestFailed */
-  async putBack(site: SiteLocation, before: VhostFiles, operation: Operation): Promise<void> {
+  async putBack(site: SiteLocation, before: VhostBefore, operation: Operation): Promise<void> {
     return this.alone(operation, async () => {
       const decision = await this.decidePutBack(site, before, operation);
       this.tell(site, decision.notices, operation);
@@ -154,13 +161,13 @@ export class VhostFolder {
 
   private async decidePutBack(
     site: SiteLocation,
-    before: VhostFiles,
+    before: VhostBefore,
     operation: Operation,
   ): Promise<Exclude<PutBackDecision, { action: 'look' }>> {
     const known: BeforePuttingBack = { mode: site.vhost, found: await this.read(site), before, running: null };
     const decision = decidePutBack(known);
     if (decision.action !== 'look') return decision;
-    const asked = decidePutBack({ ...known, running: runningOf(await this.running(site, operation)) });
+    const asked = decidePutBack({ ...known, running: await this.running(site, operation) });
     if (asked.action === 'look') throw new Error('what runs was looked at');
     return asked;
   }
@@ -235,12 +242,7 @@ export class VhostFolder {
   }
 
   /** Reloads, and sees with requests that the server took it: a reload can fail silently, or another block win. */
-  private async load(
-    site: SiteLocation,
-    see: { readonly stamp: string | null; readonly leaving: string | null },
-    tested: TestedConfiguration,
-    operation: Operation,
-  ): Promise<void> {
+  private async load(site: SiteLocation, see: Seen, tested: TestedConfiguration, operation: Operation): Promise<void> {
     const conflicts = this.warnOfConflicts(site, tested, operation);
     await this.dialect.reload(operation);
     const isLoaded = async (): Promise<boolean> => isRunning(await this.running(site, operation), see);

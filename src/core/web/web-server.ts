@@ -23,6 +23,12 @@ export interface VhostFiles {
   readonly snippet: string | null;
 }
 
+/** What `writeVhost` found, for its undo: the files, and what ran. */
+export interface VhostBefore extends VhostFiles {
+  /** Stamps of Kedge's vhosts of the site that ran, by the addresses at which they did; null where nobody looked. */
+  readonly ran: Readonly<Record<string, string>> | null;
+}
+
 /** What is wrong with a file of these, for a site that no task works on. */
 export interface FileFault {
   readonly file: keyof VhostFiles;
@@ -70,8 +76,19 @@ export interface WebServer {
    *   else's server blocks do not show the maintenance page
    */
   writeVhost(site: SiteLocation, operation: Operation): Promise<VhostChange>;
-  /** Puts earlier files back as they were, tests, reloads. */
-  putVhostBack(site: SiteLocation, before: VhostFiles, operation: Operation): Promise<void>;
+  /**
+   * Sees, and writes nothing, whether what is there already is in the way of `writeVhost`: files of others or edited ones, a configuration
+   * that the server refuses, a site that no server block names. What only the result shows, such as a missing line, is not seen.
+   * @throws KedgeError as writeVhost
+   */
+  assertWritable(site: SiteLocation, operation: Operation): Promise<void>;
+  /** What is to be put back should `writeVhost` have to be undone. @throws KedgeError FileRefused, OwnerRefused, MaintenanceFailed */
+  lookBeforeWriting(site: SiteLocation, operation: Operation): Promise<VhostBefore>;
+  /**
+   * Puts earlier files back as they were, tests, reloads, and sees that what ran before runs again: no more than that is asked of
+   * the server. Does nothing where all is as it was.
+   */
+  putVhostBack(site: SiteLocation, before: VhostBefore, operation: Operation): Promise<void>;
   /** What `writeVhost` would write. @throws KedgeError ConfigurationInvalid */
   renderVhost(site: SiteLocation): VhostFiles;
   readVhost(site: SiteLocation): Promise<VhostFiles>;

@@ -3,10 +3,12 @@ import {
   type BeforePuttingBack,
   type BeforeWriting,
   type Running,
+  type RunningAt,
+  type Seen,
   decidePutBack,
   decideWrite,
   isRunning,
-  runningOf,
+  ranOf,
 } from '../../../src/core/web/vhost-decisions';
 
 const ours = (text: string) => stamped((stamp) => `${text} ${stamp}\n`);
@@ -153,6 +155,7 @@ test('what was written is in order the next time, whatever there was', () => {
   }
 });
 
+const AT = '127.0.0.1:80';
 const DOWN: Running = { state: 'down' };
 const OTHER: Running = { state: 'other' };
 const runs = (stamp: string): Running => ({ state: 'stamp', stamp });
@@ -206,15 +209,49 @@ const undoing: [what: string, known: BeforePuttingBack, decision: object][] = [
   ],
   ['a vhost comes back that went', undo('none', none, vhost(OLD), OTHER), putBack(vhost(OLD), 'reload')],
   ['nothing was there', undo('none', none, none, null), nothing()],
+  // A vhost that the server did not run before is not asked of it.
+  ['one that nobody had loaded lies there', undo('managed', vhost(OLD), vhost(OLD), OTHER, null), nothing()],
+  [
+    'one that nobody had loaded comes back',
+    undo('managed', vhost(NEW), vhost(OLD), OTHER, null),
+    putBack(vhost(OLD), { stamp: old, leaving: null, at: [] }),
+  ],
+  [
+    'one that nobody had loaded comes back, and the new one runs',
+    undo('managed', vhost(NEW), vhost(OLD), runs(fresh), null),
+    putBack(vhost(OLD), { stamp: old, leaving: fresh, at: [] }),
+  ],
+  [
+    'one that ran, and runs no more, is asked for',
+    undo('managed', vhost(OLD), vhost(OLD), OTHER, old),
+    putBack(vhost(OLD), { stamp: old, leaving: null, at: [AT] }),
+  ],
+  ['what ran before beside another file goes on', undo('managed', vhost(NEW), vhost(NEW), runs(old), old), nothing()],
+  [
+    'what ran before beside another file may stay, and the new one not',
+    undo('managed', vhost(NEW), vhost(OLD), runs('older'), 'older'),
+    putBack(vhost(OLD), { stamp: old, leaving: null, at: [] }),
+  ],
+  [
+    'one that lay there unloaded and runs now stays',
+    undo('managed', vhost(NEW), vhost(NEW), runs(fresh), null),
+    nothing(),
+  ],
 ];
 
 function undo(
   mode: BeforePuttingBack['mode'],
   found: BeforePuttingBack['found'],
-  before: BeforePuttingBack['before'],
+  before: BeforePuttingBack['found'],
   running: Running | null,
+  ran?: string | null,
 ): BeforePuttingBack {
-  return { mode, found, before, running };
+  const stamps: Record<string, string> = ran === null ? {} : { [AT]: ran ?? '' };
+  return {
+    ...{ mode, found },
+    before: { ...before, ran: ran === undefined ? null : stamps },
+    running: running === null ? null : [{ ...running, at: AT }],
+  };
 }
 
 test.each(undoing)('put back: %s', (_, before, decision) => {
@@ -225,9 +262,12 @@ test('to put back twice is to put back once', () => {
   for (const [, before] of undoing) {
     const decision = decidePutBack(before);
     if (decision.action !== 'write') continue;
-    const stamp = typeof decision.load === 'object' ? decision.load.stamp : null;
-    const running = decision.load === 'nothing' ? DOWN : stamp === null ? OTHER : runs(stamp);
-    const again = decidePutBack({ ...before, found: decision.files, running });
+    const { stamp, at } = typeof decision.load === 'object' ? decision.load : { stamp: null };
+    // What is not asked for may run again, or what ran before goes on.
+    const [goesOn] = Object.values(before.before.ran ?? {});
+    const unseen = goesOn === undefined ? OTHER : runs(goesOn);
+    const running = decision.load === 'nothing' ? DOWN : stamp === null || at?.length === 0 ? unseen : runs(stamp);
+    const again = decidePutBack({ ...before, found: decision.files, running: [{ ...running, at: AT }] });
     // A vhost that stands beside another one may lose against it: it is read and loaded again, and nothing is written.
     expect(again).toMatchObject(
       again.action === 'write' ? { files: decision.files, load: 'reload' } : { action: 'nothing' },
@@ -235,21 +275,39 @@ test('to put back twice is to put back once', () => {
   }
 });
 
-test.each<[Running[], Running]>([
-  [[OTHER, runs(old), DOWN], runs(old)],
-  [[DOWN, DOWN], DOWN],
-  [[DOWN, OTHER], OTHER],
-])('of %j runs %j', (addresses, running) => {
-  expect(runningOf(addresses)).toEqual(running);
+const SECURE = '127.0.0.1:443';
+const atBoth = (first: Running, second: Running): RunningAt[] => [
+  { ...first, at: AT },
+  { ...second, at: SECURE },
+];
+
+test('which stamps run is told by address', () => {
+  expect(ranOf(atBoth(OTHER, runs(old)))).toEqual({ [SECURE]: old });
+  expect(ranOf(atBoth(DOWN, OTHER))).toEqual({});
 });
 
-test.each<[Running[], string | null, string | null, boolean]>([
-  [[runs(fresh), runs(fresh)], fresh, old, true],
-  [[runs(fresh), runs(old)], fresh, old, false],
-  [[runs(fresh), DOWN], fresh, old, false],
-  [[OTHER, DOWN], null, old, true],
-  [[OTHER, runs(old)], null, old, false],
-  [[runs(old)], null, null, true],
-])('%j with %j wanted and %j leaving: %s', (addresses, stamp, leaving, expected) => {
-  expect(isRunning(addresses, { stamp, leaving })).toBe(expected);
+test.each<[Running, Running, Seen, boolean]>([
+  [runs(fresh), runs(fresh), { stamp: fresh, leaving: old }, true],
+  [runs(fresh), runs(old), { stamp: fresh, leaving: old }, false],
+  [runs(fresh), DOWN, { stamp: fresh, leaving: old }, false],
+  [OTHER, DOWN, { stamp: null, leaving: old }, true],
+  [OTHER, runs(old), { stamp: null, leaving: old }, false],
+  [runs(old), OTHER, { stamp: null, leaving: null }, true],
+  [runs(old), DOWN, { stamp: old, leaving: fresh, at: [AT] }, true],
+  [OTHER, DOWN, { stamp: old, leaving: fresh, at: [AT] }, false],
+  [runs(old), runs(fresh), { stamp: old, leaving: fresh, at: [AT] }, false],
+  [OTHER, OTHER, { stamp: old, leaving: fresh, at: [] }, true],
+])('%j and %j with %j to be seen: %s', (first, second, seen, expected) => {
+  expect(isRunning(atBoth(first, second), seen)).toBe(expected);
+});
+
+test('an address that is new with the vhost is not asked for the one before', () => {
+  const before = { ...vhost(OLD), ran: { [AT]: old } };
+  const running = atBoth(runs(fresh), DOWN);
+  expect(decidePutBack({ mode: 'managed', found: vhost(NEW), before, running })).toEqual(
+    putBack(vhost(OLD), { stamp: old, leaving: fresh, at: [AT] }),
+  );
+  expect(decidePutBack({ mode: 'managed', found: vhost(OLD), before, running: atBoth(runs(old), DOWN) })).toEqual(
+    nothing(),
+  );
 });

@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startNginx } from '../../../scripts/lab/nginx';
 import type { SiteLocation, WebServerAddress } from '../../../src/contract/target';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
+import { stampOf } from '../../../src/core/web/stamp';
+import type { WebServer } from '../../../src/core/web/web-server';
 import { testOperation } from '../../helpers/operation';
 import { host, startWebLab, visit, type WebLab } from './web-lab';
 import { until } from '../../helpers/until';
@@ -59,7 +61,7 @@ describe('writing a vhost', () => {
   test('does nothing for a site whose vhost is none', async () => {
     const none: SiteLocation = { ...site, vhost: 'none' };
     expect(await write(none)).toEqual({ changed: false, before: NOTHING });
-    await lab.web.putVhostBack(none, NOTHING, testOperation());
+    await lab.web.putVhostBack(none, { ...NOTHING, ran: null }, testOperation());
     expect(await vhostOf(none)).toBeNull();
   });
 
@@ -240,7 +242,7 @@ test('what another process has not tested yet is met by nobody', async () => {
   const works = Promise.all([
     lab.web.test(testOperation()),
     write(site),
-    lab.web.putVhostBack(other, NOTHING, testOperation()),
+    lab.web.putVhostBack(other, { ...NOTHING, ran: null }, testOperation()),
   ]);
   void works.then(
     () => (settled = true),
@@ -287,7 +289,7 @@ function startWriter(address: WebServerAddress, of: SiteLocation) {
 
 describe('putting a vhost back', () => {
   const putBack = (before: string | null, operation = testOperation()) =>
-    lab.web.putVhostBack(site, { vhost: before, snippet: null }, operation);
+    lab.web.putVhostBack(site, { vhost: before, snippet: null, ran: null }, operation);
 
   test('where there was none: removed and unloaded', async () => {
     await write(site);
@@ -374,6 +376,54 @@ describe('putting a vhost back', () => {
     await expect(statusOf(site)).rejects.toThrow();
   });
 
+  describe('that the server did not run before, for its configuration does not include it', () => {
+    let forgetful: WebServer;
+
+    beforeEach(async () => {
+      // The folder is there, and nobody includes it.
+      const vhosts = join(lab.folder, `forgotten-${site.uri}`);
+      await mkdir(vhosts);
+      forgetful = createNginx({ address: { ...lab.nginx.address, vhosts }, host, loadLimitMs: 300 });
+    });
+
+    test.each([
+      ['the same', {}],
+      ['an older one', { aliases: ['older.example'] }],
+    ])('%s: it lies there again, and nothing more is asked of the server', async (_which, change) => {
+      const file = join(lab.folder, `forgotten-${site.uri}`, `${site.uri}.conf`);
+      const text = rendered({ ...site, ...change });
+      await writeFile(file, text);
+      const before = await forgetful.lookBeforeWriting(site, testOperation());
+      expect(before).toEqual({ vhost: text, snippet: null, ran: {} });
+      await expect(forgetful.writeVhost(site, testOperation())).rejects.toMatchObject({ code: 'VhostTestFailed' });
+      await forgetful.putVhostBack(site, before, testOperation());
+      expect(await readFile(file, 'utf8')).toBe(text);
+      // A worker that died left the new one.
+      await writeFile(file, rendered(site));
+      await forgetful.putVhostBack(site, before, testOperation());
+      expect(await readFile(file, 'utf8')).toBe(text);
+      await expect(statusOf(site)).rejects.toThrow();
+    });
+
+    test('and that ran is asked for: who took the include away meanwhile is told', async () => {
+      await write(site);
+      const before = await lab.web.lookBeforeWriting(site, testOperation());
+      const { port } = lab.nginx;
+      expect(before).toEqual({
+        vhost: rendered(site),
+        snippet: null,
+        ran: { [`127.0.0.1:${port}`]: stampOf(before.vhost ?? '') },
+      });
+      const changed = { ...site, aliases: ['changed.example'] };
+      await write(changed);
+      await rename(fileOf(site), join(lab.folder, `forgotten-${site.uri}`, `${site.uri}.conf`));
+      await expect(forgetful.putVhostBack(site, before, testOperation())).rejects.toMatchObject({
+        code: 'VhostTestFailed',
+        message: expect.stringContaining('does not run the vhost') as unknown,
+      });
+    });
+  });
+
   test('while the server is down: it reads the file when it starts', async () => {
     await write(site);
     const text = await read(site);
@@ -382,9 +432,9 @@ describe('putting a vhost back', () => {
       address: { ...lab.nginx.address, listen: [{ address: '127.0.0.1', port: 1 }] },
       host,
     });
-    await down.putVhostBack(site, NOTHING, testOperation());
+    await down.putVhostBack(site, { ...NOTHING, ran: null }, testOperation());
     expect(await vhostOf(site)).toBeNull();
-    await down.putVhostBack(site, { vhost: text, snippet: null }, testOperation());
+    await down.putVhostBack(site, { vhost: text, snippet: null, ran: null }, testOperation());
     expect(await read(site)).toBe(text);
   });
 });

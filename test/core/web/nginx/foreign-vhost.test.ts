@@ -399,9 +399,9 @@ describe('files', () => {
     await lab.web.putVhostBack(site, before, testOperation());
     const fresh = await readFile(snippet(), 'utf8');
     const older = lab.web.renderVhost({ ...site, uri: 'older.example' }).snippet ?? '';
-    await lab.web.putVhostBack(site, { vhost: null, snippet: older }, testOperation());
+    await lab.web.putVhostBack(site, { vhost: null, snippet: older, ran: null }, testOperation());
     expect(await readFile(snippet(), 'utf8')).toBe(older);
-    await lab.web.putVhostBack(site, { vhost: null, snippet: fresh }, testOperation());
+    await lab.web.putVhostBack(site, { vhost: null, snippet: fresh, ran: null }, testOperation());
     expect(await readFile(snippet(), 'utf8')).toBe(fresh);
   });
 });
@@ -409,7 +409,7 @@ describe('files', () => {
 describe('another mode', () => {
   test('from managed: goes on being served until a vhost of its own is ready, then leaves nothing', async () => {
     await write({ vhost: 'managed' });
-    const before = await lab.web.readVhost(site);
+    const before = await lab.web.lookBeforeWriting(site, testOperation());
     await expect(write()).rejects.toMatchObject({
       code: 'VhostUnfit',
       message: expect.stringContaining('would be served by nobody') as unknown,
@@ -423,7 +423,7 @@ describe('another mode', () => {
     expect(await write()).toMatchObject({ changed: true, before: { vhost: before.vhost } });
     expect(await exists(managed())).toBe(false);
     expect((await visitTls(port, site.uri, '/')).status).toBe(200);
-    await lab.web.putVhostBack(site, before, testOperation());
+    await lab.web.putVhostBack(site, { ...before, ran: null }, testOperation());
     expect(await readFile(managed(), 'utf8')).toBe(before.vhost);
   });
 
@@ -435,7 +435,7 @@ describe('another mode', () => {
     const { before } = await write({ vhost: 'none' });
     expect(await exists(managed())).toBe(false);
     expect((await visitTls(port, site.uri, '/')).status).toBe(200);
-    await lab.web.putVhostBack({ ...site, vhost: 'none' }, before, testOperation());
+    await lab.web.putVhostBack({ ...site, vhost: 'none' }, { ...before, ran: null }, testOperation());
     expect(await readFile(managed(), 'utf8')).toBe(before.vhost);
   });
 
@@ -466,7 +466,7 @@ describe('another mode', () => {
       expect(await exists(snippet())).toBe(false);
       expect(await exists(managed())).toBe(vhost === 'managed');
       expect((await visit(lab, site.uri, '/')).status).toBe(200);
-      await lab.web.putVhostBack({ ...site, vhost }, before, testOperation());
+      await lab.web.putVhostBack({ ...site, vhost }, { ...before, ran: null }, testOperation());
       expect(await exists(snippet())).toBe(true);
     },
   );
