@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { z } from 'zod';
-import { isSafetyBackup, isUnproven } from '../contract/backup-record';
-import { KedgeError } from '../contract/errors';
+import { backupIdSchema, isSafetyBackup, isUnproven } from '../contract/backup-record';
+import { KedgeError, isKedgeError } from '../contract/errors';
 import { type TaskType, WORKFLOW_TYPES, siteWorkflowId } from '../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_TEXT_BYTES, jsonBytes, shortened } from '../contract/payload-bounds';
 import {
@@ -42,6 +42,7 @@ export interface Closed {
 }
 
 const ofSite = z.object({ site: siteUriSchema });
+const ofBackup = z.object({ site: siteUriSchema, backup: backupIdSchema });
 const ofRequest = z.object({ site: siteUriSchema, requestKey: z.string().max(200) });
 
 const ofEndedTask = z.object({ site: siteUriSchema, task: z.string().max(300), runId: z.string().max(300).nullable() });
@@ -169,6 +170,17 @@ export function createTaskActivities(deps: ActivityDependencies) {
     async findNewestTask(request: { site: string }): Promise<string | null> {
       const { site } = decodeInput(ofSite, request);
       return deps.journals.newestTask(site);
+    },
+
+    /** What a backup was made for, as its record says; null for one that is not there, or cannot be read. */
+    async describeBackup(request: { site: string; backup: string }): Promise<string | null> {
+      const { site, backup } = decodeInput(ofBackup, request);
+      const catalog = await deps.currentCatalog();
+      const record = await catalog.get(site, backup).catch((error: unknown) => {
+        if (!isKedgeError(error)) throw error;
+        return null;
+      });
+      return record === null ? null : shortened(record.description, MAXIMUM_TEXT_BYTES);
     },
 
     /**

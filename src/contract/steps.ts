@@ -42,8 +42,6 @@ export const UNDO_SUMMARIES = {
 } as const;
 export type UndoName = keyof typeof UNDO_SUMMARIES;
 
-const HOOK_SUMMARY = 'Run a hook of the site';
-
 const EVERY = ['backup', 'restore', 'deploy', 'verify'] as const;
 const CHANGING = ['backup', 'restore', 'deploy'] as const;
 /** Tasks that make a backup. */
@@ -62,7 +60,13 @@ export const STEPS = {
     phase: 'before',
     moves: { bytesOf: 'archive', bytesPerSecond: 60e6 },
   },
-  'runHook before': { summary: HOOK_SUMMARY, in: CHANGING, undoneBy: null, phase: 'before', hook: 'before' },
+  'runHook before': {
+    summary: 'Run the hook before of the site',
+    in: CHANGING,
+    undoneBy: null,
+    phase: 'before',
+    hook: 'before',
+  },
   proveDefinitions: {
     summary: 'Try whether definitions can be restored',
     in: ['backup'],
@@ -85,7 +89,14 @@ export const STEPS = {
     phase: 'shut',
     quiesce: true,
   },
-  'runHook fenced': { summary: HOOK_SUMMARY, in: SAVING, undoneBy: null, phase: 'shut', quiesce: true, hook: 'fenced' },
+  'runHook fenced': {
+    summary: 'Run the hook fenced of the site',
+    in: SAVING,
+    undoneBy: null,
+    phase: 'shut',
+    quiesce: true,
+    hook: 'fenced',
+  },
   dumpDatabase: {
     summary: 'Dump the database',
     in: SAVING,
@@ -134,7 +145,13 @@ export const STEPS = {
   verify: { summary: 'Rewrite and check the settings', in: LOOKING, undoneBy: null, phase: 'shut' },
   switchSite: { summary: 'Switch to the restored folder', in: REPLACING, undoneBy: 'switchBack', phase: 'shut' },
   reloadWebServer: { summary: 'Load vhost and code', in: LOOKING, undoneBy: 'putVhostBack', phase: 'shut' },
-  'runHook afterSwitch': { summary: HOOK_SUMMARY, in: REPLACING, undoneBy: null, phase: 'shut', hook: 'afterSwitch' },
+  'runHook afterSwitch': {
+    summary: 'Run the hook afterSwitch of the site',
+    in: REPLACING,
+    undoneBy: null,
+    phase: 'shut',
+    hook: 'afterSwitch',
+  },
   probeSite: { summary: 'Ask for a page', in: LOOKING, undoneBy: null, phase: 'shut' },
   /** The commit point: whatever follows it only goes forward, in any order. */
   commitSwitch: { summary: 'Commit: from here only forward', in: REPLACING, undoneBy: null, phase: 'shut' },
@@ -148,7 +165,7 @@ export const FINISHING_STEPS = {
   discardReplacedDatabase: { summary: 'Let go of the database before', in: REPLACING, undoneBy: null, phase: 'after' },
   discardSpool: { summary: 'Clear the spool', in: CHANGING, undoneBy: null, phase: 'after' },
   runLastHook: {
-    summary: 'Run the last hook of the site',
+    summary: 'Run the hook after of the site',
     in: CHANGING,
     undoneBy: null,
     phase: 'after',
@@ -179,7 +196,43 @@ export const STEP_SUMMARIES = Object.fromEntries([
   ...ENTRIES.map(([name, { summary }]) => [activityOf(name), summary]),
   ...FINISHING_ENTRIES.map(([name, { summary }]) => [name, summary]),
   ...Object.entries(UNDO_SUMMARIES),
+  // Whoever runs one says which.
+  ['runHook', 'Run a hook of the site'],
 ]) as Readonly<Record<StepActivityName, string>>;
+
+/** One line for the Temporal Web UI of what is no step of a task. */
+export const OTHER_SUMMARIES = {
+  findAbandonedTasks: 'Look for tasks left open',
+  awaitLease: 'Wait for other heavy tasks',
+  maintenanceTimeLeft: 'See how long the site may still be shut',
+  closeTask: 'Write the outcome',
+  readJournal: 'Read the journal',
+  listOpenTasks: 'List tasks left open',
+  findTaskOfRequest: 'Look for the same request',
+  findNewestTask: 'Look for the newest task',
+  findOutcome: 'See how the task has ended',
+  describeBackup: 'See what a backup was made for',
+  acceptTurn: 'Keep that the request came in time',
+  withdrawRequest: 'Use up a request that comes to nothing',
+  whoHoldsSite: 'See who holds the site',
+  listBackups: 'List backups',
+  readTaskLog: 'Read the task log',
+  deliverNotice: 'Tell a receiver',
+  planBackups: 'Read which sites come next',
+  pruneSite: 'Prune the backups of a site',
+} as const;
+
+/** True for what takes a step back. */
+export function isUndoName(name: string): name is UndoName {
+  return Object.hasOwn(UNDO_SUMMARIES, name);
+}
+
+/** How people are told of a step, an undo, or another activity: by its line in the Temporal Web UI. A name of neither stays as it is. */
+export function sentenceOf(name: string): string {
+  if (isStepName(name)) return STEPS[name].summary;
+  const summaries: Readonly<Record<string, string>> = { ...OTHER_SUMMARIES, ...STEP_SUMMARIES };
+  return Object.hasOwn(summaries, name) ? (summaries[name] ?? name) : name;
+}
 
 /** What takes back what this activity does as a step; null for what is no step that could be taken back. */
 export function undoOf(activity: string): UndoName | null {

@@ -9,28 +9,9 @@ import {
 import type { Activities } from '../activities';
 import { type ErrorCode, PERMANENT_ERROR_CODES } from '../contract/error-codes';
 import { promptQueueOf } from '../contract/names';
-import { STEP_SUMMARIES, type StepActivityName } from '../contract/steps';
+import { OTHER_SUMMARIES, STEP_SUMMARIES, sentenceOf } from '../contract/steps';
+import type { HookName } from '../contract/target';
 
-/** One line for the Temporal Web UI of what is no step. */
-const OTHER_SUMMARIES: Record<Exclude<keyof Activities, StepActivityName>, string> = {
-  findAbandonedTasks: 'Look for tasks left open',
-  awaitLease: 'Wait for other heavy tasks',
-  maintenanceTimeLeft: 'See how long the site may still be shut',
-  closeTask: 'Write the outcome',
-  readJournal: 'Read the journal',
-  listOpenTasks: 'List tasks left open',
-  findTaskOfRequest: 'Look for the same request',
-  findNewestTask: 'Look for the newest task',
-  findOutcome: 'See how the task has ended',
-  acceptTurn: 'Keep that the request came in time',
-  withdrawRequest: 'Use up a request that comes to nothing',
-  whoHoldsSite: 'See who holds the site',
-  listBackups: 'List backups',
-  readTaskLog: 'Read the task log',
-  deliverNotice: 'Tell a receiver',
-  planBackups: 'Read which sites come next',
-  pruneSite: 'Prune the backups of a site',
-};
 const SUMMARIES: Record<keyof Activities, string> = { ...STEP_SUMMARIES, ...OTHER_SUMMARIES };
 
 /** What a server that knows priorities hands to a worker first: what takes back or ends, before what asks, before what goes on. */
@@ -178,4 +159,9 @@ export const tidying = prompt(TIDYING);
 export const reading = prompt(READING);
 export const asking = prompt(ASKING);
 /** Looks of a moment that wait for no place beside heavy steps. */
-export const glancing = proxyLocalActivities<Pick<Activities, 'findNewestTask'>>(GLANCING);
+export const glancing = proxyLocalActivities<Pick<Activities, 'findNewestTask' | 'describeBackup'>>(GLANCING);
+
+/** A hook on the way: the Web UI says which. */
+export function hookActivities(name: Exclude<HookName, 'after'>): Pick<Activities, 'runHook'> {
+  return proxyActivities<Pick<Activities, 'runHook'>>({ ...FORWARD, summary: sentenceOf(`runHook ${name}`) });
+}

@@ -40,6 +40,7 @@ import { acceptAsked, acceptKept, acceptQueueState, acceptRequest, acceptSite } 
 import type { QueueState, QueuedTask } from './steps/queued-task';
 import { tellAnswer, tellEnd, tellEnds } from './steps/requesters';
 import { MAXIMUM_WAITING, SiteQueue } from './steps/site-queue';
+import { summaryOf } from './steps/summary';
 
 const submit = defineUpdate<Ticket, [SubmitRequest]>(SUBMIT_UPDATE);
 const giveUp = defineUpdate<boolean, [string]>(GIVE_UP_UPDATE);
@@ -102,7 +103,9 @@ export async function turns(site: string, state?: QueueState): Promise<void> {
   });
 
   // The first update of an update-with-start is delivered with the first task, its handler runs before this goes on.
-  await condition(() => !queue.isEmpty || (asked && allHandlersFinished()), FIRST_REQUEST_MS);
+  await condition(() => !queue.isEmpty || (asked && allHandlersFinished()), FIRST_REQUEST_MS, {
+    summary: 'Wait for the first request',
+  });
   for (;;) {
     await condition(() => !queue.isEmpty || allHandlersFinished());
     const queued = queue.next();
@@ -110,7 +113,8 @@ export async function turns(site: string, state?: QueueState): Promise<void> {
       // The next queue of this site knows nothing of the ids of this one: it is to begin in another second.
       const early = queue.idsTakenFor(new Date());
       const askedAgain = (): boolean => !queue.isEmpty || !allHandlersFinished();
-      if (early > 0 && (await condition(askedAgain, early))) continue;
+      if (early > 0 && (await condition(askedAgain, early, { summary: 'Let the second of the last id pass' })))
+        continue;
       return;
     }
     if (queued.kept && (await wasCarriedOut(site, queued.request))) continue;
@@ -225,7 +229,7 @@ async function carryOut(queue: SiteQueue, queued: QueuedTask, site: string): Pro
   } else if (queued.request.waitTurn || queued.kept) {
     // Somebody started a task directly.
     queue.putBack(queued);
-    await sleep(BUSY_RETRY_MS);
+    await sleep(BUSY_RETRY_MS, { summary: 'Somebody else holds the site: try again' });
   } else {
     const busy = await reading.whoHoldsSite({ site });
     if (busy) queue.refuse(queued, busy);
@@ -283,10 +287,22 @@ async function startTask(site: string, { task, request: { type, input } }: Queue
     // Whoever wants a site back is not to wait for what is saved.
     priority: { priorityKey: type === 'backup' ? 4 : 2 },
     memo: { task, who: input.who ?? 'unknown' },
-    staticSummary: `${type[0]?.toUpperCase()}${type.slice(1)} ${site}`,
+    staticSummary: summaryOf(site, type, input, await describedBackup(site, input)),
     staticDetails: markdownText(detailsOf(type, input)),
   });
 }
+
+/** What the backup was made for that a restore goes back to; null where that is not known at once. */
+async function describedBackup(site: string, input: SubmitRequest['input']): Promise<string | null> {
+  if (!('backup' in input) || !patched(DESCRIBED_RESTORES)) return null;
+  return glancing.describeBackup({ site, backup: input.backup }).catch((error: unknown) => {
+    // Of a local activity its own failure comes, in no `ActivityFailure`.
+    if (!(error instanceof ActivityFailure || error instanceof ApplicationFailure)) throw error;
+    return null;
+  });
+}
+
+const DESCRIBED_RESTORES = 'described-restores';
 
 function detailsOf(type: TaskType, input: SubmitRequest['input']): string {
   if (type === 'backup') return ('description' in input ? input.description : undefined) ?? DEFAULT_DESCRIPTION;

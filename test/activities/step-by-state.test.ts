@@ -27,9 +27,11 @@ const READING = [
   'withdrawRequest',
   'findTaskOfRequest',
   'findNewestTask',
+  'describeBackup',
   'whoHoldsSite',
   'listBackups',
   'readTaskLog',
+  'deliverNotice',
 ];
 
 let ring: ActivityLab;

@@ -195,6 +195,7 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   findTaskOfRequest: null,
   findNewestTask: null,
   findOutcome: null,
+  describeBackup: 'before the update',
   acceptTurn: null,
   withdrawRequest: null,
   whoHoldsSite: { task: 'other', type: 'backup', who: 'somebody', since: '2026-11-24T03:00:00.000Z' },

@@ -1,7 +1,7 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import { type Accepted, finishOf, planOf } from '../../src/contract/steps';
 import { planRestore } from '../../src/core/queries/restore-plan';
-import { FakeActivities } from '../helpers/fake-activities';
+import { FakeActivities, preflightWithLimit } from '../helpers/fake-activities';
 import { WorkflowLab } from '../helpers/workflow-environment';
 
 let lab: WorkflowLab;
@@ -72,6 +72,30 @@ async function askedFor(type: string, input: object, fake: FakeActivities): Prom
     return name === 'runHook' && hook ? [`${name} ${defaultPayloadConverter.fromPayload<string>(hook)}`] : [name];
   });
 }
+
+it.concurrent('the Web UI says which hook runs, and what a timer waits for', async () => {
+  const { returns } = preflightWithLimit(60_000, 1000) as { returns: { value: object; warnings: string[] } };
+  const value = { ...returns.value, attentionAfterMs: 60_000, hooks: HOOKS };
+  const fake = new FakeActivities().set('preflight', { returns: { ...returns, value } });
+  const handle = await lab.start('restore', { ...restore, site: lab.siteWith(fake) });
+  await handle.result();
+  const { events } = await handle.fetchHistory();
+  const said = (events ?? []).flatMap((event) => {
+    const isHook = event.activityTaskScheduledEventAttributes?.activityType?.name?.startsWith('run') === true;
+    if (!isHook && !event.timerStartedEventAttributes) return [];
+    const { summary } = event.userMetadata ?? {};
+    return [summary ? defaultPayloadConverter.fromPayload<string>(summary) : null];
+  });
+  expect(said).toEqual([
+    'Run the hook before of the site',
+    'The longest that visitors may see the maintenance page',
+    'Run the hook fenced of the site',
+    'Run the hook afterSwitch of the site',
+    'Ask somebody to look when this takes longer',
+    'Ask somebody to look when this takes longer',
+    'Run the hook after of the site',
+  ]);
+});
 
 /** What every task asks for besides its steps, and says nothing of. */
 const UNTOLD = ['findAbandonedTasks', 'awaitLease', 'closeTask'];

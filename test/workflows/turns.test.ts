@@ -40,6 +40,24 @@ describe('turns', () => {
     await untilIdle(site);
   });
 
+  it.concurrent('names the task in its summary, with what and why', async () => {
+    const fake = new FakeActivities();
+    const site = lab.siteWith(fake);
+    const summaryOf = async (): Promise<unknown> => {
+      const { staticSummary } = await workflow(`site/${site}`).describe();
+      await untilIdle(site);
+      return staticSummary();
+    };
+    await (await client.restore({ site, backup })).result();
+    expect(await summaryOf()).toBe(`Restore ${site} to 2026-11-24 03:15 - before the update`);
+    expect(fake.arguments.get('describeBackup')).toEqual([{ site, backup }]);
+    fake.set('describeBackup', { fails: 'RecordInvalid' });
+    await (await client.restore({ site, backup })).result();
+    expect(await summaryOf()).toBe(`Restore ${site} to 2026-11-24 03:15`);
+    await (await client.backup({ site, description: 'nightly' })).result();
+    expect(await summaryOf()).toBe(`Backup ${site} - nightly`);
+  });
+
   it.concurrent('ids stay in order when the clock goes back', async () => {
     const fake = new FakeActivities();
     const site = lab.siteWith(fake);

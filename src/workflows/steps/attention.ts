@@ -11,7 +11,7 @@ export async function withAttention<T>(
   const timer = new CancellationScope();
   const waiting = timer
     .run(async () => {
-      await sleep(afterMs);
+      await sleep(afterMs, { summary: 'Ask somebody to look when this takes longer' });
       raised = true;
       setAttention(step);
     })

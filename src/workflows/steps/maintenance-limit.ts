@@ -55,7 +55,7 @@ export class MaintenanceLimit {
       .run(async () => {
         for (let left: number | null = limits.limitMs; left !== 0; left = await this.left(limits)) {
           if (left === null) return;
-          await sleep(left);
+          await sleep(left, { summary: 'The longest that visitors may see the maintenance page' });
         }
         this.isReached = true;
         this.steps.cancel();

@@ -80,9 +80,11 @@ export class RequestedTask {
   private async ended(): Promise<TaskOutcome> {
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       await this.ask();
-      await condition(() => this.isAnswered, pause);
+      await condition(() => this.isAnswered, pause, { summary: 'Ask the queue of the site again' });
       if (this.cancelling && this.ticket) await this.tellQueue(cancel, this.ticket.task);
-      await condition(() => this.end !== null || this.isRefused, pause);
+      await condition(() => this.end !== null || this.isRefused, pause, {
+        summary: 'Look whether the task has ended',
+      });
       if (this.isRefused && this.refusal) return { failed: this.refusal };
       const told = this.end;
       const outcome = await this.find(told);
@@ -128,7 +130,7 @@ export class RequestedTask {
           },
         );
       if (isTold) return;
-      await sleep(TELL_AGAIN_AFTER_MS);
+      await sleep(TELL_AGAIN_AFTER_MS, { summary: 'Tell the queue again' });
     }
   }
 }

@@ -6,7 +6,7 @@ import { undoOf } from '../../contract/steps';
 import { ToldWarnings } from '../../contract/payload-bounds';
 import type { HookName } from '../../contract/target';
 import type { RunStatus } from '../../contract/tasks';
-import { committing, endless, forward, queueing, tidying } from '../options';
+import { committing, endless, forward, hookActivities, queueing, tidying } from '../options';
 import { Undo } from '../undo';
 import { withAttention } from './attention';
 import { MaintenanceLimit } from './maintenance-limit';
@@ -74,7 +74,7 @@ export class Task {
 
   /** Runs a hook, where the site has it. */
   async hook(name: Exclude<HookName, 'after'>): Promise<void> {
-    if (this.hooks.includes(name)) await this.step('runHook', name);
+    if (this.hooks.includes(name)) await this.report(hookActivities(name), 'runHook', [name]);
   }
 
   /** Runs the hook at the end, where the site has it. */
@@ -121,7 +121,7 @@ export class Task {
   }
 
   private async report<Name extends StepName>(
-    activities: Activities,
+    activities: Pick<Activities, Name>,
     name: Name,
     rest: Rest<Name>,
   ): Promise<Value<Name>> {
