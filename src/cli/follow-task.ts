@@ -1,76 +1,97 @@
 import type { TaskHandle } from '../client';
-import type { StepPause } from '../contract/step-pause';
-import { followTask } from '../operations/follow-task';
+import { type TaskEvent, followTask } from '../operations/follow-task';
 import type { CommandContext } from './context';
 import { EXIT } from './exit-codes';
-import { listenToSignals } from './interrupts';
+import { Interrupts } from './interrupts';
 import { TaskView } from './render/task-view';
-import { pausedStepText } from './render/waiting';
+import { pausedStepText, stuckNameOf, stuckText } from './render/waiting';
 
 /** How following a task ended: with its result, or by leaving it to itself. */
-type Followed<Result> =
-  | { outcome: 'ended'; result: Result }
-  | { outcome: 'left' }
-  | { outcome: 'stuck'; step: string; paused: StepPause | null };
+type Followed<Result> = Extract<TaskEvent<Result>, { kind: 'ended' | 'stuck' | 'left' }>;
 
 /**
- * Shows a task's steps as they happen and waits for its outcome. Ctrl-C asks whether to detach or to cancel (without a
- * terminal it cancels), SIGTERM detaches; undo that cannot finish is not waited for.
+ * Shows a task's steps as they happen and waits for its outcome; undo that cannot finish is not waited for. While a question is on the
+ * terminal nothing is shown.
  * @throws KedgeError of the task when it fails
  */
-async function showTask<Result>(context: CommandContext, handle: TaskHandle<Result>): Promise<Followed<Result>> {
-  const leave = new AbortController();
-  const stopListening = listenToSignals(context, {
-    name: handle.task,
-    cancelling: `cancelling ${handle.task}; it undoes first`,
-    cancel: () => handle.cancel(),
-    leave: () => leave.abort(),
-  });
+async function showTask<Result>(
+  context: CommandContext,
+  handle: TaskHandle<Result>,
+  interrupts: Interrupts,
+): Promise<Followed<Result>> {
+  const view = new TaskView(context.printer, handle.ticket);
+  const held: Parameters<TaskView['show']>[0][] = [];
+  const showHeld = (): void => held.splice(0).forEach((event) => view.show(event));
+  let failure: unknown;
   try {
-    const view = new TaskView(context.printer, handle.ticket);
-    for await (const event of followTask(await context.parts(), handle, leave.signal)) {
-      if (event.kind === 'ended') return { outcome: 'ended', result: event.result };
-      if (event.kind === 'stuck') return { outcome: 'stuck', step: event.step, paused: event.paused };
-      view.show(event);
+    for await (const event of followTask(await context.parts(), handle, interrupts.left)) {
+      if (event.kind === 'ended' || event.kind === 'stuck' || event.kind === 'left') return event;
+      if (interrupts.isAsking && event.kind === 'running') continue;
+      held.push(event);
+      if (!interrupts.isAsking) showHeld();
     }
-    return { outcome: 'left' };
+    return { kind: 'left' };
+  } catch (error) {
+    failure = error;
+    throw error;
   } finally {
+    interrupts.end();
+    showHeld();
     context.printer.idle();
-    stopListening();
+    view.end(failure);
   }
 }
 
-/** Follows a task and prints its end: the whole of a command that submits one. */
+/**
+ * Submits a task, follows it and prints its end: the whole of a command that does so.
+ * @throws KedgeError of the submit, and of the task when it fails
+ */
 export async function reportTask<Result extends { warnings: string[] }>(
   context: CommandContext,
-  handle: TaskHandle<Result>,
+  submit: () => Promise<TaskHandle<Result>>,
   detach: boolean,
   lines: (result: Result) => string[],
 ): Promise<void> {
   const { printer } = context;
-  const { task, site, ticket } = handle;
-  const left = (): void =>
-    ticket.noWorker
-      ? printer.result({ task, site, detached: true, waitsFor: 'worker' }, [
-          `${task} is accepted and waits for a worker: start one with \`kedge worker\` on the master`,
-        ])
-      : printer.result({ task, site, detached: true }, [`${task} goes on; see \`kedge log -f ${task}\``]);
-  if (detach) return left();
-  const followed = await showTask(context, handle);
-  if (followed.outcome === 'left') return left();
-  if (followed.outcome === 'stuck') {
-    context.exitCode = EXIT.undoPending;
-    const { step: attention, paused } = followed;
-    const stands = { task, site, detached: true, attention, ...(paused === null ? {} : { paused }) };
-    printer.result(stands, [
-      paused === null
-        ? `undo of ${task} cannot finish: ${attention}. It goes on trying; look now: \`kedge log ${task}\``
-        : `undo of ${task} does not go on: ${pausedStepText(ticket.workflowId, attention, paused)}`,
-    ]);
-    return;
+  const interrupts = new Interrupts(context);
+  try {
+    const handle = await submit();
+    interrupts.accepted({
+      name: handle.task,
+      cancelling: `cancelling ${handle.task}; it undoes first`,
+      cancel: () => handle.cancel(),
+    });
+    if (detach && !interrupts.isCancelled) return tellLeft(context, handle);
+    const followed = await showTask(context, handle, interrupts);
+    if (followed.kind === 'left') return tellLeft(context, handle);
+    if (followed.kind === 'stuck') return tellStuck(context, handle, followed);
+    const { result } = followed;
+    for (const warning of result.warnings) printer.warn(warning);
+    if (result.warnings.length > 0) context.exitCode = EXIT.warnings;
+    printer.result(result, lines(result));
+  } finally {
+    interrupts.end();
   }
-  const { result } = followed;
-  for (const warning of result.warnings) printer.warn(warning);
-  if (result.warnings.length > 0) context.exitCode = EXIT.warnings;
-  printer.result(result, lines(result));
+}
+
+function tellLeft({ printer }: CommandContext, { task, site, ticket }: TaskHandle<unknown>): void {
+  if (ticket.noWorker)
+    printer.result({ task, site, detached: true, waitsFor: 'worker' }, [
+      `${task} is accepted and waits for a worker: start one with \`kedge worker\` on the master`,
+    ]);
+  else printer.result({ task, site, detached: true }, [`${task} goes on; see \`kedge log -f ${task}\``]);
+}
+
+function tellStuck(
+  context: CommandContext,
+  { task, site, ticket }: TaskHandle<unknown>,
+  { step, why, paused }: Extract<TaskEvent<unknown>, { kind: 'stuck' }>,
+): void {
+  context.exitCode = EXIT.undoPending;
+  const stands = { task, site, detached: true, attention: step, why, ...(paused === null ? {} : { paused }) };
+  context.printer.result(stands, [
+    paused === null
+      ? stuckText(task, step, why)
+      : `${stuckNameOf(task, step)} does not go on: ${pausedStepText(ticket.workflowId, step, paused)}`,
+  ]);
 }

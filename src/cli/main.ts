@@ -81,7 +81,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       try {
         await body(context, command.args, command.opts<never>());
         exitCode = context.exitCode;
-      } catch (error) {
+      } catch (thrown) {
+        const error = isInterruptedQuestion(thrown) ? new KedgeError('Cancelled', 'nothing was done') : thrown;
         context.printer.failure(context.redacted(error));
         exitCode = exitCodeOf(error);
       } finally {
@@ -100,6 +101,11 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     if (argv.includes('--json')) new Printer(io, { json: true }).failure(new KedgeError('UsageInvalid', error.message));
     return EXIT.usage;
   }
+}
+
+/** Ctrl-C at a question of ours, before anything was begun. */
+function isInterruptedQuestion(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ExitPromptError';
 }
 
 /** Global options may stand behind the command too, where people type them; subcommands end and speak as the program does. */

@@ -13,10 +13,13 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `1.2 MB of 3.4 MB`, without the second while nobody knows it; empty before anything is known. */
+/** `1.2 MB of 3.4 MB (35 %)`, the bytes alone while nobody knows the whole; empty before anything is known. */
 export function progressText({ bytes, totalBytes }: Progress): string {
   if (bytes === undefined) return '';
-  return totalBytes === undefined ? bytesText(bytes) : `${bytesText(bytes)} of ${bytesText(totalBytes)}`;
+  if (totalBytes === undefined) return bytesText(bytes);
+  // What is not all is not 100 %.
+  const percent = totalBytes > 0 && bytes <= totalBytes ? ` (${Math.floor((100 * bytes) / totalBytes)} %)` : '';
+  return `${bytesText(bytes)} of ${bytesText(totalBytes)}${percent}`;
 }
 
 /** `0.4 s`, `12 s`, `3 min 20 s`. */

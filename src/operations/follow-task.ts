@@ -34,6 +34,14 @@ interface StepIsPaused {
 /** A step that goes on when it is unpaused. */
 export type PausedStep = RunningStep & { readonly paused: StepPause };
 
+/** `why` is what its newest attempt failed with; null for one that has not failed. */
+interface Stuck {
+  readonly kind: 'stuck';
+  readonly step: string;
+  readonly why: string | null;
+  readonly paused: StepPause | null;
+}
+
 /** What is seen of a task that is followed. The last event is one of how it ended, unless following throws. */
 export type TaskEvent<Result> =
   /** Before anything else: other tasks of the site come first. */
@@ -45,7 +53,7 @@ export type TaskEvent<Result> =
   | { readonly kind: 'running'; readonly steps: readonly RunningStep[] }
   | { readonly kind: 'ended'; readonly result: Result }
   /** It cannot finish an undo, or what follows its commit point, and goes on trying, unless it is paused: somebody has to look. */
-  | { readonly kind: 'stuck'; readonly step: string; readonly paused: StepPause | null }
+  | Stuck
   /** It goes on, and whoever followed it has left. */
   | { readonly kind: 'left' };
 
@@ -103,7 +111,10 @@ async function* untilItsEnd<Result>(
     yield* failures.news(status.steps);
     if (status.steps.length > 0) yield { kind: 'running', steps: status.steps };
     const stuck = outcry.stuckStepOf(status);
-    if (stuck !== null) return () => ({ kind: 'stuck', ...stuck });
+    if (stuck !== null) {
+      const why = await failures.of(stuck.step, status.steps);
+      return () => ({ kind: 'stuck', ...stuck, why });
+    }
     // A pause that nobody waits for must not keep the process from ending.
     if (!settled)
       await Promise.race([delay(POLL_INTERVAL_MS, undefined, { ref: false }), result.catch(() => undefined)]);
@@ -157,6 +168,13 @@ class StandstillReader {
     private readonly parts: Pick<Parts, 'journals' | 'redact'>,
     private readonly task: string,
   ) {}
+
+  /** What a step failed with last; null for one that has not failed. */
+  async of(name: string, running: readonly RunningStep[]): Promise<string | null> {
+    const journal = await this.parts.journals.find(this.task).catch(() => undefined);
+    const failed = running.find(({ step, lastFailure }) => step === name && lastFailure !== null);
+    return this.parts.redact(failed?.lastFailure ?? null, journal?.site);
+  }
 
   async *news(running: readonly RunningStep[]): AsyncGenerator<AttemptFailed | StepIsPaused> {
     const news = running.filter((step) => stands(step) && !this.told.has(keyOf(step)));

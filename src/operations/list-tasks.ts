@@ -1,5 +1,6 @@
 import type { KedgeClient } from '../client';
 import type { StepPause } from '../contract/step-pause';
+import { pendingUndos } from '../core/tasks/authority';
 import type { Journal } from '../core/tasks/journal';
 import type { Parts } from './parts';
 
@@ -13,7 +14,7 @@ export interface TaskSummary {
   /** ISO 8601. */
   readonly started: string;
   readonly status: NonNullable<Journal['outcome']>['status'] | 'undoing' | 'running';
-  /** Null once it has ended. */
+  /** The newest step, or the undo that runs; null once it has ended. */
   readonly step: string | null;
   /** Of the error it ended with. */
   readonly code: string | null;
@@ -53,7 +54,7 @@ function summaryOf(journal: Journal): Omit<TaskSummary, 'paused'> {
   return {
     ...{ task, site, type, who, description, started },
     status: outcome?.status ?? (journal.undoing ? 'undoing' : 'running'),
-    step: outcome ? null : step,
+    step: outcome ? null : ((journal.undoing ? pendingUndos(journal)[0] : undefined) ?? step),
     code: outcome?.code ?? null,
     durationMs,
   };

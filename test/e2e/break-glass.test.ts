@@ -192,7 +192,10 @@ it('an undo that cannot finish ends the command with 4, and can be abandoned', a
   });
   await withWorkerInProcess(lab, stuck, async () => {
     const restore = await cli(lab, 'restore', site.uri, backup.backup.id, '--yes');
-    expect([restore.exitCode, restore.stderr]).toEqual([4, expect.stringContaining('discardDatabase')]);
+    const why = `undo of ${newest()?.task} cannot finish: "Undo: drop the new database and account" failed: made to fail`;
+    expect([restore.exitCode, restore.stdout]).toEqual([4, expect.stringContaining(why)]);
+    const listed = await cliJson<{ tasks: { step: string }[] }>(lab, 'tasks', site.uri, '--limit', '1');
+    expect(listed.tasks[0]?.step).toBe('discardDatabase');
     expect(await status()).toBe(503);
     const { task } = newest() ?? { task: '' };
     // Its undo is paused on top of it: the worker itself opens the site past its limit, and doctor says what goes on.

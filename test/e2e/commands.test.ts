@@ -146,7 +146,7 @@ it('says much or little, without colours where nobody looks', async () => {
   expect(await cli(lab, '--version')).toMatchObject({ exitCode: 0, stdout: `${version}\n` });
   const plain = await cli(lab, 'verify', SITE);
   expect(plain.stdout).toBe(`${SITE} answers 200: all is well\n`);
-  expect(plain.stderr).toMatch(/^✓ preflight +\d/m);
+  expect(plain.stderr).toMatch(/^✓ Check everything that can be known before +\d/m);
   expect(`${plain.stdout}${plain.stderr}`).not.toContain('\u001b');
   const quiet = await cli(lab, 'verify', SITE, '-q');
   expect(quiet).toMatchObject({ exitCode: 0, stdout: plain.stdout, stderr: '' });
@@ -167,6 +167,12 @@ it('a backup with warnings is done, and ends with exit code 3', async () => {
   const { warnings, backup } = backupResultSchema.parse(JSON.parse(stdout));
   expect(warnings.join()).toContain('wp_old');
   expect(stderr).toMatch(/^warning: .*wp_old/m);
+  // What was said of a table is said once, also every night; the record of each backup says it.
+  const next = await documentOf(backupResultSchema, 'backup', SITE, '-m', 'the night after');
+  expect(next.warnings).toEqual([]);
+  const record = await documentOf(z.looseObject({ warnings: z.array(z.string()) }), 'backups', 'show', next.backup.id);
+  expect(record.warnings.join()).toContain('wp_old');
+  expect((await cli(lab, 'backups', 'delete', next.backup.id, '--yes', '-q')).exitCode).toBe(0);
   await lab.mariadb.query(`DROP TABLE \`${await currentDatabaseOf()}\`.wp_old`);
   expect((await cli(lab, 'backups', 'delete', backup.id, '--yes', '-q')).exitCode).toBe(0);
 });
@@ -417,13 +423,25 @@ describe('while a task runs', () => {
     });
   });
 
-  it('Ctrl-C on a terminal asks: cancel', async () => {
-    const command = startOnTerminal(lab, ['backup', SITE]);
+  it('the first Ctrl-C of a restore on a terminal asks as well: cancel', async () => {
+    const command = startOnTerminal(lab, ['restore', SITE, 'latest']);
+    await command.said('A new backup is made first.');
+    command.child.stdin?.write('y\r');
     await holding.said('holding');
     command.child.stdin?.write('\u0003');
     await command.said('What now?');
     command.child.stdin?.write('\u001b[B\r');
     expect(await command.end()).toBe(130);
+    expect(command.stdout).toMatch(/Undo:[^]*Unlock the account of the site[^]*Put maintenance back as it was/);
+    expect(differences(before, await fingerprint(site, lab.nginx.port, lab.mariadb))).toEqual([]);
+  });
+
+  it('Ctrl-C at the question of a restore: nothing was done, exit code 130', async () => {
+    const command = startOnTerminal(lab, ['restore', SITE, 'latest']);
+    await command.said('A new backup is made first.');
+    command.child.stdin?.write('\u0003');
+    expect(await command.end()).toBe(130);
+    expect(command.stdout).toContain('nothing was done');
   });
 
   it('--detach prints the task and returns', async () => {

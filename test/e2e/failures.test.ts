@@ -85,7 +85,7 @@ it('a step that fails twice, then works: the restore succeeds', async () => {
   expect(exitCode).toBe(0);
   // Whoever waits is told for what, until when, and what he can do.
   expect(stderr).toMatch(
-    /probeSite failed: .*\. It is tried again until \d\d:\d\d:\d\d UTC, when the task undoes; `kedge cancel \S+-restore` ends it now/,
+    /"Ask for a page" failed: .*\. It is tried again until \d\d:\d\d:\d\d UTC, when the task undoes; `kedge cancel \S+-restore` ends it now/,
   );
   const { body } = await get(lab.nginx.port, site.uri, '/?p=5');
   expect(body.toString()).not.toContain('changed since');

@@ -159,7 +159,7 @@ it('a step that takes long is not one that cannot finish: the one that fails beh
     ]),
   );
   expect(kinds(events)).toEqual(['running', 'running', 'attempt-failed', 'running', 'stuck']);
-  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase', paused: null });
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase', why: 'made to fail', paused: null });
 });
 
 it('says once for each pause that a step is paused, by whom and why, and not that it fails', async () => {
@@ -191,7 +191,7 @@ it('an undo that somebody paused does not go on: it is named at once, with who d
       at([step('never seen')]),
     ]),
   );
-  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase', paused: by });
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'discardDatabase', why: null, paused: by });
 });
 
 it('a step that neither fails nor ends for long is named too: it hangs', async () => {
@@ -202,7 +202,20 @@ it('a step that neither fails nor ends for long is named too: it hangs', async (
   ]);
   const events: TaskEvent<string>[] = [];
   for await (const event of followTask(parts, hanging, new AbortController().signal, 0)) events.push(event);
-  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'endMaintenance', paused: null });
+  expect(events.at(-1)).toEqual({ kind: 'stuck', step: 'endMaintenance', why: null, paused: null });
+});
+
+it('one that cannot finish when the following begins is named at once, with the reason, and without passwords', async () => {
+  const stuck = step('liftFence', `no login with ${PASSWORD}`);
+  const events = await seen(new ScriptedTask([at([step('probeSite'), stuck], 'liftFence'), at([])]));
+  expect(kinds(events)).toEqual(['attempt-failed', 'running', 'stuck']);
+  const last = events.at(-1);
+  expect(last).toMatchObject({
+    kind: 'stuck',
+    step: 'liftFence',
+    why: expect.stringMatching(/^no login with /) as unknown,
+  });
+  expect(JSON.stringify(last)).not.toContain(PASSWORD);
 });
 
 it('a step that fails is not stuck while nobody is asked for, nor because another one takes long', async () => {

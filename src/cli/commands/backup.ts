@@ -83,11 +83,9 @@ async function backUpOne(
 ): Promise<void> {
   const site = await context.site(name);
   const client = await context.client();
-  const handle = await client.backup(
-    { site, ...asked, ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }) },
-    submitOptions(options),
-  );
-  await reportTask(context, handle, options.detach ?? false, ({ backup, durationMs }) => [
+  const input = { site, ...asked, ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }) };
+  const submit = () => client.backup(input, submitOptions(options));
+  await reportTask(context, submit, options.detach ?? false, ({ backup, durationMs }) => [
     `Backup ${backup.id}: ${bytesText(backup.bytes)} in ${durationText(durationMs)}`,
     backup.path,
   ]);

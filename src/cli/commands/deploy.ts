@@ -29,11 +29,9 @@ export function registerDeploy(program: Command, run: Registration): void {
         const text = options.replaceText ? { replaceText: true } : {};
         const path = resolve(context.io.workingFolder, archive);
         await vouchFor(context, site, path);
-        const handle = await client.deploy(
-          { site, archive: path, who: context.who(), ...text, ...key },
-          submitOptions(options),
-        );
-        await reportTask(context, handle, options.detach ?? false, ({ deployed, durationMs, logins = [] }) => [
+        const submit = () =>
+          client.deploy({ site, archive: path, who: context.who(), ...text, ...key }, submitOptions(options));
+        await reportTask(context, submit, options.detach ?? false, ({ deployed, durationMs, logins = [] }) => [
           `Deployed ${site} from ${deployed} in ${durationText(durationMs)}`,
           ...logins.map((sentence) => `Note: ${sentence}`),
         ]);

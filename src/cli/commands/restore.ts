@@ -54,21 +54,18 @@ export function registerRestore(program: Command, run: Registration): void {
         if (options.dryRun) return tellRestore(context, record, options);
         await confirmRestore(context, record, options.yes ?? false);
         const client = await context.client();
-        const handle = await client.restore(
-          {
-            site,
-            backup: record.id,
-            who: context.who(),
-            ...(options.fence ? {} : { noFence: true }),
-            ...(options.yes ? { leaveLogins: true } : {}),
-            ...(options.replaceText ? { replaceText: true } : {}),
-            ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
-          },
-          submitOptions(options),
-        );
+        const input = {
+          site,
+          backup: record.id,
+          who: context.who(),
+          ...(options.fence ? {} : { noFence: true }),
+          ...(options.yes ? { leaveLogins: true } : {}),
+          ...(options.replaceText ? { replaceText: true } : {}),
+          ...(options.requestKey === undefined ? {} : { requestKey: options.requestKey }),
+        };
         await reportTask(
           context,
-          handle,
+          () => client.restore(input, submitOptions(options)),
           options.detach ?? false,
           ({ restored, safetyBackup, downtimeMs, durationMs, kept = [], logins = [] }) => [
             `Restored ${site} to ${restored} in ${durationText(durationMs)}, ${durationText(downtimeMs)} of it in maintenance`,

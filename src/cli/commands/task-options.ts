@@ -20,8 +20,8 @@ export function withTaskOptions(command: Command): Command {
     .option('--request-key <key>', 'makes a repeated call the same task')
     .addHelpText(
       'after',
-      '\nWhile it waits, Ctrl-C asks whether the task is to go on or to be undone; without a terminal it is undone.\n' +
-        'SIGTERM, and the end of the terminal, leave it to go on.',
+      '\nFrom the moment it is submitted, the first Ctrl-C asks whether the task is to go on or to be undone; without a terminal\n' +
+        'it is undone. SIGTERM, and the end of the terminal, leave it to go on.',
     );
 }
 

@@ -13,6 +13,7 @@ import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { pausedStepText } from '../render/waiting';
+import { sentenceOf } from '../../contract/steps';
 import { durationText, timeText } from '../../contract/units';
 import { usage } from '../usage';
 
@@ -39,7 +40,9 @@ export function registerTasks(program: Command, run: Registration): void {
                 rows.map((row) => [
                   row.task,
                   row.paused.length > 0 ? 'paused' : row.status,
-                  row.paused.length > 0 ? row.paused.map(({ step }) => step).join(', ') : (row.step ?? ''),
+                  row.paused.length > 0
+                    ? row.paused.map(({ step }) => sentenceOf(step)).join(', ')
+                    : sentenceOf(row.step ?? ''),
                   timeText(row.started),
                   durationText(row.durationMs),
                   row.who,
@@ -59,7 +62,8 @@ export function registerTasks(program: Command, run: Registration): void {
     .option('-f, --follow', 'go on until the task has ended')
     .addHelpText(
       'after',
-      '\nExamples:\n  kedge log -f example.com\n  kedge log example.com-20261124.031502-restore --json',
+      '\nCtrl-C, SIGTERM and the end of the terminal end the following; the task goes on.\n' +
+        '\nExamples:\n  kedge log -f example.com\n  kedge log example.com-20261124.031502-restore --json',
     )
     .action(
       run<{ follow?: boolean }>(async (context, [name = ''], options) => {

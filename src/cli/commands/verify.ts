@@ -15,8 +15,8 @@ export function registerVerify(program: Command, run: Registration): void {
         const site = await context.site(name);
         const client = await context.client();
         const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey };
-        const handle = await client.verify({ site, who: context.who(), ...key }, submitOptions(options));
-        await reportTask(context, handle, options.detach ?? false, ({ status, warnings }) => [
+        const submit = () => client.verify({ site, who: context.who(), ...key }, submitOptions(options));
+        await reportTask(context, submit, options.detach ?? false, ({ status, warnings }) => [
           warnings.length === 0 ? `${site} answers ${status}: all is well` : `${site} answers ${status}`,
         ]);
       }),

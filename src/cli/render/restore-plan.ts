@@ -1,6 +1,7 @@
 import type { BackupRecord } from '../../contract/backup-record';
 import type { RestorePlan } from '../../contract/documents';
 import { backupLabel } from './backup-label';
+import { sentenceOf } from '../../contract/steps';
 import type { Printer } from './printer';
 import { bytesText, durationText } from '../../contract/units';
 
@@ -22,7 +23,7 @@ export function restorePlanLines(
     ...printer.table(
       ['Step', 'Size', 'Expected'],
       plan.steps.map(({ step, bytes, expectedMs, basis: from }) => [
-        step,
+        sentenceOf(step),
         bytes === null ? '' : bytesText(bytes),
         `${from === 'rough' ? '~ ' : ''}${durationText(expectedMs)}`,
       ]),

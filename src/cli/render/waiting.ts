@@ -1,4 +1,5 @@
 import type { RunningStep } from '../../client';
+import { isUndoName, sentenceOf } from '../../contract/steps';
 import { type StepPause, pausedText, unpauseCommand } from '../../contract/step-pause';
 import type { Ticket } from '../../contract/tasks';
 import type { Outlook, PausedStep } from '../../operations/follow-task';
@@ -12,7 +13,23 @@ type Followed = Pick<Ticket, 'task' | 'workflowId'>;
  */
 export function waitingText(task: string, step: RunningStep, journal: Outlook | undefined): string | null {
   if (step.lastFailure === null) return null;
-  return `${step.step} failed: ${withoutDot(step.lastFailure)}. ${next(task, journal)}`;
+  return `${failureText(step.step, step.lastFailure)} ${next(task, journal)}`;
+}
+
+/** Which step failed, and why. */
+export function failureText(step: string, why: string): string {
+  return `"${sentenceOf(step)}" failed: ${withoutDot(why)}.`;
+}
+
+/** What a command ends with whose task goes on trying, and needs somebody: which step cannot finish, why, and what to do. */
+export function stuckText(task: string, step: string, why: string | null): string {
+  const reason = why === null ? `"${sentenceOf(step)}" neither ends nor fails: it hangs.` : failureText(step, why);
+  return `${stuckNameOf(task, step)} cannot finish: ${reason} It goes on trying; look now: \`kedge log ${task}\``;
+}
+
+/** What of a task cannot finish: its undo, or what follows its commit point. */
+export function stuckNameOf(task: string, step: string): string {
+  return isUndoName(step) ? `undo of ${task}` : task;
 }
 
 /** Who paused a step, how it goes on, and what happens otherwise. `journal` as for {@link waitingText}. */

@@ -1,4 +1,4 @@
-import { pausedStepNote, waitingText } from '../../../src/cli/render/waiting';
+import { pausedStepNote, stuckText, waitingText } from '../../../src/cli/render/waiting';
 import type { Journal } from '../../../src/core/tasks/journal';
 
 const TASK = 'example.com-20261124.031502-restore';
@@ -18,10 +18,10 @@ test('a step that has not failed waits for nothing that anybody could do somethi
 
 test('what is waited for, until when, and what a cancel would do', () => {
   expect(said({ maintenance })).toBe(
-    'probeSite failed: nginx does not answer. It is tried again until 03:30:02 UTC, when the task undoes; ' +
+    '"Ask for a page" failed: nginx does not answer. It is tried again until 03:30:02 UTC, when the task undoes; ' +
       `\`kedge cancel ${TASK}\` ends it now and puts the site back as it was.`,
   );
-  const endless = `probeSite failed: nginx does not answer. It is tried again; \`kedge cancel ${TASK}\``;
+  const endless = `"Ask for a page" failed: nginx does not answer. It is tried again; \`kedge cancel ${TASK}\``;
   for (const journal of [undefined, { maintenance: null }, { maintenance: { ...maintenance, foundOn: true } }])
     expect(said(journal)).toContain(endless);
 });
@@ -59,4 +59,16 @@ describe('a step that somebody paused', () => {
     const unknown = { by: null, why: null, since: null } as never;
     expect(note({}, null, unknown)).toMatch(/^importDatabase is paused in Temporal; unpause it/);
   });
+});
+
+test('what cannot finish is named, with the reason: an undo, what follows the commit point, and what hangs', () => {
+  expect(stuckText(TASK, 'discardDatabase', 'no connection.')).toBe(
+    `undo of ${TASK} cannot finish: "Undo: drop the new database and account" failed: no connection. ` +
+      `It goes on trying; look now: \`kedge log ${TASK}\``,
+  );
+  expect(stuckText(TASK, 'endMaintenance', 'no disk')).toContain(
+    `${TASK} cannot finish: "Take the maintenance page away" failed: no disk.`,
+  );
+  expect(stuckText(TASK, 'endMaintenance', 'no disk')).not.toContain('undo of');
+  expect(stuckText(TASK, 'switchBack', null)).toContain('neither ends nor fails: it hangs.');
 });
