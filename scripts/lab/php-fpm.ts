@@ -11,6 +11,8 @@ export interface PhpFpmPool {
   readonly owner: string;
   /** `pm…` and `env[…]` are the pool's, all others settings of PHP: `{ 'opcache.validate_timestamps': '0' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** On loopback, in the place of a Unix socket. */
+  readonly port?: number;
 }
 
 export interface PrivatePhpFpm extends RestartableServer {
@@ -42,27 +44,29 @@ export async function startPhpFpm({
 }): Promise<PrivatePhpFpm> {
   await mkdir(folder, { recursive: true });
   const { program: fpm, version } = await findPhpFpm();
-  const socket = (pool: string): string => join(folder, `${pool}.sock`);
-  for (const { name } of pools) {
-    if (Buffer.byteLength(socket(name)) > SOCKET_PATH_BYTES)
-      throw new Error(`the path of the socket ${socket(name)} is too long; choose a shorter folder`);
+  const socket = ({ name, port }: PhpFpmPool): string =>
+    port === undefined ? join(folder, `${name}.sock`) : `127.0.0.1:${port}`;
+  for (const pool of pools) {
+    if (Buffer.byteLength(socket(pool)) > SOCKET_PATH_BYTES)
+      throw new Error(`the path of the socket ${socket(pool)} is too long; choose a shorter folder`);
   }
   const configurationFile = join(folder, 'php-fpm.conf');
   const log = join(folder, 'php-fpm.log');
-  const texts = await Promise.all(pools.map((pool) => poolConfiguration(pool, socket(pool.name))));
+  const texts = await Promise.all(pools.map((pool) => poolConfiguration(pool, socket(pool))));
   await writeFile(
     configurationFile,
     `[global]\ndaemonize = no\nerror_log = ${log}\npid = ${join(folder, 'php-fpm.pid')}\n\n${texts.join('\n')}`,
   );
   const [program, ...args] = [...by, fpm, '--nodaemonize', '--fpm-config', configurationFile];
   const server = await startRestartable([program, ...args], log, async () =>
-    (await Promise.all(pools.map((pool) => listens(socket(pool.name))))).every(Boolean),
+    (await Promise.all(pools.map((pool) => listens(socket(pool))))).every(Boolean),
   );
   return {
     ...server,
     version,
-    socketOf(pool) {
-      if (!pools.some(({ name }) => name === pool)) throw new Error(`there is no pool ${pool}`);
+    socketOf(name) {
+      const pool = pools.find((one) => one.name === name);
+      if (pool === undefined) throw new Error(`there is no pool ${name}`);
       return socket(pool);
     },
   };
@@ -115,7 +119,8 @@ async function findPhpFpm(): Promise<{ program: string; version: string }> {
 
 function listens(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const connection = connect(socket);
+    const [host, port] = socket.split(':');
+    const connection = port === undefined ? connect(socket) : connect(Number(port), host);
     const settle = (value: boolean): void => {
       connection.destroy();
       resolve(value);

@@ -76,7 +76,7 @@ export async function targetOf(
     exclude: site.exclude ?? [],
   };
   return {
-    version: 1,
+    version: 2,
     master: configuration.master,
     site: { ...location, exclude: site.exclude ?? [...kindOf(location).defaultExcludes] },
     web: { name: site.server, ...addressOf(web) },

@@ -3,6 +3,7 @@ import { WORKFLOW_TYPES } from '../contract/names';
 import { receiverSchema } from '../contract/notices';
 import {
   PATH_NAME,
+  fpmSocketSchema,
   furtherSettingsSchema,
   hooksSchema,
   listenSchema,
@@ -204,7 +205,7 @@ const siteSchema = z
       )
       .optional(),
     owner: z.string().min(1),
-    php: z.strictObject({ socket: absolutePath, reload: argv.optional() }),
+    php: z.strictObject({ socket: fpmSocketSchema, reload: argv.optional() }),
     db: name,
     aliases: z.array(siteUriSchema).default([]),
     vhost: vhostModeSchema.default('include'),

@@ -7,6 +7,23 @@ const absolutePath = z
   .regex(/^\//, 'an absolute path')
   .refine((path) => !path.includes('\0'), 'a path without NUL');
 
+/** A port of this machine alone: who reaches FPM has it run whatever he likes. */
+export const LOOPBACK_SOCKET = /^(127(?:\.\d{1,3}){3}|\[::1\]):([1-9]\d{0,4})$/;
+/** Where PHP-FPM listens: the path of its Unix socket, or a loopback address and a port. */
+export const fpmSocketSchema = z
+  .string()
+  .refine(
+    (text) => isLoopbackSocket(text) || /^\/([^\0]*[^/\0])?$/.test(text),
+    "the path of FPM's socket, or a loopback address and port such as 127.0.0.1:9000",
+  );
+
+function isLoopbackSocket(text: string): boolean {
+  const [, host = '', port] = LOOPBACK_SOCKET.exec(text) ?? [];
+  return (
+    host !== '' && Number(port) <= 65535 && (host === '[::1]' || host.split('.').every((byte) => Number(byte) <= 255))
+  );
+}
+
 /** Where a secret is found. The secret itself is read at the moment of use and never stored. */
 export const secretReferenceSchema = z.union(
   [z.strictObject({ file: absolutePath }), z.strictObject({ env: z.string().min(1) })],
@@ -159,8 +176,8 @@ const siteLocationSchema = z.strictObject({
   settings: settingsFormatSchema.optional(),
   /** Of any kind. */
   furtherSettings: z.array(furtherSettingsSchema).optional(),
-  /** FPM's socket. */
-  phpSocket: absolutePath,
+  /** FPM's socket, see {@link fpmSocketSchema}. */
+  phpSocket: fpmSocketSchema,
   /** Command that reloads FPM, for when its cache cannot be refreshed otherwise. */
   phpReload: z.array(z.string()).min(1).optional(),
   vhost: vhostModeSchema,
@@ -197,7 +214,7 @@ export type SiteLocation = z.infer<typeof siteLocationSchema>;
  * configuration in mid-task changes nothing for that task.
  */
 export const targetSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   master: z.string(),
   site: siteLocationSchema,
   web: webServerSchema,
@@ -211,5 +228,11 @@ export const targetSchema = z.strictObject({
 });
 export type Target = z.infer<typeof targetSchema>;
 
-/** Targets in journals. */
-export const TARGET: DocumentKind<Target> = { name: 'target', key: 'version', version: 1, schema: targetSchema };
+/** Targets in journals. In version 1 FPM's socket was a path always. */
+export const TARGET: DocumentKind<Target> = {
+  name: 'target',
+  key: 'version',
+  version: 2,
+  schema: targetSchema,
+  upgrades: { 1: (target) => target },
+};

@@ -38,7 +38,7 @@ export function targetIn(
 ): Target {
   const location = siteLocation({ root: join(folder, 'srv/shop'), phpSocket: join(folder, 'php.sock'), ...site });
   return {
-    version: 1,
+    version: 2,
     master: 'master',
     site: location,
     web: webServerAddress({ vhosts: join(folder, 'vhosts'), flags: join(folder, 'flags') }),

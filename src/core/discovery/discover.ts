@@ -1,4 +1,4 @@
-import type { Owner, SettingsFormat, SiteLocation } from '../../contract/target';
+import { type Owner, type SettingsFormat, type SiteLocation, fpmSocketSchema } from '../../contract/target';
 import { isKedgeError } from '../../contract/errors';
 import { openDatabaseServer } from '../databases/mariadb-server';
 import type { Host } from '../hosts/host';
@@ -151,10 +151,14 @@ async function describeSite(
     return `${file}: the document root of ${uri} is a link to a folder that is not beside it, and a site folder cannot be one: ${found.root}`;
   }
   if (folder !== found.root) notes.push(`its root is a link, which each task follows: to ${folder} now`);
-  const socket = found.php?.startsWith('unix:/') ? found.php.slice('unix:'.length).replace(/:$/, '') : null;
+  const named = found.php?.replace(/^unix:(\/.*?):?$/, '$1');
+  const socket = fpmSocketSchema.safeParse(named).data ?? null;
   if (found.php === null) problems.push('its vhost sends no PHP to FPM');
-  else if (socket === null) problems.push(`its PHP listens at ${found.php}, and Kedge reaches FPM by a socket only`);
-  const pool = pools.find(({ listen }) => listen === socket || listen === found.php);
+  else if (socket === null)
+    problems.push(
+      `its PHP listens at ${found.php}, and Kedge reaches FPM by a socket, or at a loopback address and port, only`,
+    );
+  const pool = pools.find(({ listen }) => [socket, found.php, socket?.split(':')[1]].includes(listen));
   const poolOwner = pool?.user ?? null;
   const treeOwner = await accountOf(host, status.uid, operation);
   const name = poolOwner ?? (status.uid === 0 ? null : treeOwner);

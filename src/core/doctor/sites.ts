@@ -2,7 +2,7 @@ import type { BackupRecord } from '../../contract/backup-record';
 import { NEWER_WROTE_IT } from '../../contract/documents-on-disk';
 import { ERROR_CODES } from '../../contract/error-codes';
 import type { Complaint } from '../../contract/findings';
-import { rootsOf } from '../../contract/target';
+import { type SiteLocation, rootsOf } from '../../contract/target';
 import type { Stray } from '../catalog/catalog';
 import { safeStagingParent } from '../hosts/staging';
 import type { Operation } from '../operation';
@@ -251,7 +251,8 @@ async function keptByState(site: ConfiguredSite): Promise<readonly Complaint[]> 
 
 async function checkPhp({ uri, resolve }: ConfiguredSite, operation: Operation): Promise<readonly Complaint[]> {
   const { location, webServer } = await resolve();
-  if (await webServer.phpListens(location, operation)) return [];
+  if (await webServer.phpListens(location, operation))
+    return location.phpSocket.startsWith('/') ? [] : [openPort(location)];
   return [
     {
       level: 'error',
@@ -259,6 +260,15 @@ async function checkPhp({ uri, resolve }: ConfiguredSite, operation: Operation):
       hint: `Start PHP-FPM, or correct \`php.socket\` of ${uri} in the configuration.`,
     },
   ];
+}
+
+/** The owner of a port is checked whenever PHP is asked; who asks it FPM cannot know. */
+function openPort({ uri, phpSocket, owner }: SiteLocation): Complaint {
+  return {
+    level: 'note',
+    message: `PHP of ${uri} listens at ${phpSocket}, where every account of the machine, other sites too, may have it run files as ${owner.user}`,
+    hint: 'Have its pool listen at a socket, with `listen.owner` and `listen.group` of the web server and `listen.mode = 0660`; then name that by `php.socket`.',
+  };
 }
 
 /** The files are what the vhost mode asks for, and what runs shows the maintenance page. */

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { isNativeError } from 'node:util/types';
-import { KedgeError } from '../../contract/errors';
+import { KedgeError, isKedgeError } from '../../contract/errors';
+import { fpmAddressOf } from './fpm-socket';
 
 /** Record types of FastCGI 1.0, section 8. */
 const BEGIN_REQUEST = 1;
@@ -16,7 +17,10 @@ const HEADER_BYTES = 8;
 const MAXIMUM_CONTENT = 0xffff;
 
 export interface FastCgiRequest {
+  /** Who is asked: the path of a Unix socket, or a loopback address and a port. */
   readonly socket: string;
+  /** Sees to it that who listens there may be asked: before the connection is made, and before anything is sent by it. */
+  readonly assertListener: () => Promise<void>;
   readonly parameters: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   /** More bytes of answer than this are an error. */
@@ -25,20 +29,24 @@ export interface FastCgiRequest {
 }
 
 /**
- * One request without a body to a FastCGI responder behind a Unix socket. Returns its standard output: headers, an empty
- * line, the body.
- * @throws KedgeError ProbeFailed when no whole answer comes within the limits; the signal's reason
+ * One request without a body to a FastCGI responder. Returns its standard output: headers, an empty line, the body.
+ * @throws KedgeError ProbeFailed when no whole answer comes within the limits; what `assertListener` throws; the signal's reason
  */
 export async function askFastCgi(request: FastCgiRequest): Promise<Buffer> {
-  const { socket: path, timeoutMs, maximumBytes, signal } = request;
+  const { socket: path, assertListener, timeoutMs, maximumBytes, signal } = request;
   signal.throwIfAborted();
+  await assertListener();
   const timeLimit = AbortSignal.timeout(timeoutMs);
-  const socket = connect({ path, signal: AbortSignal.any([signal, timeLimit]) });
+  const socket = connect({ ...fpmAddressOf(path), signal: AbortSignal.any([signal, timeLimit]) });
   try {
+    await once(socket, 'connect');
+    // Who took the port since the look before is seen now.
+    await assertListener();
     socket.write(encodeRequest(request.parameters));
     return await readAnswer(socket, maximumBytes);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
+    if (isKedgeError(cause)) throw cause;
     const message = isNativeError(cause) ? cause.message : String(cause);
     const why = timeLimit.aborted ? `no answer within ${timeoutMs} ms` : message;
     throw new KedgeError('ProbeFailed', `PHP does not answer at ${path}: ${why}`, { cause });
@@ -113,9 +121,12 @@ function recordSize(pending: Buffer): number | null {
 /** One whose queue is full lets nobody in. */
 const LISTENING_LIMIT_MS = 5_000;
 
-/** True when somebody takes connections at a Unix socket; a server that died leaves its socket behind. @throws the signal's reason */
+/** True when somebody takes connections at FPM's socket; a server that died leaves that of Unix behind. @throws the signal's reason */
 export async function isListening(path: string, signal: AbortSignal): Promise<boolean> {
-  const socket = connect({ path, signal: AbortSignal.any([signal, AbortSignal.timeout(LISTENING_LIMIT_MS)]) });
+  const socket = connect({
+    ...fpmAddressOf(path),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(LISTENING_LIMIT_MS)]),
+  });
   try {
     await once(socket, 'connect');
     return true;

@@ -5,6 +5,7 @@ import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { askFastCgi } from './fast-cgi';
+import { assertOwnListener } from './fpm-socket';
 import { newProbeName, withProbeFile } from '../flags/probe-file';
 
 /** Visitors of a site in maintenance wait as long. */
@@ -60,6 +61,7 @@ export async function withPhpScript<T, R>(
       const mark = randomBytes(16).toString('hex');
       const output = await askFastCgi({
         socket: site.phpSocket,
+        assertListener: () => assertOwnListener(place.host, site),
         parameters: {
           GATEWAY_INTERFACE: 'CGI/1.1',
           SERVER_PROTOCOL: 'HTTP/1.1',

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../clock';
 import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
+import { type FpmAddress, fpmAddressOf } from './fpm-socket';
+import { tcpSockets } from './tcp-sockets';
 
 const SOCKETS = '/proc/net/unix';
 const MAXIMUM_BYTES = 64 * 1024 * 1024;
@@ -68,6 +70,17 @@ export async function endRequests(
 }
 
 async function look(host: Host, socket: string): Promise<Look> {
+  const address = fpmAddressOf(socket);
+  return 'path' in address ? lookAtUnixSocket(host, address.path) : lookAtPort(host, address);
+}
+
+async function lookAtPort(host: Host, address: Exclude<FpmAddress, { path: string }>): Promise<Look> {
+  const connected = (await tcpSockets(host, address)).filter(({ state }) => state === 'connected');
+  const taken = connected.map(({ inode }) => inode).filter((inode) => inode !== 0);
+  return { queued: connected.length - taken.length, taken: new Set(taken) };
+}
+
+async function lookAtUnixSocket(host: Host, socket: string): Promise<Look> {
   const text = (await host.readFile(SOCKETS, MAXIMUM_BYTES)).toString('latin1');
   const taken = new Set<number>();
   let queued = 0;

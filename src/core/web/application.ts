@@ -3,7 +3,9 @@ import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import type { Operation } from '../operation';
 import { contentMarkOf } from './content-mark';
+import type { Host } from '../hosts/host';
 import { askFastCgi } from '../php/fast-cgi';
+import { assertOwnListener } from '../php/fpm-socket';
 import type { ProbeAnswer } from './web-server';
 
 const TIME_LIMIT_MS = 10_000;
@@ -12,6 +14,8 @@ const MAXIMUM_ANSWER_BYTES = 8 * 1024 * 1024;
 /** Where an application is, as its web server has it. */
 export interface Application {
   readonly site: SiteLocation;
+  /** Where its PHP runs. */
+  readonly host: Host;
   /** Folder in which the web server looks for its files. */
   readonly documentRoot: string;
 }
@@ -23,7 +27,7 @@ export interface Application {
  * @throws KedgeError ProbeFailed when PHP does not answer, or with no page
  */
 export async function askApplication(
-  { site, documentRoot }: Application,
+  { site, host, documentRoot }: Application,
   url: URL,
   { authorization }: { readonly authorization?: string },
   { signal }: Operation,
@@ -33,6 +37,7 @@ export async function askApplication(
   const script = /^(?:\/[\w.-]+)+\.php$/.test(url.pathname) ? url.pathname : '/index.php';
   const output = await askFastCgi({
     socket: site.phpSocket,
+    assertListener: () => assertOwnListener(host, site),
     parameters: {
       GATEWAY_INTERFACE: 'CGI/1.1',
       SERVER_PROTOCOL: 'HTTP/1.1',

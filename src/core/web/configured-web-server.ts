@@ -7,6 +7,7 @@ import { askApplication } from './application';
 import { hostName } from '../flags/host-name';
 import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from '../flags/maintenance';
 import { isListening } from '../php/fast-cgi';
+import { assertOwnListener } from '../php/fpm-socket';
 import { awaitRequests } from '../php/requests';
 import { assertOwnFolder, assertPassable } from '../flags/own-folder';
 import { newProbeName, withProbeFile } from '../flags/probe-file';
@@ -167,7 +168,12 @@ export class ConfiguredWebServer implements WebServer {
     const documentRoot = await this.documentRootOf(site, operation);
     const address = `${tls ? 'https' : 'http'}://${hostName(site.uri)}:${port}`;
     const url = new URL(pathOrUrl.startsWith('/') ? `${address}${pathOrUrl}` : pathOrUrl);
-    return askApplication({ site, documentRoot }, url, await this.credentials(site, operation), operation);
+    return askApplication(
+      { site, host: this.host, documentRoot },
+      url,
+      await this.credentials(site, operation),
+      operation,
+    );
   }
 
   async documentRoots(site: SiteLocation, operation: Operation): Promise<readonly DocumentRoot[]> {
@@ -188,8 +194,10 @@ export class ConfiguredWebServer implements WebServer {
     return folders.find((folder) => isBelow(own, folder)) ?? folders[0] ?? own;
   }
 
-  phpListens({ phpSocket }: SiteLocation, { signal }: Operation): Promise<boolean> {
-    return isListening(phpSocket, signal);
+  async phpListens(site: SiteLocation, { signal }: Operation): Promise<boolean> {
+    if (!(await isListening(site.phpSocket, signal))) return false;
+    await assertOwnListener(this.host, site);
+    return true;
   }
 
   refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache> {

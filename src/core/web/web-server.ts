@@ -133,7 +133,10 @@ export interface WebServer {
   /** Names of the parameters that the administrator's server blocks give to PHP of the site. */
   fastCgiParameters(site: SiteLocation, operation: Operation): Promise<readonly string[]>;
 
-  /** True when PHP of the site takes connections; one that died leaves its socket behind. @throws the signal's reason */
+  /**
+   * True when PHP of the site takes connections; one that died leaves its socket behind.
+   * @throws KedgeError ProbeFailed when another account than the site's has its port; the signal's reason
+   */
   phpListens(site: SiteLocation, operation: Operation): Promise<boolean>;
   /** Makes PHP see the code and settings now on disk: invalidates every cached script under the site folder through FPM's socket. */
   refreshPhp(site: SiteLocation, operation: Operation): Promise<PhpCache>;

@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { KedgeError } from '../../../src/contract/errors';
 import { askFastCgi, encodeRequest } from '../../../src/core/php/fast-cgi';
+import { until } from '../../helpers/until';
 
 let folder: string;
 const servers: Server[] = [];
@@ -40,9 +42,18 @@ async function responder(pieces: readonly Buffer[], close = true): Promise<strin
   return path;
 }
 
-const ask = (socket: string, limits: { timeoutMs?: number; maximumBytes?: number; signal?: AbortSignal } = {}) =>
+const ask = (
+  socket: string,
+  limits: {
+    timeoutMs?: number;
+    maximumBytes?: number;
+    signal?: AbortSignal;
+    assertListener?: () => Promise<void>;
+  } = {},
+) =>
   askFastCgi({
     socket,
+    assertListener: () => Promise.resolve(),
     parameters: { A: 'b' },
     timeoutMs: 5000,
     maximumBytes: 100_000,
@@ -74,6 +85,30 @@ test('an answer in one piece, in pieces of one byte, with padding and errors in 
   expect((await ask(await responder([answer]))).toString()).toBe('a: b\r\n\r\nbody');
   const bytes = [...answer].map((byte) => Buffer.from([byte]));
   expect((await ask(await responder(bytes))).toString()).toBe('a: b\r\n\r\nbody');
+});
+
+test('who listens is looked at before a connection is made, and before anything is sent by it', async () => {
+  const refusal = new KedgeError('ProbeFailed', 'account 7 listens there');
+  const told: string[] = [];
+  const server = createServer((socket) => {
+    told.push('connected');
+    socket.on('error', () => undefined);
+    socket.on('data', () => void told.push('data'));
+  });
+  servers.push(server);
+  const path = join(folder, 'taken-over.sock');
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const closed = (): Promise<boolean> =>
+    new Promise((resolve, reject) =>
+      server.getConnections((error, count) => (error ? reject(error) : resolve(count === 0))),
+    );
+  await expect(ask(path, { assertListener: () => Promise.reject(refusal) })).rejects.toBe(refusal);
+  expect(told).toEqual([]);
+  let looks = 0;
+  const takenOver = (): Promise<void> => ((looks += 1) === 1 ? Promise.resolve() : Promise.reject(refusal));
+  await expect(ask(path, { assertListener: takenOver })).rejects.toBe(refusal);
+  await until('the connection is over', async () => told.length > 0 && (await closed()));
+  expect(told).toEqual(['connected']);
 });
 
 test('an answer that ends without closing is whole', async () => {

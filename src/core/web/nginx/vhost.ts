@@ -43,7 +43,7 @@ function valuesOf(address: WebServerAddress, site: SiteLocation, stamp: string):
     serverNames: serverNames(site).join(' '),
     root: quoted(site.linkedRoot ?? site.root, 'the site folder'),
     refused: siteKindOf(site).refusedPaths(site).map(locationOf),
-    phpSocket: quoted(`unix:${site.phpSocket}`, "FPM's socket"),
+    phpSocket: quoted(site.phpSocket.startsWith('/') ? `unix:${site.phpSocket}` : site.phpSocket, "FPM's socket"),
     include: vhostInclude === undefined ? null : quoted(vhostInclude, 'the included file'),
     redirects: redirecting && {
       https: redirects.https,

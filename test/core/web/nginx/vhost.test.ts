@@ -74,6 +74,13 @@ describe('the text of a vhost', () => {
     expect(() => renderVhost({ ...ADDRESS, flags }, SITE)).toThrow(refused);
   });
 
+  test('sends PHP to a socket, or to a port', () => {
+    const passed = (phpSocket: string) => /fastcgi_pass (.*);/.exec(renderVhost(ADDRESS, { ...SITE, phpSocket }))?.[1];
+    expect(passed('/run/php/a.sock')).toBe('"unix:/run/php/a.sock"');
+    expect(passed('127.0.0.1:9000')).toBe('"127.0.0.1:9000"');
+    expect(passed('[::1]:9000')).toBe('"[::1]:9000"');
+  });
+
   test('keeps settings that are no PHP from being sent', () => {
     const names = { database: 'a', user: 'b', password: 'c', host: 'd' };
     const textFor = (file: string) => renderVhost(ADDRESS, { ...SITE, settings: { file, format: 'env', names } });
