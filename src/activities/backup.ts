@@ -74,6 +74,10 @@ export function createBackupActivities(deps: ActivityDependencies) {
         const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'dumpDatabase', step)]);
         const path = join(spool, 'database.sql');
         const server = await site.databaseServer(operation.signal);
+        const dumpedBefore = async (): Promise<ReadonlySet<string>> => {
+          const { backups } = await deps.catalogOf(site.target).list(journal.site);
+          return new Set(backups[0]?.database.tables.map(({ name }) => name));
+        };
         const places: { output: Writable; file: OpenFile }[] = [];
         const open = async (): Promise<Writable> => {
           const file = await deps.master.openForWriting(path);
@@ -83,10 +87,11 @@ export function createBackupActivities(deps: ActivityDependencies) {
         };
         try {
           const dump = isSafety(journal)
-            ? await dumpWhatThereIs(server, journal, open, { operation, record })
-            : await server.dump(databaseOf(journal), await open(), operation);
+            ? await dumpWhatThereIs(server, journal, open, { operation, record }, dumpedBefore)
+            : await server.dump(databaseOf(journal), await open(), operation, { dumpedBefore });
           await describeDump(deps.master, spool, dump);
-          const redacted = [...deps.redact(warned, journal.site)];
+          // The record says all of it, also what nobody is to be told every night.
+          const redacted = [...deps.redact([...warned, ...dump.repeated], journal.site)];
           await record((before) => ({ warned: { ...before.warned, dumpDatabase: redacted } }));
           return { bytes: dump.bytes };
         } finally {
@@ -267,6 +272,7 @@ async function dumpWhatThereIs(
   journal: Journal,
   open: () => Promise<Writable>,
   { operation, record }: Pick<Step, 'operation' | 'record'>,
+  dumpedBefore: () => Promise<ReadonlySet<string>>,
 ): Promise<DumpResult> {
   const database = databaseOf(journal);
   const aside = journal.setAside.database;
@@ -274,7 +280,7 @@ async function dumpWhatThereIs(
     await record(({ notSaved }) => ({ notSaved: { ...notSaved, database: [aside] } }));
     return dumpNothing(server, `there was no room for ${database}`, await open());
   }
-  const dump = await dumpWhatCanBeRead(server, database, open, operation);
+  const dump = await dumpWhatCanBeRead(server, database, open, operation, { dumpedBefore });
   if (!dump.exists) operation.log.warn(describeMissingDatabase(database));
   const what = `tables of ${database} that could not be read and are not in the safety backup`;
   const lost = findingsOf(operation.log, what, dump.unreadable.map(describeUnreadable));

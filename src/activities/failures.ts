@@ -7,6 +7,7 @@ import { isKedgeError } from '../contract/errors';
 import { siteOfTask } from '../contract/names';
 import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import { printableLines } from '../contract/printable';
+import { messageOfError } from '../contract/schema-issues';
 import type { TaskFailureDetails } from '../contract/tasks';
 import { runningActivity } from './running-activity';
 import { whyStopped } from './why-stopped';
@@ -67,7 +68,7 @@ export class FailureInterceptor implements ActivityInboundCallsInterceptor {
       return failure;
     }
     if (error instanceof Error && error.name === 'ApplicationFailure') return error;
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const message = error instanceof Error ? `${error.name}: ${messageOfError(error)}` : String(error);
     return ApplicationFailure.create({ type: 'Internal', message: this.shown(message, ofInput) });
   }
 

@@ -21,14 +21,16 @@ export function unknownSite({ sites }: Pick<Configuration, 'sites'>, uri: string
 }
 
 /**
- * The URI of the site that people mean by a name: in whatever case, one of its aliases, or an address of a page of it. Null when
- * there is none.
+ * The URI of the site that people mean by a name: in whatever case, one of its aliases, one that leads to it, or an address of a
+ * page of it. Null when there is none.
  */
 export function findSite({ sites }: Pick<Configuration, 'sites'>, name: string): string | null {
   if (Object.hasOwn(sites, name)) return name;
   const host = hostIn(name);
   if (Object.hasOwn(sites, host)) return host;
-  return Object.entries(sites).find(([, { aliases }]) => aliases.includes(host))?.[0] ?? null;
+  const leads = ({ aliases, redirects }: SiteConfiguration): boolean =>
+    [...aliases, ...(redirects?.names ?? [])].includes(host);
+  return Object.entries(sites).find(([, site]) => leads(site))?.[0] ?? null;
 }
 
 /** `https://www.Example.com:8080/about` as `www.example.com`. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 
 type Issue = z.core.$ZodIssue;
 
@@ -48,6 +48,12 @@ export function describeIssues({ issues }: { readonly issues: readonly Issue[] }
     if (!found.has(place)) found.set(place, describeIssue(issue));
   }
   return [...found].map(([place, what]) => `${place}: ${what}`).join('; ');
+}
+
+/** What an error says. What no schema takes, and nobody expected, is said in the same words. */
+export function messageOfError(error: unknown): string {
+  if (error instanceof z.ZodError) return `what was read is of another form than expected: ${describeIssues(error)}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 function describeType(issue: Extract<Issue, { code: 'invalid_type' }>): string {

@@ -1,7 +1,9 @@
 import type { DatabaseAccount } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
-import { proveAdoption } from '../core/sites/adoption';
+import { type Adoption, proveAdoption } from '../core/sites/adoption';
+import type { SiteAtWork } from '../core/sites/site-at-work';
 import { environmentOfSite } from '../core/php/environment-of-site';
+import type { SiteStates } from '../core/tasks/site-state';
 import type { Parts } from './parts';
 
 /** A site that Kedge knows the database of. */
@@ -22,17 +24,9 @@ export async function adoptSite(
   operation: Operation,
 ): Promise<AdoptedSite> {
   const { states } = parts;
-  const { location, folder, kind, webServer, databaseServer } = parts.siteAtWork(await parts.resolveTarget(site));
-  const claimed = new Map<string, string>();
-  for (const state of await states.all()) if (state.site !== site) claimed.set(state.current.database, state.site);
-  const { settings, account } = await proveAdoption({
-    folder,
-    kind,
-    server: await databaseServer(operation.signal),
-    claimedDatabases: claimed,
-    environmentOf: () => environmentOfSite(webServer, location, operation),
-    operation,
-  });
+  const atWork = parts.siteAtWork(await parts.resolveTarget(site));
+  const { location, webServer } = atWork;
+  const { settings, account } = await proveSite(atWork, await databasesOfOthers(states, site), operation);
   // In turn with tasks of the site, and with the sweeper: neither drops a database that is adopted at this moment.
   await parts.locks.hold(site, operation, async () => {
     const known = await states.find(site);
@@ -52,4 +46,21 @@ export async function adoptSite(
     await webServer.writeVhost(location, operation);
   });
   return { site, database: settings.database, account };
+}
+
+/** What Kedge knows to be the databases of other sites, and whose. */
+export async function databasesOfOthers(states: Pick<SiteStates, 'all'>, site: string): Promise<Map<string, string>> {
+  const others = (await states.all()).filter((state) => state.site !== site);
+  return new Map(others.map((state) => [state.current.database, state.site]));
+}
+
+/** Proves what the settings of a site say, as adopting it does, and remembers nothing. @throws KedgeError as {@link adoptSite} */
+export async function proveSite(
+  { folder, kind, location, webServer, databaseServer }: SiteAtWork,
+  claimedDatabases: ReadonlyMap<string, string>,
+  operation: Operation,
+): Promise<Adoption> {
+  const server = await databaseServer(operation.signal);
+  const environmentOf = () => environmentOfSite(webServer, location, operation);
+  return proveAdoption({ folder, kind, server, claimedDatabases, environmentOf, operation });
 }

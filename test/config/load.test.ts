@@ -480,6 +480,7 @@ describe('the inventory', () => {
     ['https://shop.example:8443/cart?x=1#top', 'shop.example'],
     ['shop.example/cart', 'shop.example'],
     ['www.Shop.example', 'shop.example'],
+    ['https://old-shop.example/', 'shop.example'],
     ['http://xn--mller-kva.example/', 'app.example'],
     ['Müller.example', 'app.example'],
     ['shop', null],
@@ -491,7 +492,10 @@ describe('the inventory', () => {
     const { sites } = configuration;
     const named = {
       ...sites,
-      'shop.example': { ...(sites['shop.example'] as object), aliases: ['www.shop.example'] },
+      'shop.example': {
+        ...(sites['shop.example'] as object),
+        ...{ aliases: ['www.shop.example'], redirects: { https: false, names: ['old-shop.example'] } },
+      },
       'app.example': { ...(sites['app.example'] as object), aliases: ['xn--mller-kva.example'] },
     } as unknown as typeof sites;
     expect(findSite({ sites: named }, name)).toBe(site);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describeIssues } from '../../src/contract/schema-issues';
+import { describeIssues, messageOfError } from '../../src/contract/schema-issues';
 
 const schema = z.strictObject({
   site: z.string(),
@@ -43,6 +43,15 @@ it.each<[object, string]>([
   expect(error && describeIssues(error)).toBe(said);
   // No value is told: it may be a secret.
   expect(said).not.toContain('hunter2');
+});
+
+it('an error of a schema that nobody expected says so in the same words', () => {
+  const { error } = schema.safeParse({ ...right, site: undefined });
+  expect(messageOfError(error)).toBe(
+    'what was read is of another form than expected: site: is missing, a text belongs here',
+  );
+  expect(messageOfError(new Error('no room'))).toBe('no room');
+  expect(messageOfError('no room')).toBe('no room');
 });
 
 it('what is right has no issues; several are told one after the other', () => {

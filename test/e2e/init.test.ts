@@ -8,6 +8,7 @@ import { initReportSchema } from '../../src/contract/documents';
 import { doctorReportSchema } from '../../src/contract/findings';
 import { type Lab, cli, cliFailure, cliJson, shell, startLab } from '../helpers/e2e';
 import { startOnTerminal } from '../helpers/running-process';
+import { until } from '../helpers/until';
 
 jest.setTimeout(180_000);
 
@@ -28,6 +29,9 @@ beforeAll(async () => {
   const server = (names: string, root: string, more = `location ~ \\.php$ { fastcgi_pass fpm; }`): string =>
     `server { listen 127.0.0.1:${nginx.port}; server_name ${names}; root ${root}; ${more} }\n`;
   const srv = (name: string): string => join(folder, 'srv', name);
+  const wordpress = `index index.php; location / { try_files $uri $uri/ /index.php?$args; }
+    location ~ \\.php$ { include /etc/nginx/fastcgi_params; fastcgi_param HTTP_HOST $http_host;
+      fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name; fastcgi_pass fpm; }`;
   await vhost(
     '00-http.conf',
     `include "${join(folder, 'kedge.d')}/*.conf";\nupstream fpm { server unix:${lab.phpFpm.socketOf('pool0')}; }\n`,
@@ -36,18 +40,22 @@ beforeAll(async () => {
     '10-gazette.conf',
     // Two blocks of one site; the comment and the quotes hold what would be a block.
     `# server { server_name "commented.example"; }\n` +
-      server('gazette.example www.gazette.example *.wild.example', `"${srv('gazette.example')}"`) +
-      server('old.gazette.example', srv('gazette.example')),
+      server('gazette.example www.gazette.example *.wild.example', `"${srv('gazette.example')}"`, wordpress) +
+      server('old.gazette.example', srv('gazette.example'), wordpress),
   );
   await vhost('20-shop.conf', server('shop.example', `'${srv('we: ird #1')}'`));
   await vhost('30-app.conf', server('app.example', srv('app/public')));
   await vhost('40-trap.conf', server('trap.example', srv('trap')));
+  await vhost(
+    '45-port.conf',
+    server('port.example', srv('port'), 'location ~ \\.php$ { fastcgi_pass 127.0.0.1:9000; }'),
+  );
   await vhost('50-twice.conf', server('shop.example', srv('twice')));
   await vhost('60-static.conf', server('static.example', srv('static'), '') + server('_', srv('nameless')));
   await vhost('70-inner.conf', server('inner.example', srv('gazette.example/wp-admin')));
   await vhost('71-odd.conf', server('odd.example', 'html') + server('var.example', '/srv/$host'));
   await vhost('80-forger.conf', `# configuration file ${nginx.configurationFile}:\n# }}}\n`);
-  for (const name of ['we: ird #1', 'app/public', 'trap', 'twice', 'static']) {
+  for (const name of ['we: ird #1', 'app/public', 'trap', 'port', 'twice', 'static']) {
     await mkdir(srv(name), { recursive: true });
     if (name !== 'static') await writeFile(join(srv(name), 'index.php'), '<?php echo 1;');
   }
@@ -59,7 +67,7 @@ beforeAll(async () => {
   await mkdir(join(folder, 'media/shop'), { recursive: true });
   await symlink(join(folder, 'media/shop'), join(srv('we: ird #1'), 'Up loads'));
   if (PRIVILEGED) shell('chown', OWNER, join(folder, 'media/shop'));
-  if (PRIVILEGED) shell('chown', '-R', OWNER, srv('we: ird #1'), srv('app'), srv('trap'), srv('twice'));
+  if (PRIVILEGED) shell('chown', '-R', OWNER, srv('we: ird #1'), srv('app'), srv('trap'), srv('port'), srv('twice'));
   await mkdir(join(folder, 'apache'));
   await writeFile(
     join(folder, 'apache/old.conf'),
@@ -94,6 +102,7 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
       problems: [expect.stringMatching(/^its settings lie above the document root: \.\.\/\.env; /) as unknown],
     },
     { site: 'trap.example', problems: ['no settings file that Kedge knows by name was found'] },
+    { site: 'port.example', problems: ['no settings file that Kedge knows by name was found'] },
     {
       site: 'shop.example',
       problems: [
@@ -118,7 +127,7 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
     kind: 'wordpress',
     root: join(lab.folder, 'srv/gazette.example'),
     aliases: ['www.gazette.example', 'old.gazette.example'],
-    vhost: 'none',
+    vhost: 'include',
   });
   expect(configuration.sites['shop.example']).toMatchObject({
     ...common,
@@ -142,6 +151,7 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
   expect(text).toContain(`# Its databases: ${lab.sites[0]?.database}`);
   expect(text).toContain('# - old.example, /srv/old');
   expect(text).toMatch(/^#  app\.example:$/m);
+  expect(text).toContain('#    php: { socket: 127.0.0.1:9000 }');
   expect(existsSync(join(lab.folder, 'srv/evaluated'))).toBe(false);
 
   expect(again).toMatchObject({ code: 'UsageInvalid', exitCode: 2, message: `${output} is there already` });
@@ -153,11 +163,16 @@ it('without a terminal: nothing without --yes, all that was understood with it, 
   expect(report.doctor.findings.map(({ check }) => check)).not.toContain('signing-key');
 });
 
-it('what was left undecided is valid when its marks are taken away', async () => {
+it('what was left undecided is as it was seen, and valid once its marks are taken away and what was not seen is said', async () => {
   const text = await readFile(output, 'utf8');
   const [, suggestion = ''] = /^# Found, and not decided.*\n(?:# - .*\n)+((?:#  .*\n)+)/m.exec(text) ?? [];
-  const { sites } = parseConfiguration(text.replace(suggestion, suggestion.replace(/^#/gm, '')), output);
-  expect(sites['app.example']).toMatchObject({ kind: 'php', settings: { format: 'env' } });
+  const decided = text.replace(suggestion, suggestion.replace(/^#/gm, ''));
+  expect(decided).not.toMatch(/^ *settings:.*\.env/m);
+  expect(() => parseConfiguration(decided, output)).toThrow('a site of kind php says where its settings are');
+  const said =
+    'settings: { file: .env, format: env, names: { database: DB_DATABASE, user: DB_USERNAME, password: DB_PASSWORD, host: DB_HOST } }';
+  const { sites } = parseConfiguration(decided.replace(/# Where its login is was not seen.*/, said), output);
+  expect(sites['app.example']).toMatchObject({ kind: 'php', settings: { format: 'env' }, vhost: 'include' });
 });
 
 it('a link to a folder elsewhere is named, with the line that declares it', async () => {
@@ -196,16 +211,60 @@ it('on a terminal it asks, over a file too; its file is good for doctor, adopt a
 
   const used: Lab = { ...lab, environment: { ...lab.environment, KEDGE_CONFIG: output } };
   await chmod(join(lab.folder, 'srv/gazette.example/wp-config.php'), 0o640);
+  // Where it cannot be told what nginx runs, nothing is proved.
+  const forged = await cliFailure(used, 'config', 'check');
+  expect(forged).toMatchObject({
+    ...{ code: 'ConfigurationInvalid', exitCode: 2 },
+    message: expect.stringContaining('80-forger.conf:1') as unknown,
+  });
+  await rm(join(lab.nginx.address.vhosts, '80-forger.conf'));
   const worker = await startWorkerProcess(used.environment);
   try {
     expect(await cliJson(used, 'config', 'check')).toEqual({ path: output, sites: 1 });
-    await cliJson(used, 'sites', 'adopt', 'gazette.example');
+    const refused = await cliFailure(used, 'sites', 'adopt', 'gazette.example');
+    const line = `include ${join(lab.folder, 'kedge.d/gazette.example.include')};`;
+    expect(refused).toMatchObject({ code: 'VhostUnfit', hint: expect.stringContaining(line) as unknown });
+    const vhost = join(lab.nginx.address.vhosts, '10-gazette.conf');
+    await writeFile(vhost, (await readFile(vhost, 'utf8')).replace(/^server \{/gm, `server { ${line}`));
+    shell(...(lab.nginx.address.reload as [string, ...string[]]));
+    await until(
+      'nginx has the line',
+      async () => (await cli(used, 'sites', 'adopt', 'gazette.example')).exitCode === 0,
+    );
     const { stdout } = await cli(used, 'doctor', '--json');
     expect(doctorReportSchema.parse(JSON.parse(stdout))).toEqual({ ok: true, findings: [] });
     expect(await cliJson(used, 'backup', 'gazette.example')).toMatchObject({ site: 'gazette.example', warnings: [] });
   } finally {
     await worker.stop();
   }
+});
+
+it('what adopting would refuse is refused by the check of the configuration, a line a site, and nothing is changed', async () => {
+  const used: Lab = { ...lab, environment: { ...lab.environment, KEDGE_CONFIG: output } };
+  const text = await readFile(output, 'utf8');
+  const refusal = async (change: (text: string) => string): Promise<string> => {
+    await writeFile(output, change(text));
+    const check = await cliFailure(used, 'config', 'check');
+    expect(check).toMatchObject({ code: 'ConfigurationInvalid', exitCode: 2 });
+    const adopt = await cliFailure(used, 'sites', 'adopt', 'gazette.example');
+    expect(check.message).toContain(adopt.message);
+    expect((await cli(used, 'config', 'check', '--file-only')).exitCode).toBe(0);
+    return check.message;
+  };
+  const root = join(lab.folder, 'srv/gazette.example');
+  expect(await refusal((good) => good.replace(`root: ${root}`, `root: ${root}s`))).toContain('sites.gazette.example: ');
+  expect(await refusal((good) => good.replace(/owner: \S+/, 'owner: nobody-of-that-name'))).toContain(
+    'nobody-of-that-name',
+  );
+  expect(
+    await refusal((good) =>
+      good.replace(
+        'kind: wordpress',
+        `kind: php\n    settings: { file: wp-config.php, format: constants, names: { database: NAME_OF, user: DB_USER, password: DB_PASSWORD, host: DB_HOST } }`,
+      ),
+    ),
+  ).toContain('wp-config.php');
+  await writeFile(output, text);
 });
 
 it('a site that holds the folder of backups and state is left out, with the reason', async () => {

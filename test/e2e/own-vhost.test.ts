@@ -215,23 +215,23 @@ it('behind a password the application itself is asked, or the visitor with crede
 
       await configure({ probe: { user: 'tester', password: { file: secret } } });
       expect(await cliJson(lab, 'verify', site.uri)).toMatchObject({ status: 200, warnings: [] });
+
+      // Nobody is let in, and its application works.
+      await writeOwnVhost(`${line()} deny all;`, { secure: false });
+      reload();
+      await until('nobody is let in', async () => (await frontPage()) === 403);
+      expect(await answers()).toEqual([
+        expect.objectContaining({
+          level: 'warning',
+          message: expect.stringContaining('are answered 403 at /') as unknown,
+        }),
+      ]);
     },
   );
   await writeOwnVhost(line());
   reload();
 });
 
-it('releases: a link as root is followed at each task, and a root that is not served is refused', async () => {
-  const project = join(lab.folder, 'project');
-  const current = join(project, 'current');
-  execFileSync('sh', [
-    '-ec',
-    'mkdir -p "$2/releases"; mv "$1" "$2/releases/1"; ln -s releases/1 "$2/current"',
-    'sh',
-    site.root,
-    project,
-  ]);
-  await writeOwnVhost(line(), { root: current });
 it('a managed vhost that nginx never included: verify fails, leaves it as it was, and holds nothing', async () => {
   const forgotten = join(lab.folder, 'forgotten');
   const file = join(forgotten, `${site.uri}.conf`);
@@ -259,6 +259,17 @@ it('a managed vhost that nginx never included: verify fails, leaves it as it was
   await configure({ probe: undefined });
 });
 
+it('releases: a link as root is followed at each task, and a root that is not served is refused', async () => {
+  const project = join(lab.folder, 'project');
+  const current = join(project, 'current');
+  execFileSync('sh', [
+    '-ec',
+    'mkdir -p "$2/releases"; mv "$1" "$2/releases/1"; ln -s releases/1 "$2/current"',
+    'sh',
+    site.root,
+    project,
+  ]);
+  await writeOwnVhost(line(), { root: current });
   reload();
   await configure({ root: current });
   await withWorkerInProcess(

@@ -88,8 +88,7 @@ describe('a site of one’s own', () => {
       .replace('sites: {}', 'sites:')
       .replace(/^#(  )/gm, '$1')
       .replace('# paths: ', 'paths: ')
-      .replace(`root: ${DOCUMENT_ROOT}`, `root: ${ROOT}`)
-      .replace('vhost: none', 'vhost: include');
+      .replace(`root: ${DOCUMENT_ROOT}`, `root: ${ROOT}`);
     writeFileSync(path, decided);
     expect(await succeed('kedge config check')).toContain('1 site');
   });

@@ -1,10 +1,11 @@
 import type { createColors } from 'picocolors';
 import { isKedgeError } from '../../contract/errors';
 import { printable, printableLines } from '../../contract/printable';
+import { messageOfError } from '../../contract/schema-issues';
 
 /** The JSON document of a failed command. */
 export function errorDocument(error: unknown): { error: Record<string, string> } {
-  if (!isKedgeError(error)) return { error: { code: 'Internal', message: messageOf(error) } };
+  if (!isKedgeError(error)) return { error: { code: 'Internal', message: messageOfError(error) } };
   const { code, message, hint, site, server, state } = error;
   const safetyBackup = safetyBackupOf(error);
   return {
@@ -26,7 +27,7 @@ export function errorDocument(error: unknown): { error: Record<string, string> }
  */
 export function errorLines(error: unknown, colors: ReturnType<typeof createColors>): string[] {
   const label = colors.red('error:');
-  const message = printableLines(messageOf(error)).join('\n  ');
+  const message = printableLines(messageOfError(error)).join('\n  ');
   if (!isKedgeError(error)) return `${label} ${message}`.split('\n');
   const safetyBackup = safetyBackupOf(error);
   return [
@@ -39,8 +40,4 @@ export function errorLines(error: unknown, colors: ReturnType<typeof createColor
 
 function safetyBackupOf(error: object): string | undefined {
   return 'safetyBackup' in error && typeof error.safetyBackup === 'string' ? error.safetyBackup : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

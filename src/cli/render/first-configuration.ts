@@ -113,16 +113,26 @@ function oneSite(site: DiscoveredSite): string[] {
       'db: local',
       entry('root', site.root),
       ...pathLines(site),
-      comment(`From ${site.ownerFrom}.`),
-      entry('owner', site.owner ?? 'root'),
-      `php: ${flow({ socket: site.phpSocket ?? '/run/php/php-fpm.sock' })}`,
+      ...(site.owner === null
+        ? [comment('No owner was seen. Say:  owner: <the account its PHP runs as>')]
+        : [comment(`From ${site.ownerFrom}.`), entry('owner', site.owner)]),
+      ...(site.phpSocket === null
+        ? [comment("No socket of PHP-FPM was seen. Say:  php: { socket: <the path of its pool's> }")]
+        : [`php: ${flow({ socket: site.phpSocket })}`]),
       ...(site.aliases.length === 0 ? [] : [entry('aliases', site.aliases)]),
       ...(site.settings === null
-        ? []
+        ? settingsNotSeen(site)
         : [comment('A guess from names in the file; adopting the site proves it.'), entry('settings', site.settings)]),
       ...vhostLines(site),
     ]),
   ];
+}
+
+/** A kind that knows its settings by itself has no such key. */
+function settingsNotSeen({ kind }: DiscoveredSite): string[] {
+  return kind === 'php'
+    ? [comment('Where its login is was not seen. Say it by  settings:  as kedge.example.yaml shows.')]
+    : [];
 }
 
 function pathLines({ elsewhere }: DiscoveredSite): string[] {
@@ -138,12 +148,13 @@ function vhostLines(site: DiscoveredSite): string[] {
   if (site.managed) return [comment('Kedge wrote its vhost.'), 'vhost: managed'];
   return [
     comment(
-      'Its own vhost stays as it is; then visitors see no maintenance page, and a restored site is not asked for a',
+      `Its vhost stays yours, ${site.vhostFile}. \`kedge sites adopt\` tells the line that its server blocks have to include, by`,
     ),
     comment(
-      `page. For both write include: \`kedge sites adopt\` then tells the line to put into the server blocks of ${site.vhostFile}.`,
+      'which visitors see a maintenance page. With none nothing is included: then they see no such page, and a restored site',
     ),
-    'vhost: none',
+    comment('is not asked for a page.'),
+    'vhost: include',
   ];
 }
 

@@ -82,6 +82,11 @@ export interface DumpOptions {
   readonly without?: readonly string[];
   /** Leave out the rows; what is said of them is left out too. */
   readonly definitionsOnly?: boolean;
+  /**
+   * Tables of an earlier dump: that one of them is not transactional was said then, and is said again by `repeated` alone. Asked for
+   * where there are such tables.
+   */
+  readonly dumpedBefore?: () => Promise<ReadonlySet<string>>;
 }
 
 export interface DumpResult {
@@ -91,6 +96,8 @@ export interface DumpResult {
   readonly definitions: string;
   /** What its definitions name in other databases. */
   readonly elsewhere: readonly NameElsewhere[];
+  /** What it does not warn of because that was said before, a sentence each. */
+  readonly repeated: readonly string[];
 }
 
 export interface ImportConditions {

@@ -59,7 +59,7 @@ export async function dumpDatabase(
   database: string,
   output: Writable,
   operation: Operation,
-  { without, definitionsOnly = false }: DumpOptions = {},
+  { without, definitionsOnly = false, dumpedBefore }: DumpOptions = {},
 ): Promise<DumpResult> {
   const { admin } = context;
   const known = new Set(without);
@@ -78,7 +78,10 @@ export async function dumpDatabase(
       `tables of ${database} that are not transactional, so that writes during the dump may show in them`,
       facts.nonTransactionalTables,
     );
-    if (unlocked !== null) operation.log.warn(unlocked);
+    const before = unlocked === null ? undefined : await dumpedBefore?.();
+    const isRepeated = facts.nonTransactionalTables.every((table) => before?.has(table));
+    if (unlocked !== null && isRepeated) operation.log.info(unlocked);
+    else if (unlocked !== null) operation.log.warn(unlocked);
     const server = await readServerFacts(admin);
     if (server.forcedKeys !== null) {
       const keyless = await tablesWithoutKey(admin, database, server.forcedKeys);
@@ -96,6 +99,7 @@ export async function dumpDatabase(
       bytes: contents.bytes,
       definitions: contents.definitions,
       elsewhere: contents.elsewhere,
+      repeated: unlocked !== null && isRepeated ? [unlocked] : [],
       summary: {
         charset: facts.charset,
         collation: facts.collation,

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isKedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
-import type { DatabaseServer, DumpResult, UnreadableTable } from './database-server';
+import type { DatabaseServer, DumpOptions, DumpResult, UnreadableTable } from './database-server';
 import { DefinitionsDigest } from './definitions-digest';
 import { unreadableTablesOf } from './unreadable-tables';
 
@@ -28,12 +28,16 @@ export async function dumpWhatCanBeRead(
   database: string,
   open: () => Promise<Writable>,
   operation: Operation,
+  { dumpedBefore }: Pick<DumpOptions, 'dumpedBefore'> = {},
 ): Promise<PartialDump> {
   const unreadable = new Map<string, UnreadableTable>();
   for (;;) {
     try {
       const without = [...unreadable.keys()];
-      const dump = await server.dump(database, await open(), operation, { without });
+      const dump = await server.dump(database, await open(), operation, {
+        without,
+        ...(dumpedBefore === undefined ? {} : { dumpedBefore }),
+      });
       return { ...dump, exists: true, unreadable: [...unreadable.values()] };
     } catch (error) {
       if (isKedgeError(error) && error.code === 'DatabaseUnknown')
@@ -52,5 +56,13 @@ export async function dumpNothing(server: DatabaseServer, why: string, output: W
   const { version } = await server.facts();
   const summary = { ...DEFAULTS, serverVersion: version, tables: [], views: [], enabledEvents: [] };
   const definitions = new DefinitionsDigest().digest();
-  return { bytes: Buffer.byteLength(text), summary, definitions, elsewhere: [], exists: false, unreadable: [] };
+  return {
+    bytes: Buffer.byteLength(text),
+    summary,
+    definitions,
+    elsewhere: [],
+    repeated: [],
+    exists: false,
+    unreadable: [],
+  };
 }

@@ -54,6 +54,7 @@ export interface DiscoveredSite {
   readonly owner: string | null;
   readonly ownerFrom: string;
   readonly phpSocket: string | null;
+  /** Null where they were not seen, and for kinds that know them. */
   readonly settings: SettingsFormat | null;
   /** Folders outside of its root that it seems to use. */
   readonly elsewhere: readonly FolderElsewhere[];
@@ -198,18 +199,12 @@ async function describeSite(
     ownerFrom: poolOwner === null ? 'the owner of the folder' : `the user of FPM's pool ${pool?.name ?? ''}`,
     phpSocket: socket,
     elsewhere: tree.elsewhere,
-    settings: tree.settings ?? (traces === null ? placeholder(tree.settingsFiles[0]) : null),
+    settings: tree.settings,
     vhostFile: file,
     managed: false,
     problems,
     notes,
   };
-}
-
-/** What to fill in, where the names were not seen. */
-function placeholder(file = 'config.php'): SettingsFormat {
-  const names = { database: 'DB_NAME', user: 'DB_USER', password: 'DB_PASSWORD', host: 'DB_HOST' };
-  return { file: file.replace(/^\.\.\//, ''), format: file.endsWith('.env') ? 'env' : 'constants', names };
 }
 
 /** A discovery for a master that keeps its own files in `data`: no site may hold that folder, or lie in it. */

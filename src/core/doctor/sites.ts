@@ -26,7 +26,7 @@ import { needsOfBackup } from '../preflight/safety-room';
 import { seenSettings } from '../preflight/settings';
 import { checkSpace } from '../preflight/space';
 import { proofOf } from '../web/proof';
-import type { FileFault } from '../web/web-server';
+import type { FileFault, ProbeAnswer } from '../web/web-server';
 import type { ConfiguredSite } from './installation';
 import { type Check, complaintOf } from './run-checks';
 
@@ -385,6 +385,14 @@ async function checkAnswer({ resolve }: ConfiguredSite, operation: Operation): P
   if (await web.maintenanceIsOn(uri)) return [];
   const { mark, advice } = await proofOf(web, location, answer, operation);
   const { status } = mark;
+  if (status < 500 && advice === null && isRefused(answer))
+    return [
+      {
+        level: 'warning',
+        message: `visitors of ${uri} are answered ${answer.status} at ${location.healthPath}, though its application works`,
+        hint: `See what the web server refuses there: its rules, and whether it may read the files. Else set \`healthPath\` of ${uri} to a page that every visitor gets.`,
+      },
+    ];
   if (status < 500)
     return advice === null
       ? []
@@ -402,6 +410,11 @@ async function checkAnswer({ resolve }: ConfiguredSite, operation: Operation): P
       hint: 'Look at the error log of the web server and of PHP.',
     },
   ];
+}
+
+/** A password at the door is meant; that whoever comes is told of no page, or of no right to it, is not. */
+function isRefused({ status }: ProbeAnswer): boolean {
+  return status >= 400 && status < 500 && status !== 401;
 }
 
 async function checkCatalogue({ uri, catalog }: ConfiguredSite): Promise<readonly Complaint[]> {

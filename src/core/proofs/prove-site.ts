@@ -92,7 +92,10 @@ function proofOf(
   proofs: Proofs,
   { journal, site, operation, record }: ProvingTask,
   { account: live }: SiteDatabase,
-  { dump: { definitions, elsewhere, summary }, path }: { dump: Omit<DumpResult, 'bytes'>; path: () => Promise<string> },
+  {
+    dump: { definitions, elsewhere, summary },
+    path,
+  }: { dump: Omit<DumpResult, 'bytes' | 'repeated'>; path: () => Promise<string> },
 ): Proof {
   const name = generatedName(site.uri, `${journal.token}0`);
   const { charset, collation, tables } = summary;

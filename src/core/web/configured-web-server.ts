@@ -24,8 +24,8 @@ import type {
   DocumentRoot,
   FileFault,
   ProbeAnswer,
-  VhostChange,
   VhostBefore,
+  VhostChange,
   VhostFiles,
   WebServer,
 } from './web-server';

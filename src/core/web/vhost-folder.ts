@@ -101,6 +101,20 @@ export class VhostFolder {
     });
   }
 
+  /** What is there already is not in the way of `write`. @throws KedgeError as write */
+  async assertWritable(site: SiteLocation, operation: Operation): Promise<void> {
+    return this.alone(operation, async () => {
+      const files = await this.read(site);
+      // Whether it runs is nobody's fault before it is written.
+      const decision = await this.decideWrite(site, files, this.wanted(site), operation, true);
+      if (decision.action === 'refuse') throw this.refusal(site, decision);
+      if (site.vhost === 'none') return;
+      await this.dialect.test(operation);
+      const foreign = site.vhost === 'include' ? await this.foreignVhost(site, operation) : null;
+      if (foreign?.servesSite === false) throw foreign.refuse(foreign.obstacles);
+    });
+  }
+
   /** Undo of `write`; nothing happens where `write` did nothing. A new snippet stays. @throws KedgeError VhostTestFailed */
   async putBack(site: SiteLocation, before: VhostBefore, operation: Operation): Promise<void> {
     return this.alone(operation, async () => {
@@ -142,8 +156,9 @@ export class VhostFolder {
     found: VhostFiles,
     wanted: VhostFiles,
     operation: Operation,
+    inForce: boolean | null = null,
   ): Promise<Exclude<WriteDecision, { action: 'look' }>> {
-    let known: BeforeWriting = { mode: site.vhost, found, wanted, others: null, inForce: null };
+    let known: BeforeWriting = { mode: site.vhost, found, wanted, others: null, inForce };
     if (site.vhost !== 'none' || found.vhost !== null || found.snippet !== null)
       await assertOwnFolder(this.host, this.address.vhosts);
     if (wanted.vhost !== null)

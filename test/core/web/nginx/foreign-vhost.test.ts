@@ -195,6 +195,24 @@ describe('adopting', () => {
     ]);
   });
 
+  test('what is in its way already is seen without writing anything', async () => {
+    const look = (change: Partial<SiteLocation> = {}) =>
+      lab.web.assertWritable({ ...site, ...change }, testOperation());
+    await expect(look()).rejects.toMatchObject(unfit(`no server block of lab names ${site.uri}`));
+    await look({ vhost: 'managed' });
+    await look({ vhost: 'none' });
+    await ownVhost({ plain: '', secure: '' });
+    await look();
+    expect(await lab.web.readVhost(site)).toEqual({ vhost: null, snippet: null });
+    await writeFile(snippet(), `${lab.web.renderVhost(site).snippet}# mine\n`);
+    await expect(look()).rejects.toMatchObject({ code: 'VhostEdited' });
+    await rm(snippet());
+    await writeFile(managed(), '# mine\n');
+    await expect(look({ vhost: 'managed' })).rejects.toMatchObject({ code: 'VhostEdited' });
+    await writeFile(managed(), 'this is no directive;\n');
+    await expect(look()).rejects.toMatchObject({ code: 'VhostTestFailed' });
+  });
+
   test('is refused where no server block names the site', async () => {
     await expect(write()).rejects.toMatchObject(unfit(`no server block of lab names ${site.uri}`));
     await expect(prove()).rejects.toMatchObject(unfit(`no server block of lab names ${site.uri}`));
@@ -396,7 +414,7 @@ describe('files', () => {
   test('an earlier snippet is put back, a new one stays', async () => {
     await ownVhost({ plain: '', secure: '' });
     const { before } = await write().catch(async () => ({ before: { vhost: null, snippet: null } }));
-    await lab.web.putVhostBack(site, before, testOperation());
+    await lab.web.putVhostBack(site, { ...before, ran: null }, testOperation());
     const fresh = await readFile(snippet(), 'utf8');
     const older = lab.web.renderVhost({ ...site, uri: 'older.example' }).snippet ?? '';
     await lab.web.putVhostBack(site, { vhost: null, snippet: older, ran: null }, testOperation());
@@ -423,7 +441,7 @@ describe('another mode', () => {
     expect(await write()).toMatchObject({ changed: true, before: { vhost: before.vhost } });
     expect(await exists(managed())).toBe(false);
     expect((await visitTls(port, site.uri, '/')).status).toBe(200);
-    await lab.web.putVhostBack(site, { ...before, ran: null }, testOperation());
+    await lab.web.putVhostBack(site, before, testOperation());
     expect(await readFile(managed(), 'utf8')).toBe(before.vhost);
   });
 
