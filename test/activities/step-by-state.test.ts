@@ -27,6 +27,7 @@ const READING = [
   'withdrawRequest',
   'findTaskOfRequest',
   'findNewestTask',
+  'findOutcome',
   'describeBackup',
   'whoHoldsSite',
   'listBackups',

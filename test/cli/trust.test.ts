@@ -100,7 +100,7 @@ describeAsRoot('root', () => {
     ['below a folder a group may write', () => chmodSync(top, 0o775)],
   ])('takes no configuration %s, however it is named, with any command', async (_, change) => {
     writeFileSync(at('etc/kedge.yaml'), configuration());
-    expect((await run(['config', 'check', '--config', at('etc/kedge.yaml')])).exitCode).toBe(0);
+    expect((await run(['config', 'check', '--file-only', '--config', at('etc/kedge.yaml')])).exitCode).toBe(0);
     change();
     const named: [string[], Record<string, string>][] = [
       [['--config', at('etc/kedge.yaml')], {}],
@@ -163,7 +163,7 @@ describeAsRoot('root', () => {
       writeFileSync(at('home/named'), 'x');
       writeFileSync(at('etc/kedge.yaml'), configuration(...configure(at('home/named'))));
       const check = async (): Promise<unknown> =>
-        JSON.parse((await run(['config', 'check', '--json', '--config', at('etc/kedge.yaml')])).stdout);
+        JSON.parse((await run(['config', 'check', '--file-only', '--json', '--config', at('etc/kedge.yaml')])).stdout);
       expect(await check()).toEqual({ path: at('etc/kedge.yaml'), sites: 1 });
       chownSync(at('home'), SOMEBODY, SOMEBODY);
       expect(await check()).toMatchObject({

@@ -385,7 +385,7 @@ describe('while a task runs', () => {
   it('SIGTERM detaches; the log is followed to the end; cancel ends the task', async () => {
     const command = startCommand(lab, ['backup', SITE, '--json']);
     await holding.said('holding');
-    await command.said('dumpDatabase');
+    await command.said('Dump the database');
     command.signal('SIGTERM');
     expect(await command.end()).toBe(0);
     const left = detached.parse(JSON.parse(command.stdout));

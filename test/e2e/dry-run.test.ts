@@ -108,7 +108,7 @@ describe('kedge restore --dry-run', () => {
       expect.objectContaining({ step: 'switchSite', expectedMs: switched?.durationMs, bytes: null }),
     );
     expect(stdout).toContain(`Dry run: ${site.uri} would be restored to`);
-    expect(stdout).toMatch(/^importDatabase +\S+ kB +\S+ s$/m);
+    expect(stdout).toMatch(/^Import the dump +\S+ kB +\S+ s$/m);
     expect(stdout).toContain('Hooks that run too: fenced');
     expect(stdout).toContain('Times are expected from what earlier restores took.');
   });

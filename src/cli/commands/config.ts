@@ -20,7 +20,10 @@ export function registerConfig(program: Command, run: Registration): void {
     .description(
       'read the configuration and say what is wrong with it: the file, and what `kedge sites adopt` would refuse',
     )
-    .option('--file-only', 'look at neither sites nor servers: for a configuration of another machine')
+    .option(
+      '--file-only',
+      'look at neither sites nor servers: for another machine, or a site that is yet to be deployed',
+    )
     .addHelpText(
       'after',
       '\nChanges nothing. The line that the vhost of a site has to include is not asked for: `kedge sites adopt` tells it.\n' +
