@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import { version as release } from '../package.json';
 import { createActivities } from './activities';
 import { Attempts } from './activities/attempts';
 import type { ActivityDependencies } from './activities/dependencies';
@@ -28,6 +29,7 @@ import { installRuntime } from './temporal/runtime';
 import { checkSearchAttributes } from './temporal/search-attributes';
 import { TaskWorkers } from './temporal/task-workers';
 import { connectWorker } from './temporal/worker-connection';
+import { WorkerVersioning, workerVersionOf } from './temporal/worker-version';
 import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
 
 export interface WorkerOptions {
@@ -52,10 +54,11 @@ export interface WorkerOptions {
 /**
  * Runs the worker of a master until it is told to stop. Whatever fails meanwhile ends it: steps are handed over first, then
  * all that was opened is closed, and the error is that of what failed first.
- * @throws KedgeError TemporalUnreachable, ConfigurationInvalid; ConfigurationChanged once the file names another master or state
+ * @throws KedgeError TemporalUnreachable, ConfigurationInvalid, WorkerVersionRefused; ConfigurationChanged once the file names another master or state
  *   folder, and no task is open that this worker has to end
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { master, worker: how } = options.configuration;
   installRuntime();
   const opened = new Opened();
   try {
@@ -67,14 +70,18 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const dependencies = createDependencies(options, client);
     opened.add(() => dependencies.close());
     opened.add(() => dependencies.stopSweeping());
-    const taskQueue = taskQueueOf(options.configuration.master);
+    const taskQueue = taskQueueOf(master);
+    const code = await readFile(WORKFLOW_BUNDLE, 'utf8');
+    const version = how.versioning ? workerVersionOf(master, release, code) : null;
+    const tell = tellerOf(options);
     const workers = await TaskWorkers.create({
       connection,
       namespace,
       taskQueue,
-      workflowBundle: { code: await readFile(WORKFLOW_BUNDLE, 'utf8') },
+      workflowBundle: { code },
+      version,
       activities: createActivities(options.decorate?.(dependencies) ?? dependencies),
-      identity: workerIdentity(options.configuration.master),
+      identity: workerIdentity(master),
       interceptors: {
         // The first stands outside of the second.
         activity: [
@@ -95,13 +102,15 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const watching = watch(dependencies, client);
     opened.add(() => watching.stop());
     let outdated: KedgeError | null = null;
-    const tell = tellerOf(options);
     const comparing = compareConfiguration(dependencies, tell, (error) => {
       outdated = error;
       shutDown();
     });
     opened.add(() => comparing.stop());
+    const versioning = new WorkerVersioning(client, { namespace, master, version }, tell);
     const starting = (async () => {
+      // Before anything says that this worker takes tasks: until then nobody gives it any.
+      await versioning.makeCurrent(options.signal);
       const leftAlone = new LeftAlone(
         dependencies.journals,
         {
@@ -119,6 +128,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
           open: () => dependencies.journals.open(),
           lives: (journal) => lives(dependencies, journal),
         });
+        await versioning.look();
       };
       await recover();
       const recovering = repeat(

@@ -102,6 +102,11 @@ const limitsSchema = z.strictObject({
   restores: z.int().min(1).max(1000).optional(),
 });
 
+const workerSchema = z.strictObject({
+  /** Whether Temporal tells workers apart by their version: a new one makes itself current before it is ready. */
+  versioning: z.boolean().default(false),
+});
+
 const requestsSchema = z
   .strictObject({
     key: secretReferenceSchema.optional(),
@@ -262,6 +267,7 @@ export const configurationSchema = z.strictObject({
   requests: requestsSchema.prefault({}),
   /** Backups that begin by themselves, once `kedge schedules apply` has told Temporal. */
   schedules: z.record(name, scheduleSchema).default({}),
+  worker: workerSchema.prefault({}),
   servers: z.record(name, serverSchema),
   sites: z.record(siteUriSchema, siteSchema),
 });

@@ -55,6 +55,10 @@ export const ERROR_CODES = {
     12,
   ),
   NoWorker: passing('no worker took the task', 'Start one with `kedge worker` on the master.', 13),
+  WorkerVersionRefused: permanent(
+    'Temporal does not give the tasks of the master to the version of the worker that starts',
+    'Read why in the message; `worker: { versioning: false }` in the configuration goes without versions.',
+  ),
   // who may ask
   RequestUnsigned: permanent(
     'a request that has to be signed is not',

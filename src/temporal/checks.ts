@@ -5,7 +5,7 @@ import { NO_VALUE, SEARCH_ATTRIBUTES } from '../contract/names';
 import { pausedText, unpauseCommand } from '../contract/step-pause';
 import { findForeignWorkflows } from './foreign-workflows';
 import { pauseOf } from './pauses';
-import { workerPolls } from './pollers';
+import { describeQueue, sameVersion } from './pollers';
 import type { WantedSchedule } from '../contract/schedules';
 import { STUCK_ATTEMPTS } from './running';
 import { isLoopback, listensBeyondLoopback } from './listeners';
@@ -99,12 +99,22 @@ async function checkAttributes({ client, namespace }: ConnectedTemporal): Promis
 }
 
 async function checkWorker({ client, namespace, taskQueue }: ConnectedTemporal): Promise<readonly Complaint[]> {
-  if (await workerPolls(client, namespace, taskQueue)) return [];
+  const { current, pollers } = await describeQueue(client, namespace, taskQueue);
+  if (pollers.some(({ version }) => sameVersion(version, current))) return [];
+  if (pollers.length === 0)
+    return [
+      {
+        level: 'error',
+        message: `no worker takes tasks from ${taskQueue}`,
+        hint: 'Start one with `kedge worker`, or see why its service does not run.',
+      },
+    ];
+  const named = current === null ? 'workers without a version' : `version ${current.buildId}`;
   return [
     {
       level: 'error',
-      message: `no worker takes tasks from ${taskQueue}`,
-      hint: 'Start one with `kedge worker`, or see why its service does not run.',
+      message: `no worker takes tasks from ${taskQueue}: they go to ${named}, of which none runs, and ${pollers.map(({ identity }) => identity).join(', ')} is given none`,
+      hint: 'Start the worker that is to have them again: it takes the queue over when it starts.',
     },
   ];
 }

@@ -1,5 +1,7 @@
+import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { Worker, type WorkerOptions } from '@temporalio/worker';
 import { promptQueueOf } from '../contract/names';
+import { versioningOptions } from './worker-version';
 
 /** Steps that end within it are not handed over. */
 const SHUTDOWN_GRACE = '2 seconds';
@@ -15,6 +17,8 @@ export interface TaskWorkersOptions extends Required<
   Pick<WorkerOptions, 'connection' | 'namespace' | 'taskQueue' | 'workflowBundle' | 'activities' | 'identity'>
 > {
   interceptors: NonNullable<WorkerOptions['interceptors']>;
+  /** By which Temporal is to know both; null for none. */
+  version: WorkerDeploymentVersion | null;
   /** How many activities run at one time on each of the two queues. */
   places?: number;
 }
@@ -26,9 +30,10 @@ export interface TaskWorkersOptions extends Required<
 export class TaskWorkers {
   private constructor(private readonly workers: readonly Worker[]) {}
 
-  static async create({ places, workflowBundle, ...options }: TaskWorkersOptions): Promise<TaskWorkers> {
+  static async create({ places, workflowBundle, version, ...options }: TaskWorkersOptions): Promise<TaskWorkers> {
     const common: WorkerOptions = {
       ...options,
+      ...versioningOptions(version),
       // A cancellation is delivered with the answer to a heartbeat: that must not be held back.
       maxHeartbeatThrottleInterval: '1 second',
       defaultHeartbeatThrottleInterval: '1 second',

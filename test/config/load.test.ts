@@ -42,6 +42,12 @@ const WRONG: Record<string, [from: string, to: string, place: string, message: R
     /^state: an absolute path without a slash/,
   ],
   'a number for a path': ['/mnt/spool', '17', 'spool', /^spool: is a number, and a text belongs here$/],
+  'versions that are neither on nor off': [
+    'master: backup1',
+    'worker: { versioning: maybe }\nmaster: backup1',
+    'versioning',
+    /^worker\.versioning: /,
+  ],
   'a mistyped key': ['backups:', 'bakcups:', 'bakcups', /^bakcups: unknown key; did you mean backups\?/],
   'a mistyped key of a site': ['aliases:', 'alias:', 'alias', /alias: unknown key; did you mean aliases\?/],
   'an unknown key': ['spool:', 'wholly-unknown:', 'wholly-unknown', /^wholly-unknown: unknown key$/],
