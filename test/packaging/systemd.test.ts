@@ -55,15 +55,22 @@ describe(NAME, () => {
   });
 
   it('does not kill a worker that gives up what does not end in time; nor does the container engine', () => {
-    const worker = readFileSync(join(TOP, 'src/worker.ts'), 'utf8');
+    const worker = readFileSync(join(TOP, 'src/temporal/task-workers.ts'), 'utf8');
     const [grace, limit] = ['GRACE', 'LIMIT'].map((name) =>
       Number(new RegExp(`^const SHUTDOWN_${name} = '(\\d+) seconds';$`, 'm').exec(worker)?.[1]),
     );
     expect(UNIT).toContain(`# The worker alone is asked to stop. Steps that do not end within ${grace} s are told to`);
     expect(UNIT).toContain(`ended within ${limit} s is given up`);
-    // To close what is open then.
-    const needed = Number(limit) + 10;
+    // `kedge up` ends its Temporal behind its worker; and all has to be closed then.
+    const ofTemporal = /^const STOP_TIMEOUT_MS = ([\d_]+);$/m.exec(
+      readFileSync(join(TOP, 'src/temporal/dev-server.ts'), 'utf8'),
+    )?.[1];
+    const needed = Number(limit) + Number(ofTemporal?.replaceAll('_', '')) / 1000 + 5;
+    expect(needed).toBeGreaterThan(Number(limit) + 5);
     const compose = readFileSync(join(TOP, 'docker-compose.yml'), 'utf8');
+    expect(compose).toContain(`# The worker gives steps up that do not end within ${limit} s.`);
+    const later = /What runs (\d+) s later is killed/.exec(UNIT.replaceAll('\n# ', ' '))?.[1];
+    expect(Number(valuesOf('TimeoutStopSec')[0])).toBe(Number(limit) + Number(later));
     const periods = [...compose.matchAll(/^ +stop_grace_period: (\d+)s$/gm)].map(([, seconds]) => Number(seconds));
     expect(periods.length).toBeGreaterThan(0);
     for (const seconds of [Number(valuesOf('TimeoutStopSec')[0]), ...periods])
