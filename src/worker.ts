@@ -26,11 +26,13 @@ import { workerIdentity } from './temporal/pollers';
 import { recoverOpenTasks } from './temporal/recovery';
 import { isStuck, runStateOf, temporalAnswers, whoRuns } from './temporal/running';
 import { installRuntime } from './temporal/runtime';
+import { SdkMetrics } from './temporal/sdk-metrics';
 import { checkSearchAttributes } from './temporal/search-attributes';
 import { TaskWorkers } from './temporal/task-workers';
 import { connectWorker } from './temporal/worker-connection';
 import { WorkerVersioning, workerVersionOf } from './temporal/worker-version';
 import { WORKFLOW_BUNDLE } from './temporal/workflow-bundle';
+import { WorkerMetrics } from './worker-metrics';
 
 export interface WorkerOptions {
   configuration: Configuration;
@@ -58,8 +60,9 @@ export interface WorkerOptions {
  *   folder, and no task is open that this worker has to end
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { master, worker: how } = options.configuration;
-  installRuntime();
+  const { master, metrics: measured, worker: how } = options.configuration;
+  const sdk = measured === undefined ? null : new SdkMetrics();
+  installRuntime(sdk);
   const opened = new Opened();
   try {
     const client: Client = await connectClient(options.environment);
@@ -102,6 +105,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const watching = watch(dependencies, client);
     opened.add(() => watching.stop());
     let outdated: KedgeError | null = null;
+    if (measured) {
+      const about = { master, version: release };
+      const metrics = new WorkerMetrics({ listen: measured.listen, about, parts: dependencies, sdk, tell });
+      opened.add(() => metrics.close());
+    }
     const comparing = compareConfiguration(dependencies, tell, (error) => {
       outdated = error;
       shutDown();

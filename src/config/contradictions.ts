@@ -45,6 +45,8 @@ export function findContradictions(configuration: Configuration, exists: (path: 
     const template = web?.vhostTemplate;
     if (template !== undefined && !exists(template))
       say(['servers', name, 'web', 'vhostTemplate'], `there is no template ${template}`);
+    if (web && listensAt(web, configuration.metrics?.listen))
+      say(['metrics', 'listen'], `the web server of ${name} listens at this address and port`);
   }
   return found;
 }
@@ -93,6 +95,21 @@ function scheduleContradictions(
   if (schedule.prune && sites.every((site) => keepRuleOf(configuration, site) === null))
     found.push({ key: ['prune'], message: 'nothing says which backups to keep: `keep` is missing' });
   return found;
+}
+
+type WebConfiguration = NonNullable<Configuration['servers'][string]['web']>;
+type Endpoint = NonNullable<Configuration['metrics']>['listen'];
+
+/** Whether vhosts listen at an address, or where one of both means every address. */
+function listensAt({ listen, listenTls }: WebConfiguration, endpoint: Endpoint | undefined): boolean {
+  if (endpoint === undefined) return false;
+  const bare = (address: string): string => address.replace(/^\[(.*)\]$/, '$1');
+  const everywhere = (address: string): boolean => ['*', '0.0.0.0', '::'].includes(bare(address));
+  return [...listen, ...listenTls].some(
+    ({ address, port }) =>
+      port === endpoint.port &&
+      (bare(address) === endpoint.address || everywhere(address) || everywhere(endpoint.address)),
+  );
 }
 
 /** Folders that lie in each other: a restore would rename one under the hands of the other. */

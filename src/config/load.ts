@@ -154,7 +154,7 @@ const KNOWN_KEYS = [
   ...['notify', 'objective', 'maxAge', 'command', 'webhook', 'url', 'headers', 'events'],
   ...['schedules', 'cron', 'timeZone', 'jitter', 'description', 'quiesce', 'compression', 'prune'],
   ...['keep', 'last', 'daily', 'weekly', 'monthly', 'yearly', 'safety', 'tasks', 'newest', 'limits'],
-  ...['worker', 'versioning'],
+  ...['worker', 'versioning', 'metrics'],
   ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
   ...[
     'healthPath',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { WORKFLOW_TYPES } from '../contract/names';
 import { receiverSchema } from '../contract/notices';
@@ -33,6 +34,19 @@ const listen = z.union([z.string(), z.int()]).transform((value, context) => {
   context.addIssue({
     code: 'custom',
     message: `an address such as 80, 127.0.0.1:8080 or [::]:80, not ${JSON.stringify(text)}`,
+  });
+  return z.NEVER;
+});
+
+/** `127.0.0.1:9464`, `[::1]:9464`: one address of this machine, or `0.0.0.0` and `[::]` for all. */
+const endpoint = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text);
+  const address = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  if (isIP(address) === (match?.[1] === undefined ? 4 : 6) && port >= 1 && port <= 65535) return { address, port };
+  context.addIssue({
+    code: 'custom',
+    message: `an address with a port such as 127.0.0.1:9464 or [::1]:9464, not ${JSON.stringify(text)}`,
   });
   return z.NEVER;
 });
@@ -106,6 +120,8 @@ const workerSchema = z.strictObject({
   /** Whether Temporal tells workers apart by their version: a new one makes itself current before it is ready. */
   versioning: z.boolean().default(false),
 });
+
+const metricsSchema = z.strictObject({ listen: endpoint });
 
 const requestsSchema = z
   .strictObject({
@@ -268,6 +284,8 @@ export const configurationSchema = z.strictObject({
   /** Backups that begin by themselves, once `kedge schedules apply` has told Temporal. */
   schedules: z.record(name, scheduleSchema).default({}),
   worker: workerSchema.prefault({}),
+  /** Where the worker answers Prometheus. Without it nowhere. */
+  metrics: metricsSchema.optional(),
   servers: z.record(name, serverSchema),
   sites: z.record(siteUriSchema, siteSchema),
 });

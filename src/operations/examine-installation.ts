@@ -137,6 +137,7 @@ function installationOf(
       read: (reference) => readSigningKey(reference, { environment: examined.environment }),
     },
     provesBackups: configuration.proveBackups,
+    metrics: configuration.metrics?.listen ?? null,
     sweeper: parts.sweeper,
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,

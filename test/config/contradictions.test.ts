@@ -63,3 +63,30 @@ test("the master's own folders lie in no site, on whichever server, and / holds 
     'sites.app.example.root: /srv/app lies in the backups folder',
   );
 });
+
+describe('the address of the metrics', () => {
+  /** Web servers of the good file listen at 80 and 443 of all addresses. */
+  const saidOf = (address: string, port: number): string[] =>
+    said(
+      { server: 'web1', root: '/srv/x' },
+      { server: 'web2', root: '/srv/y' },
+      { metrics: { listen: { address, port } } },
+    );
+
+  test('is none that vhosts listen at', () => {
+    expect(saidOf('127.0.0.1', 80)).toContain(
+      'metrics.listen: the web server of web1 listens at this address and port',
+    );
+    expect(saidOf('::1', 443)).toContain('metrics.listen: the web server of web2 listens at this address and port');
+    expect(saidOf('0.0.0.0', 80).length).toBeGreaterThan(0);
+    expect(saidOf('127.0.0.1', 9464)).toEqual([]);
+  });
+});
+
+test('without a word about it there are neither metrics nor versions', () => {
+  expect(GOOD).toMatchObject({ worker: { versioning: false } });
+  expect(GOOD.metrics).toBeUndefined();
+  const text = readFileSync(join(__dirname, 'good.yaml'), 'utf8');
+  const { metrics } = parseConfiguration(`${text}\nmetrics: { listen: '[::1]:9464' }\n`, 'good.yaml');
+  expect(metrics).toEqual({ listen: { address: '::1', port: 9464 } });
+});

@@ -42,6 +42,24 @@ const WRONG: Record<string, [from: string, to: string, place: string, message: R
     /^state: an absolute path without a slash/,
   ],
   'a number for a path': ['/mnt/spool', '17', 'spool', /^spool: is a number, and a text belongs here$/],
+  'metrics without an address': [
+    'master: backup1',
+    'metrics: { listen: "9464" }\nmaster: backup1',
+    'listen',
+    /^metrics\.listen: an address with a port such as 127\.0\.0\.1:9464 or \[::1\]:9464, not "9464"$/,
+  ],
+  'metrics at no port': [
+    'master: backup1',
+    'metrics: { listen: 127.0.0.1:70000 }\nmaster: backup1',
+    'listen',
+    /^metrics\.listen: an address with a port such as/,
+  ],
+  'metrics at a name': [
+    'master: backup1',
+    'metrics: { listen: localhost:9464 }\nmaster: backup1',
+    'listen',
+    /^metrics\.listen: an address with a port such as/,
+  ],
   'versions that are neither on nor off': [
     'master: backup1',
     'worker: { versioning: maybe }\nmaster: backup1',

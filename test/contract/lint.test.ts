@@ -28,6 +28,7 @@ const VIOLATIONS: [what: string, file: string, source: string, rule: string][] =
   ['core → temporal', 'core/hosts', type('../../temporal/running'), ARROW],
   ['core → client', 'core/hosts', type('../../client'), ARROW],
   ['core → composition', 'core/hosts', type('../../composition'), ARROW],
+  ['core → worker-metrics', 'core/metrics', type('../../worker-metrics'), ARROW],
   ['config → core', 'config', type('../core/operation'), ARROW],
   ['config → temporal', 'config', type('../temporal/connection'), ARROW],
   ['config → cli', 'config', type('../cli/context'), ARROW],

@@ -5,6 +5,7 @@ import { belongsToUs, isTrustedFolder } from '../hosts/trusted-path';
 import { nearestExisting } from '../preflight/space';
 import type { Folder, Installation } from './installation';
 import { checkLeftovers } from './leftovers';
+import { checkMetrics } from './metrics';
 import { checkSigningKeys } from './signing-keys';
 import { type Check, complaintOf } from './run-checks';
 
@@ -14,6 +15,7 @@ export const MASTER_CHECKS: readonly Check<Installation>[] = [
   { check: 'configured-files', run: checkConfiguredFiles },
   { check: 'signing-key', run: checkSigningKeys },
   { check: 'proofs', run: checkProofs },
+  { check: 'metrics', run: checkMetrics },
   { check: 'folders', run: ofEach(checkFolder) },
   { check: 'leftovers', after: ['folders'], limitMs: 300_000, run: checkLeftovers },
   { check: 'disk-space', after: ['folders'], run: ofEach((host, folder) => checkFreeSpace(host, folder)) },

@@ -2,6 +2,7 @@ import type { SecretReference, WebServerAddress } from '../../contract/target';
 import type { Catalog } from '../catalog/catalog';
 import type { DatabaseServer } from '../databases/database-server';
 import type { Host } from '../hosts/host';
+import type { EndpointAddress } from '../metrics/endpoint';
 import type { SiteAtWork } from '../sites/site-at-work';
 import type { Journals } from '../tasks/journals';
 import type { SiteStates } from '../tasks/site-state';
@@ -18,6 +19,8 @@ export interface Installation {
   readonly signingKeys: SigningKeys;
   /** Whether the configuration has backups proved when they are made. */
   readonly provesBackups: boolean;
+  /** Where the worker answers Prometheus; null where it does not. */
+  readonly metrics: EndpointAddress | null;
   readonly sweeper: Pick<Sweeper, 'search'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];

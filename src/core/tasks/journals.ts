@@ -6,6 +6,7 @@ import type { StepName } from '../../contract/steps';
 import { type BootMoment, bootMomentSchema, bootNow } from '../clock';
 import { withFileLock } from '../hosts/file-lock';
 import type { MasterHost } from '../hosts/master-host';
+import { type FolderWatch, watchFolder } from '../hosts/watch-folder';
 import { type Caller, assertCommit, assertForward, assertNextStep, assertOwn } from './authority';
 import { JOURNAL, type Journal, newJournal } from './journal';
 import { decode, isUnreadable } from './state-file';
@@ -197,7 +198,7 @@ export class Journals {
    */
   async open(site?: string): Promise<Journal[]> {
     const journals: Journal[] = [];
-    for (const task of (await this.host.list(this.openFolder)).filter(isTaskName)) {
+    for (const task of await this.openTasks()) {
       if (site !== undefined && !mayBeOf(task, site)) continue;
       const journal = await this.find(task).catch((error: unknown) => {
         if (site !== undefined || !isUnreadable(error)) throw error;
@@ -212,10 +213,23 @@ export class Journals {
     return journals;
   }
 
+  /** Ids of the tasks that were begun and not closed, by their markers alone: no journal is read. */
+  async openTasks(): Promise<string[]> {
+    return (await this.host.list(this.openFolder)).filter(isTaskName);
+  }
+
+  /** Calls `changed` with the id of each task that is begun or closed, by whichever process, more than once perhaps. */
+  async watchOpen(changed: (task: string) => void): Promise<FolderWatch> {
+    await this.host.makeFolder(this.openFolder, { mode: 0o700 });
+    return watchFolder(this.openFolder, (name) => {
+      if (isTaskName(name)) changed(name);
+    });
+  }
+
   /** Tasks that were begun and not closed, and of which nobody knows more: why their journals cannot be read. */
   async unreadable(): Promise<ReadonlyMap<string, KedgeError>> {
     const found = new Map<string, KedgeError>();
-    for (const task of (await this.host.list(this.openFolder)).filter(isTaskName))
+    for (const task of await this.openTasks())
       await this.find(task).catch((error: unknown) => {
         if (!isUnreadable(error)) throw error;
         found.set(task, error);

@@ -63,6 +63,12 @@ export class Leases {
     });
   }
 
+  /** How many tasks have a lease of a kind, and how many wait for one. */
+  async count(kind: LeaseKind): Promise<{ readonly held: number; readonly waiting: number }> {
+    const { held, waiting } = await this.look(join(this.folder, kind));
+    return { held: held.length, waiting: waiting.length };
+  }
+
   /** Who has a lease and who waits for one, of those whose journal is open; what closed tasks left is removed. */
   private async look(folder: string): Promise<Queue> {
     const { master, journals } = this.parts;
