@@ -11,6 +11,9 @@ const WIDTH = 1360;
 const HEIGHT = 940;
 const PATIENCE_MS = 30_000;
 
+/** Texts of a page; Markdown stands in frames, whose content is not for others. */
+const SHOWN = `(document.body?.innerText ?? '') + [...document.querySelectorAll('iframe')].map(({ src }) => '\\nframe of ' + src).join('')`;
+
 const answerSchema = z.object({
   id: z.number().optional(),
   result: z.looseObject({}).optional(),
@@ -18,7 +21,7 @@ const answerSchema = z.object({
 });
 const targetSchema = z.object({ targetId: z.string() });
 const sessionSchema = z.object({ sessionId: z.string() });
-const evaluatedSchema = z.object({ result: z.object({ value: z.unknown() }) });
+const evaluatedSchema = z.object({ result: z.object({ value: z.unknown().optional() }) });
 const pictureSchema = z.object({ data: z.base64() });
 
 /** A Chromium without a window, spoken to by its DevTools protocol over two pipes. It dies with this process. */
@@ -95,7 +98,7 @@ export class Browser {
 
   private async untilShown(sessionId: string, texts: readonly string[]): Promise<void> {
     for (const began = performance.now(); ;) {
-      const evaluated = await this.ask('Runtime.evaluate', { expression: 'document.body.innerText' }, sessionId);
+      const evaluated = await this.ask('Runtime.evaluate', { expression: SHOWN }, sessionId);
       const shown = String(evaluatedSchema.parse(evaluated).result.value);
       if (texts.every((text) => shown.includes(text))) break;
       if (performance.now() - began > PATIENCE_MS)
@@ -103,7 +106,7 @@ export class Browser {
       await delay(100);
     }
     // What moves into its place has come to rest.
-    await delay(1_500);
+    await delay(3_000);
   }
 
   async stop(): Promise<void> {

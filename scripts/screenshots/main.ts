@@ -114,10 +114,10 @@ async function main(): Promise<void> {
   ];
 
   await document(lab, ...restore(MUSEUM));
-  await picture('done', await pageOf(lab, MUSEUM, 'user-metadata'), 'Completed', 'restored to');
+  await picture('done', await pageOf(lab, MUSEUM, 'user-metadata'), 'Completed', 'Current Details', 'frame of');
 
   await run(lab, ...restore(LIBRARY));
-  await picture('failed', await pageOf(lab, LIBRARY, 'user-metadata'), 'Failed', 'HookFailed', 'what to do');
+  await picture('failed', await pageOf(lab, LIBRARY, 'user-metadata'), 'Failed', 'Current Details', 'frame of');
 
   const letGallery = await holdImports(lab, GALLERY);
   await document(lab, ...restore(GALLERY, '--detach'));
