@@ -8,10 +8,10 @@ import type { MasterHost, OpenFile } from '../hosts/master-host';
 import { diskFullOr } from '../hosts/disk-full';
 import type { Operation } from '../operation';
 import type { PackRequest, PackResult, PackedFolder } from './archive';
-import { Complaints, type Place } from './complaints';
 import { COMPRESSORS } from './compression';
 import { PACK_TRANSFORM, ROOTS, tooLongPattern } from './layout';
 import { lookForLeftOut } from './left-out';
+import { type Place, tarComplaints } from './tar-complaints';
 
 /** `Archives.pack`; its contract is there. */
 export async function pack(master: MasterHost, request: PackRequest, operation: Operation): Promise<PackResult> {
@@ -20,7 +20,7 @@ export async function pack(master: MasterHost, request: PackRequest, operation: 
   const file = await master.openForWriting(request.destination);
   const unfollow = followPosition(file, operation);
   const onDisk = writeBehind(file);
-  const complaints = new Complaints(operation.log, request.record.site, placeOf, request.saveWhatCanBe);
+  const complaints = tarComplaints(operation.log, request.record.site, placeOf, request.saveWhatCanBe);
   try {
     const leftOut = await lookForLeftOut(master, request, operation);
     const archive = { request, record, leftOut: leftOut.list, file, complaints };
@@ -52,7 +52,7 @@ interface OpenArchive {
   readonly record: string;
   readonly leftOut: string;
   readonly file: OpenFile;
-  readonly complaints: Complaints;
+  readonly complaints: ReturnType<typeof tarComplaints>;
 }
 
 /** What one run of tar adds: the first what is ours, the last the site folder, which stands behind all others. */
@@ -71,6 +71,7 @@ async function runTar(
 ): Promise<void> {
   const [siteFolder] = request.roots;
   const compressor = COMPRESSORS[request.compression];
+  const said = complaints.hear();
   const { exitCode, stderr } = await master.run({
     argv: [
       'tar',
@@ -105,11 +106,11 @@ async function runTar(
     // Names are bytes: elsewhere a pattern matches characters, and not at all what is none.
     environment: { LC_ALL: 'C' },
     outputFile: file,
-    onErrorOutput: (chunk) => complaints.take(chunk),
+    onErrorOutput: (chunk) => said.take(chunk),
     acceptExitCodes: [0, 1, 2],
     operation,
   });
-  complaints.end();
+  said.end();
   if (complaints.grave.length > 0 || (exitCode === 2 && !complaints.any))
     throw packingFailure(request, siteFolder?.path ?? '', stderr, complaints.grave, master.name);
 }

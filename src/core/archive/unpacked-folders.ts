@@ -1,6 +1,6 @@
-import { Writable } from 'node:stream';
 import { KedgeError } from '../../contract/errors';
 import type { Bind, Host } from '../hosts/host';
+import { linesInto } from '../lines';
 import type { Operation } from '../operation';
 import { sideBySide } from '../side-by-side';
 import { type Attributes, SPECIAL_BITS, Tally } from './tally';
@@ -41,7 +41,8 @@ async function countFiles(host: Host, folders: readonly UnpackedFolder[], operat
   await host.run({
     argv: ['find', ...folders.map(({ to }) => to), '-printf', '%y %m %U %G %H\n'],
     sandbox: { readOnly: folders, capabilities: ['DAC_READ_SEARCH'] },
-    output: lines((line) => {
+    // No name, or an escaped one.
+    output: linesInto('latin1', (line) => {
       const [kind = '', mode = '', uid, gid, path = ''] = line.split(' ');
       const type = TYPES[kind];
       if (type === undefined) throw refusal(host, `a file of a kind that no site backup holds (${kind})`);
@@ -64,7 +65,8 @@ async function refuseCapabilities(host: Host, folders: readonly UnpackedFolder[]
       ...folders.map(({ to }) => to),
     ],
     sandbox: { readOnly: folders, capabilities: ['DAC_READ_SEARCH'] },
-    output: lines((line) => {
+    // No name, or an escaped one.
+    output: linesInto('latin1', (line) => {
       if (line[MODE_CHARACTERS] === '*') throw refusal(host, 'a file with capabilities');
     }),
     operation,
@@ -72,23 +74,6 @@ async function refuseCapabilities(host: Host, folders: readonly UnpackedFolder[]
 }
 /** As in `-rwxr-xr-x`. */
 const MODE_CHARACTERS = 10;
-
-/** Takes lines apart that hold no name, or an escaped one. */
-function lines(see: (line: string) => void): Writable {
-  let rest = '';
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const parts = (rest + chunk.toString('latin1')).split('\n');
-      rest = parts.pop() ?? '';
-      try {
-        for (const line of parts) see(line);
-        done();
-      } catch (error) {
-        done(error as Error);
-      }
-    },
-  });
-}
 
 function describe({ root, type, uid, gid, special }: Attributes): string {
   return `${type}s in the folder ${root}, owner ${uid}, group ${gid}, special bits ${special.toString(8)}`;

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import { firstOf } from '../findings';
+import { LineReader } from '../lines';
 import type { AdminConnection } from './admin-connection';
 import type { NextStatement } from './dump-scanner';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
@@ -17,8 +18,6 @@ const TRUNCATED = 1265;
 const REPLACED = 1366;
 /** ER_WARNING_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN: dump programs write such values, and servers make them anew. */
 const GENERATED = 1906;
-/** No line with a warning is longer. */
-const LINE_BYTES = 16 * 1024;
 /** So many different ones are kept. */
 const KEPT = 1000;
 
@@ -39,7 +38,7 @@ export class RowWarnings extends Writable {
   private readonly warnings = new Map<string, RowWarning>();
   private inRowsOf: string | undefined;
   private table: string | undefined;
-  private line = '';
+  private readonly lines = new LineReader('utf8', (line) => this.read(line));
 
   /** Statements to be put before the next one. */
   before(next: NextStatement): readonly string[] {
@@ -51,14 +50,12 @@ export class RowWarnings extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    const lines = (this.line + chunk.toString('utf8')).split('\n');
-    this.line = (lines.pop() ?? '').slice(0, LINE_BYTES);
-    for (const line of lines) this.read(line);
+    this.lines.take(chunk);
     done();
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.read(this.line);
+    this.lines.end();
     done();
   }
 

@@ -1,10 +1,9 @@
 import { isKedgeError, KedgeError } from '../../contract/errors';
 import { firstOf } from '../findings';
+import { LineReader } from '../lines';
 import type { UnreadableTable } from './database-server';
 import { codeOfNumber } from './sql-errors';
 
-/** A complaint holds a name or two, and the beginning of a statement. */
-const MAXIMUM_LINE = 64 * 1024;
 /** Of the server's words for one table. */
 const MAXIMUM_WORDS = 300;
 
@@ -22,22 +21,19 @@ const PASSING: ReadonlySet<number> = new Set([1146, 1205, 1213, 1317, 1412, 1969
 
 /** What a dump program says of the tables that it could not read: `client/mysqldump.cc` of MariaDB 10.11. */
 export class DumpComplaints {
-  private rest = '';
+  private readonly lines = new LineReader('utf8', (line) => this.see(line));
   private readonly found = new Map<string, string>();
   /** It complained of something else. */
   private other = false;
 
   /** A piece of standard error. */
   take(chunk: Buffer): void {
-    const lines = (this.rest + chunk.toString('utf8')).split('\n');
-    this.rest = (lines.pop() ?? '').slice(0, MAXIMUM_LINE);
-    for (const line of lines) this.see(line);
+    this.lines.take(chunk);
   }
 
   /** Tables that cannot be read, once the program has ended; none where that is not all that went wrong. */
   tables(): UnreadableTable[] {
-    if (this.rest !== '') this.see(this.rest);
-    this.rest = '';
+    this.lines.end();
     return this.other ? [] : [...this.found].map(([name, why]) => ({ name, why }));
   }
 

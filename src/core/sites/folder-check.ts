@@ -1,5 +1,4 @@
 import { posix } from 'node:path';
-import { Writable } from 'node:stream';
 import { KedgeError } from '../../contract/errors';
 import type { ErrorCode } from '../../contract/error-codes';
 import { SITE_FOLDER } from '../../contract/target';
@@ -8,6 +7,7 @@ import { specialFiles, tooLongPaths } from '../archive/left-out';
 import { tooLongPattern } from '../archive/layout';
 import { Findings } from '../findings';
 import type { FileStatus } from '../hosts/host';
+import { LineReader, linesInto } from '../lines';
 import { nullRecords } from '../null-records';
 import { sideBySide } from '../side-by-side';
 import { excludedTest } from './exclusion';
@@ -252,6 +252,10 @@ async function lookThrough(
   };
   const print = (what: string): string[] => ['-printf', `${[what, ...FIELDS].join('\\0')}\\0`];
   const deep = ['-path', `./${tooLongPattern(shown.name)}`, '-prune'];
+  const complaints = new LineReader('utf8', (line) => {
+    if (!line.startsWith('find: ') || line.endsWith(': No such file or directory')) return;
+    unreadable.add(line.slice('find: '.length));
+  });
   const completed = await host.run({
     argv: [
       'find',
@@ -268,12 +272,10 @@ async function lookThrough(
     output: nullRecords(FIELDS.length + 1, see),
     // find is not content when files vanish meanwhile.
     acceptExitCodes: [0, 1],
-    onErrorOutput: lines((line) => {
-      if (!line.startsWith('find: ') || line.endsWith(': No such file or directory')) return;
-      unreadable.add(line.slice('find: '.length));
-    }),
+    onErrorOutput: (chunk) => complaints.take(chunk),
     operation,
   });
+  complaints.end();
   const whole = /^find: '\.': (?!No such file).*$/m.exec(completed.stderr);
   if (whole) {
     throw refused(
@@ -284,16 +286,6 @@ async function lookThrough(
     );
   }
   return survey;
-}
-
-/** Takes what a program prints apart into lines, of which the first kilobytes are kept. */
-function lines(see: (line: string) => void): (chunk: Buffer) => void {
-  let rest = '';
-  return (chunk) => {
-    const all = (rest + chunk.toString('utf8')).split('\n');
-    rest = (all.pop() ?? '').slice(0, 16 * 1024);
-    for (const line of all) see(line);
-  };
 }
 
 /** True when a link, as it stands, leads out of the folders of the site. */
@@ -310,15 +302,9 @@ function leadsTo({ to }: Pick<ShownFolder, 'to'>, name: string, link: string): s
 /** Immutable and append-only files, which can neither be replaced nor removed, not even by root. */
 async function findImmutable(folder: SiteFolder, shown: ShownFolder, operation: Operation): Promise<string[]> {
   const marked: string[] = [];
-  const see = lines((line) => {
+  const output = linesInto('utf8', (line) => {
     const path = /^\S*[ia]\S* \.(?:\/(.*))?$/.exec(line);
     if (path) keep(marked, path[1] ?? '');
-  });
-  const output = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      see(chunk);
-      done();
-    },
   });
   await folder.host.run({
     argv: [

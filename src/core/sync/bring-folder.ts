@@ -1,10 +1,11 @@
 import { KedgeError } from '../../contract/errors';
 import type { SiteRoot } from '../../contract/target';
+import { tellsOfFailingDisk } from '../complaints/file-errors';
 import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { patternsAbout } from '../sites/exclusion';
-import { RsyncComplaints } from './rsync-complaints';
+import { rsyncComplaints } from './rsync-complaints';
 import { rsyncExclusions } from './rsync-patterns';
 import { runRsync } from './rsync-stream';
 
@@ -47,7 +48,9 @@ export async function bringFolder(
   { site, host, folder, exclude, to, saveWhatCanBe }: BringRequest,
   operation: Operation,
 ): Promise<Brought> {
-  const complaints = new RsyncComplaints(operation.log, site, FOLDER, saveWhatCanBe);
+  const complaints = rsyncComplaints(operation.log, site, { root: folder.name, path: FOLDER }, saveWhatCanBe);
+  // What each end finds it says by itself.
+  const [near, far] = [complaints.hear(), complaints.hear()];
   const { exitCode, stderr } = await runRsync(
     {
       master,
@@ -63,15 +66,15 @@ export async function bringFolder(
         capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
       },
       far: { readOnly: [{ from: folder.path, to: FOLDER }], capabilities: ['DAC_READ_SEARCH'] },
-      onErrorOutput: (chunk) => complaints.take(chunk),
+      onErrorOutput: { near: (chunk) => near.take(chunk), far: (chunk) => far.take(chunk) },
     },
     operation,
   );
-  complaints.end();
+  for (const end of [near, far]) end.end();
   const { grave, any } = complaints;
   if (!OF_FILES.includes(exitCode) || grave.length > 0 || (exitCode !== 0 && !any))
     throw failure(master, host, folder, grave[0] ?? stderr);
-  return { warnings: complaints.conclude(), notSaved: complaints.notSaved() };
+  return { warnings: complaints.conclude(), notSaved: complaints.notSaved().get(folder.name) ?? [] };
 }
 
 function failure(master: MasterHost, host: Host, { path }: SiteRoot, said: string): KedgeError {
@@ -82,7 +85,7 @@ function failure(master: MasterHost, host: Host, { path }: SiteRoot, said: strin
       server: master.name,
     });
   const why = said.trim().split('\n').slice(0, 5).join('; ');
-  if (/Input\/output error|Structure needs cleaning/.test(said))
+  if (tellsOfFailingDisk(said))
     return new KedgeError('FileRefused', `files of ${path} on ${host.name} cannot be read: ${why}`, context);
   return new KedgeError('ProgramFailed', `rsync could not bring ${path} from ${host.name}: ${why}`, context);
 }

@@ -31,7 +31,8 @@ export interface RsyncEnds {
   readonly args: readonly string[];
   readonly near: Sandbox;
   readonly far: Sandbox;
-  readonly onErrorOutput: (chunk: Buffer) => void;
+  /** Shown the standard error of each end as it comes. */
+  readonly onErrorOutput: { readonly near: (chunk: Buffer) => void; readonly far: (chunk: Buffer) => void };
 }
 
 /**
@@ -63,7 +64,7 @@ export async function runRsync(
       environment: { ...environment, TRANSPORT, RSYNC_RSH: SHELL },
       input: toNear.reader,
       output: toFar.writer,
-      onErrorOutput,
+      onErrorOutput: onErrorOutput.near,
       acceptExitCodes: TOLD_OTHERWISE,
       operation: both,
     }),
@@ -77,6 +78,7 @@ export async function runRsync(
         environment,
         input: toFar.reader,
         output: toNear.writer,
+        onErrorOutput: onErrorOutput.far,
         acceptExitCodes: TOLD_OTHERWISE,
         operation: both,
       });

@@ -4,8 +4,10 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -57,14 +59,15 @@ const bring = ({ host = web, exclude = [], saveWhatCanBe = false, operation = te
     operation,
   );
 
-/** Does something once the first bytes have come. */
-function onFirstBytes(act: () => void): Operation {
+/** Does something once the first bytes have come, or so many of them: no more come while it is done. */
+function onFirstBytes(act: () => void, count = 1): Operation {
   let done = false;
   return {
     ...testOperation(),
-    progress: () => {
-      if (!done) act();
+    progress: ({ bytes = 0 }) => {
+      if (done || bytes < count) return;
       done = true;
+      act();
     },
   };
 }
@@ -138,6 +141,74 @@ test('what vanishes while it is brought is named, and all else is there', async 
   // Whether they were read before is up to the two programs.
   for (const warning of warnings)
     expect(warning).toMatch(/^files of gazette\.example that vanished .* \([12]\): file4[89]/);
+});
+
+/** A socket that nobody listens at. Its path may be longer than an address is. */
+function leaveSocket(path: string): void {
+  execFileSync('perl', [
+    '-MIO::Socket::UNIX',
+    '-e',
+    'chdir shift; IO::Socket::UNIX->new(Local => "s", Listen => 1) or die',
+    machine.folder,
+  ]);
+  renameSync(join(machine.folder, 's'), path);
+}
+
+/** Files that keep both ends busy: what lies behind them is not opened before most of them have come. */
+function leaveLargeFiles(): void {
+  for (let at = 0; at < 20; at += 1) writeFileSync(join(here, `file${at}`), Buffer.alloc(1_000_000, at));
+}
+const LISTED = 1_000_000;
+
+test('what stands in the place of a file when it is opened is told of as one that was replaced', async () => {
+  leaveLargeFiles();
+  for (const name of ['z-gone', 'z-link', 'z-socket']) writeFileSync(join(here, name), Buffer.alloc(1000, 1));
+  const operation = onFirstBytes(() => {
+    for (const name of ['z-gone', 'z-link', 'z-socket']) unlinkSync(join(here, name));
+    symlinkSync('file0', join(here, 'z-link'));
+    leaveSocket(join(here, 'z-socket'));
+  }, LISTED);
+  const { warnings, notSaved } = await bring({ operation });
+  expect(warnings).toEqual([
+    expect.stringMatching(/^files of gazette\.example that vanished or were replaced .* \(3\): /),
+  ]);
+  for (const name of ['z-gone', 'z-link', 'z-socket']) expect(warnings[0]).toContain(name);
+  expect(notSaved).toEqual([]);
+  expect(readdirSync(to).sort()).toEqual(Array.from({ length: 20 }, (_, at) => `file${at}`).sort());
+});
+
+test('a folder that is gone when it is opened does not fail all of it', async () => {
+  leaveLargeFiles();
+  mkdirSync(join(here, 'many'));
+  for (let at = 0; at < 3000; at += 1) writeFileSync(join(here, 'many', `${at}`), '');
+  mkdirSync(join(here, 'z-cache'));
+  writeFileSync(join(here, 'z-cache/page'), 'x');
+  // rsync looks no more than some thousand files ahead.
+  const operation = onFirstBytes(() => rmSync(join(here, 'z-cache'), { recursive: true }), LISTED);
+  const { warnings, notSaved } = await bring({ operation });
+  expect(warnings).toEqual([expect.stringMatching(/that vanished or were replaced .* \(1\): z-cache$/)]);
+  expect(notSaved).toEqual([]);
+  expect(readdirSync(join(to, 'many'))).toHaveLength(3000);
+});
+
+test('names of 255 bytes come; pipes and sockets stay, and paths that are too long are named', async () => {
+  const long = 'n'.repeat(255);
+  writeFileSync(join(here, long), 'x');
+  execFileSync('mkfifo', [join(here, 'pipe'), join(here, 'p'.repeat(255))]);
+  leaveSocket(join(here, 'socket'));
+  // Folders of 200 bytes up to where no path of the kernel's reaches, and a short file in the last but one.
+  execFileSync('perl', [
+    '-e',
+    'chdir shift; for (1 .. 25) { if ($_ == 20) { open(my $f, ">", "short") } mkdir "d" x 200 or die; chdir "d" x 200 or die }',
+    here,
+  ]);
+  const { warnings, notSaved } = await bring();
+  expect(warnings).toEqual([
+    expect.stringMatching(/whose paths are too long, and that are in no backup .* \(1\): d{200}/),
+  ]);
+  expect(notSaved).toEqual(warnings);
+  expect(readdirSync(to).sort()).toEqual(['d'.repeat(200), long]);
+  expect(execFileSync('find', [to, '-name', 'short'], { encoding: 'utf8' })).toMatch(/\/short\n$/);
 });
 
 test('a host that cannot be asked ends both programs, with what it said', async () => {

@@ -1,10 +1,13 @@
-import { Complaints, type Place } from '../../../src/core/archive/complaints';
+import { type Place, tarComplaints } from '../../../src/core/archive/tar-complaints';
 import { testOperation } from '../../helpers/operation';
+import { ERRORS_OF_FILES, OTHER_ERRORS } from '../complaints/errors-of-files';
 
 const { log } = testOperation();
 
-function of(lines: readonly string[], chunk = 7): Complaints {
-  return heard(new Complaints(log, 'a.example', placeOf), lines, chunk);
+type Complaints = ReturnType<typeof tarComplaints>;
+
+function of(lines: readonly string[], { chunk = 7, saveWhatCanBe = false } = {}): Complaints {
+  return heard(tarComplaints(log, 'a.example', placeOf, saveWhatCanBe), lines, chunk);
 }
 
 const placeOf = (name: string): Place => ({
@@ -14,8 +17,9 @@ const placeOf = (name: string): Place => ({
 
 function heard(complaints: Complaints, lines: readonly string[], chunk = 7): Complaints {
   const bytes = Buffer.from(`${lines.join('\n')}\n`);
-  for (let at = 0; at < bytes.length; at += chunk) complaints.take(bytes.subarray(at, at + chunk));
-  complaints.end();
+  const said = complaints.hear();
+  for (let at = 0; at < bytes.length; at += chunk) said.take(bytes.subarray(at, at + chunk));
+  said.end();
   return complaints;
 }
 
@@ -62,15 +66,44 @@ it.each([
   expect(of([`tar: ${line}`]).grave).toEqual([line]);
 });
 
+/** The forms in which tar puts an error of the system behind the name of a file. */
+const FORMS = [
+  'Cannot open',
+  'Cannot stat',
+  'Cannot readlink',
+  'Cannot savedir',
+  'Warning: Cannot open',
+  'Warning: Cannot stat',
+  'Read error at byte 0, while reading 10240 bytes',
+  'Warning: Read error at byte 512, while reading 512 bytes',
+] as const;
+
+it.each(ERRORS_OF_FILES.map(([words, , became]) => ({ words, became })))('$words: $became', ({ words, became }) => {
+  for (const form of FORMS) {
+    const complaints = of([`tar: ./a: ${form}: ${words}`], { saveWhatCanBe: true });
+    expect([form, complaints.grave]).toEqual([form, []]);
+    expect(complaints.conclude()).toEqual([expect.stringMatching(new RegExp(`${became}.* \\(1\\): a$`))]);
+    expect(complaints.notSaved().get('site') ?? []).toEqual(became === 'vanished' ? [] : complaints.conclude());
+  }
+});
+
+it.each(OTHER_ERRORS.map(([words]) => words))('%s is no error of a file', (words) => {
+  for (const form of FORMS) {
+    const line = `./a: ${form}: ${words}`;
+    expect(of([`tar: ${line}`], { saveWhatCanBe: true }).grave).toEqual([line]);
+  }
+});
+
 it('names what it sees of many, and keeps no more of them', () => {
   const many = Array.from({ length: 30_000 }, (_, n) => `tar: ./f${n}: file changed as we read it`);
-  const complaints = of(many, 65_536);
+  const complaints = of(many, { chunk: 65_536 });
   expect(complaints.conclude()).toEqual([expect.stringMatching(/\(30000\): f0, (f\d+, ){18}f19 and 29980 more$/)]);
 });
 
 it('a line without an end fills no memory', () => {
   const complaints = of(['tar: ./a: Cannot open: Input/output error']);
-  for (let n = 0; n < 2000; n += 1) complaints.take(Buffer.alloc(65_536, 'x'));
-  complaints.end();
+  const said = complaints.hear();
+  for (let n = 0; n < 2000; n += 1) said.take(Buffer.alloc(65_536, 'x'));
+  said.end();
   expect(complaints.grave).toHaveLength(1);
 });
