@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
-import { PassThrough, Readable } from 'node:stream';
-import { main } from '../../src/cli/main';
 import { completionSchema, completionScriptSchema } from '../../src/contract/documents';
+import { runCommand } from '../helpers/command';
 import { BACKUP, makeConfiguredFolder } from '../helpers/configured-folder';
 
 let folder: string;
@@ -11,24 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function answer(words: readonly string[], env = environment): Promise<{ exitCode: number; said: string }> {
-  return run(['complete', '--', ...words], env);
-}
-
-async function run(argv: readonly string[], env = environment): Promise<{ exitCode: number; said: string }> {
-  const stdout = new PassThrough();
-  let said = '';
-  stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  const exitCode = await main(argv, {
-    stdin: Readable.from([]),
-    stdout,
-    stderr: new PassThrough().resume(),
-    environment: env,
-    workingFolder: '/',
-    isTerminal: false,
-  });
-  return { exitCode, said };
-}
+const run = (argv: readonly string[], env = environment) => runCommand(argv, { environment: env });
+const answer = (words: readonly string[], env = environment) => run(['complete', '--', ...words], env);
 
 it.each([
   [['ba'], ['backup', 'backups']],
@@ -76,29 +59,29 @@ it.each([
   [['complet'], ['completion']],
   [[], expect.arrayContaining(['backup', 'init', 'restore']) as string[]],
 ])('%j', async (words, expected) => {
-  const { exitCode, said } = await answer(words);
-  const values = said.split('\n').filter(Boolean);
+  const { exitCode, stdout } = await answer(words);
+  const values = stdout.split('\n').filter(Boolean);
   expect(values.map((line) => line.split('\t')[0])).toEqual(expected);
   expect(exitCode).toBe(0);
 });
 
 it('a description is one line of plain text', async () => {
-  const { said } = await answer(['backups', 'show', '']);
-  expect(said).toBe(`${BACKUP}\t2026-01-02 03:04:05 UTC - before the update\n`);
+  const { stdout } = await answer(['backups', 'show', '']);
+  expect(stdout).toBe(`${BACKUP}\t2026-01-02 03:04:05 UTC - before the update\n`);
 });
 
 it('as JSON', async () => {
   const answered = await run(['complete', '--json', '--', 'restore', 'gar']);
-  expect(completionSchema.parse(JSON.parse(answered.said))).toEqual({
+  expect(completionSchema.parse(JSON.parse(answered.stdout))).toEqual({
     candidates: [{ value: 'garden.example', description: 'wordpress in /srv/garden' }],
     files: false,
   });
   const script = await run(['completion', 'fish', '--json']);
   const plain = await run(['completion', 'fish']);
-  expect(completionScriptSchema.parse(JSON.parse(script.said))).toEqual({ shell: 'fish', script: plain.said });
+  expect(completionScriptSchema.parse(JSON.parse(script.stdout))).toEqual({ shell: 'fish', script: plain.stdout });
   expect((await run(['completion', 'tcsh'])).exitCode).toBe(2);
 });
 
 it('without a configuration there are no names, and no error', async () => {
-  expect(await answer(['restore', ''], { KEDGE_CONFIG: '/nowhere' })).toEqual({ exitCode: 0, said: '' });
+  expect(await answer(['restore', ''], { KEDGE_CONFIG: '/nowhere' })).toMatchObject({ exitCode: 0, stdout: '' });
 });

@@ -1,21 +1,5 @@
-import { PassThrough, Readable } from 'node:stream';
 import { version } from '../../package.json';
-import { main } from '../../src/cli/main';
-
-async function run(...argv: string[]): Promise<{ exitCode: number; stdout: string }> {
-  const stdout = new PassThrough();
-  const said: string[] = [];
-  stdout.on('data', (chunk: Buffer) => said.push(chunk.toString()));
-  const exitCode = await main(argv, {
-    stdin: Readable.from([]),
-    stdout,
-    stderr: new PassThrough().resume(),
-    environment: {},
-    workingFolder: '/',
-    isTerminal: false,
-  });
-  return { exitCode, stdout: said.join('') };
-}
+import { runCommand } from '../helpers/command';
 
 /** Names, with what is said of each, of a section of a help text. */
 function section(help: string, title: string): [string, string][] {
@@ -28,7 +12,7 @@ function section(help: string, title: string): [string, string][] {
 
 /** Every command and subcommand with its help, from what the help of the program leads to. */
 async function everyHelp(path: readonly string[] = []): Promise<[string, string][]> {
-  const { stdout } = await run(...path, '--help');
+  const { stdout } = await runCommand([...path, '--help']);
   const commands = section(stdout, 'Commands').map(([name]) => name.split('|')[0] ?? '');
   const below = commands.filter((name) => name !== 'help').map((name) => everyHelp([...path, name]));
   return [[path.join(' '), stdout], ...(await Promise.all(below)).flat()];
@@ -55,5 +39,5 @@ it('every command says what it does, what its arguments are, and how it is used'
 });
 
 it('the version is that of the package', async () => {
-  expect(await run('--version')).toEqual({ exitCode: 0, stdout: `${version}\n` });
+  expect(await runCommand(['--version'])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
 });

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
-import { main } from '../../src/cli/main';
 import { createColors } from 'picocolors';
 import { errorLines } from '../../src/cli/render/errors';
 import { findingLines } from '../../src/cli/render/findings';
 import { Printer } from '../../src/cli/render/printer';
 import { KedgeError } from '../../src/contract/errors';
 import { newJournal } from '../../src/core/tasks/journal';
+import { runCommand } from '../helpers/command';
 import { hostileText, obeyed } from '../helpers/hostile-text';
 
 /**
@@ -120,25 +120,8 @@ function lay(texts: { free: string; path: string; other: string }): void {
   mkdirSync(at(`backups/${path}`));
 }
 
-async function run(argv: readonly string[]): Promise<{ stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const into = (stream: 'stdout' | 'stderr'): Writable =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        said[stream] += chunk.toString();
-        done();
-      },
-    });
-  await main(argv, {
-    stdin: Readable.from([]),
-    stdout: into('stdout'),
-    stderr: into('stderr'),
-    environment: { TEMPORAL_ADDRESS: '127.0.0.1:1', KEDGE_CONFIG: at('kedge.yaml') },
-    workingFolder: folder,
-    isTerminal: false,
-  });
-  return said;
-}
+const run = (argv: readonly string[]) =>
+  runCommand(argv, { environment: { KEDGE_CONFIG: at('kedge.yaml') }, workingFolder: folder });
 
 const COMMANDS = (free: string): string[][] => [
   ['sites'],

@@ -9,14 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { stringify } from 'yaml';
-import { main } from '../../src/cli/main';
 import { checkConfiguredFiles } from '../../src/core/doctor/folders';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { connectionOf } from '../../src/temporal/connection';
 import { findTemporalCli } from '../../src/temporal/dev-server';
 import { describeAsRoot } from '../helpers/as-root';
+import { runCommand } from '../helpers/command';
 
 const SOMEBODY = 65534;
 
@@ -57,29 +56,8 @@ function configuration(web: object = {}, site: object = {}): string {
   });
 }
 
-async function run(
-  argv: string[],
-  environment: Record<string, string> = {},
-  workingFolder = at('home'),
-): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const into = (name: 'stdout' | 'stderr'): Writable =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        said[name] += chunk.toString();
-        done();
-      },
-    });
-  const exitCode = await main(argv, {
-    stdin: Readable.from([]),
-    stdout: into('stdout'),
-    stderr: into('stderr'),
-    environment: { TEMPORAL_ADDRESS: '127.0.0.1:1', ...environment },
-    workingFolder,
-    isTerminal: false,
-  });
-  return { exitCode, ...said };
-}
+const run = (argv: string[], environment: Record<string, string> = {}) =>
+  runCommand(argv, { environment, workingFolder: at('home') });
 
 /* What root is offered by whoever owns the folder he stands in, or the variables he brought along. */
 describeAsRoot('root', () => {

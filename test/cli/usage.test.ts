@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { stringify } from 'yaml';
-import { main } from '../../src/cli/main';
+import { runCommand } from '../helpers/command';
 
 let folder: string;
 beforeAll(() => {
@@ -35,26 +34,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Runs a command in this process; nobody sits in front of it, and no Temporal is there. */
-async function run(...argv: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const into = (name: 'stdout' | 'stderr'): Writable =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        said[name] += chunk.toString();
-        done();
-      },
-    });
-  const exitCode = await main(argv, {
-    stdin: Readable.from([]),
-    stdout: into('stdout'),
-    stderr: into('stderr'),
-    environment: { TEMPORAL_ADDRESS: '127.0.0.1:1', KEDGE_CONFIG: join(folder, 'kedge.yaml') },
-    workingFolder: folder,
-    isTerminal: false,
-  });
-  return { exitCode, ...said };
-}
+const run = (...argv: string[]) =>
+  runCommand(argv, { environment: { KEDGE_CONFIG: join(folder, 'kedge.yaml') }, workingFolder: folder });
 
 it.each<[string, string[], string, number, RegExp]>([
   ['a site that is a path', ['backup', '../../etc'], 'SiteUnknown', 10, /\.\.\/\.\.\/etc/],

@@ -2,14 +2,13 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Writable } from 'node:stream';
 import { EXIT } from '../../src/cli/exit-codes';
-import { main } from '../../src/cli/main';
 import { parseConfiguration } from '../../src/config/load';
 import { backupRecordSchema, databaseSummarySchema } from '../../src/contract/backup-record';
 import { ERROR_CODES } from '../../src/contract/error-codes';
 import { SEARCH_ATTRIBUTES } from '../../src/contract/names';
 import { REQUIREMENTS } from '../../src/core/doctor/programs';
+import { runCommand } from '../helpers/command';
 
 const TOP = join(__dirname, '../..');
 const PAGES = [
@@ -206,23 +205,10 @@ const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'check', 'delete']);
 
 /** The help of a command, or null when there is no such command. */
 async function helpOf(command: readonly string[]): Promise<string | null> {
-  let said = '';
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      said += chunk.toString();
-      done();
-    },
-  });
-  const io = {
-    stdin: process.stdin,
-    stdout: sink,
-    stderr: sink,
-    environment: {},
-    workingFolder: '/',
-    isTerminal: false,
-  };
-  await main([...command.filter((word) => !word.startsWith('--')), '--help'], io);
-  const named = command.filter((word) => !word.startsWith('--')).at(-1);
+  const words = command.filter((word) => !word.startsWith('--'));
+  const { stdout, stderr } = await runCommand([...words, '--help']);
+  const said = stdout + stderr;
+  const named = words.at(-1);
   return named === undefined || new RegExp(`^Usage: kedge .*\\b${named}\\b`, 'm').test(said) ? said : null;
 }
 

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
-import { main } from '../../src/cli/main';
 import {
   TASK_INPUT_SCHEMAS,
   backupResultSchema,
@@ -10,6 +8,7 @@ import {
   verifyResultSchema,
 } from '../../src/contract/tasks';
 import { journalSchema } from '../../src/core/tasks/journal';
+import { runCommand } from '../helpers/command';
 
 const TOP = join(__dirname, '../..');
 const page = readFileSync(join(TOP, 'docs/glossary.md'), 'utf8');
@@ -53,16 +52,6 @@ it('names every command', async () => {
 
 /** The part of the help of a command that lists its commands. */
 async function helpOf(command: readonly string[]): Promise<string> {
-  const stdout = new PassThrough();
-  let said = '';
-  stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await main([...command, '--help'], {
-    stdin: Readable.from([]),
-    stdout,
-    stderr: new PassThrough().resume(),
-    environment: {},
-    workingFolder: TOP,
-    isTerminal: false,
-  });
-  return /^Commands:\n(.*?)(?:^\S|\s*$(?![\s\S]))/ms.exec(said)?.[1] ?? '';
+  const { stdout } = await runCommand([...command, '--help']);
+  return /^Commands:\n(.*?)(?:^\S|\s*$(?![\s\S]))/ms.exec(stdout)?.[1] ?? '';
 }

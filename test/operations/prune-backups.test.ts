@@ -1,9 +1,7 @@
 import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { parse, stringify } from 'yaml';
-import { main } from '../../src/cli/main';
 import { keepRuleOf } from '../../src/config/keep-rules';
 import { loadConfiguration } from '../../src/config/load';
 import type { Configuration } from '../../src/config/schema';
@@ -14,6 +12,7 @@ import { createLocalHost } from '../../src/core/hosts/local-host';
 import { planPrune, prune } from '../../src/core/retention/prune';
 import { sitesToPrune } from '../../src/operations/prune-backups';
 import { BareMaster, SITE } from '../helpers/bare-master';
+import { runCommand } from '../helpers/command';
 import { BACKUP } from '../helpers/configured-folder';
 import { testOperation } from '../helpers/operation';
 
@@ -83,6 +82,28 @@ it('on the word of an unproven backup, or of one that is damaged, nothing goes',
   expect(decided[damaged]?.reasons[0]).toContain('its archive has 0 bytes');
   await carryOut();
   expect(ids()).toContain(good);
+});
+
+it('the archive of each is looked at once: what decides about it cannot change meanwhile', async () => {
+  const made = [await make(0), await make(1)];
+  const looked: string[] = [];
+  const host = new Proxy(master.parts.master, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (name === 'status') looked.push(String(args[0]));
+        return Reflect.apply(value, target, args) as unknown;
+      };
+    },
+  });
+  const { backups } = await planPrune(
+    { ...master.parts, master: host },
+    { site: SITE, rule: keepRuleOf(configuration, SITE) },
+    NOW,
+  );
+  expect(backups).toHaveLength(3);
+  expect(looked.sort()).toEqual([BACKUP, ...made].map((id) => join(folder, `${id}.tar.zst`)).sort());
 });
 
 it('what a task uses stays, also when it began behind the decision', async () => {
@@ -159,23 +180,11 @@ describe('a deletion that is cut off leaves neither record nor archive alone', (
 });
 
 describe('kedge prune', () => {
-  async function run(...argv: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-    const said = { stdout: '', stderr: '' };
-    const into = (name: 'stdout' | 'stderr'): Writable =>
-      new Writable({
-        write(chunk: Buffer, _encoding, done) {
-          said[name] += chunk.toString();
-          done();
-        },
-      });
-    const exitCode = await main(['prune', ...argv], {
-      ...{ stdin: Readable.from([]), stdout: into('stdout'), stderr: into('stderr') },
+  const run = (...argv: string[]) =>
+    runCommand(['prune', ...argv], {
       environment: { KEDGE_CONFIG: join(master.folder, 'kedge.yaml') },
       workingFolder: master.folder,
-      isTerminal: false,
     });
-    return { exitCode, ...said };
-  }
 
   function configure(change: (document: { keep?: object; sites: Record<string, object> }) => void): void {
     const path = join(master.folder, 'kedge.yaml');

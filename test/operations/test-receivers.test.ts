@@ -1,10 +1,9 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { parse, stringify } from 'yaml';
-import { main } from '../../src/cli/main';
 import { notifyTestSchema } from '../../src/contract/documents';
+import { runCommand } from '../helpers/command';
 import { makeConfiguredFolder } from '../helpers/configured-folder';
 import { ReceivingServer } from '../helpers/notices';
 
@@ -33,21 +32,7 @@ function program(name: string, body: string): string {
   return at(name);
 }
 
-async function kedge(...argv: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const into = (stream: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        said[stream] += chunk.toString();
-        done();
-      },
-    });
-  // No Temporal is anywhere near.
-  const environment = { KEDGE_CONFIG: at('kedge.yaml'), TEMPORAL_ADDRESS: '127.0.0.1:1' };
-  const io = { stdin: Readable.from([]), workingFolder: '/', isTerminal: false, environment };
-  const exitCode = await main(argv, { ...io, stdout: into('stdout'), stderr: into('stderr') });
-  return { exitCode, ...said };
-}
+const kedge = (...argv: string[]) => runCommand(argv, { environment: { KEDGE_CONFIG: at('kedge.yaml') } });
 
 it('tells each receiver a test, and prints what it answered', async () => {
   const headers = { Authorization: { file: at('token') } };

@@ -39,9 +39,9 @@ export async function findLatest(catalog: Catalog, master: Host, site: string): 
   const passedOver: string[] = [];
   for (const record of backups) {
     if (isSafetyBackup(record)) continue;
-    const why = await whyNotGood(catalog, master, record);
-    if (why === null) return { record, passedOver: [...unreadableSince(record, strays), ...passedOver] };
-    passedOver.push(`${record.id} is passed over: ${why}`);
+    const { doubt } = await lookAt(catalog, master, record);
+    if (doubt === null) return { record, passedOver: [...unreadableSince(record, strays), ...passedOver] };
+    passedOver.push(`${record.id} is passed over: ${doubt}`);
   }
   return { record: null, passedOver: [...unreadableSince(null, strays), ...passedOver] };
 }
@@ -55,15 +55,21 @@ function unreadableSince(record: BackupRecord | null, strays: readonly Stray[]):
     .map(({ id, problem }) => `${id} is passed over: ${problem}`);
 }
 
-/** Why nobody may rely on a backup, by what can be seen without reading it; null for a good one. */
-export async function whyNotGood(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {
-  const damage = await damageOf(catalog, master, record);
-  if (damage !== null || !isUnproven(record)) return damage;
-  return `the database server did not take its definitions when it was made; by its id it is restored where the server does now`;
+/** What can be seen of a backup without reading it. */
+export interface Condition {
+  /** Why nobody may rely on it; null for a good one. */
+  readonly doubt: string | null;
+  /** Its archive is not what its record says. */
+  readonly isDamaged: boolean;
 }
 
-/** What is wrong with the archive of a backup, by its size alone; null where nothing is. */
-export async function damageOf(catalog: Catalog, master: Host, record: BackupRecord): Promise<string | null> {
+/** Looks at the size of the archive of a backup, and at what its record says of its definitions. */
+export async function lookAt(catalog: Catalog, master: Host, record: BackupRecord): Promise<Condition> {
   const bytes = (await master.status(catalog.pathOf(record)))?.bytes ?? 0;
-  return bytes === record.bytes ? null : `its archive has ${bytes} bytes, not ${record.bytes} as its record says`;
+  if (bytes !== record.bytes)
+    return { doubt: `its archive has ${bytes} bytes, not ${record.bytes} as its record says`, isDamaged: true };
+  const doubt = isUnproven(record)
+    ? 'the database server did not take its definitions when it was made; by its id it is restored where the server does now'
+    : null;
+  return { doubt, isDamaged: false };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type BackupRecord, isSafetyBackup } from '../../contract/backup-record';
 import type { Catalog } from '../catalog/catalog';
-import { damageOf, publishedAt, whyNotGood } from '../catalog/publication';
+import { lookAt, publishedAt } from '../catalog/publication';
 import type { Host } from '../hosts/host';
 
 /** The newest backups of a site, as far as somebody is told of them. */
@@ -48,7 +48,7 @@ export class RecentBackupsReader {
 
   private async holds(catalog: Catalog, known: Known, changedMs: number, now: number): Promise<boolean> {
     if (known.changedMs !== changedMs || Math.abs(now - known.readMs) > REREAD_AFTER_MS) return false;
-    return known.good === null || (await damageOf(catalog, this.master, known.good)) === null;
+    return known.good === null || !(await lookAt(catalog, this.master, known.good)).isDamaged;
   }
 
   private async read(catalog: Catalog, site: string): Promise<{ good: BackupRecord | null; recent: RecentBackups }> {
@@ -57,10 +57,10 @@ export class RecentBackupsReader {
     const newest = asked.slice(0, NEWEST).map((record) => ({ published: momentOf(record), bytes: record.bytes }));
     let passedOver: string | null = null;
     for (const record of asked) {
-      const why = await whyNotGood(catalog, this.master, record);
-      if (why === null)
+      const { doubt } = await lookAt(catalog, this.master, record);
+      if (doubt === null)
         return { good: record, recent: { good: { id: record.id, published: momentOf(record) }, passedOver, newest } };
-      passedOver ??= `${record.id} is passed over: ${why}`;
+      passedOver ??= `${record.id} is passed over: ${doubt}`;
     }
     return { good: null, recent: { good: null, passedOver, newest } };
   }

@@ -1,6 +1,6 @@
 import { type BackupRecord, isSafetyBackup } from '../../contract/backup-record';
 import type { Catalog } from '../catalog/catalog';
-import { damageOf, publishedAt, whyNotGood } from '../catalog/publication';
+import { lookAt, publishedAt } from '../catalog/publication';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Journal } from '../tasks/journal';
@@ -51,8 +51,7 @@ export async function planPrune(
       id: record.id,
       published: new Date(publishedAt(record)).getTime(),
       isSafety: isSafetyBackup(record),
-      doubt: await whyNotGood(catalog, master, record),
-      isDamaged: (await damageOf(catalog, master, record)) !== null,
+      ...(await lookAt(catalog, master, record)),
       keepsOriginals: record.kept !== undefined,
       usedBy: open.find((journal) => uses(journal, record.id))?.task ?? null,
     });
