@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream';
 import type { KedgeClient } from '../client';
 import type { MasterParts } from '../composition';
 import { findSite, unknownSite } from '../config/inventory';
@@ -77,6 +78,11 @@ export class CommandContext {
       signingKey: configuredSigningKey(configuration, this.io.environment),
     });
     return this.openClient;
+  }
+
+  /** Where questions are asked: on standard error, for standard output may be somebody's pipe. */
+  get prompts(): { input: Readable; output: Writable } {
+    return { input: this.io.stdin, output: this.io.stderr };
   }
 
   /** Who asks, for records and for those who find the site busy. */

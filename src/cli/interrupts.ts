@@ -25,7 +25,7 @@ export class Interrupts {
   /** A question is on the terminal: what else is said would stand in it. */
   isAsking = false;
 
-  constructor(private readonly context: Pick<CommandContext, 'io' | 'printer' | 'redact'>) {
+  constructor(private readonly context: Pick<CommandContext, 'io' | 'printer' | 'prompts' | 'redact'>) {
     process.on('SIGINT', this.onInterrupt);
     process.on('SIGTERM', this.onTerminate);
   }
@@ -99,7 +99,7 @@ export class Interrupts {
             { name: 'Keep waiting', value: 'wait' },
           ],
         },
-        { signal: this.over.signal },
+        { ...this.context.prompts, signal: this.over.signal },
       );
     } catch {
       return 'wait';

@@ -1,17 +1,15 @@
 import type { Command } from 'commander';
 import { type BackupRecord, isSafetyBackup, isUnproven } from '../../contract/backup-record';
-import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER } from '../../contract/target';
 import { describeKept } from '../../core/kept/let-go';
 import { siteOfBackup } from '../../operations/backup-id';
 import { deleteBackups, findBackups } from '../../operations/delete-backups';
 import { listBackups } from '../../operations/list-backups';
-import type { CommandContext } from '../context';
+import { confirmDeletion } from '../confirm';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
 import { bytesText, timeText } from '../../contract/units';
 import { commandOperation } from '../operation';
-import { usage } from '../usage';
 import { registerBackupsCheck } from './backups-check';
 
 /** `kedge backups`, `backups show`, `backups check`, `backups delete` */
@@ -86,7 +84,11 @@ export function registerBackups(program: Command, run: Registration): void {
       run<{ yes?: boolean }>(async (context, ids, options) => {
         const parts = await context.parts();
         const records = await findBackups(parts, ids);
-        await confirmDeletion(context, records, options.yes ?? false);
+        const shown = records.flatMap((record) => [
+          `${record.id}  ${backupLabel(record)}`,
+          ...describeKept(record).map((what) => `  with what it keeps: ${what}`),
+        ]);
+        await confirmDeletion(context, { count: records.length, shown }, options.yes ?? false);
         const operation = commandOperation(context, 'backups-delete');
         await deleteBackups(parts, await context.configuration(), records, operation);
         context.printer.result(
@@ -110,17 +112,4 @@ function markOf(record: BackupRecord): string {
   if (!isSafetyBackup(record)) return '';
   if (!record.incomplete) return 'safety backup';
   return record.kept ? 'safety backup, incomplete; originals are kept' : 'safety backup, incomplete';
-}
-
-async function confirmDeletion(context: CommandContext, records: readonly BackupRecord[], yes: boolean): Promise<void> {
-  if (yes) return;
-  if (!context.io.isTerminal) throw usage('deleted backups do not come back', 'Say --yes.');
-  for (const record of records) {
-    context.printer.note(`${record.id}  ${backupLabel(record)}`);
-    for (const what of describeKept(record)) context.printer.note(`  with what it keeps: ${what}`);
-  }
-  const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: `Delete ${records.length} for good?`, default: false }))) {
-    throw new KedgeError('Cancelled', 'nothing was deleted');
-  }
 }

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import { findConfiguration, parseConfiguration } from '../../config/load';
 import { doctorReportSchema } from '../../contract/findings';
 import type { InitReport } from '../../contract/documents';
-import { KedgeError } from '../../contract/errors';
 import { printable } from '../../contract/printable';
 import { APACHE_VHOSTS } from '../../core/discovery/apache-vhosts';
 import { type DiscoveredSite, type Discovery, besideFolder, discover } from '../../core/discovery/discover';
@@ -12,6 +11,7 @@ import { fpmConfigurations } from '../../core/discovery/fpm-pools';
 import { makeSigningKey } from '../../core/requests/signing-key';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { assertTrusted, isRoot } from '../../trust/trusted-path';
+import { confirm } from '../confirm';
 import { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
@@ -78,6 +78,7 @@ export function registerInit(program: Command, run: Registration): void {
         context.printer.idle();
         tell(context, discovery);
         const choices = await choose(
+          context,
           {
             master: options.master ?? machineName(),
             data: resolve(context.io.workingFolder, options.data),
@@ -114,9 +115,15 @@ async function assertMayWrite(context: CommandContext, path: string, exists: boo
   if (!exists) return;
   if (!asks) throw usage(`${path} is there already`, 'Move it away, or name another by --output.');
   context.printer.idle();
-  const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: printable(`${path} is there already. Write over it?`), default: false })))
-    throw new KedgeError('Cancelled', 'nothing was written', { state: `${path} is unchanged` });
+  await confirm(
+    context,
+    {
+      message: `${path} is there already. Write over it?`,
+      otherwise: `${path} is there already`,
+      ...{ refused: 'nothing was written', state: `${path} is unchanged` },
+    },
+    false,
+  );
 }
 
 /** A name the configuration takes, from that of the machine. */
@@ -146,31 +153,45 @@ function tell({ printer }: CommandContext, discovery: Discovery): void {
   for (const note of discovery.notes) printer.note(note);
 }
 
-async function choose(defaults: FirstChoices, discovery: Discovery, asks: boolean): Promise<FirstChoices> {
+async function choose(
+  { prompts }: CommandContext,
+  defaults: FirstChoices,
+  discovery: Discovery,
+  asks: boolean,
+): Promise<FirstChoices> {
   if (!asks) return defaults;
   const found = usable(discovery);
   const { checkbox, input } = await import('@inquirer/prompts');
-  const master = await input({
-    message: 'Name of this master',
-    default: defaults.master,
-    validate: (name) => MASTER_NAME.test(name) || 'lower case letters, digits, dots and dashes',
-  });
-  const data = await input({
-    message: 'Folder for backups and state',
-    default: defaults.data,
-    validate: (path) => /^\/[^\0]*[^/\0]$/.test(path) || 'an absolute path without a slash at its end',
-  });
+  const master = await input(
+    {
+      message: 'Name of this master',
+      default: defaults.master,
+      validate: (name) => MASTER_NAME.test(name) || 'lower case letters, digits, dots and dashes',
+    },
+    prompts,
+  );
+  const data = await input(
+    {
+      message: 'Folder for backups and state',
+      default: defaults.data,
+      validate: (path) => /^\/[^\0]*[^/\0]$/.test(path) || 'an absolute path without a slash at its end',
+    },
+    prompts,
+  );
   const sites =
     found.length === 0
       ? []
-      : await checkbox({
-          message: 'Sites to take up',
-          choices: found.map(({ uri, kind, root }) => ({
-            name: printable(`${uri}  ${kind}, ${root}`),
-            value: uri,
-            checked: true,
-          })),
-        });
+      : await checkbox(
+          {
+            message: 'Sites to take up',
+            choices: found.map(({ uri, kind, root }) => ({
+              name: printable(`${uri}  ${kind}, ${root}`),
+              value: uri,
+              checked: true,
+            })),
+          },
+          prompts,
+        );
   return { ...defaults, master, data, sites };
 }
 

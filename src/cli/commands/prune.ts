@@ -1,14 +1,13 @@
 import type { Command } from 'commander';
-import { KedgeError } from '../../contract/errors';
 import { bytesText } from '../../contract/units';
 import { type PrunePlan, prune } from '../../core/retention/prune';
 import { planPruning } from '../../operations/prune-backups';
+import { confirmDeletion } from '../confirm';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { backupLabel } from '../render/backup-label';
-import { usage } from '../usage';
 
 interface PruneOptions {
   readonly dryRun?: boolean;
@@ -40,7 +39,8 @@ export function registerPrune(program: Command, run: Registration): void {
         const going = plans.filter(({ waits }) => waits === null);
         const count = going.flatMap(({ backups }) => backups).filter(({ keep }) => !keep).length;
         if (!dryRun && count > 0) {
-          await confirmPruning(context, going, count, yes);
+          const shown = linesOf(context, going);
+          await confirmDeletion(context, { count, shown, hint: 'Say --yes, or --dry-run.' }, yes);
         }
         const deleted: string[] = [];
         for (const plan of dryRun ? [] : going) {
@@ -81,18 +81,4 @@ function linesOf(context: CommandContext, plans: readonly PrunePlan[]): string[]
     ]),
   );
   return rows.length === 0 ? [] : context.printer.table(['Backup', 'Date/time - Reason', 'Size', '', 'Why'], rows);
-}
-
-async function confirmPruning(
-  context: CommandContext,
-  plans: readonly PrunePlan[],
-  count: number,
-  yes: boolean,
-): Promise<void> {
-  if (yes) return;
-  if (!context.io.isTerminal) throw usage('deleted backups do not come back', 'Say --yes, or --dry-run.');
-  for (const line of linesOf(context, plans)) context.printer.note(line);
-  const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: `Delete ${count} for good?`, default: false })))
-    throw new KedgeError('Cancelled', 'nothing was deleted');
 }

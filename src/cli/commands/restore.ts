@@ -5,6 +5,7 @@ import { printable } from '../../contract/printable';
 import { findLatest } from '../../core/catalog/publication';
 import type { Operation } from '../../core/operation';
 import { planRestore } from '../../operations/plan-restore';
+import { confirm } from '../confirm';
 import type { CommandContext } from '../context';
 import { EXIT } from '../exit-codes';
 import { reportTask } from '../follow-task';
@@ -52,7 +53,15 @@ export function registerRestore(program: Command, run: Registration): void {
         if (!options.dryRun) await context.assertMayAsk('restore');
         const record = await chooseBackup(context, site, wanted);
         if (options.dryRun) return tellRestore(context, record, options);
-        await confirmRestore(context, record, options.yes ?? false);
+        await confirm(
+          context,
+          {
+            message: `Replace ${record.site} by its state of ${backupLabel(record)}? A new backup is made first.`,
+            otherwise: `restoring ${record.site} replaces what it holds now`,
+            ...{ refused: 'nothing was done', state: 'the site is unchanged' },
+          },
+          options.yes ?? false,
+        );
         const client = await context.client();
         const input = {
           site,
@@ -117,23 +126,15 @@ async function chooseBackup(context: CommandContext, site: string, wanted: strin
   const choices = (some: readonly BackupRecord[]) =>
     some.map((record) => ({ name: printable(backupLabel(record)), value: record }));
   const safety = backups.filter(isSafetyBackup);
-  return select({
-    message: `Restore ${site} to`,
-    choices: [
-      ...choices(backups.filter((record) => !isSafetyBackup(record))),
-      ...(safety.length === 0 ? [] : [new Separator('safety backups, of states that were replaced:')]),
-      ...choices(safety),
-    ],
-  });
-}
-
-async function confirmRestore(context: CommandContext, record: BackupRecord, yes: boolean): Promise<void> {
-  if (yes) return;
-  if (!context.io.isTerminal) throw usage(`restoring ${record.site} replaces what it holds now`, 'Say --yes.');
-  const message = printable(
-    `Replace ${record.site} by its state of ${backupLabel(record)}? A new backup is made first.`,
+  return select(
+    {
+      message: `Restore ${site} to`,
+      choices: [
+        ...choices(backups.filter((record) => !isSafetyBackup(record))),
+        ...(safety.length === 0 ? [] : [new Separator('safety backups, of states that were replaced:')]),
+        ...choices(safety),
+      ],
+    },
+    context.prompts,
   );
-  const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message, default: false })))
-    throw new KedgeError('Cancelled', 'nothing was done', { state: 'the site is unchanged' });
 }

@@ -75,7 +75,7 @@ async function confirmChanges(context: CommandContext, count: number, yes: boole
   if (!context.io.isTerminal)
     throw usage(`nobody says whether ${count} schedules are to be changed`, 'Say --yes, or --dry-run.');
   const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: `Change ${count} in Temporal?`, default: true })))
+  if (!(await confirm({ message: `Change ${count} in Temporal?`, default: true }, context.prompts)))
     throw new KedgeError('Cancelled', 'no schedule was changed', { hint: 'Nothing to do.' });
 }
 

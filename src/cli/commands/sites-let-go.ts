@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import { KedgeError } from '../../contract/errors';
 import { printable } from '../../contract/printable';
 import { describeKept } from '../../core/kept/kept-databases';
 import { describeKept as describeKeptOf } from '../../core/kept/let-go';
 import { type LettingGo, letGoOfPlanned, planLettingGo } from '../../operations/let-go';
-import type { CommandContext } from '../context';
+import { type Question, confirm } from '../confirm';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
@@ -39,7 +38,7 @@ export function registerLetGo(sites: Command, run: Registration): void {
           context.printer.result({ site: uri, letGo: [], originals: [] }, [`${uri} keeps no database of before`]);
           return;
         }
-        await confirmLetGo(context, planned, yes);
+        await confirm(context, questionOf(planned), yes);
         const operation = commandOperation(context, `let-go-${uri}`);
         await letGoOfPlanned(parts, await context.configuration(), planned, operation);
         const stays = plans.filter(({ accountStays }) => accountStays !== null);
@@ -60,29 +59,18 @@ export function registerLetGo(sites: Command, run: Registration): void {
     );
 }
 
-async function confirmLetGo(
-  context: CommandContext,
-  { site, plans, originals }: LettingGo,
-  yes: boolean,
-): Promise<void> {
-  if (yes) return;
-  const what = [
+function questionOf({ site, plans, originals }: LettingGo): Question {
+  const shown = [
     ...plans.map(
       (plan) =>
         `${describeKept(plan, new Date())}; account ${plan.account.user} ${plan.accountStays === null ? 'too' : `stays: ${plan.accountStays}`}`,
     ),
     ...originals.map((record) => `what ${record.id} does not hold: ${describeKeptOf(record).join('; ')}`),
   ];
-  if (!context.io.isTerminal)
-    throw usage(`letting go of what ${site} keeps drops it for good: ${what.join('; ')}`, 'Say --yes.');
-  for (const line of what) context.printer.note(printable(line));
-  const { confirm } = await import('@inquirer/prompts');
-  if (
-    await confirm({
-      message: `Drop what ${site} keeps, for good? Backups stay.`,
-      default: false,
-    })
-  )
-    return;
-  throw new KedgeError('Cancelled', 'nothing was done', { state: 'nothing was changed' });
+  return {
+    shown,
+    message: `Drop what ${site} keeps, for good? Backups stay.`,
+    otherwise: `letting go of what ${site} keeps drops it for good: ${shown.join('; ')}`,
+    ...{ refused: 'nothing was done', state: 'nothing was changed' },
+  };
 }

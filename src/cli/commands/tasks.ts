@@ -1,14 +1,12 @@
 import type { Command } from 'commander';
-import { KedgeError } from '../../contract/errors';
 import { siteWorkflowId } from '../../contract/names';
-import { printable } from '../../contract/printable';
 import type { TaskLogLine } from '../../core/tasks/task-log';
 import { cancelTask } from '../../operations/cancel-task';
 import { findTask } from '../../operations/find-task';
 import { giveUpTask } from '../../operations/give-up-task';
 import { listTasks } from '../../operations/list-tasks';
 import { readTaskLog } from '../../operations/read-task-log';
-import type { CommandContext } from '../context';
+import { confirm } from '../confirm';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
@@ -117,7 +115,16 @@ export function registerAbandon(program: Command, run: Registration): void {
       run<{ yes?: boolean; message: string }>(async (context, [task = ''], options) => {
         const parts = await context.parts();
         const journal = await parts.journals.get(task);
-        if (!journal.outcome) await confirmAbandon(context, task, options.yes ?? false);
+        if (!journal.outcome)
+          await confirm(
+            context,
+            {
+              message: `Give ${task} up? Nobody will undo the rest of it.`,
+              otherwise: `nobody will undo the rest of ${task}`,
+              refused: 'nothing was done',
+            },
+            options.yes ?? false,
+          );
         const { before, problems, leftovers } = await giveUpTask(
           parts,
           () => context.client(),
@@ -136,14 +143,6 @@ export function registerAbandon(program: Command, run: Registration): void {
         );
       }),
     );
-}
-
-async function confirmAbandon(context: CommandContext, task: string, yes: boolean): Promise<void> {
-  if (yes) return;
-  if (!context.io.isTerminal) throw usage(`nobody will undo the rest of ${task}`, 'Say --yes.');
-  const { confirm } = await import('@inquirer/prompts');
-  if (!(await confirm({ message: printable(`Give ${task} up? Nobody will undo the rest of it.`), default: false })))
-    throw new KedgeError('Cancelled', 'nothing was done');
 }
 
 function logLine(line: TaskLogLine): string {
