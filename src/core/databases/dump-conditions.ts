@@ -1,4 +1,4 @@
-import type { NextStatement } from './dump-scanner';
+import type { NextStatement } from './dump-listener';
 
 /** Under it values come in as they are: 0 where a number would be made up, and dates that no calendar has. */
 const ROW_MODES = ['NO_AUTO_VALUE_ON_ZERO', 'ALLOW_INVALID_DATES'];

@@ -2,7 +2,9 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DefinitionNames } from './definition-names';
 import { DumpCensus, type DumpContents } from './dump-census';
-import { DumpScanner, type Gap, type NextStatement, type Refusal } from './dump-scanner';
+import type { Gap, NextStatement } from './dump-listener';
+import type { Refusal } from './dump-refusal';
+import { DumpScanner } from './dump-scanner';
 import type { Created, HeadRules } from './statement-head';
 
 /** What passed through a filter. */

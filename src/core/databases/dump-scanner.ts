@@ -1,18 +1,30 @@
-import { IN_WORD, PASSED_OVER, endOfLiteralWord } from './insert-rows';
+import { readDefinition } from './definition-names';
+import {
+  LOOKAHEAD,
+  endOfLine,
+  followsValues,
+  isBetweenRows,
+  isDelimiterCommand,
+  pieceNameAt,
+  positionOf,
+  specialBytes,
+  startsComment,
+  startsWith,
+  startsWithWord,
+} from './dump-bytes';
+import type { DumpListener, Gap, NextStatement } from './dump-listener';
 import { StatementJudge } from './dump-statements';
 import { IllFormedText } from './ill-formed-text';
-import { type DefinitionNames, readDefinition } from './definition-names';
-import { LongRow, PIECE_VARIABLE } from './long-row';
+import { IN_WORD, PASSED_OVER, endOfLiteralWord } from './insert-rows';
+import { LONG_ROW_BYTES, SentRows } from './sent-rows';
 import { type Created, type HeadRules, IMPORT_RULES, insertedTable, rewriteHead } from './statement-head';
 import {
   AT,
   BACKSLASH,
   BACKTICK,
   CLOSE,
-  COMMA,
   DASH,
   DOUBLE_QUOTE,
-  HASH,
   NEWLINE,
   OPEN,
   SINGLE_QUOTE,
@@ -20,67 +32,8 @@ import {
   SPACE,
   STAR,
 } from './sql-bytes';
-import type { SessionSettings } from './session-settings';
 import { type Lexis, PLAIN_LEXIS, iterate, readAlike, readSql, wordOf } from './sql-tokens';
 import { suspicionOf } from './well-formed-text';
-
-/** A place of a dump where something stands that no dump may hold. */
-export interface Refusal {
-  /** What it is, in a few words. */
-  readonly what: string;
-  /** The first characters of the statement, in latin1. */
-  readonly statement: string;
-  /** Bytes of the dump before the statement. */
-  readonly offset: number;
-}
-
-/**
- * Reads a dump the way the client that imports it does: strings, quoted names, comments and the DELIMITER in force, so that
- * it knows where statements begin and never takes data or the body of a routine for one. Each statement is judged
- * (dump-statements.ts); rows are read while they pass. Bytes pass through unchanged but for the heads of statements
- * (statement-head.ts) and lines with DELIMITER that client and scanner could read differently.
- */
-export interface DumpListener {
-  /** Statements to be put before the next one, without delimiter. */
-  before?(next: NextStatement): readonly string[];
-  /** Something is to be put behind the definition of this table: a {@link Gap} comes out there. */
-  leavesGap?(table: string): boolean;
-  /** A value of a row that goes in pieces has so many bytes, as far as it was read. */
-  longValue?(table: string | undefined, bytes: number): void;
-  /** A statement other than INSERT, as it stands in the dump, in latin1; what it creates; and as it is sent on. */
-  statement(statement: string, created: Created | undefined, sent: string): void;
-  /** What a definition says of databases, when the rules name that of the dump. */
-  named?(created: Created | undefined, names: DefinitionNames): void;
-  /** An INSERT or REPLACE has ended: its table, how many rows it held, and whether they replace others. */
-  inserted(table: string | undefined, rows: number, replaces: boolean): void;
-  /** The line that dump programs write last. What it returns is put before it. */
-  trailer(): Buffer | undefined;
-  /** Something no dump may hold. Unless this throws, reading goes on. */
-  refused(refusal: Refusal): void;
-}
-
-/** What comes next in a dump. */
-export type NextStatement = {
-  /** In capitals. */
-  readonly firstWord: string | undefined;
-  /** As what stands before has set them. */
-  readonly settings: SessionSettings;
-} & (
-  | { readonly kind: 'rows'; readonly table: string | undefined }
-  | { readonly kind: 'other'; readonly created: Created | undefined }
-);
-
-/** The place behind the definition of a table. */
-export interface Gap {
-  readonly behind: string;
-}
-
-/** Rows that are longer than this go in pieces, and statements of more rows in several. */
-export const LONG_ROW_BYTES = 4 * 1024 * 1024;
-/** As {@link LONG_ROW_BYTES}, for a server that takes statements of so many bytes. */
-export function longRowBytesFor(maxAllowedPacket: number): number {
-  return Math.min(LONG_ROW_BYTES, Math.floor(maxAllowedPacket / 2));
-}
 
 /** Chunks are read in parts of this size: what is held back is looked at behind each. */
 const CHUNK_BYTES = 256 * 1024;
@@ -90,9 +43,6 @@ const HEAD_LIMIT = 64 * 1024;
 /** A statement other than an INSERT is read whole; no definition is longer. */
 const STATEMENT_LIMIT = 4 * 1024 * 1024;
 const SHOWN = 80;
-
-/** Bytes held back at the end of a chunk, so that no decision needs more than is there. */
-const LOOKAHEAD = 96;
 
 type Mode = 'text' | 'rows' | 'quote' | 'line comment' | 'block comment';
 
@@ -110,9 +60,16 @@ const NO_ROWS = Buffer.from('UNLOCK TABLES');
 const EXECUTABLE_MARKS = ['/*!', '/*M!'].map((text) => Buffer.from(text));
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
+/**
+ * Reads a dump the way the client that imports it does: strings, quoted names, comments and the DELIMITER in force, so that
+ * it knows where statements begin and never takes data or the body of a routine for one. Each statement is judged
+ * (dump-statements.ts); rows are read while they pass. Bytes pass through unchanged but for the heads of statements
+ * (statement-head.ts) and lines with DELIMITER that client and scanner could read differently.
+ */
 export class DumpScanner {
   private readonly judge = new StatementJudge();
   private readonly text = new IllFormedText();
+  private readonly sent: SentRows;
   /** Of the bytes that are being scanned, once somebody asks; -1 before. */
   private suspicion = -1;
   /** Of what came before them of the present row. */
@@ -140,25 +97,15 @@ export class DumpScanner {
   private held: Buffer[] = [];
   private heldBytes = 0;
   private insertHead = '';
-  private insertHeadBytes: Buffer = Buffer.alloc(0);
   private readingRows = false;
   private depth = 0;
   private rows = 0;
   /** The table whose definition is the present statement, where something is to be put behind it. */
   private gapBehind: string | undefined;
-  /** Bytes of an INSERT that are not sent yet: what stands behind the last whole row. */
-  private pending: Buffer[] = [];
-  private pendingBytes = 0;
   /** Where in the chunk the last row ended; -1 when none did in this statement. */
   private rowEnd = -1;
   /** Byte of the dump at which the present row begins. */
   private rowStart = 0;
-  /** Bytes of rows that were sent by the present statement. */
-  private sentBytes = 0;
-  /** The present row goes in pieces. */
-  private longRow: LongRow | undefined;
-  /** The INSERT was ended behind a row: the next row needs its head again. */
-  private cutOff = false;
   /** The last byte of the rows before this chunk. */
   private before = 0;
   private refusedHere = false;
@@ -171,9 +118,13 @@ export class DumpScanner {
   constructor(
     private readonly listener: DumpListener,
     private readonly rules: HeadRules,
-    private readonly longRowBytes = LONG_ROW_BYTES,
+    longRowBytes = LONG_ROW_BYTES,
   ) {
     this.lexis = this.judge.settings.lexis;
+    this.sent = new SentRows(longRowBytes, {
+      bytes: (bytes) => this.text.read(bytes),
+      longestValue: (bytes) => listener.longValue?.(insertedTable(this.insertHead), bytes),
+    });
   }
 
   /** True when the last thing in the dump is the trailer. */
@@ -215,10 +166,7 @@ export class DumpScanner {
     let at = 0;
 
     const emit = (to: number): void => {
-      if (this.pendingBytes > 0) {
-        output.push(...this.pending);
-        this.dropPending();
-      }
+      output.push(...this.sent.flush());
       if (to > from) output.push(bytes.subarray(from, to));
       from = to;
     };
@@ -245,48 +193,15 @@ export class DumpScanner {
           }),
         );
         if (this.rules.cutRows) output.push(NO_ROWS);
-        else this.keepBack(head);
-        this.sentBytes = 0;
+        else this.sent.begin(head, this.delimiter, this.lexis);
         this.rowEnd = -1;
       } else output.push(...this.decideStatement(head));
     };
-    /** Bytes of an INSERT up to here: whole rows are sent, the rest is kept back until it is known how long the row is. */
+    /** Bytes of an INSERT up to here. */
     const sendRows = (to: number): void => {
-      if (this.longRow) {
-        output.push(...this.readLongRow(this.longRow, bytes.subarray(from, to)));
-        from = to;
-        return;
-      }
-      if (this.rowEnd > from) {
-        this.sentBytes += this.rowEnd - from + this.pendingBytes;
-        emit(this.rowEnd);
-        if (this.sentBytes > this.longRowBytes && this.canBeCut) {
-          output.push(this.endOfStatement());
-          this.sentBytes = 0;
-          if (this.depth === 0) {
-            this.cutOff = true;
-            from = to;
-            return;
-          }
-          this.keepBack(this.insertHeadBytes);
-          from = this.rowStart - this.offset;
-        }
-      }
-      this.keepBack(bytes.subarray(from, to));
+      const rows = { end: this.rowEnd - from, start: this.rowStart - this.offset - from, inRow: this.depth !== 0 };
+      output.push(...this.sent.take(bytes.subarray(from, to), rows));
       from = to;
-      if (this.depth === 0 || this.pendingBytes <= this.longRowBytes || !this.canBeCut) return;
-      const kept = Buffer.concat(this.pending);
-      if (this.sentBytes > 0) output.push(this.endOfStatement());
-      this.dropPending();
-      this.longRow = new LongRow(this.insertHeadBytes, this.delimiter, this.lexis);
-      const row = kept.subarray(kept.length - (this.offset + to - this.rowStart));
-      output.push(...this.readLongRow(this.longRow, row));
-    };
-    const endLongRow = (row: LongRow): void => {
-      sendRows(at);
-      output.push(...row.end());
-      this.longRow = undefined;
-      this.cutOff = true;
     };
 
     const letGoOfTooLong = (): void => {
@@ -313,14 +228,12 @@ export class DumpScanner {
       } else if (this.mode === 'block comment') {
         at = this.skipBlockComment(bytes, at, end);
       } else if (this.mode === 'rows') {
-        if (this.cutOff) {
+        if (this.sent.isCut) {
           while (at < end && isBetweenRows(bytes[at] ?? 0)) at += 1;
           from = at;
           if (at >= end) break;
           if (bytes[at] === OPEN) {
-            this.keepBack(this.insertHeadBytes);
-            this.cutOff = false;
-            this.sentBytes = 0;
+            this.sent.goOn();
           } else if (startsWith(bytes, at, this.delimiter)) {
             this.endStatement();
             at += this.delimiter.length;
@@ -329,7 +242,10 @@ export class DumpScanner {
           }
         }
         at = this.readRows(bytes, at, end);
-        if (this.longRow && this.depth === 0) endLongRow(this.longRow);
+        if (this.sent.inLongRow && this.depth === 0) {
+          sendRows(at);
+          output.push(...this.sent.endLongRow());
+        }
         // The delimiter stays: it ends what stands in for them.
         if (this.rules.cutRows && !this.inStatement) from = at - this.delimiter.length;
       } else {
@@ -445,53 +361,24 @@ export class DumpScanner {
     }
     this.inStatement = false;
     this.readingRows = false;
-    this.cutOff = false;
+    this.sent.end();
     this.clientKeeps = false;
     this.lineStart = false;
     this.mode = 'text';
     this.depth = 0;
   }
 
-  /** Texts may be cut anywhere but within a letter, of UTF-8 alone. */
-  private get canBeCut(): boolean {
-    return !this.lexis.highBytes.startsWith('unknown');
-  }
-
   /** Text of the row that ends here, where it may be none. */
   private readText(bytes: Buffer, end: number): void {
     if (Math.max(this.rowSuspicion, this.suspicionHere(bytes)) < (this.text.rank ?? 0) || this.rules.cutRows) return;
     const start = this.rowStart - this.offset;
-    if (start < 0) {
-      const before = Buffer.concat(this.pending);
-      this.text.read(before.subarray(before.length + start));
-    }
+    if (start < 0) this.text.read(this.sent.lastKept(-start));
     this.text.read(bytes.subarray(Math.max(start, 0), end));
   }
 
   private suspicionHere(bytes: Buffer): number {
     if (this.suspicion === -1) this.suspicion = suspicionOf(bytes);
     return this.suspicion;
-  }
-
-  private readLongRow(row: LongRow, bytes: Buffer): Buffer[] {
-    this.text.read(bytes);
-    const read = row.push(bytes);
-    if (row.longestValue > 0) this.listener.longValue?.(insertedTable(this.insertHead), row.longestValue);
-    return read;
-  }
-
-  private endOfStatement(): Buffer {
-    return Buffer.concat([this.delimiter, Buffer.from('\n')]);
-  }
-
-  private keepBack(bytes: Buffer): void {
-    this.pending.push(bytes);
-    this.pendingBytes += bytes.length;
-  }
-
-  private dropPending(): void {
-    this.pending = [];
-    this.pendingBytes = 0;
   }
 
   private statementsBefore(next: NextStatement): Buffer[] {
@@ -508,7 +395,6 @@ export class DumpScanner {
 
   private decideInsert(head: Buffer): void {
     this.readingRows = true;
-    this.insertHeadBytes = head;
     this.insertHead = head.toString('latin1');
     const refused = this.judge.judgeRows(this.insertHead);
     if (refused !== undefined) this.refuse(refused);
@@ -635,11 +521,11 @@ export class DumpScanner {
         before = byte;
         if (this.depth === 0) {
           this.rowEnd = at;
-          if (this.longRow) return at;
+          if (this.sent.inLongRow) return at;
           if (this.text.rank !== undefined) this.readText(bytes, at);
         }
       } else if (byte === AT && this.depth > 0 && IN_WORD[before] === 0) {
-        const name = endOfPieceName(bytes, at + 1);
+        const name = pieceNameAt(bytes, at + 1);
         if (name === undefined || !this.judge.settings.hasPieces(name)) this.refuse('more than literals in rows');
         at += 1 + (name?.length ?? 0);
         before = SPACE;
@@ -766,84 +652,4 @@ export class DumpScanner {
     const spelled = `${line.slice(0, 'delimiter'.length)} ${delimiter}`;
     return kept === '' && spelled === line ? bytes.subarray(start, end) : Buffer.from(kept + spelled);
   }
-}
-
-/** A refusal in the words of an error: what, with the beginning of the statement, and where. */
-export function describeRefusal({ what, statement, offset }: Refusal): string {
-  // As far as there is no value in it.
-  const shown = printable(statement.split(/[\r\n'"]/)[0] ?? '').trim();
-  return `${what} at byte ${offset}: ${shown}`;
-}
-
-/** Text of a dump in the characters that any terminal shows as they are. */
-export function printable(text: string): string {
-  return text.replace(/[^ -~]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
-}
-
-/** Where a byte stands next; behind the end when it does not come. */
-function positionOf(byte: number, bytes: Buffer, from: number): number {
-  const at = bytes.indexOf(byte, from);
-  return at === -1 ? bytes.length : at;
-}
-
-function specialBytes(delimiter: string): Uint8Array {
-  const special = new Uint8Array(256);
-  for (const byte of [SINGLE_QUOTE, DOUBLE_QUOTE, BACKTICK, OPEN, CLOSE, DASH, HASH, SLASH]) special[byte] = 1;
-  special[delimiter.charCodeAt(0)] = 1;
-  return special;
-}
-
-function startsWith(bytes: Buffer, at: number, text: Buffer): boolean {
-  for (let index = 0; index < text.length; index += 1) if (bytes[at + index] !== text[index]) return false;
-  return true;
-}
-
-function startsWithWord(bytes: Buffer, at: number, word: string): boolean {
-  return bytes.toString('latin1', at, at + word.length).toLowerCase() === word;
-}
-
-/** `-- `, `#` and block comments; not `/*!` and `/*M!`, whose text the server executes. */
-function startsComment(bytes: Buffer, at: number): boolean {
-  const byte = bytes[at];
-  if (byte === HASH) return true;
-  if (byte === DASH) {
-    const after = bytes[at + 2] ?? NEWLINE;
-    return bytes[at + 1] === DASH && (after === SPACE || (after >= 9 && after <= 13));
-  }
-  if (byte !== SLASH || bytes[at + 1] !== STAR) return false;
-  const mark = String.fromCharCode(bytes[at + 2] ?? 0, bytes[at + 3] ?? 0);
-  return !mark.startsWith('!') && mark !== 'M!';
-}
-
-/** White space and the comma between two rows. */
-function isBetweenRows(byte: number): boolean {
-  return byte === COMMA || byte === SPACE || (byte >= 9 && byte <= 13);
-}
-
-/** The name of a variable that holds a value in pieces, as Kedge spells it. */
-function endOfPieceName(bytes: Buffer, at: number): string | undefined {
-  let end = at;
-  while (end - at < 16 && IN_WORD[bytes[end] ?? 0] === 1) end += 1;
-  const name = bytes.toString('latin1', at, end);
-  return PIECE_VARIABLE.test(name) ? name : undefined;
-}
-
-function isDelimiterCommand(bytes: Buffer, at: number): boolean {
-  const after = bytes[at + 'delimiter'.length] ?? SPACE;
-  return after <= SPACE && startsWithWord(bytes, at, 'delimiter');
-}
-
-/** As far as anybody looks: a line with DELIMITER is shorter. */
-function endOfLine(bytes: Buffer, at: number): number {
-  const newline = positionOf(NEWLINE, bytes, at);
-  return Math.min(newline, at + LOOKAHEAD - 1, bytes.length);
-}
-
-/** The text of the statement so far ends with VALUES: what follows are rows, not the list of columns. */
-function followsValues(held: readonly Buffer[], bytes: Buffer, from: number, at: number): boolean {
-  let text = bytes.toString('latin1', Math.max(from, at - 16), at);
-  for (let index = held.length - 1; index >= 0 && text.length < 16; index -= 1) {
-    text = (held[index]?.toString('latin1') ?? '').slice(-16) + text;
-  }
-  return /values?\s*$/i.test(text);
 }

@@ -5,7 +5,7 @@ import { KedgeError } from '../../contract/errors';
 import { firstOf } from '../findings';
 import { LineReader } from '../lines';
 import type { AdminConnection } from './admin-connection';
-import type { NextStatement } from './dump-scanner';
+import type { NextStatement } from './dump-listener';
 import { quoteIdentifier, quoteLiteral } from './identifiers';
 
 /** What a client that shows warnings writes: `Warning (Code 1265): Data truncated for column 'e' at row 1`. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { DumpFilter } from '../../../src/core/databases/dump-filter';
-import { DumpScanner, type Refusal } from '../../../src/core/databases/dump-scanner';
+import type { Refusal } from '../../../src/core/databases/dump-refusal';
+import { DumpScanner } from '../../../src/core/databases/dump-scanner';
 import { readSql } from '../../../src/core/databases/sql-tokens';
 import { IMPORT_RULES } from '../../../src/core/databases/statement-head';
 import { type DatabaseLab, TRAILER, openLab } from './lab';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DumpInspector } from '../../../src/core/archive/dump-inspection';
 import { DumpFilter } from '../../../src/core/databases/dump-filter';
-import type { Refusal } from '../../../src/core/databases/dump-scanner';
+import type { Refusal } from '../../../src/core/databases/dump-refusal';
 import { type DatabaseLab, openLab } from './lab';
 import { WRITTEN_DUMPS } from './written-dumps';
 
