@@ -1,6 +1,6 @@
 import { isSafetyBackup } from '../../contract/backup-record';
 import type { Catalog } from '../catalog/catalog';
-import { whyNotGood } from '../catalog/publication';
+import { lookAt } from '../catalog/publication';
 import type { Host } from '../hosts/host';
 
 /** The backups of a site in a few numbers. */
@@ -57,7 +57,7 @@ export class BackupsOfSites {
     const { backups } = await catalog.list(site);
     const numbers = { count: backups.length, bytes: backups.reduce((sum, { bytes }) => sum + bytes, 0) };
     for (const record of backups) {
-      if (isSafetyBackup(record) || (await whyNotGood(catalog, this.master, record)) !== null) continue;
+      if (isSafetyBackup(record) || (await lookAt(catalog, this.master, record)).doubt !== null) continue;
       const good = { madeMs: Date.parse(record.created), bytes: record.bytes };
       return { backups: { ...numbers, good }, archive: catalog.pathOf(record) };
     }
