@@ -33,6 +33,8 @@ const READING = [
   'listBackups',
   'readTaskLog',
   'deliverNotice',
+  'planBackups',
+  'pruneSite',
 ];
 
 let ring: ActivityLab;
