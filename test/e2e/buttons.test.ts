@@ -54,7 +54,7 @@ it('a step that somebody paused is named in the terminal, in the log, in the lis
     const { tasks } = await cliJson<{ tasks: { task: string; paused: object[] }[] }>(lab, 'tasks', site);
     expect(tasks[0]?.paused).toMatchObject([{ step: 'dumpDatabase', by: PRESSER, why: REASON }]);
     const listed = (await cli(lab, 'tasks', site)).stdout;
-    expect(listed).toMatch(/-backup +paused +dumpDatabase/);
+    expect(listed).toMatch(/-backup +paused +Dump the database/);
     expect(listed).toContain(named);
     expect((await cli(lab, 'doctor')).stdout).toContain(
       `dumpDatabase of the workflow site/${site} is paused in Temporal by ${PRESSER} since`,
