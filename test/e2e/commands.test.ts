@@ -51,6 +51,12 @@ const task = z.strictObject({
   step: z.string().nullable(),
   code: z.string().nullable(),
   durationMs: z.int(),
+  paused: z.array(
+    z.strictObject({
+      ...{ step: z.string(), by: z.string().nullable() },
+      ...{ why: z.string().nullable(), since: instant.nullable() },
+    }),
+  ),
 });
 const tasks = z.strictObject({ tasks: z.array(task) });
 const logLine = z.looseObject({
