@@ -36,14 +36,24 @@ export interface Latest {
  */
 export async function findLatest(catalog: Catalog, master: Host, site: string): Promise<Latest> {
   const { backups, strays } = await catalog.list(site);
+  const { record, passedOver } = await findNewestGood(catalog, master, backups);
+  return { record, passedOver: [...unreadableSince(record, strays), ...passedOver] };
+}
+
+/** As {@link findLatest}, among records that were read, newest first; of files that are no records nothing is said. */
+export async function findNewestGood(
+  catalog: Catalog,
+  master: Host,
+  backups: readonly BackupRecord[],
+): Promise<Latest> {
   const passedOver: string[] = [];
   for (const record of backups) {
     if (isSafetyBackup(record)) continue;
     const { doubt } = await lookAt(catalog, master, record);
-    if (doubt === null) return { record, passedOver: [...unreadableSince(record, strays), ...passedOver] };
+    if (doubt === null) return { record, passedOver };
     passedOver.push(`${record.id} is passed over: ${doubt}`);
   }
-  return { record: null, passedOver: [...unreadableSince(null, strays), ...passedOver] };
+  return { record: null, passedOver };
 }
 
 /** Backups that began after another, or all, and of which nobody knows more: their records cannot be read. */

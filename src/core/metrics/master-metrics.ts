@@ -94,7 +94,7 @@ export class MasterMetrics {
       counts.push({ labels, value: of.count });
       sizes.push({ labels, value: of.bytes });
     }
-    this.backups.keepOnly(new Set(sites));
+    this.backups.keepOnly(new Set(sites.map((site) => join(folder, site))));
     return [
       gauge(
         'kedge_last_good_backup_timestamp_seconds',
