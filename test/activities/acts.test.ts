@@ -26,12 +26,7 @@ const acts = new ToldActs();
 beforeAll(async () => {
   ring = await ActivityLab.start({}, (real) => acts.change(real));
   tasks = new DrivenTasks(ring);
-  const first = tasks.begin('backup');
-  await tasks.take(first, null);
-  const { value } = await tasks.call<{ value: { id: string } }>(first, 'publishBackup');
-  backup = value.id;
-  for (const name of ['discardSpool', 'runLastHook']) await tasks.call(first, name);
-  await tasks.close(first, { status: 'done', code: null, message: null, warnings: [] });
+  backup = await tasks.backUp();
   // From here on the site lives on a database that Kedge made, and may drop.
   const restore = tasks.begin('restore', { backup });
   await tasks.take(restore, null);

@@ -8,7 +8,7 @@ import type { FileAttributes } from '../../src/core/hosts/host';
 import type { MasterHost } from '../../src/core/hosts/master-host';
 import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
-import { DONE, DrivenTasks } from '../helpers/driven-tasks';
+import { DrivenTasks } from '../helpers/driven-tasks';
 import { testOperation } from '../helpers/operation';
 import { IN_A_NAMESPACE, type TwoHosts, onTheWrongHost, placeOnTwoHosts } from '../helpers/two-hosts';
 
@@ -62,16 +62,6 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     return found;
   };
 
-  async function makeBackup(input: object = {}): Promise<string> {
-    const given = tasks.begin('backup', input);
-    await tasks.take(given, null);
-    const { value } = await tasks.call<{ value: { id: string } }>(given, 'publishBackup');
-    if ('quiesce' in input) for (const undo of ['liftFence', 'leaveMaintenance']) await tasks.call(given, undo);
-    for (const name of ['discardSpool', 'runLastHook']) await tasks.call(given, name);
-    await tasks.close(given, DONE);
-    return value.id;
-  }
-
   async function recordOf(id: string) {
     const { backups } = await ring.parts.catalog.list(ring.site.uri);
     return backupRecordSchema.parse(backups.find((record) => record.id === id));
@@ -80,7 +70,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
   test('a site is saved, broken and brought back', async () => {
     const before = await look();
     const nothing = await left();
-    const backup = await makeBackup();
+    const backup = await tasks.backUp();
     expect(await left()).toEqual(nothing);
     expect((await recordOf(backup)).warnings).toEqual([]);
 
@@ -124,7 +114,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
 
   test('a site that is gone is brought back, and its folder is made where it belongs', async () => {
     const before = await look();
-    const backup = await makeBackup({ quiesce: true });
+    const backup = await tasks.backUp({ quiesce: true });
     rmSync(root, { recursive: true });
     const restore = tasks.begin('restore', { backup });
     await tasks.take(restore, null);
@@ -133,7 +123,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
   });
 
   test.each(['syncRemote', 'switchSite'] as const)('a restore is taken back behind %s', async (step) => {
-    const backup = await makeBackup();
+    const backup = await tasks.backUp();
     const [before, nothing] = [await look(), await left()];
     const given = tasks.begin('restore', { backup });
     await tasks.take(given, step);
@@ -159,7 +149,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
 
   test('the sweep finds on the web server what a worker left there that woke too late', async () => {
     const nothing = await left();
-    const backup = await makeBackup();
+    const backup = await tasks.backUp();
     const given = tasks.begin('restore', { backup });
     await tasks.take(given, 'deploy');
     const { staged } = await ring.parts.journals.get(given.task);

@@ -20,6 +20,7 @@ import type { RemoteHost } from '../../src/core/hosts/remote/remote-host';
 import type { SshAddress } from '../../src/core/hosts/ssh/ssh-channel';
 import { type SshHostOptions, createSshHost } from '../../src/core/hosts/ssh/ssh-host';
 import { HOST_PROGRAM } from './host-program';
+import { SSHD, SSHD_RULES } from './sshd';
 
 const run = promisify(execFile);
 
@@ -28,7 +29,6 @@ const OWN_FOLDERS = ['/srv', '/opt', '/home', '/root', '/run', '/tmp', '/dev/shm
 const STICKY = new Set(['/tmp', '/dev/shm', '/var/tmp']);
 /** Of its files, on the machine: the program, the keys, the configuration of sshd. */
 const HOME = '/opt/kedge';
-const SSHD = '/usr/sbin/sshd';
 
 /**
  * The first process of a machine. sshd takes its place: when that is killed, everything that runs there ends, as by a power cut.
@@ -85,13 +85,7 @@ export class NetworkHost {
         `ListenAddress ${ip}`,
         `HostKey ${HOME}/host_key`,
         `AuthorizedKeysFile ${HOME}/authorized_keys`,
-        'PidFile none',
-        'UsePAM no',
-        'PasswordAuthentication no',
-        'KbdInteractiveAuthentication no',
-        'PermitRootLogin prohibit-password',
-        'MaxStartups 100',
-        'UseDNS no',
+        ...SSHD_RULES,
         '',
       ].join('\n'),
     );

@@ -12,8 +12,7 @@ import type { RemoteHost } from '../../src/core/hosts/remote/remote-host';
 import type { SshAddress } from '../../src/core/hosts/ssh/ssh-channel';
 import { type SshHostOptions, createSshHost } from '../../src/core/hosts/ssh/ssh-host';
 import { HOST_PROGRAM } from './host-program';
-
-const SSHD = '/usr/sbin/sshd';
+import { SSHD, SSHD_RULES } from './sshd';
 
 export interface PrivateSshd {
   readonly port: number;
@@ -70,15 +69,9 @@ export async function startSshd(): Promise<PrivateSshd> {
       `HostKey ${at('host_ed25519')}`,
       `HostKey ${at('host_ecdsa')}`,
       `AuthorizedKeysFile ${at('authorized_keys')}`,
-      'PidFile none',
-      'UsePAM no',
       // It wants no folder on the way that everybody may write to, as /var/tmp is.
       'StrictModes no',
-      'PasswordAuthentication no',
-      'KbdInteractiveAuthentication no',
-      'PermitRootLogin prohibit-password',
-      'MaxStartups 100',
-      'UseDNS no',
+      ...SSHD_RULES,
       '',
     ].join('\n'),
   );

@@ -5,6 +5,7 @@ import { KedgeError } from '../../contract/errors';
 import { type Notice, type Webhook, hasSecrets, whyNoAddress } from '../../contract/notices';
 import { printable, printableJson } from '../../contract/printable';
 import type { SecretReference } from '../../contract/target';
+import { firstBytes } from '../first-bytes';
 import { withoutSecrets } from '../secrets/redaction';
 
 const TIME_LIMIT_MS = 30_000;
@@ -58,7 +59,11 @@ export async function post(
     const response = await send(target, sent, notice, AbortSignal.any([signal, timeLimit]));
     const status = response.statusCode ?? 0;
     const answer = `${status} ${response.statusMessage ?? ''}`.trim();
-    const said = (await beginningOf(response)).split(/[\r\n]+/).find(Boolean) ?? '';
+    const said =
+      (await firstBytes(response, READ_BYTES))
+        .toString('utf8')
+        .split(/[\r\n]+/)
+        .find(Boolean) ?? '';
     if (status >= 200 && status < 300) return shown(said === '' ? answer : `${answer}: ${said}`);
     if (status >= 300 && status < 400)
       throw undelivered(
@@ -103,20 +108,6 @@ function send(
     outgoing.on('error', reject);
     outgoing.end(body);
   });
-}
-
-/** Leaving it ends the connection, however much is still to come. */
-async function beginningOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes >= READ_BYTES) break;
-  }
-  response.destroy();
-  return Buffer.concat(chunks).subarray(0, READ_BYTES).toString('utf8');
 }
 
 /** Where a redirect leads, without what may be a secret in it. */

@@ -3,6 +3,7 @@ import { Agent as AgentTls, request as requestTls } from 'node:https';
 import { isNativeError } from 'node:util/types';
 import { KedgeError } from '../../contract/errors';
 import type { Listen } from '../../contract/target';
+import { firstBytes } from '../first-bytes';
 import { contentMarkOf } from './content-mark';
 import type { ProbeAnswer } from './web-server';
 
@@ -44,7 +45,7 @@ export async function ask(question: WebRequest): Promise<WebResponse> {
   const timeLimit = AbortSignal.timeout(TIME_LIMIT_MS);
   try {
     const response = await send(question, AbortSignal.any([signal, timeLimit]));
-    const body = await beginningOf(response);
+    const body = await firstBytes(response, MAXIMUM_BODY_BYTES);
     const status = response.statusCode ?? 0;
     return {
       status,
@@ -101,19 +102,6 @@ function send(question: WebRequest, signal: AbortSignal): Promise<IncomingMessag
     });
     outgoing.end();
   });
-}
-
-async function beginningOf(response: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    chunks.push(chunk);
-    bytes += chunk.length;
-    // Leaving the loop ends the connection.
-    if (bytes >= MAXIMUM_BODY_BYTES) break;
-  }
-  return Buffer.concat(chunks).subarray(0, MAXIMUM_BODY_BYTES);
 }
 
 /** Where a listener on all addresses is reached. */
