@@ -70,6 +70,16 @@ export function noticeWorkflowId(notice: string): string {
   return `notice/${notice}`;
 }
 
+/** How the queue in front of a site is started, whoever starts it. A worker that is paused loses what it is given: the next one gets it after 5 s. */
+export function turnsOptions(site: string) {
+  return {
+    workflowId: turnsWorkflowId(site),
+    args: [site] as [string],
+    workflowTaskTimeout: '5 seconds',
+    staticSummary: `Turns of ${site}`,
+  } as const;
+}
+
 /** The task queue of a master: two masters on one namespace never take each other's work. */
 export function taskQueueOf(master: string): string {
   return `kedge/${master}`;

@@ -17,6 +17,7 @@ import {
   WITHDRAW_SIGNAL,
   siteWorkflowId,
   taskIdOf,
+  turnsOptions,
   turnsWorkflowId,
 } from '../contract/names';
 import type { KeptRequest, SubmitRequest, Ticket } from '../contract/tasks';
@@ -33,8 +34,6 @@ export interface Patience {
   readonly keep: boolean;
 }
 
-/** A worker that is paused loses what it is given: the next one gets it after this. */
-const WORKFLOW_TASK_TIMEOUT = '5 seconds';
 const PATIENCE_WITH_LIVING_WORKERS = 3;
 const ASK_AGAIN_AFTER_MS = 250;
 /** An answer that was on its way when its caller gave up comes within. */
@@ -114,12 +113,9 @@ const SITE = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
 
 function queueOf(site: string, taskQueue: string) {
   return {
-    workflowId: turnsWorkflowId(site),
+    ...turnsOptions(site),
     taskQueue,
-    args: [site] as [string],
-    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     typedSearchAttributes: new TypedSearchAttributes([{ key: SITE, value: site }]),
-    staticSummary: `Turns of ${site}`,
   } as const;
 }
 

@@ -1,17 +1,10 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  CancelledFailure,
-  setCurrentDetails,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { ApplicationFailure, CancellationScope, CancelledFailure, setCurrentDetails } from '@temporalio/workflow';
 import { PERMANENT_ERROR_CODES } from '../contract/error-codes';
-import { SEARCH_ATTRIBUTES } from '../contract/names';
 import { markdownText } from '../contract/printable';
 import type { Refusal, RequestInput, SubmitRequest } from '../contract/tasks';
 import { acceptRequestInput, withRequestKey } from './steps/input';
 import { RequestedTask } from './steps/requested-task';
+import { setSite } from './steps/visibility';
 
 /**
  * Asks for a task under any ID, and ends as the task does, with its result: for Temporal's Schedules, children, and services in
@@ -19,6 +12,7 @@ import { RequestedTask } from './steps/requested-task';
  */
 export async function request(given: RequestInput): Promise<unknown> {
   const asked = withRequestKey(acceptRequestInput(given));
+  setSite(asked.input.site);
   show(asked);
   const task = new RequestedTask(asked, (ticket) => show(asked, ticket.task));
   const outcome = await task.outcome();
@@ -26,11 +20,8 @@ export async function request(given: RequestInput): Promise<unknown> {
   throw failureOf(outcome.failed);
 }
 
-const SITE = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
-
 function show({ type, input: { site } }: SubmitRequest, task?: string): void {
   const title = `**${type} ${markdownText(site)}**`;
-  if (task === undefined) upsertSearchAttributes([{ key: SITE, value: site }]);
   setCurrentDetails(
     task === undefined
       ? `${title}\n\nasks for its turn`

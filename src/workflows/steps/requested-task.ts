@@ -11,22 +11,19 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import {
-  TypedSearchAttributes,
-  WorkflowExecutionAlreadyStartedError,
-  defineSearchAttributeKey,
-} from '@temporalio/common';
+import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   ANSWERED_SIGNAL,
   ASK_SIGNAL,
   CANCEL_SIGNAL,
   ENDED_SIGNAL,
-  SEARCH_ATTRIBUTES,
   isTaskIdOf,
+  turnsOptions,
   turnsWorkflowId,
 } from '../../contract/names';
 import type { Answer, AskedTask, EndedTask, Refusal, SubmitRequest, TaskOutcome, Ticket } from '../../contract/tasks';
 import { reading } from '../options';
+import { SITE } from './visibility';
 
 const answered = defineSignal<[Answer]>(ANSWERED_SIGNAL);
 const ended = defineSignal<[EndedTask]>(ENDED_SIGNAL);
@@ -140,17 +137,12 @@ const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 const TELL_AGAIN_AFTER_MS = 200;
 
-const SITE = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
-
 async function startQueue(site: string): Promise<void> {
   await startChild('turns', {
-    workflowId: turnsWorkflowId(site),
-    args: [site],
+    ...turnsOptions(site),
     parentClosePolicy: ParentClosePolicy.ABANDON,
     cancellationType: ChildWorkflowCancellationType.ABANDON,
-    workflowTaskTimeout: '5 seconds',
     typedSearchAttributes: new TypedSearchAttributes([{ key: SITE, value: site }]),
-    staticSummary: `Turns of ${site}`,
   }).catch((error: unknown) => {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   });

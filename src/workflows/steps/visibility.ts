@@ -4,7 +4,8 @@ import { NO_VALUE, SEARCH_ATTRIBUTES } from '../../contract/names';
 import { markdownText } from '../../contract/printable';
 import type { RunStatus } from '../../contract/tasks';
 
-const site = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
+/** Whose site it is about: all that belongs to one is found by it. */
+export const SITE = defineSearchAttributeKey(SEARCH_ATTRIBUTES.site, 'KEYWORD');
 const backup = defineSearchAttributeKey(SEARCH_ATTRIBUTES.backup, 'KEYWORD');
 const trigger = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD');
 const who = defineSearchAttributeKey(SEARCH_ATTRIBUTES.who, 'KEYWORD');
@@ -14,7 +15,7 @@ const attention = defineSearchAttributeKey(SEARCH_ATTRIBUTES.attention, 'KEYWORD
 /** Every task carries every attribute, so that fleets can be filtered by their absence too. */
 export function setTaskAttributes(values: { site: string; backup?: string; trigger: string; who?: string }): void {
   upsertSearchAttributes([
-    { key: site, value: values.site },
+    { key: SITE, value: values.site },
     { key: backup, value: values.backup ?? NO_VALUE },
     { key: trigger, value: values.trigger },
     { key: attention, value: NO_VALUE },
@@ -25,6 +26,11 @@ export function setTaskAttributes(values: { site: string; backup?: string; trigg
         ]
       : []),
   ]);
+}
+
+/** Of a workflow that is no task itself. */
+export function setSite(uri: string): void {
+  upsertSearchAttributes([{ key: SITE, value: uri }]);
 }
 
 const WHO_AND_CODE = 'who-and-code';
