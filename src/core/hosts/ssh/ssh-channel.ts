@@ -82,15 +82,15 @@ class SshConnection {
 
   async open(): Promise<ByteChannel> {
     try {
-      return channelOf(await this.started(), this.client, () => this.socket.destroy());
+      return await this.started();
     } catch (error) {
       this.socket.destroy();
       throw error;
     }
   }
 
-  private started(): Promise<ClientChannel> {
-    const { address, client } = this;
+  private started(): Promise<ByteChannel> {
+    const { address, client, socket } = this;
     const { server, user } = address;
     return new Promise((resolve, reject) => {
       const fail = (error: KedgeError): void => reject((this.failure ??= error));
@@ -109,7 +109,8 @@ class SshConnection {
                 hint: 'Look at the options of the key in authorized_keys there, and at what sshd allows the account.',
               }),
             );
-          else resolve(channel);
+          // Listened to at once: a program that ends at once says so in the same bytes as that it began.
+          else resolve(channelOf(channel, client, () => socket.destroy()));
         });
       });
       try {
