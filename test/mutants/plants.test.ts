@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HEADING, sectionIn, sectionOf, withSection } from '../../scripts/mutants/page';
 import { type Plant, needsBuild, planted, problemsOf } from '../../scripts/mutants/plant';
+import { PLANTS } from '../../scripts/mutants/table';
 import { TreeCopy } from '../../scripts/mutants/tree-copy';
 
 let folder: string;
@@ -30,6 +31,10 @@ it.each<[string, Partial<Plant>, string]>([
   ['whose test is gone', { caughtBy: ['gone.test.ts'] }, 'anything is equal: there is no gone.test.ts'],
 ])('a plant %s is told', (_what, changes, problem) => {
   expect(problemsOf(folder, [plant(changes)])).toEqual([problem]);
+});
+
+it('every plant of the table can be made', () => {
+  expect(problemsOf(join(__dirname, '../..'), PLANTS)).toEqual([]);
 });
 
 it('two plants have two names', () => {

@@ -33,8 +33,8 @@ export const WEB: readonly Plant[] = [
   {
     name: 'a stamp at one address counts for all',
     file: 'src/core/web/vhost-decisions.ts',
-    text: 'addresses.every((each) => runs(each, stamp))',
-    instead: 'addresses.some((each) => runs(each, stamp))',
+    text: 'return addresses.every((each) =>',
+    instead: 'return addresses.some((each) =>',
     caughtBy: ['test/core/web/vhost-decisions.test.ts'],
   },
   {
