@@ -13,5 +13,6 @@ module.exports = {
   // What is loaded on demand is named as Node wants it, by the compiled file.
   moduleNameMapper: { '^(\\.{1,2}/.+)\\.js$': '$1' },
   testTimeout: 120_000,
-  maxWorkers: 2,
+  // Suites that wait for servers leave processors idle: three lanes for two of them.
+  maxWorkers: 3,
 };
