@@ -44,6 +44,7 @@ import { Leases } from './core/tasks/leases';
 import { Epochs } from './core/tasks/epochs';
 import { Proofs } from './core/proofs/proofs';
 import { Scratches } from './core/proofs/scratches';
+import { Mirrors } from './core/sync/mirrors';
 import { SiteLocks } from './core/tasks/site-locks';
 import { SiteStates } from './core/tasks/site-state';
 import { Sweeper } from './core/recovery/sweep';
@@ -179,6 +180,7 @@ export function createParts({ configuration, configurationPath, environment, hos
     }),
     logs: new TaskLogs(join(state, 'tasks'), redact),
     archives: createArchives(master),
+    mirrors: new Mirrors(join(state, 'mirrors'), master),
     /** For a command, which ends before the configuration changes. */
     catalog: createCatalog(configuration.backups, master),
     currentCatalog: async () => createCatalog((await file.current()).backups, master),

@@ -19,6 +19,7 @@ import type { OpenFile } from '../core/hosts/master-host';
 import { type Operation, listeningTo } from '../core/operation';
 import { sideBySide } from '../core/side-by-side';
 import { bringFolder } from '../core/sync/bring-folder';
+import type { Mirror } from '../core/sync/mirrors';
 import { assertFinishingTask } from '../core/tasks/authority';
 import { forgetScratch, proveSpooledDump } from '../core/proofs/prove-site';
 import { describeDump, summaryOf } from '../core/proofs/spooled-dump';
@@ -27,15 +28,7 @@ import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooledBy, spooling } from './attempt-folder';
-import {
-  excludedOf,
-  foldersToPack,
-  isSafety,
-  joined,
-  noteNotBrought,
-  packedRoots,
-  readNotBrought,
-} from './packed-folders';
+import { excludedOf, foldersToPack, isSafety, joined, packedRoots, readNotBrought } from './packed-folders';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
 const tarballOptionsSchema = z.strictObject({
@@ -113,15 +106,17 @@ export function createBackupActivities(deps: ActivityDependencies) {
           return { bytes: 0 };
         }
         const { operation } = step;
-        await record(spooling('syncRemote', step));
-        const [spool = ''] = await makeAttemptFolders(step, [spoolPlace(deps, 'syncRemote', step)]);
+        const { mirrors } = deps;
+        const mirror = await mirrors.nextName(site.uri, `${journal.token}-${step.attempt}`);
+        await record(({ spooled }) => ({ spooled: { ...spooled, syncRemote: mirror } }));
+        const folders = (await foldersToPack(step)).filter(({ instead }) => instead === null);
+        const names = folders.map(({ name }) => name);
+        await step.whileMine(() => mirrors.make(site.uri, mirror, names));
+        const earlier = await mirrors.besides(site.uri, mirror, operation);
         const warnings: string[] = [];
         const notSaved: Record<string, readonly string[]> = {};
         let bytes = 0;
-        for (const folder of await foldersToPack(step)) {
-          if (folder.instead !== null) continue;
-          const to = join(spool, folder.name);
-          await step.whileMine(() => deps.master.makeFolder(to, { mode: 0o700 }));
+        for (const folder of folders) {
           const before = bytes;
           const progress: Operation['progress'] = (told) => {
             bytes = before + (told.bytes ?? 0);
@@ -134,7 +129,9 @@ export function createBackupActivities(deps: ActivityDependencies) {
               host: site.host,
               folder,
               exclude: excludedOf(site),
-              to,
+              to: join(mirrors.pathOf(site.uri, mirror), folder.name),
+              within: mirrors.folderOf(site.uri),
+              bases: await basesIn(deps.master, earlier, folder.name),
               saveWhatCanBe: isSafety(journal),
             },
             { ...operation, progress },
@@ -143,7 +140,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
           if (brought.notSaved.length > 0) notSaved[folder.name] = brought.notSaved;
         }
         for (const warning of warnings) operation.log.warn(warning);
-        await step.whileMine(() => noteNotBrought(deps.master, spool, notSaved));
+        await step.whileMine(() => mirrors.conclude(site.uri, mirror, JSON.stringify(notSaved)));
+        await mirrors.removeOlder(site.uri, mirror, operation);
         const redacted = [...deps.redact(warnings, journal.site)];
         await record((before) => ({ warned: { ...before.warned, syncRemote: redacted } }));
         return { bytes };
@@ -255,6 +253,13 @@ export function createBackupActivities(deps: ActivityDependencies) {
       });
     },
   };
+}
+
+/** A folder of the site in each mirror that has it. */
+async function basesIn(master: Host, mirrors: readonly Mirror[], folder: string): Promise<string[]> {
+  const paths = mirrors.map(({ path }) => join(path, folder));
+  const found = await Promise.all(paths.map((path) => master.status(path)));
+  return paths.filter((_, at) => found[at]?.type === 'folder');
 }
 
 async function bytesOf(master: Host, path: string): Promise<number> {

@@ -11,6 +11,7 @@ import type { RequestAuthority } from '../core/requests/request-authority';
 import type { MasterHost } from '../core/hosts/master-host';
 import type { KeepRule } from '../core/retention/retention';
 import type { SiteAtWork } from '../core/sites/site-at-work';
+import type { Mirrors } from '../core/sync/mirrors';
 import type { Journals } from '../core/tasks/journals';
 import type { Leases } from '../core/tasks/leases';
 import type { Epochs } from '../core/tasks/epochs';
@@ -37,6 +38,8 @@ export interface ActivityDependencies {
   /** Those of this worker. */
   readonly attempts: Attempts;
   readonly archives: Archives;
+  /** Of sites whose files are elsewhere. */
+  readonly mirrors: Mirrors;
   /** The backups there are where the configuration has them now. */
   currentCatalog(): Promise<Catalog>;
   /** Where a task has them: what is changed in the configuration meanwhile holds for the next one. */

@@ -1,12 +1,11 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { KedgeError } from '../contract/errors';
 import { type SiteRoot, rootsOf } from '../contract/target';
 import type { PackedFolder } from '../core/archive/archive';
-import type { MasterHost } from '../core/hosts/master-host';
 import { isLacking } from '../core/sites/folder-check';
 import type { SiteAtWork } from '../core/sites/site-at-work';
 import type { Journal } from '../core/tasks/journal';
-import { spooledBy } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import type { Step } from './step';
 
@@ -48,7 +47,7 @@ export async function packedRoots(
   scratch: string,
 ): Promise<{ roots: PackedFolder[]; empty: string[]; replaced: Record<string, string[]> }> {
   const { journal, site, whileMine } = step;
-  const brought = site.onMaster ? null : spooledBy('syncRemote', site.target, journal);
+  const brought = site.onMaster ? null : deps.mirrors.pathOf(site.uri, broughtAs(journal));
   const roots: PackedFolder[] = [];
   const empty: string[] = [];
   const replaced: Record<string, string[]> = {};
@@ -81,22 +80,19 @@ const sentencesSchema = z.record(z.string(), z.array(z.string()));
 /** What is to be said of folders of a site, by their names. */
 export type SentencesByFolder = Readonly<Record<string, readonly string[]>>;
 
-/** Stands beside the folders that were brought, none of whose names has a dot. */
-const NOT_BROUGHT = 'not-brought.json';
-
-/** Keeps what of a site did not come to the master, for the step that packs it. */
-export async function noteNotBrought(master: MasterHost, spool: string, notSaved: SentencesByFolder): Promise<void> {
-  await master.writeFile(join(spool, NOT_BROUGHT), JSON.stringify(notSaved), { mode: 0o600 });
+/** The mirror that a task has made. @throws KedgeError Internal */
+function broughtAs({ task, site, spooled: { syncRemote } }: Journal): string {
+  if (syncRemote !== undefined) return syncRemote;
+  throw new KedgeError('Internal', `the files of ${site} were not brought by ${task}`, { site });
 }
 
 /** What of a site did not come; nothing where all of it is on the master anyway. */
 export async function readNotBrought(
-  { master }: Pick<ActivityDependencies, 'master'>,
+  { mirrors }: Pick<ActivityDependencies, 'mirrors'>,
   { site, journal }: Step,
 ): Promise<SentencesByFolder> {
   if (site.onMaster) return {};
-  const path = join(spooledBy('syncRemote', site.target, journal), NOT_BROUGHT);
-  return sentencesSchema.parse(JSON.parse((await master.readFile(path)).toString('utf8')));
+  return sentencesSchema.parse(JSON.parse(await mirrors.noteOf(site.uri, broughtAs(journal))));
 }
 
 /** What both say of each folder, every sentence once. */

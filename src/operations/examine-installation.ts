@@ -24,6 +24,7 @@ type ExaminingParts = Pick<
   | 'hostOf'
   | 'journals'
   | 'master'
+  | 'mirrors'
   | 'redact'
   | 'resolveTarget'
   | 'siteAtWork'
@@ -139,6 +140,7 @@ function installationOf(
     provesBackups: configuration.proveBackups,
     metrics: configuration.metrics?.listen ?? null,
     sweeper: parts.sweeper,
+    mirrors: parts.mirrors,
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,
       kind: address.kind,
@@ -153,6 +155,7 @@ function installationOf(
       uri,
       resolve: once(async () => parts.siteAtWork(await parts.resolveTarget(uri))),
       master: parts.master,
+      mirrors: parts.mirrors,
       states: parts.states,
       catalog: parts.catalog,
       journals: parts.journals,

@@ -1,7 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { noteNotBrought } from '../../src/activities/packed-folders';
 import { NOTHING_TOLD } from '../../src/core/notices/notice-states';
 import { type StagedFolder, switchFolders, switchFoldersBack } from '../../src/core/sites/switch-folders';
 import { Leases } from '../../src/core/tasks/leases';
@@ -112,7 +111,7 @@ function switchedFolder(): StagedFolder {
 /** What tasks do seldom, or for other sites, by the same parts. */
 async function seldom(told: (what: string) => void): Promise<void> {
   const { state, backups } = ring.lab;
-  const { master, journals, scratches, requestRecords, catalog, archives, epochs, notices } = ring.parts;
+  const { master, journals, scratches, requestRecords, catalog, archives, epochs, mirrors, notices } = ring.parts;
   const { uri } = ring.site;
   const limits = (): Promise<{ backups: number; restores: number }> => Promise.resolve({ backups: 1, restores: 1 });
   const leases = new Leases(join(state, 'leases'), { master, journals, limits });
@@ -152,7 +151,8 @@ async function seldom(told: (what: string) => void): Promise<void> {
 
   const spool = join(state, 'spool', 'apart');
   await master.makeFolder(spool, { mode: 0o700 });
-  await noteNotBrought(master, spool, {});
+  await mirrors.make(uri, '1-apart', ['site']);
+  await mirrors.conclude(uri, '1-apart', '{}');
   told('what was not brought');
   const [record] = (await catalog.list(uri)).backups;
   if (!record) throw new Error('there is no backup');

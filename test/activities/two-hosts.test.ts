@@ -104,8 +104,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     const given = tasks.begin('backup');
     await tasks.take(given, 'syncRemote');
     const journal = await ring.parts.journals.get(given.task);
-    const { spool } = journal.target ?? {};
-    const mirror = join(spool ?? '', journal.token, 'syncRemote', journal.spooled['syncRemote'] ?? '', 'site');
+    const mirror = join(ring.parts.mirrors.pathOf(ring.site.uri, journal.spooled['syncRemote'] ?? ''), 'site');
     expect(described(join(mirror, 'wp-content/uploads/odd'))).toBe(described(odd));
     expect(described(mirror)).toBe(described(root));
     await tasks.undo(given);

@@ -1,14 +1,17 @@
 import type { Command } from 'commander';
 import { adoptSite } from '../../operations/adopt-site';
+import { findSite } from '../../config/inventory';
+import { forgetSite } from '../../operations/forget-site';
 import { bringSiteOnline } from '../../operations/bring-site-online';
 import { listSites } from '../../operations/list-sites';
 import { showSite } from '../../operations/show-site';
+import { printable } from '../../contract/printable';
 import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { registerLetGo } from './sites-let-go';
 
-/** `kedge sites`, `sites show`, `sites adopt`, `sites online`, `sites let-go` */
+/** `kedge sites`, `sites show`, `sites adopt`, `sites online`, `sites forget`, `sites let-go` */
 export function registerSites(program: Command, run: Registration): void {
   const sites = program
     .command('sites')
@@ -43,6 +46,23 @@ export function registerSites(program: Command, run: Registration): void {
     );
 
   registerLetGo(sites, run);
+
+  sites
+    .command('forget')
+    .description(
+      'remove what is kept on the master of the files of a site elsewhere, from which its next backup would bring no more than what is new; its backups stay',
+    )
+    .argument('<site>', 'URI of the site, also of one that is in the configuration no more')
+    .addHelpText('after', '\nExample:\n  kedge sites forget old.example.com')
+    .action(
+      run<object>(async (context, [name = '']) => {
+        const site = findSite(await context.configuration(), name) ?? name;
+        const forgotten = await forgetSite(await context.parts(), site, commandOperation(context, 'forget'));
+        context.printer.result({ site, forgotten }, [
+          printable(forgotten ? `nothing of ${site} is kept but its backups` : `no files of ${site} were kept`),
+        ]);
+      }),
+    );
 
   sites
     .command('online')

@@ -5,6 +5,7 @@ import type { Host } from '../hosts/host';
 import type { EndpointAddress } from '../metrics/endpoint';
 import type { SiteAtWork } from '../sites/site-at-work';
 import type { Journals } from '../tasks/journals';
+import type { Mirrors } from '../sync/mirrors';
 import type { SiteStates } from '../tasks/site-state';
 import type { Sweeper } from '../recovery/sweep';
 import type { WebServer } from '../web/web-server';
@@ -22,6 +23,7 @@ export interface Installation {
   /** Where the worker answers Prometheus; null where it does not. */
   readonly metrics: EndpointAddress | null;
   readonly sweeper: Pick<Sweeper, 'search'>;
+  readonly mirrors: Pick<Mirrors, 'sites'>;
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];
   readonly sites: readonly ConfiguredSite[];
@@ -60,6 +62,7 @@ export interface ConfiguredSite {
   /** Resolved once for all checks. @throws KedgeError ConfigurationInvalid for an unknown owner */
   readonly resolve: () => Promise<SiteAtWork>;
   readonly master: Host;
+  readonly mirrors: Mirrors;
   readonly states: SiteStates;
   readonly catalog: Catalog;
   readonly journals: Journals;

@@ -1,10 +1,19 @@
 import type { Complaint } from '../../contract/findings';
 import type { Operation } from '../operation';
-import type { Installation } from './installation';
+import type { ConfiguredSite, Installation } from './installation';
 
-/** What closed tasks and crashes left behind, and what of it is for a person. */
-export async function checkLeftovers({ sweeper }: Installation, { signal }: Operation): Promise<readonly Complaint[]> {
+interface LookedAt extends Pick<Installation, 'sweeper' | 'mirrors'> {
+  readonly sites: readonly Pick<ConfiguredSite, 'uri'>[];
+}
+
+/** What closed tasks, crashes and former sites left behind, and what of it is for a person. */
+export async function checkLeftovers(
+  { sweeper, mirrors, sites }: LookedAt,
+  { signal }: Operation,
+): Promise<readonly Complaint[]> {
   const { leftovers, problems } = await sweeper.search(signal);
+  const known = new Set(sites.map(({ uri }) => uri));
+  const former = (await mirrors.sites()).filter((site) => !known.has(site));
   return [
     ...leftovers.map(({ what, task }): Complaint => ({
       level: 'warning',
@@ -15,6 +24,11 @@ export async function checkLeftovers({ sweeper }: Installation, { signal }: Oper
       level: 'warning',
       message,
       hint: 'Look at it yourself: the sweeper does not touch what it cannot judge.',
+    })),
+    ...former.map((site): Complaint => ({
+      level: 'warning',
+      message: `the files of ${site} are kept for its next backup, and no configuration names it any more`,
+      hint: `Run \`kedge sites forget ${site}\` to free their room.`,
     })),
   ];
 }

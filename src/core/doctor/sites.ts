@@ -85,7 +85,7 @@ async function checkAdopted({ uri, states }: ConfiguredSite): Promise<readonly C
 
 /** What a backup or restore would stumble over, and whether either would fit. */
 async function checkFolder(
-  { resolve, master, states }: ConfiguredSite,
+  { resolve, master, mirrors, states }: ConfiguredSite,
   operation: Operation,
 ): Promise<readonly Complaint[]> {
   const site = await resolve();
@@ -95,7 +95,7 @@ async function checkFolder(
   const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
   const database = await databaseNeeds(states, site);
   const needs = [
-    ...needsOfBackup({ master, host }, target, { files: bytes, database: database.bytes }),
+    ...(await needsOfBackup({ master, host, mirrors }, target, { files: bytes, database: database.bytes })),
     ...folders.map((folder) => ({ place: 'web staging', host, ...folder })),
     { place: 'database server', host: master, path: database.folder, bytes: database.bytes },
   ];

@@ -34,6 +34,7 @@ export async function checkBackup(
     const server = await site.databaseServer(operation.signal);
     await checkFence(server, target, current, { allowShared: false }, operation);
   }
-  await checkRoom(target, needsOfBackup({ master: parts.master, host: site.host }, target, bytes), operation);
+  const needs = await needsOfBackup({ ...parts, host: site.host }, target, bytes);
+  await checkRoom(target, needs, operation);
   return { target };
 }

@@ -60,12 +60,8 @@ export async function checkRestore(
   const server = await site.databaseServer(operation.signal);
   if (!noFence) await checkFence(server, target, current, { allowShared: false }, operation);
   await checkAccounts(server, target, current, source.elsewhere, operation);
-  const { needs, setAside } = await roomForSafetyBackup(
-    { master: parts.master, host: site.host },
-    target,
-    bytes,
-    source.needs,
-  );
+  const hosts = { ...parts, host: site.host };
+  const { needs, setAside } = await roomForSafetyBackup(hosts, target, bytes, source.needs);
   const sentences = sentencesOf(setAside);
   for (const sentence of sentences) operation.log.warn(sentence);
   await note({ setAside, notBackedUp: [...notBackedUp, ...sentences] });

@@ -1,6 +1,7 @@
 import { type KedgeError, isKedgeError } from '../../contract/errors';
 import type { Target } from '../../contract/target';
 import type { Host } from '../hosts/host';
+import type { Mirrors } from '../sync/mirrors';
 import type { Journal } from '../tasks/journal';
 import { type SpaceNeed, checkSpace } from './space';
 
@@ -15,22 +16,29 @@ export interface SiteHosts {
   readonly master: Host;
   /** Has its files. */
   readonly host: Host;
+  readonly mirrors: Pick<Mirrors, 'folderOf' | 'hasWhole'>;
 }
 
 /** What a safety backup does without for want of room, and why, a sentence each; null for what it holds. */
 export type SetAside = Journal['setAside'];
 
-/** Room that is needed to save a site; the files of one that is not on the master come into the spool first. */
-export function needsOfBackup(
-  { master, host }: SiteHosts,
+/**
+ * Room that is needed to save a site. The files of one that is not on the master come into its mirror first: all of them the first
+ * time, later what is new, and nobody knows how much that is.
+ */
+export async function needsOfBackup(
+  { master, host, mirrors }: SiteHosts,
   target: Target,
   { files, database }: SiteBytes,
-): SpaceNeed[] {
-  const brought = host === master ? 0 : files;
-  return [
+): Promise<SpaceNeed[]> {
+  const needs: SpaceNeed[] = [
     { place: 'backups', host: master, path: target.backups, bytes: files + database },
-    { place: 'spool', host: master, path: target.spool, bytes: database + brought },
+    { place: 'spool', host: master, path: target.spool, bytes: database },
   ];
+  if (host === master) return needs;
+  const { uri } = target.site;
+  const bytes = (await mirrors.hasWhole(uri)) ? 0 : files;
+  return [...needs, { place: 'mirror', host: master, path: mirrors.folderOf(uri), bytes }];
 }
 
 /**
@@ -51,7 +59,7 @@ export async function roomForSafetyBackup(
     // What takes no room is not left out for want of it.
     if ((!files && bytes.files === 0) || (!database && bytes.database === 0)) continue;
     const saved = { files: files ? bytes.files : 0, database: database ? bytes.database : 0 };
-    const needs = [...needsOfBackup(hosts, target, saved), ...others];
+    const needs = [...(await needsOfBackup(hosts, target, saved)), ...others];
     try {
       await checkSpace(needs, uri);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { join, relative } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { SiteRoot } from '../../contract/target';
 import { tellsOfFailingDisk } from '../complaints/file-errors';
@@ -9,8 +10,10 @@ import { rsyncComplaints } from './rsync-complaints';
 import { rsyncExclusions } from './rsync-patterns';
 import { runRsync } from './rsync-stream';
 
-/** Where both ends see their folder. */
+/** Where the far end sees its folder. */
 const FOLDER = '/folder';
+/** Where the near end sees what it brings into, and what it has of before: links go no further than one mount. */
+const MIRRORS = '/mirrors';
 /** Any name will do: no address is looked up. */
 const FAR = 'far';
 /** Exit codes of rsync that tell of single files. */
@@ -24,8 +27,12 @@ export interface BringRequest {
   readonly folder: SiteRoot;
   /** Patterns left out, as a backup leaves them out. */
   readonly exclude: readonly string[];
-  /** An empty folder on the master, made before. */
+  /** An empty folder on the master, made before, below `within`. */
   readonly to: string;
+  /** A folder of the master's that nobody else can enter; all that is brought of the site is below it. */
+  readonly within: string;
+  /** What was brought of the same folder before, the best first, below `within`: files that are the same become links to theirs. */
+  readonly bases: readonly string[];
   /** Go on behind errors of the disk too: what cannot be read is told, and kept elsewhere. */
   readonly saveWhatCanBe: boolean;
 }
@@ -40,14 +47,17 @@ export interface Brought {
 /**
  * Brings a folder of a site from its host to the master: content, owners by number, modes, times, links, hard links within the folder,
  * access lists, the extended attributes that an owner may set. Pipes, sockets and devices stay where they are, as does what lies on
- * another file system. Confined at both ends: neither writes anything but the folder brought into.
+ * another file system. Files are the same by their content, whatever their sizes and times say. Confined at both ends: neither writes
+ * anything but the folder brought into.
  * @throws KedgeError FileRefused for files that cannot be read at all, DiskFull, ProgramFailed, ProgramMissing, ProgramKilled
  */
 export async function bringFolder(
   master: MasterHost,
-  { site, host, folder, exclude, to, saveWhatCanBe }: BringRequest,
+  { site, host, folder, exclude, to, within, bases, saveWhatCanBe }: BringRequest,
   operation: Operation,
 ): Promise<Brought> {
+  const inside = (path: string): string => join(MIRRORS, relative(within, path));
+  for (const basis of bases) await separateLinks(master, basis, operation);
   const complaints = rsyncComplaints(operation.log, site, { root: folder.name, path: FOLDER }, saveWhatCanBe);
   // What each end finds it says by itself.
   const [near, far] = [complaints.hear(), complaints.hear()];
@@ -57,12 +67,16 @@ export async function bringFolder(
       host,
       args: [
         ...['--archive', '--hard-links', '--acls', '--xattrs', '--filter=-x! user.*', '--numeric-ids'],
-        ...['--no-devices', '--no-specials', '--info=nonreg0', '--one-file-system', '--sparse', '--whole-file'],
+        ...['--no-devices', '--no-specials', '--info=nonreg0', '--one-file-system', '--sparse'],
+        // Times to the nanosecond: to rsync by itself two within one second are the same.
+        '--modify-window=-1',
+        // What is cut off stays, as a basis for what comes after.
+        ...['--checksum', '--partial', ...bases.map((basis) => `--link-dest=${inside(basis)}`)],
         ...rsyncExclusions(patternsAbout(folder, exclude)),
-        ...[`${FAR}:${FOLDER}/`, `${FOLDER}/`],
+        ...[`${FAR}:${FOLDER}/`, `${inside(to)}/`],
       ],
       near: {
-        writable: [{ from: to, to: FOLDER }],
+        writable: [{ from: within, to: MIRRORS }],
         capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
       },
       far: { readOnly: [{ from: folder.path, to: FOLDER }], capabilities: ['DAC_READ_SEARCH'] },
@@ -75,6 +89,22 @@ export async function bringFolder(
   if (!OF_FILES.includes(exitCode) || grave.length > 0 || (exitCode !== 0 && !any))
     throw failure(master, host, folder, grave[0] ?? stderr);
   return { warnings: complaints.conclude(), notSaved: complaints.notSaved().get(folder.name) ?? [] };
+}
+
+/**
+ * Files of a basis that are one there and may be two by now: both would become links to the same. Such are rare, and brought again.
+ */
+const SEPARATE = `
+find "$1" -xdev -type f -links +1 -printf '%i\\n' | sort -n | uniq -d | sed 's/^/-o -inum /' |
+  xargs -r -n 1500 sh -c 'find "$0" -xdev -type f "(" -false "$@" ")" -delete' "$1"
+`;
+
+async function separateLinks(master: MasterHost, basis: string, operation: Operation): Promise<void> {
+  await master.run({
+    argv: ['sh', '-ec', SEPARATE, 'separate-links', FOLDER],
+    sandbox: { writable: [{ from: basis, to: FOLDER }], capabilities: ['DAC_OVERRIDE', 'DAC_READ_SEARCH'] },
+    operation,
+  });
 }
 
 function failure(master: MasterHost, host: Host, { path }: SiteRoot, said: string): KedgeError {

@@ -11,6 +11,7 @@ import { liveFolder } from '../../../src/core/sites/site-folder';
 import { siteKindOf } from '../../../src/core/sites/site-kinds';
 import { JOURNAL } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
+import { Mirrors } from '../../../src/core/sync/mirrors';
 import { SiteStates } from '../../../src/core/tasks/site-state';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
 import { targetIn, webServerAddress } from '../../helpers/target';
@@ -62,6 +63,7 @@ function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUi
     uri,
     resolve: () => Promise.resolve(site),
     master: machine,
+    mirrors: new Mirrors(join(top, 'mirrors'), host),
     states: new SiteStates(join(top, 'sites'), host, () => undefined),
     catalog: createCatalog(join(top, 'backups'), host),
     journals,

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Host } from '../../../src/core/hosts/host';
 import { needsOfBackup, roomForSafetyBackup, sentencesOf } from '../../../src/core/preflight/safety-room';
+import type { MasterHost } from '../../../src/core/hosts/master-host';
+import { Mirrors } from '../../../src/core/sync/mirrors';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
 import { targetIn } from '../../helpers/target';
@@ -9,9 +11,11 @@ const MIB = 1024 * 1024;
 
 /** Two disks of 64 and 32 MiB, of which 16 stay free. */
 describe('room for a safety backup', () => {
-  let machine: Machine;
+  let machine: Machine & { readonly host: MasterHost };
+  let mirrors: Mirrors;
   beforeAll(() => {
     machine = localMachine();
+    mirrors = new Mirrors(join(machine.folder, 'mirrors'), machine.host);
     if (machine.canMount)
       machine.sh(
         `cd "$1"; mkdir backups spool
@@ -27,27 +31,32 @@ describe('room for a safety backup', () => {
     const [backups, spool] = [join(machine.folder, 'backups'), join(machine.folder, 'spool')];
     const target = targetIn(machine.folder, { site: { root: '/srv/shop' }, backups, spool });
     const others = [{ place: 'spool', host: machine.host, path: spool, bytes: dumpToRestore }];
-    return roomForSafetyBackup({ master: machine.host, host: machine.host }, target, { files, database }, others);
+    const hosts = { master: machine.host, host: machine.host, mirrors };
+    return roomForSafetyBackup(hosts, target, { files, database }, others);
   };
 
-  it('files that come from another host need room in the spool too', async () => {
+  it('files that come from another host need room in its mirror too, the first time', async () => {
     const target = targetIn(machine.folder, { backups: '/b', spool: '/s' });
     const there = Object.assign(Object.create(machine.host) as Host, { name: 'there' });
     const bytes = { files: 100, database: 7 };
-    const said = (host: Host) =>
-      needsOfBackup({ master: machine.host, host }, target, bytes).map((need) => [
+    const said = async (host: Host) =>
+      (await needsOfBackup({ master: machine.host, host, mirrors }, target, bytes)).map((need) => [
         need.host.name,
         need.path,
         need.bytes,
       ]);
-    expect(said(machine.host)).toEqual([
+    const local = [
       ['here', '/b', 107],
       ['here', '/s', 7],
-    ]);
-    expect(said(there)).toEqual([
-      ['here', '/b', 107],
-      ['here', '/s', 107],
-    ]);
+    ];
+    expect(await said(machine.host)).toEqual(local);
+    const { uri } = target.site;
+    const mirror = mirrors.folderOf(uri);
+    expect(await said(there)).toEqual([...local, ['here', mirror, 100]]);
+    await mirrors.make(uri, '1-cut.1', []);
+    expect(await said(there)).toEqual([...local, ['here', mirror, 100]]);
+    await mirrors.conclude(uri, '1-cut.1', '{}');
+    expect(await said(there)).toEqual([...local, ['here', mirror, 0]]);
   });
 
   it.each<[string, number, number, RegExp | null, RegExp | null]>([

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  linkSync,
+  readFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -9,14 +11,16 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { Transform } from 'node:stream';
 import fc from 'fast-check';
 import { SmallDisk, canMount } from '../../../scripts/lab/small-disk';
 import { SITE_FOLDER } from '../../../src/contract/target';
-import type { Host } from '../../../src/core/hosts/host';
+import type { Command, Completed, Host } from '../../../src/core/hosts/host';
 import type { MasterHost } from '../../../src/core/hosts/master-host';
 import type { Operation } from '../../../src/core/operation';
 import { bringFolder } from '../../../src/core/sync/bring-folder';
@@ -32,13 +36,15 @@ let web: MappedHost;
 /** As the web server has it, where it lies here, and where it is brought to. */
 const THERE = '/srv/site';
 let here: string;
+let mirrors: string;
 let to: string;
 
 beforeEach(() => {
   machine = localMachine();
   web = new MappedHost('web1', join(machine.folder, 'web1'));
   here = web.at(THERE);
-  to = join(machine.folder, 'brought');
+  mirrors = join(machine.folder, 'mirrors');
+  to = join(mirrors, 'brought');
   for (const folder of [here, to]) mkdirSync(folder, { recursive: true });
 });
 afterEach(() => {
@@ -48,14 +54,30 @@ afterEach(() => {
 interface Asked {
   readonly host?: Host;
   readonly exclude?: readonly string[];
+  readonly bases?: readonly string[];
   readonly saveWhatCanBe?: boolean;
   readonly operation?: Operation;
 }
 
-const bring = ({ host = web, exclude = [], saveWhatCanBe = false, operation = testOperation() }: Asked = {}) =>
+const bring = ({
+  host = web,
+  exclude = [],
+  bases = [],
+  saveWhatCanBe = false,
+  operation = testOperation(),
+}: Asked = {}) =>
   bringFolder(
     machine.host,
-    { site: 'gazette.example', host, folder: { name: SITE_FOLDER, path: THERE }, exclude, to, saveWhatCanBe },
+    {
+      site: 'gazette.example',
+      host,
+      folder: { name: SITE_FOLDER, path: THERE },
+      exclude,
+      to,
+      within: mirrors,
+      bases,
+      saveWhatCanBe,
+    },
     operation,
   );
 
@@ -226,9 +248,9 @@ test('a host that cannot be asked ends both programs, with what it said', async 
 
 test('what cannot begin on the master ends both programs too', async () => {
   writeFileSync(join(here, 'file'), 'x');
-  rmSync(to, { recursive: true });
+  rmSync(mirrors, { recursive: true });
   await expect(bring()).rejects.toMatchObject({ code: 'FileRefused' });
-  mkdirSync(to);
+  mkdirSync(to, { recursive: true });
   const operation = { ...testOperation(), signal: AbortSignal.abort(new Error('cancelled before')) };
   await expect(bring({ operation })).rejects.toThrow('cancelled before');
   expect(rsyncs()).toBe(0);
@@ -277,6 +299,144 @@ test('when it is cancelled nothing of it goes on', async () => {
     execFileSync('umount', [to]);
   }
 });
+
+describe('what was brought before', () => {
+  let basis: string;
+  let bytes: number;
+  const counting = (): Operation => ({ ...testOperation(), progress: (told) => (bytes = told.bytes ?? 0) });
+  /** Each file of a folder by its path, with all that it is. */
+  const described = (folder: string): string =>
+    execFileSync(
+      'sh',
+      [
+        '-c',
+        `cd "$1" && find . -mindepth 1 -printf '%P %y %m %U %G %T@ %l' -type f -exec sha256sum {} \\; -o -printf '\\n' | sort`,
+        'sh',
+        folder,
+      ],
+      { encoding: 'utf8' },
+    ).replaceAll(/ \.\/.*$/gm, '');
+  const bringAnew = (asked: Asked = {}) => {
+    to = join(mirrors, 'anew');
+    mkdirSync(to);
+    return bring({ bases: [basis], operation: counting(), ...asked });
+  };
+  const inode = (path: string): number => statSync(path).ino;
+
+  beforeEach(async () => {
+    for (let at = 0; at < 100; at += 1) writeFileSync(join(here, `file${at}`), Buffer.alloc(50_000, `${at}`));
+    basis = to;
+    await bring({ operation: counting() });
+  });
+
+  test('is not brought again, and takes no more room', async () => {
+    const first = bytes;
+    writeFileSync(join(here, 'file7'), 'changed');
+    const { mtimeMs } = statSync(join(here, 'file8'));
+    expect(await bringAnew()).toEqual({ warnings: [], notSaved: [] });
+    expect(bytes).toBeLessThan(first * 0.05);
+    expect(described(to)).toBe(described(here));
+    expect(inode(join(to, 'file8'))).toBe(inode(join(basis, 'file8')));
+    expect(statSync(join(to, 'file8')).mtimeMs).toBe(mtimeMs);
+    expect(readFileSync(join(basis, 'file7'))).toHaveLength(50_000);
+  });
+
+  test('counts by its content, whatever sizes and times say, on either side', async () => {
+    const change = (path: string): void => {
+      const { atime, mtime } = statSync(path);
+      writeFileSync(path, Buffer.alloc(50_000, 'other'));
+      utimesSync(path, atime, mtime);
+    };
+    change(join(here, 'file3'));
+    change(join(basis, 'file4'));
+    await bringAnew();
+    for (const name of ['file3', 'file4'])
+      expect([name, readFileSync(join(to, name)).equals(readFileSync(join(here, name)))]).toEqual([name, true]);
+  });
+
+  test('leaves nothing of what is gone, or is something else by now', async () => {
+    rmSync(join(here, 'file0'));
+    for (const name of ['file1', 'file2', 'file3', 'file4']) unlinkSync(join(here, name));
+    mkdirSync(join(here, 'file1'));
+    writeFileSync(join(here, 'file1/inside'), 'x');
+    symlinkSync('file9', join(here, 'file2'));
+    execFileSync('mkfifo', [join(here, 'file3')]);
+    leaveSocket(join(here, 'file4'));
+    chmodSync(join(here, 'file5'), 0o600);
+    mkdirSync(join(basis, 'planted'));
+    writeFileSync(join(basis, 'planted/shell.php'), '<?php');
+    expect(await bringAnew({ exclude: ['file6'] })).toEqual({ warnings: [], notSaved: [] });
+    for (const name of ['file3', 'file4', 'file6']) rmSync(join(here, name));
+    expect(described(to)).toBe(described(here));
+  });
+
+  test('makes no file a link to another that it is not any more', async () => {
+    for (const name of ['file1', 'file2']) {
+      rmSync(join(here, name));
+      linkSync(join(here, 'file0'), join(here, name));
+    }
+    await bringAnew();
+    expect(inode(join(to, 'file1'))).toBe(inode(join(to, 'file0')));
+    // The same, in files of their own.
+    for (const name of ['file1', 'file2']) {
+      rmSync(join(here, name));
+      execFileSync('cp', ['-p', join(here, 'file0'), join(here, name)]);
+    }
+    basis = to;
+    to = join(mirrors, 'third');
+    mkdirSync(to);
+    await bring({ bases: [basis] });
+    const [one, two, three] = ['file0', 'file1', 'file2'].map((name) => inode(join(to, name)));
+    expect(new Set([one, two, three]).size).toBe(3);
+    expect(readFileSync(join(to, 'file2'))).toEqual(readFileSync(join(here, 'file0')));
+  });
+
+  test('of what was cut off no more is brought than is missing', async () => {
+    // No piece of it is like another.
+    const size = 20_000_000;
+    execFileSync('sh', ['-c', 'head -c "$2" /dev/urandom > "$1"', 'sh', join(here, 'large'), `${size}`]);
+    let sent = 0;
+    const cutAt = (limit: number): Host => cutting(web, limit);
+    await expect(bringAnew({ host: cutAt(12_000_000) })).rejects.toThrow('the line is cut');
+    sent += bytes;
+    expect(bytes).toBeGreaterThan(11_000_000);
+    expect(rsyncs()).toBe(0);
+    const cutOff = to;
+    to = join(mirrors, 'again');
+    mkdirSync(to);
+    await bring({ bases: [basis, cutOff], operation: counting() });
+    sent += bytes;
+    expect(sent).toBeLessThan(size * 1.3);
+    expect(readFileSync(join(to, 'large')).equals(readFileSync(join(here, 'large')))).toBe(true);
+  });
+});
+
+/** A host whose line is cut once a program has written so many bytes. */
+function cutting(host: Host, limit: number): Host {
+  return new Proxy(host, {
+    get: (real, name) => {
+      const value = Reflect.get(real, name) as unknown;
+      if (name !== 'run') return typeof value === 'function' ? (value.bind(real) as unknown) : value;
+      return async (command: Command): Promise<Completed> => {
+        const { output, operation } = command;
+        if (output === undefined) return real.run(command);
+        const cut = new AbortController();
+        let written = 0;
+        const passing = new Transform({
+          transform(chunk: Buffer, _encoding, done) {
+            written += chunk.length;
+            if (written > limit) cut.abort(new Error('the line is cut'));
+            else this.push(chunk);
+            done();
+          },
+        });
+        passing.pipe(output);
+        const signal = AbortSignal.any([operation.signal, cut.signal]);
+        return real.run({ ...command, output: passing, operation: { ...operation, signal } });
+      };
+    },
+  });
+}
 
 test('neither end reaches beyond its folder', async () => {
   writeFileSync(join(machine.folder, 'secret'), 'canary');
