@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { isKedgeError } from '../contract/errors';
-import { type SiteLocation, rootsOf } from '../contract/target';
+import { type SiteLocation, type SiteRoot, rootsOf } from '../contract/target';
 import { removeEmptyFolder } from '../core/hosts/empty-folder';
 import type { Host } from '../core/hosts/host';
 import { findingsOf } from '../core/findings';
@@ -24,6 +24,7 @@ import { assertFinishing, refused } from '../core/tasks/authority';
 import { assertSwitchedBack, putVhostBack, switchBack } from '../core/recovery/give-back';
 import { keptFolders, nameKept } from '../core/kept/kept-originals';
 import type { VhostChange } from '../core/web/web-server';
+import { pushFolder } from '../core/sync/push-folder';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooling } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
 import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
@@ -95,7 +96,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
   };
 
   return {
-    /** Unpacks the files beside the live folders, out of the owner's reach, and the dump into the spool. */
+    /** Brings the files beside the live folders, out of the owner's reach, and the dump into the spool. */
     async deploy(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
         const { journal, site, operation, attempt, record, whileMine } = step;
@@ -132,17 +133,32 @@ export function createDeployActivities(deps: ActivityDependencies) {
           for (const { path } of folders) await host.makeFolder(path, { mode: 0o700 });
         });
         const from = journal.type === 'deploy' ? 'foreign' : 'catalogue';
-        return deps.archives.extract(
-          {
-            path: source.path,
-            origin: { from, owner: location.owner },
-            judged: source,
-            host,
-            folders,
-            dump: join(spool, 'restore.sql'),
-          },
-          operation,
-        );
+        const unpack = (on: Host, into: readonly SiteRoot[]): Promise<{ bytes: number }> =>
+          deps.archives.extract(
+            {
+              path: source.path,
+              origin: { from, owner: location.owner },
+              judged: source,
+              host: on,
+              folders: into,
+              dump: join(spool, 'restore.sql'),
+            },
+            operation,
+          );
+        if (site.onMaster) return unpack(host, folders);
+        const files = join(spool, 'files');
+        const unpacked = folders.map(({ name }) => ({ name, path: join(files, name) }));
+        await whileMine(async () => {
+          for (const { path } of unpacked) await deps.master.makeFolder(path, { mode: 0o700 });
+        });
+        const done = await unpack(deps.master, unpacked);
+        for (const folder of staged) {
+          const live = (await host.status(folder.live))?.type === 'folder' ? folder.live : null;
+          const [from, to] = [join(files, folder.name), stagedFolder(folder)];
+          await pushFolder(deps.master, { from, host, to, live }, operation);
+        }
+        await deps.master.removeTree(files, operation);
+        return done;
       });
     },
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import { leftovers } from '../../scripts/lab/leftovers';
@@ -81,6 +81,8 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     await tasks.take(restore, null);
     await tasks.finish(restore);
     expect(differences(before, await look())).toEqual([]);
+    // What one backup brought is the basis of the next, and of no more.
+    expect(readdirSync(ring.parts.mirrors.folderOf(ring.site.uri))).toHaveLength(1);
     const after = await left();
     for (const what of ['staging', 'spool', 'open', 'flags', 'temporary', 'processes'])
       expect([what, after[what]]).toEqual([what, nothing[what]]);

@@ -124,6 +124,10 @@ function sourceOf(
         return { place: 'web staging', host, path, bytes, files: members, owners };
       }),
       { place: 'spool', host: master, path: target.spool, bytes: dumpBytes },
+      // They are unpacked and judged on the master, whose disk is another.
+      ...(host === master ? [] : inspection.roots).map(({ bytes, members }) => ({
+        ...{ place: 'spool', host: master, path: target.spool, bytes, files: members },
+      })),
       // A table is a file or two.
       {
         place: 'database server',

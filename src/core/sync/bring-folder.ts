@@ -6,6 +6,7 @@ import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { patternsAbout } from '../sites/exclusion';
+import { AS_IT_IS, FAR, READS_FILES, WRITES_FILES } from './rsync-arguments';
 import { rsyncComplaints } from './rsync-complaints';
 import { rsyncExclusions } from './rsync-patterns';
 import { runRsync } from './rsync-stream';
@@ -14,8 +15,6 @@ import { runRsync } from './rsync-stream';
 const FOLDER = '/folder';
 /** Where the near end sees what it brings into, and what it has of before: links go no further than one mount. */
 const MIRRORS = '/mirrors';
-/** Any name will do: no address is looked up. */
-const FAR = 'far';
 /** Exit codes of rsync that tell of single files. */
 const OF_FILES = [0, 23, 24];
 
@@ -66,20 +65,17 @@ export async function bringFolder(
       master,
       host,
       args: [
-        ...['--archive', '--hard-links', '--acls', '--xattrs', '--filter=-x! user.*', '--numeric-ids'],
-        ...['--no-devices', '--no-specials', '--info=nonreg0', '--one-file-system', '--sparse'],
-        // Times to the nanosecond: to rsync by itself two within one second are the same.
-        '--modify-window=-1',
+        ...[...AS_IT_IS, '--info=nonreg0'],
         // What is cut off stays, as a basis for what comes after.
-        ...['--checksum', '--partial', ...bases.map((basis) => `--link-dest=${inside(basis)}`)],
+        ...['--partial', ...bases.map((basis) => `--link-dest=${inside(basis)}`)],
         ...rsyncExclusions(patternsAbout(folder, exclude)),
         ...[`${FAR}:${FOLDER}/`, `${inside(to)}/`],
       ],
       near: {
         writable: [{ from: within, to: MIRRORS }],
-        capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'],
+        capabilities: WRITES_FILES,
       },
-      far: { readOnly: [{ from: folder.path, to: FOLDER }], capabilities: ['DAC_READ_SEARCH'] },
+      far: { readOnly: [{ from: folder.path, to: FOLDER }], capabilities: READS_FILES },
       onErrorOutput: { near: (chunk) => near.take(chunk), far: (chunk) => far.take(chunk) },
     },
     operation,

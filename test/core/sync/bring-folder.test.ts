@@ -11,7 +11,6 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
-  utimesSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -343,9 +342,11 @@ describe('what was brought before', () => {
 
   test('counts by its content, whatever sizes and times say, on either side', async () => {
     const change = (path: string): void => {
-      const { atime, mtime } = statSync(path);
+      // Times to the nanosecond.
+      const times = join(machine.folder, 'times');
+      execFileSync('touch', ['-r', path, times]);
       writeFileSync(path, Buffer.alloc(50_000, 'other'));
-      utimesSync(path, atime, mtime);
+      execFileSync('touch', ['-r', times, path]);
     };
     change(join(here, 'file3'));
     change(join(basis, 'file4'));
