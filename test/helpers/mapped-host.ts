@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { Owner } from '../../src/contract/target';
 import type {
   Bind,
@@ -9,6 +10,7 @@ import type {
   FreeSpace,
   Host,
   LimitMeans,
+  SocketAddress,
 } from '../../src/core/hosts/host';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import type { Operation } from '../../src/core/operation';
@@ -68,6 +70,12 @@ export class MappedHost implements Host {
 
   endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number> {
     return this.real.endSocketHolders(sockets, uid);
+  }
+
+  /** Its sockets are its own; its ports are those of this machine. */
+  connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
+    const mapped = 'socketPath' in address ? { socketPath: this.at(address.socketPath) } : address;
+    return this.real.connectTo(mapped, signal);
   }
 
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {

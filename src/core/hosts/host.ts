@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { Owner } from '../../contract/target';
 import type { Operation } from '../operation';
 
@@ -127,6 +127,12 @@ export interface FileAttributes {
   readonly gid?: number;
 }
 
+/** Where something listens, as a host reaches it. */
+export type SocketAddress =
+  | { readonly socketPath: string }
+  /** A name or an address. `addresses`: what the name stands for, where that is known; else the host looks it up. */
+  | { readonly host: string; readonly port: number; readonly addresses?: readonly string[] };
+
 /**
  * A server as the work sees it. One implementation is this machine; others reach theirs by SSH. The contract suite
  * (test/core/hosts) runs over each. No method follows a symlink at the last component of a path. For paths that an
@@ -160,6 +166,17 @@ export interface Host {
   listMarks(): Promise<string[]>;
   /** Ends every process of an account that has one of these sockets open, by their inodes. Returns how many. */
   endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number>;
+
+  /**
+   * Connects to whoever listens there, from this host: its files, its loopback addresses, its names. The stream holds up whoever
+   * sends faster than the other end takes, either way, and each end may be ended alone (`allowHalfOpen`, to be set to false at once by
+   * who wants to end with the other). It is destroyed when the signal is aborted, with the reason, and when this host is lost, with
+   * HostUnreachable; an error that nobody listens for does no harm. Who asked for it destroys it.
+   * @throws the error of the system there, with its `code` (ECONNREFUSED, ENOENT, ENOTFOUND, …) and the name of this host as `server`:
+   *   the caller knows what it means that nobody listens; KedgeError HostUnreachable when this host itself is not reached; the
+   *   signal's reason
+   */
+  connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex>;
 
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
   readFile(path: string, maximumBytes?: number): Promise<Buffer>;

@@ -1,9 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import { KedgeError } from '../../contract/errors';
 import type { Owner } from '../../contract/target';
 import { assertTrusted, ownUid, readTrustedFile } from '../../trust/trusted-path';
 import type { Operation } from '../operation';
 import { lookUpAccount } from './accounts';
+import { connectSocket } from './connect-socket';
 import { diskFullOr } from './disk-full';
 import { writeFileDurably } from './durable-file';
 import {
@@ -18,7 +20,7 @@ import {
   splitPath,
 } from './files';
 import { isMissing, statusOf } from './file-status';
-import type { Completed, FileAttributes, FileStatus, FreeSpace, LimitMeans } from './host';
+import type { Completed, FileAttributes, FileStatus, FreeSpace, LimitMeans, SocketAddress } from './host';
 import { withKernelLock } from './kernel-lock';
 import { type Limiter, limiterFor } from './limiter';
 import type { MasterCommand, MasterHost } from './master-host';
@@ -71,6 +73,10 @@ class LocalHost implements MasterHost {
 
   endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number> {
     return endSocketHolders(sockets, uid, this.name);
+  }
+
+  connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
+    return connectSocket(address, this.name, signal);
   }
 
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {

@@ -4,6 +4,7 @@ import { MappedHost } from '../../helpers/mapped-host';
 import { describeFiles } from './files-contract';
 import { localMachine } from './local-machine';
 import type { Machine } from './machine';
+import { describeSockets } from './socket-contract';
 
 /** A folder of this machine as another machine. What looks past the host is told where its paths lie here. */
 function mappedMachine(): Machine {
@@ -24,6 +25,7 @@ function mappedMachine(): Machine {
 }
 
 /* Programs it runs as this machine does. */
-describe('the contract of hosts: files of a mapped one', () => {
+describe('the contract of hosts: files and sockets of a mapped one', () => {
   describeFiles(mappedMachine);
+  describeSockets(mappedMachine);
 });

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isAbsolute, normalize } from 'node:path/posix';
 import { z } from 'zod';
 import { progressSchema } from '../../../contract/tasks';
@@ -13,9 +14,18 @@ import { wireErrorSchema } from './wire-error';
 /** Raised with each change of what is said here, or of what it means. */
 export const PROTOCOL = 1;
 
-/** Requests that one end may have open at the other at one time, locks apart; and locks. */
-export const MAXIMUM_REQUESTS = 128;
-export const MAXIMUM_LOCKS = 128;
+/**
+ * What one end may have open at the other at one time: locks and connections last as long as somebody wants them, and leave
+ * all other requests their room.
+ */
+export const MAXIMUM_AT_ONCE = { request: 128, lock: 128, connection: 128 } as const;
+export type KindOfRequest = keyof typeof MAXIMUM_AT_ONCE;
+
+export function kindOf(method: Method): KindOfRequest {
+  if (method === 'withLock') return 'lock';
+  return method === 'connectTo' ? 'connection' : 'request';
+}
+
 /** The largest file that is written as a whole. */
 export const MAXIMUM_CONTENT_BYTES = 64 * 1024 ** 2;
 
@@ -71,6 +81,25 @@ const attributes = z.strictObject({
   gid: account.optional(),
 });
 
+const socketAddress = z.union([
+  z.strictObject({ socketPath: path }),
+  z.strictObject({
+    host: z.string().min(1).max(256),
+    port: z.int().min(1).max(65_535),
+    addresses: z
+      .array(
+        z
+          .string()
+          .max(64)
+          .refine((text) => isIP(text) !== 0, 'is no address'),
+      )
+      .min(1)
+      .max(1024)
+      .readonly()
+      .optional(),
+  }),
+]);
+
 const runSchema = z.strictObject({
   method: z.literal('run'),
   mark,
@@ -99,6 +128,8 @@ const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('endProcesses'), mark }),
   z.strictObject({ method: z.literal('listMarks') }),
   z.strictObject({ method: z.literal('endSocketHolders'), sockets: z.array(bytes).max(200_000), uid: account }),
+  /** Lasts as long as the connection. What goes there is the stream `input`, what comes is `output`. */
+  z.strictObject({ method: z.literal('connectTo'), address: socketAddress }),
   /** The content comes as the stream `content`. */
   z.strictObject({ method: z.literal('readFile'), path, maximumBytes: bytes.optional() }),
   z.strictObject({ method: z.literal('readTrustedFile'), path, maximumBytes: bytes.optional() }),
@@ -170,6 +201,8 @@ const fromHostSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('threw'), id, error: wireErrorSchema }),
   /** The lock is held, until `unlock` or the end of the connection. */
   z.strictObject({ type: z.literal('locked'), id }),
+  /** Somebody has taken the connection. */
+  z.strictObject({ type: z.literal('connected'), id }),
   z.strictObject({ type: z.literal('progress'), id, progress: progressSchema }),
   z.strictObject({
     type: z.literal('log'),
@@ -202,6 +235,7 @@ export const RETURNS = {
   endProcesses: bytes,
   listMarks: z.array(z.string()),
   endSocketHolders: bytes,
+  connectTo: nothing,
   readFile: nothing,
   readTrustedFile: nothing,
   assertTrusted: nothing,

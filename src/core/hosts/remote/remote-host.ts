@@ -1,10 +1,19 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import type { Owner } from '../../../contract/target';
-import { KedgeError } from '../../../contract/errors';
+import { KedgeError, isKedgeError } from '../../../contract/errors';
 import type { Operation } from '../../operation';
 import { diskFullOr } from '../disk-full';
-import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from '../host';
+import type {
+  Command,
+  Completed,
+  FileAttributes,
+  FileStatus,
+  FreeSpace,
+  Host,
+  LimitMeans,
+  SocketAddress,
+} from '../host';
 import type { ByteChannel } from './byte-channel';
 import type { Taker } from './flow';
 import {
@@ -15,6 +24,7 @@ import {
   type Rhythm,
   type StreamBackwards,
 } from './messages';
+import { RemoteSocket } from './remote-socket';
 import { type Call, Session } from './session';
 import { Collector, Delivery, sendAll } from './streams';
 
@@ -171,6 +181,31 @@ export class RemoteHost implements Host {
 
   endSocketHolders(sockets: ReadonlySet<number>, uid: number): Promise<number> {
     return this.call({ request: { method: 'endSocketHolders', sockets: [...sockets], uid } });
+  }
+
+  async connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
+    const cut = new AbortController();
+    const socket = new RemoteSocket(() => cut.abort(new Error('nobody wants it any more')));
+    const onAbort = (): void => void socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const carried = this.call({
+          request: { method: 'connectTo', address },
+          signal: AbortSignal.any([signal, cut.signal]),
+          takers: { output: socket.taker },
+          onSent: (stream) => socket.sendBy(stream('input', () => undefined)),
+          onConnected: resolve,
+        }).finally(() => signal.removeEventListener('abort', onAbort));
+        socket.lastsAs(carried);
+        carried.then(() => reject(this.neverConnected()), reject);
+      });
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      signal.throwIfAborted();
+      throw isKedgeError(error) ? error : Object.assign(error as Error, { server: this.name });
+    }
   }
 
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {
@@ -335,6 +370,12 @@ export class RemoteHost implements Host {
     }
     this.known = { uid };
     return session;
+  }
+
+  private neverConnected(): KedgeError {
+    return new KedgeError('HostProgramUnfit', `kedge-host on ${this.name} never said that it was connected`, {
+      server: this.name,
+    });
   }
 
   private tooMuch(bytes: number): KedgeError {

@@ -1,17 +1,17 @@
-import { PassThrough, Writable } from 'node:stream';
+import { type Duplex, PassThrough, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../../operation';
-import type { Host } from '../host';
+import type { Host, SocketAddress } from '../host';
 import type { ByteChannel } from './byte-channel';
 import { Connection } from './connection';
 import { IncomingStream, OutgoingStream, type Taker } from './flow';
 import { type Frame, ProtocolViolation } from './frames';
 import {
   type FromMaster,
+  type KindOfRequest,
+  MAXIMUM_AT_ONCE,
   MAXIMUM_CONTENT_BYTES,
   MAXIMUM_LINE_CHARACTERS,
-  MAXIMUM_LOCKS,
-  MAXIMUM_REQUESTS,
   PROTOCOL,
   type Request,
   type RunRequest,
@@ -20,6 +20,7 @@ import {
   decodeFromMaster,
   decodeHello,
   fieldsSchema,
+  kindOf,
 } from './messages';
 import { Collector, sendAll, takenBy } from './streams';
 import { toWire } from './wire-error';
@@ -39,7 +40,7 @@ interface Served {
   readonly controller: AbortController;
   readonly incoming: Map<StreamTowards, IncomingStream>;
   readonly outgoing: Map<string, OutgoingStream>;
-  readonly isLock: boolean;
+  readonly kind: KindOfRequest;
   /** Gives the lock back, once it is held. */
   unlock: () => void;
   /** When it has ended. */
@@ -86,7 +87,7 @@ class HostServer {
       for (const stream of one.outgoing.values()) stream.drop();
     }
     const endings = async (): Promise<void> => {
-      await Promise.all(all.filter(({ isLock }) => !isLock).map(({ ended }) => ended));
+      await Promise.all(all.filter(({ kind }) => kind !== 'lock').map(({ ended }) => ended));
       for (const { unlock } of all) unlock();
       await Promise.all(all.map(({ ended }) => ended));
     };
@@ -163,14 +164,14 @@ class HostServer {
   private begin(host: Host, id: number, request: Request): void {
     if (id <= this.last) throw new ProtocolViolation('a number that was used');
     this.last = id;
-    const isLock = request.method === 'withLock';
-    const open = [...this.served.values()].filter((one) => one.isLock === isLock).length;
-    if (open >= (isLock ? MAXIMUM_LOCKS : MAXIMUM_REQUESTS)) throw new ProtocolViolation('too much at one time');
+    const kind = kindOf(request.method);
+    const open = [...this.served.values()].filter((one) => one.kind === kind).length;
+    if (open >= MAXIMUM_AT_ONCE[kind]) throw new ProtocolViolation('too much at one time');
     const served: Served = {
       controller: new AbortController(),
       incoming: new Map(),
       outgoing: new Map(),
-      isLock,
+      kind,
       unlock: () => undefined,
       ended: Promise.resolve(),
     };
@@ -262,6 +263,12 @@ class Answering {
     return input;
   }
 
+  /** Tells that a connection was made, and has it take the stream from the master. */
+  connected(socket: Duplex): void {
+    this.incoming('input', takenBy(socket));
+    this.say({ type: 'connected' });
+  }
+
   /** A stream from the master, as a whole. @throws why it is none */
   content(): Promise<Buffer> {
     return new Promise((resolve, reject) => {
@@ -311,6 +318,8 @@ async function perform(host: Host, request: Request, answering: Answering): Prom
       return host.listMarks();
     case 'endSocketHolders':
       return host.endSocketHolders(new Set(request.sockets), request.uid);
+    case 'connectTo':
+      return connectFor(host, request.address, answering);
     case 'readFile':
     case 'readTrustedFile': {
       const content = await host[request.method](request.path, request.maximumBytes);
@@ -365,6 +374,18 @@ async function runFor(host: Host, request: RunRequest, answering: Answering): Pr
   if (!output) await sendAll(stdout, out);
   if (wantsResult) await sendAll(result, answering.outgoing('result'));
   return { exitCode, stderr };
+}
+
+/** Carries a connection until both its directions have ended. @throws what it broke with */
+async function connectFor(host: Host, address: SocketAddress, answering: Answering): Promise<void> {
+  const socket = await host.connectTo(address, answering.signal);
+  const closed = new Promise<void>((resolve) => socket.once('close', resolve));
+  const output = answering.outgoing('output');
+  answering.connected(socket);
+  // What it fails with is what the connection has broken with.
+  await sendAll(socket, output).catch(() => socket.destroy());
+  await closed;
+  if (socket.errored) throw socket.errored;
 }
 
 /** What a program writes, on its way to the master; what was cut short is said to be. */

@@ -7,8 +7,8 @@ import { IncomingStream, OutgoingStream, type Taker } from './flow';
 import { type Frame, ProtocolViolation } from './frames';
 import {
   type FromHost,
-  MAXIMUM_LOCKS,
-  MAXIMUM_REQUESTS,
+  type KindOfRequest,
+  MAXIMUM_AT_ONCE,
   type Method,
   PROTOCOL,
   type Request,
@@ -21,6 +21,7 @@ import {
   decodeRequest,
   decodeReturned,
   decodeWelcome,
+  kindOf,
 } from './messages';
 import { Slots } from './slots';
 import { fromWire } from './wire-error';
@@ -51,6 +52,8 @@ export interface Call<M extends Method> {
   readonly onSent?: (stream: (name: StreamTowards, onStop: () => void) => OutgoingStream) => void;
   /** Is called when the lock is held, with what gives it back. From then on its work ends the call, and not its signal. */
   readonly onLocked?: (unlock: () => void) => void;
+  /** Is called when a connection was made. */
+  readonly onConnected?: () => void;
 }
 
 /** A request that is under way. */
@@ -60,6 +63,7 @@ interface Pending {
   readonly outgoing: Map<string, OutgoingStream>;
   readonly operation: Operation | undefined;
   readonly onLocked: () => void;
+  readonly onConnected: () => void;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   logged: number;
@@ -75,8 +79,11 @@ const END_TOLD_WITHIN_MS = 1_000;
 export class Session {
   private readonly connection: Connection;
   private readonly pending = new Map<number, Pending>();
-  private readonly slots = new Slots(MAXIMUM_REQUESTS);
-  private readonly locks = new Slots(MAXIMUM_LOCKS);
+  private readonly slots: Readonly<Record<KindOfRequest, Slots>> = {
+    request: new Slots(MAXIMUM_AT_ONCE.request),
+    lock: new Slots(MAXIMUM_AT_ONCE.lock),
+    connection: new Slots(MAXIMUM_AT_ONCE.connection),
+  };
   private last = 0;
   private welcome: Welcome | null = null;
   private onWelcome: (welcome: Welcome) => void = () => undefined;
@@ -127,8 +134,7 @@ export class Session {
    * @throws KedgeError what the host threw; HostUnreachable when the connection is lost, and nobody knows what was done; the signal's reason
    */
   async call<M extends Method>(call: Call<M>): Promise<Returned<M>> {
-    const { method } = call.request;
-    const giveBack = await (method === 'withLock' ? this.locks : this.slots).take(call.signal);
+    const giveBack = await this.slots[kindOf(call.request.method)].take(call.signal);
     try {
       if (!this.isOpen) throw await this.explain();
       return await this.ask(call);
@@ -159,7 +165,18 @@ export class Session {
       call.onLocked?.(() => this.connection.send({ type: 'unlock', id }));
     };
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.pending.set(id, { method, incoming, outgoing, operation, onLocked, resolve, reject, logged: 0 });
+      const onConnected = (): void => call.onConnected?.();
+      this.pending.set(id, {
+        method,
+        incoming,
+        outgoing,
+        operation,
+        onLocked,
+        onConnected,
+        resolve,
+        reject,
+        logged: 0,
+      });
     });
     // It may fail before it is waited for.
     answer.catch(() => undefined);
@@ -261,6 +278,10 @@ export class Session {
       case 'locked':
         if (pending.method !== 'withLock') throw new ProtocolViolation('a lock that was not asked for');
         pending.onLocked();
+        break;
+      case 'connected':
+        if (pending.method !== 'connectTo') throw new ProtocolViolation('a connection that was not asked for');
+        pending.onConnected();
         break;
       case 'progress':
         pending.operation?.progress(message.progress);

@@ -79,10 +79,13 @@ export class Delivery implements Taker {
   }
 }
 
-/** Sends what a source holds, to its end. What fails in it is told to the other end, and thrown. */
+/**
+ * Sends what a source holds, to its end, which leaves the other direction of a connection as it is. What fails in it is told to the
+ * other end, and thrown.
+ */
 export async function sendAll(source: Readable | string | Buffer, stream: OutgoingStream): Promise<void> {
   try {
-    for await (const chunk of source instanceof Readable ? (source as AsyncIterable<Buffer | string>) : [source])
+    for await (const chunk of source instanceof Readable ? piecesOf(source) : [source])
       await stream.write(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
     stream.end();
   } catch (error) {
@@ -93,7 +96,11 @@ export async function sendAll(source: Readable | string | Buffer, stream: Outgoi
   }
 }
 
-/** Takes a stream as what a program is to read. */
+function piecesOf(source: Readable): AsyncIterable<Buffer | string> {
+  return source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer | string>;
+}
+
+/** Takes a stream as what a program, or the other end of a connection, is to read. */
 export function takenBy(target: Writable): Taker {
   return {
     async piece(piece) {

@@ -20,8 +20,8 @@ const CODES_OF_HOSTS = [
 
 const MESSAGE_CHARACTERS = 32 * 1024;
 const SENTENCE_CHARACTERS = 2 * 1024;
-/** The system's names of its errors (man 3 errno). */
-const SYSTEM_CODE = /^E[A-Z0-9]{1,31}$/;
+/** The system's names of its errors (man 3 errno, man 3 getaddrinfo). */
+const SYSTEM_CODE = /^E[A-Z0-9_]{1,31}$/;
 
 /** An error on its way from one end to the other: neither stack nor cause. */
 export const wireErrorSchema = z.strictObject({

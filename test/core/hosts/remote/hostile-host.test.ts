@@ -215,6 +215,54 @@ describe('a stream', () => {
   });
 });
 
+describe('a connection to a socket', () => {
+  const { signal } = new AbortController();
+  const connecting = (host: RemoteHost) => host.connectTo({ socketPath: '/run/x.sock' }, signal);
+
+  test('that was never made is none', async () => {
+    const { answer } = await asked(connecting);
+    end.say({ type: 'end', id: 1, stream: 'output' });
+    end.say({ type: 'returned', id: 1 });
+    await expect(answer).rejects.toMatchObject(unfit('never said that it was connected'));
+  });
+
+  test('that was not asked for ends that to the host', async () => {
+    const { answer } = await asked((host) => host.status('/srv'));
+    end.say({ type: 'connected', id: 1 });
+    await expect(answer).rejects.toMatchObject(unfit('a connection that was not asked for'));
+  });
+
+  test('that sends more than there is room for ends that to the host', async () => {
+    const { answer } = await asked(connecting);
+    end.say({ type: 'connected', id: 1 });
+    const stream = await answer;
+    for (let sent = 0; sent < 64; sent += 1)
+      end.say({ type: 'piece', id: 1, stream: 'output' }, Buffer.alloc(64 * 1024));
+    await until('it has ended', () => stream.destroyed);
+    expect(stream.errored).toMatchObject(unfit('more of a stream than there is room'));
+    expect(end.isClosed).toBe(true);
+  });
+
+  test.each([
+    ['without an end', []],
+    ['while somebody writes to it', [{ type: 'end', id: 1, stream: 'output' }]],
+  ])('that is over %s ends badly', async (_what, before) => {
+    const { answer } = await asked(connecting);
+    end.say({ type: 'connected', id: 1 });
+    const stream = await answer;
+    stream.resume().write('x');
+    for (const message of [...before, { type: 'returned', id: 1 }]) end.say(message);
+    await until('it has ended', () => stream.destroyed);
+    expect(stream.errored).toBeInstanceOf(Error);
+  });
+
+  test('that is refused is told by the name by which the master knows the server', async () => {
+    const { answer } = await asked(connecting);
+    end.say({ type: 'threw', id: 1, error: { code: null, message: 'getaddrinfo', system: 'EAI_AGAIN' } });
+    await expect(answer).rejects.toMatchObject({ name: 'Error', code: 'EAI_AGAIN', server: 'web1' });
+  });
+});
+
 test('lines for the log are bounded, and their keys are words', async () => {
   const operation = testOperation();
   const { answer } = await asked((host) => host.removeTree('/srv/a', operation));

@@ -1,3 +1,4 @@
+import { type Socket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { serveHost } from '../../../../src/core/hosts/remote/served-host';
@@ -77,6 +78,48 @@ test('more than 128 requests at one time end the connection, and all of them', a
   const { ended } = serve(HELLO, BEGIN, ...Array.from({ length: 129 }, (_, at) => run(at + 1, ['sleep', sleep])));
   expect((await ended).message).toContain('too much at one time');
   expect(processesWith(machine, sleep)).toBe(0);
+});
+
+const connect = (id: number, socketPath: string) => ({
+  type: 'request',
+  id,
+  request: { method: 'connectTo', address: { socketPath } },
+});
+
+test('of connections too, which leave other requests their room, and of which none is left when the channel is over', async () => {
+  const socketPath = join(machine.folder, 'listens.sock');
+  const there = new Set<Socket>();
+  let came = 0;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    came += 1;
+    there.add(socket.resume());
+    socket.on('error', () => undefined).on('close', () => there.delete(socket));
+    socket.on('end', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  try {
+    const { end, ended } = serve(HELLO, BEGIN, ...Array.from({ length: 128 }, (_, at) => connect(at + 1, socketPath)));
+    end.say(status(129));
+    await end.heardOf('returned');
+    await until('all are connected', () => came === 128);
+    end.say(connect(130, socketPath));
+    expect((await ended).message).toContain('too much at one time');
+    await until('none is left', () => there.size === 0);
+    expect(came).toBe(128);
+  } finally {
+    for (const socket of there) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test.each([
+  ['a relative path', { socketPath: 'run/x.sock' }],
+  ['no port', { host: 'localhost', port: 0 }],
+  ['an address that is none', { host: 'localhost', port: 80, addresses: ['localhost'] }],
+  ['both', { socketPath: '/run/x.sock', host: 'localhost', port: 80 }],
+])('a connection to %s is not understood', async (_what, address) => {
+  const { ended } = serve(HELLO, BEGIN, { type: 'request', id: 1, request: { method: 'connectTo', address } });
+  expect((await ended).message).toContain('not understood: request.address');
 });
 
 test('more of a stream than there is room for ends the connection, and the program', async () => {

@@ -1,6 +1,8 @@
+import { type Socket, createServer } from 'node:net';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { join } from 'node:path';
+import { KedgeError } from '../../../../src/contract/errors';
 import { type PipedHost, pipedChannel, pipedHost } from '../../../helpers/host-program';
 import { testOperation } from '../../../helpers/operation';
 import { until } from '../../../helpers/until';
@@ -109,6 +111,49 @@ describe('when the connection is over', () => {
     await until('the other end has said for longer than it may be silent that it is there', () => beats >= 32);
     expect(await host.list('/no/such/folder')).toEqual([]);
     expect(channels).toHaveLength(1);
+  });
+
+  test('so are connections to sockets there, whatever they are at, and none of them ends well', async () => {
+    const { host, channels } = newHost();
+    const socketPath = join(machine.folder, 'lost.sock');
+    const there: Socket[] = [];
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      there.push(socket.on('error', () => undefined));
+      socket.once('data', (piece) => void (String(piece) === 'end' ? socket.end('ended') : socket.write('more')));
+    });
+    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+    try {
+      const { signal } = new AbortController();
+      const streams = await Promise.all([1, 2, 3].map(() => host.connectTo({ socketPath }, signal)));
+      const [idle, half, unread] = streams;
+      let isEnded = false;
+      half?.resume().on('end', () => (isEnded = true));
+      half?.write('end');
+      unread?.write('x');
+      await until('they are under way', () => isEnded && unread?.readableLength === 4 && there.length === 3);
+      channels[0]?.child.kill('SIGKILL');
+      await until('all have ended', () => streams.every(({ destroyed }) => destroyed));
+      await until('nothing is left of them', () => there.every((socket) => socket.readableEnded || socket.destroyed));
+      const lost = { code: 'HostUnreachable', server: 'there', message: expect.stringContaining('SIGKILL') };
+      expect(streams.map(({ errored }) => errored)).toEqual([1, 2, 3].map(() => expect.objectContaining(lost)));
+      expect([idle?.writableFinished, half?.writableFinished, unread?.readableEnded]).toEqual([false, false, false]);
+      const again = await host.connectTo({ socketPath }, signal);
+      again.destroy();
+    } finally {
+      for (const socket of there) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  test('a host that is away is told from a socket that is', async () => {
+    const { host } = newHost({
+      openChannel: () => Promise.reject(new KedgeError('HostUnreachable', 'there is away', { server: 'there' })),
+    });
+    const { signal } = new AbortController();
+    await expect(host.connectTo({ socketPath: '/no/such.sock' }, signal)).rejects.toMatchObject({
+      name: 'KedgeError',
+      code: 'HostUnreachable',
+    });
   });
 
   test('its output is never taken for the whole, and its source is let go of', async () => {

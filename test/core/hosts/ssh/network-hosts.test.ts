@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { freePort } from '../../../../scripts/lab/free-port';
+import { firstBytes } from '../../../../src/core/first-bytes';
+import type { SocketAddress } from '../../../../src/core/hosts/host';
 import type { RemoteHost } from '../../../../src/core/hosts/remote/remote-host';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { describeAsRoot } from '../../../helpers/as-root';
@@ -69,6 +74,41 @@ describeAsRoot('machines of their own', () => {
     expect(await machine.host.endProcesses(operation.mark)).toBe(1);
     expect(await here.endProcesses(operation.mark)).toBe(1);
     await Promise.all(running);
+  });
+
+  test('have ports, sockets and names of their own', async () => {
+    const { host, folder } = machineOf(web1);
+    const { signal } = new AbortController();
+    const port = await freePort();
+    const socketPath = `${folder}/greets.sock`;
+    // Ends with its standard input.
+    const greets = `const { createServer } = require('node:net');
+      createServer((socket) => socket.end('at the port')).listen(${port}, '127.0.0.1');
+      createServer((socket) => socket.end('at the socket')).listen('${socketPath}');
+      process.stdin.resume().on('end', () => process.exit());`;
+    const [program, ...args] = web1.command([process.execPath, '-e', greets]);
+    const listener = spawn(program, args, { stdio: ['pipe', 'ignore', 'inherit'] });
+    const greeting = async (address: SocketAddress): Promise<string> =>
+      String(await firstBytes(await host.connectTo(address, signal), 100));
+    try {
+      await until('it listens', async () => {
+        const listening = await greeting({ socketPath }).catch(() => null);
+        return listening !== null;
+      });
+      expect(await greeting({ socketPath })).toBe('at the socket');
+      expect(await greeting({ host: '127.0.0.1', port })).toBe('at the port');
+      web1.sh(
+        '{ cat /etc/hosts; echo "127.0.0.1 only-there.example"; } > /run/hosts && mount --bind /run/hosts /etc/hosts',
+      );
+      expect(await greeting({ host: 'only-there.example', port })).toBe('at the port');
+      // None of them is one of this machine.
+      const here = createLocalHost({ name: 'here' });
+      for (const address of [{ socketPath }, { host: '127.0.0.1', port }])
+        await expect(here.connectTo(address, signal)).rejects.toMatchObject({ server: 'here' });
+    } finally {
+      listener.stdin.end();
+      await once(listener, 'close');
+    }
   });
 
   test('are on one network with each other and with this one', async () => {

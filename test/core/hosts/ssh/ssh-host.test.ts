@@ -253,12 +253,14 @@ describe('a connection', () => {
       const host = newHost({ port: proxy.port, knownHosts }, { rhythm: SHORT });
       try {
         const { sleep, outcome } = await something(host);
+        const connected = await host.connectTo({ host: '127.0.0.1', port: sshd.port }, new AbortController().signal);
         proxy[how]();
         expect(await outcome).toMatchObject({
           code: 'HostUnreachable',
           server: 'web1',
           message: expect.stringMatching(message),
         });
+        expect(connected.errored).toMatchObject({ code: 'HostUnreachable', server: 'web1' });
         await isGone(sleep);
         expect((await host.run({ argv: ['echo', 'back'], operation: testOperation() })).stdout).toBe('back\n');
         expect(proxy.connections()).toBe(2);
