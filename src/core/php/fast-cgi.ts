@@ -1,7 +1,7 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import { KedgeError, isKedgeError } from '../../contract/errors';
+import type { Host } from '../hosts/host';
 import { fpmAddressOf } from './fpm-socket';
 
 /** Record types of FastCGI 1.0, section 8. */
@@ -17,6 +17,8 @@ const HEADER_BYTES = 8;
 const MAXIMUM_CONTENT = 0xffff;
 
 export interface FastCgiRequest {
+  /** Where PHP runs. */
+  readonly host: Host;
   /** Who is asked: the path of a Unix socket, or a loopback address and a port. */
   readonly socket: string;
   /** Sees to it that who listens there may be asked: before the connection is made, and before anything is sent by it. */
@@ -30,16 +32,17 @@ export interface FastCgiRequest {
 
 /**
  * One request without a body to a FastCGI responder. Returns its standard output: headers, an empty line, the body.
- * @throws KedgeError ProbeFailed when no whole answer comes within the limits; what `assertListener` throws; the signal's reason
+ * @throws KedgeError ProbeFailed when no whole answer comes within the limits; HostUnreachable; what `assertListener` throws; the signal's
+ *   reason
  */
 export async function askFastCgi(request: FastCgiRequest): Promise<Buffer> {
-  const { socket: path, assertListener, timeoutMs, maximumBytes, signal } = request;
+  const { host, socket: path, assertListener, timeoutMs, maximumBytes, signal } = request;
   signal.throwIfAborted();
   await assertListener();
   const timeLimit = AbortSignal.timeout(timeoutMs);
-  const socket = connect({ ...fpmAddressOf(path), signal: AbortSignal.any([signal, timeLimit]) });
+  let socket: Duplex | undefined;
   try {
-    await once(socket, 'connect');
+    socket = await host.connectTo(fpmAddressOf(path), AbortSignal.any([signal, timeLimit]));
     // Who took the port since the look before is seen now.
     await assertListener();
     socket.write(encodeRequest(request.parameters));
@@ -49,9 +52,9 @@ export async function askFastCgi(request: FastCgiRequest): Promise<Buffer> {
     if (isKedgeError(cause)) throw cause;
     const message = isNativeError(cause) ? cause.message : String(cause);
     const why = timeLimit.aborted ? `no answer within ${timeoutMs} ms` : message;
-    throw new KedgeError('ProbeFailed', `PHP does not answer at ${path}: ${why}`, { cause });
+    throw new KedgeError('ProbeFailed', `PHP does not answer at ${path}: ${why}`, { server: host.name, cause });
   } finally {
-    socket.destroy();
+    socket?.destroy();
   }
 }
 
@@ -121,19 +124,19 @@ function recordSize(pending: Buffer): number | null {
 /** One whose queue is full lets nobody in. */
 const LISTENING_LIMIT_MS = 5_000;
 
-/** True when somebody takes connections at FPM's socket; a server that died leaves that of Unix behind. @throws the signal's reason */
-export async function isListening(path: string, signal: AbortSignal): Promise<boolean> {
-  const socket = connect({
-    ...fpmAddressOf(path),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(LISTENING_LIMIT_MS)]),
-  });
+/**
+ * True when somebody takes connections at FPM's socket; a server that died leaves that of Unix behind.
+ * @throws KedgeError HostUnreachable; the signal's reason
+ */
+export async function isListening(host: Host, path: string, signal: AbortSignal): Promise<boolean> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(LISTENING_LIMIT_MS)]);
   try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    if (signal.aborted) throw signal.reason;
-    return false;
-  } finally {
+    const socket = await host.connectTo(fpmAddressOf(path), within);
     socket.destroy();
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isKedgeError(error)) throw error;
+    return false;
   }
 }

@@ -1,16 +1,13 @@
-import type { Host } from '../hosts/host';
+import type { Host, SocketAddress } from '../hosts/host';
 import { LOOPBACK_SOCKET } from '../../contract/target';
 import { KedgeError } from '../../contract/errors';
 import type { SiteLocation } from '../../contract/target';
 import { tcpSockets } from './tcp-sockets';
 
-/** Where PHP-FPM listens, as Node connects to it. */
-export type FpmAddress = { readonly path: string } | { readonly host: string; readonly port: number };
-
-/** Of the form in which the configuration has it: the path of a Unix socket, or a loopback address and a port. */
-export function fpmAddressOf(socket: string): FpmAddress {
+/** Where PHP-FPM listens, of the form in which the configuration has it: the path of a Unix socket, or a loopback address and a port. */
+export function fpmAddressOf(socket: string): SocketAddress {
   const [, host, port] = LOOPBACK_SOCKET.exec(socket) ?? [];
-  return host === undefined ? { path: socket } : { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+  return host === undefined ? { socketPath: socket } : { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
 /**
@@ -24,7 +21,7 @@ export async function assertOwnListener(
   { uri, phpSocket, owner }: Pick<SiteLocation, 'uri' | 'phpSocket' | 'owner'>,
 ): Promise<void> {
   const address = fpmAddressOf(phpSocket);
-  if ('path' in address) return;
+  if ('socketPath' in address) return;
   const listeners = (await tcpSockets(host, address)).filter(({ state }) => state === 'listens');
   const allowed = [0, owner.uid, host.uid];
   const stranger = listeners.find(({ uid }) => !allowed.includes(uid));

@@ -60,6 +60,7 @@ export async function withPhpScript<T, R>(
       // What the site itself prints, by auto_prepend_file say, is told from the answer by this.
       const mark = randomBytes(16).toString('hex');
       const output = await askFastCgi({
+        host: place.host,
         socket: site.phpSocket,
         assertListener: () => assertOwnListener(place.host, site),
         parameters: {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../clock';
 import type { SiteLocation } from '../../contract/target';
 import type { Host } from '../hosts/host';
-import { type FpmAddress, fpmAddressOf } from './fpm-socket';
+import { fpmAddressOf } from './fpm-socket';
 import { tcpSockets } from './tcp-sockets';
 
 const SOCKETS = '/proc/net/unix';
@@ -71,10 +71,10 @@ export async function endRequests(
 
 async function look(host: Host, socket: string): Promise<Look> {
   const address = fpmAddressOf(socket);
-  return 'path' in address ? lookAtUnixSocket(host, address.path) : lookAtPort(host, address);
+  return 'socketPath' in address ? lookAtUnixSocket(host, address.socketPath) : lookAtPort(host, address);
 }
 
-async function lookAtPort(host: Host, address: Exclude<FpmAddress, { path: string }>): Promise<Look> {
+async function lookAtPort(host: Host, address: { readonly host: string; readonly port: number }): Promise<Look> {
   const connected = (await tcpSockets(host, address)).filter(({ state }) => state === 'connected');
   const taken = connected.map(({ inode }) => inode).filter((inode) => inode !== 0);
   return { queued: connected.length - taken.length, taken: new Set(taken) };

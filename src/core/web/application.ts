@@ -36,6 +36,7 @@ export async function askApplication(
   // Of a URL it has no `..` left.
   const script = /^(?:\/[\w.-]+)+\.php$/.test(url.pathname) ? url.pathname : '/index.php';
   const output = await askFastCgi({
+    host,
     socket: site.phpSocket,
     assertListener: () => assertOwnListener(host, site),
     parameters: {

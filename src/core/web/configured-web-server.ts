@@ -195,7 +195,7 @@ export class ConfiguredWebServer implements WebServer {
   }
 
   async phpListens(site: SiteLocation, { signal }: Operation): Promise<boolean> {
-    if (!(await isListening(site.phpSocket, signal))) return false;
+    if (!(await isListening(this.host, site.phpSocket, signal))) return false;
     await assertOwnListener(this.host, site);
     return true;
   }
@@ -299,7 +299,7 @@ export class ConfiguredWebServer implements WebServer {
     headers: Readonly<Record<string, string>>,
     { signal }: Operation,
   ): Promise<WebResponse> {
-    return ask({ server: this.name, listen, uri: site.uri, path, headers, signal });
+    return ask({ server: this.name, host: this.host, listen, uri: site.uri, path, headers, signal });
   }
 }
 

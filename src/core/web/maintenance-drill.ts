@@ -38,9 +38,9 @@ export async function drillMaintenance(
   const headers = { [PROBE_HEADER]: token };
   const place = { host, flags: address.flags, uri: site.uri };
   // Of one worker: a neighbour of it may not have cached yet what hides the flag.
-  const agent = connectionTo(listen);
+  const agent = connectionTo(host, listen);
   const get = (path: string) =>
-    ask({ server: address.name, listen, uri: name, path, headers, agent, signal: operation.signal });
+    ask({ server: address.name, host, listen, uri: name, path, headers, agent, signal: operation.signal });
   const tellsStamp = async (): Promise<boolean> => (await get(STAMP_PATH)).body.toString('latin1') === stamp;
   try {
     return await withProbeFile(place, token, '', async () => {

@@ -1,10 +1,11 @@
-import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
-import { Agent as AgentTls, request as requestTls } from 'node:https';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { isNativeError } from 'node:util/types';
-import { KedgeError } from '../../contract/errors';
+import { KedgeError, isKedgeError } from '../../contract/errors';
 import type { Listen } from '../../contract/target';
 import { firstBytes } from '../first-bytes';
+import type { Host } from '../hosts/host';
 import { contentMarkOf } from './content-mark';
+import { HostAgent } from './host-agent';
 import type { ProbeAnswer } from './web-server';
 
 const TIME_LIMIT_MS = 10_000;
@@ -12,13 +13,15 @@ const MAXIMUM_BODY_BYTES = 256 * 1024;
 
 export interface WebRequest {
   readonly server: string;
+  /** The machine of the web server, from which it is asked. */
+  readonly host: Host;
   readonly listen: Listen;
   /** A name of the site, as a visitor's Host header has it. */
   readonly uri: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Of {@link connectionTo}: the request goes by its one connection, as long as the server keeps that open. Default: one of its own. */
-  readonly agent?: Agent;
+  readonly agent?: HostAgent;
   readonly signal: AbortSignal;
 }
 
@@ -26,8 +29,8 @@ export interface WebRequest {
  * One connection for several requests, one after the other: one worker of the server answers them all, whatever other workers have
  * cached, or not loaded yet. `destroy` closes it.
  */
-export function connectionTo({ tls }: Pick<Listen, 'tls'>): Agent {
-  return new (tls ? AgentTls : Agent)({ keepAlive: true, maxSockets: 1 });
+export function connectionTo(host: Host, { tls = false }: Pick<Listen, 'tls'>): HostAgent {
+  return new HostAgent(host, { tls, keepAlive: true });
 }
 
 export interface WebResponse extends ProbeAnswer {
@@ -37,14 +40,16 @@ export interface WebResponse extends ProbeAnswer {
 
 /**
  * One GET; redirects are not followed. Ends after 10 s.
- * @throws KedgeError ProbeFailed when no whole answer comes, with the network's error as cause; the signal's reason
+ * @throws KedgeError ProbeFailed when no whole answer comes, with the network's error as cause; HostUnreachable; the signal's reason
  */
 export async function ask(question: WebRequest): Promise<WebResponse> {
   const { server, listen, uri, path, signal } = question;
   signal.throwIfAborted();
   const timeLimit = AbortSignal.timeout(TIME_LIMIT_MS);
+  const { host, agent, ...asked } = question;
+  const own = new HostAgent(host, { tls: listen.tls ?? false, keepAlive: false });
   try {
-    const response = await send(question, AbortSignal.any([signal, timeLimit]));
+    const response = await send(asked, agent ?? own, own, AbortSignal.any([signal, timeLimit]));
     const body = await firstBytes(response, MAXIMUM_BODY_BYTES);
     const status = response.statusCode ?? 0;
     return {
@@ -55,14 +60,18 @@ export async function ask(question: WebRequest): Promise<WebResponse> {
       mark: contentMarkOf(status, response.headers['content-type'], body),
       body,
     };
-  } catch (cause) {
+  } catch (error) {
     if (signal.aborted) throw signal.reason;
+    const cause = own.lost ?? agent?.lost ?? error;
+    if (isKedgeError(cause)) throw cause;
     const why = timeLimit.aborted ? `no answer within ${TIME_LIMIT_MS / 1000} s` : messageOf(cause);
     throw new KedgeError(
       'ProbeFailed',
       `${server} does not answer for ${uri}${path} on ${listen.address}:${listen.port}: ${why}`,
       { site: uri, server, cause },
     );
+  } finally {
+    own.destroy();
   }
 }
 
@@ -72,11 +81,16 @@ export function nobodyListened(error: unknown): boolean {
   return 'code' in error.cause && error.cause.code === 'ECONNREFUSED';
 }
 
-function send(question: WebRequest, signal: AbortSignal): Promise<IncomingMessage> {
-  const { agent, ...alone } = question;
-  const { listen, uri, path, headers } = alone;
+/** Sends by an agent; by `own` where the connection of the other is closed. */
+function send(
+  asked: Omit<WebRequest, 'host' | 'agent'>,
+  agent: HostAgent,
+  own: HostAgent,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { listen, uri, path, headers } = asked;
   return new Promise((resolve, reject) => {
-    const outgoing: ClientRequest = (listen.tls ? requestTls : request)({
+    const options: RequestOptions & { servername: string } = {
       host: reachable(listen.address),
       port: listen.port,
       path: path.replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent),
@@ -85,20 +99,23 @@ function send(question: WebRequest, signal: AbortSignal): Promise<IncomingMessag
         'user-agent': 'Kedge',
         accept: 'text/html,*/*;q=0.5',
         'accept-encoding': 'identity',
-        ...(agent === undefined ? { connection: 'close' } : {}),
+        ...(agent === own ? { connection: 'close' } : {}),
         ...headers,
       },
-      agent: agent ?? false,
+      agent,
       servername: uri,
-      // Its own server, at its own address: what it answers matters, not who vouches for it.
-      rejectUnauthorized: false,
       signal,
-    });
+    };
+    const giveUp = (): void => agent.giveUp(signal.reason);
+    signal.addEventListener('abort', giveUp, { once: true });
+    const outgoing = request(options);
+    outgoing.once('socket', () => signal.removeEventListener('abort', giveUp));
     outgoing.once('response', resolve);
     outgoing.once('error', (error) => {
+      signal.removeEventListener('abort', giveUp);
       // The server closed the connection between two requests, as it may.
       if (!outgoing.reusedSocket || signal.aborted) reject(error);
-      else resolve(send(alone, signal));
+      else resolve(send(asked, own, own, signal));
     });
     outgoing.end();
   });

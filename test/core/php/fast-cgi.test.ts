@@ -2,9 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { KedgeError } from '../../../src/contract/errors';
-import { askFastCgi, encodeRequest } from '../../../src/core/php/fast-cgi';
+import { createLocalHost } from '../../../src/core/hosts/local-host';
+import type { Host } from '../../../src/core/hosts/host';
+import { askFastCgi, encodeRequest, isListening } from '../../../src/core/php/fast-cgi';
 import { until } from '../../helpers/until';
 
+const HOST = createLocalHost({ name: 'lab' });
 let folder: string;
 const servers: Server[] = [];
 beforeAll(async () => {
@@ -49,9 +52,11 @@ const ask = (
     maximumBytes?: number;
     signal?: AbortSignal;
     assertListener?: () => Promise<void>;
+    host?: Host;
   } = {},
 ) =>
   askFastCgi({
+    host: HOST,
     socket,
     assertListener: () => Promise.resolve(),
     parameters: { A: 'b' },
@@ -138,6 +143,22 @@ test('no answer in time', async () => {
 
 test('nobody there', async () => {
   await expect(ask(join(folder, 'none'))).rejects.toMatchObject(failed('ENOENT'));
+});
+
+test('a machine that is away, or is lost before the answer, is no PHP that is down', async () => {
+  const away = new KedgeError('HostUnreachable', 'lab is away', { server: 'lab' });
+  const host: Host = Object.assign(Object.create(HOST) as Host, { connectTo: () => Promise.reject(away) });
+  const path = join(folder, 'none');
+  await expect(ask(path, { host })).rejects.toBe(away);
+  await expect(isListening(host, path, new AbortController().signal)).rejects.toBe(away);
+  expect(await isListening(HOST, path, new AbortController().signal)).toBe(false);
+  const losing = Object.assign(Object.create(HOST) as Host, {
+    async connectTo(...asked: Parameters<Host['connectTo']>) {
+      const stream = await HOST.connectTo(...asked);
+      return stream.once('readable', () => stream.destroy(away));
+    },
+  });
+  await expect(ask(await responder([record(STDOUT, 'x')], false), { host: losing })).rejects.toBe(away);
 });
 
 test('cancelled', async () => {

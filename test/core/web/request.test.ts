@@ -1,10 +1,16 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { contentMarkOf } from '../../../src/core/web/content-mark';
-import { ask, connectionTo } from '../../../src/core/web/request';
+import type { Host } from '../../../src/core/hosts/host';
+import { ask, connectionTo, nobodyListened } from '../../../src/core/web/request';
 import { createNginx } from '../../../src/core/web/nginx/nginx';
 import type { SiteLocation } from '../../../src/contract/target';
+import { pipedHost } from '../../helpers/host-program';
 import { testOperation } from '../../helpers/operation';
 import { host, put, startWebLab, type WebLab } from './web-lab';
 
@@ -23,6 +29,7 @@ const serve = (listener: RequestListener) => listen(createServer(listener));
 
 const question = (port: number, path = '/', signal = new AbortController().signal) => ({
   server: 'lab',
+  host,
   listen: { address: '127.0.0.1', port },
   uri: 'a.example',
   path,
@@ -63,7 +70,7 @@ describe('asking', () => {
       answered.add(socket);
       response.end('yes');
     });
-    const agent = connectionTo({});
+    const agent = connectionTo(host, {});
     const get = async (path: string) => (await ask({ ...question(port, path), agent })).status;
     try {
       expect([await get('/a'), await get('/b'), connections.length]).toEqual([200, 200, 1]);
@@ -73,6 +80,20 @@ describe('asking', () => {
     }
     expect((await ask(question(port))).status).toBe(200);
     expect(connections).toHaveLength(3);
+  });
+
+  test('is cancelled while the connection is made', async () => {
+    const never: Host = Object.assign(Object.create(host) as Host, {
+      connectTo: (_address: unknown, signal: AbortSignal) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    });
+    const controller = new AbortController();
+    const asking = ask({ ...question(1, '/', controller.signal), host: never });
+    const agent = connectionTo(never, {});
+    const byAgent = ask({ ...question(1, '/', controller.signal), host: never, agent });
+    controller.abort(new Error('stop'));
+    await expect(asking).rejects.toThrow('stop');
+    await expect(byAgent).rejects.toThrow('stop');
   });
 
   test('reads no more than it may of an endless body', async () => {
@@ -129,6 +150,73 @@ describe('asking', () => {
     for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
   });
 });
+
+describe('from a host that is reached by a connection', () => {
+  const remote = pipedHost();
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp('/var/tmp/kr');
+  });
+  afterAll(async () => {
+    await remote.host.close();
+    await rm(folder, { recursive: true });
+  });
+  const there = (port: number, path = '/') => ({ ...question(port, path), host: remote.host });
+
+  test.each([false, true])('asks by TLS or without, also several times by one connection (TLS: %s)', async (tls) => {
+    const names: unknown[] = [];
+    const connections = new Set<Socket>();
+    const listener: RequestListener = ({ socket }, response) => {
+      connections.add(socket);
+      response.setHeader('content-type', 'text/html').end(`<title>${'x'.repeat(100)}</title>`);
+    };
+    const port = await listen(tls ? createTlsServer(certificate(folder, names), listener) : createServer(listener));
+    const agent = connectionTo(remote.host, { tls });
+    try {
+      for (const by of [{ agent }, { agent }, {}, { host }]) {
+        const answer = await ask({ ...there(port), listen: { address: '0.0.0.0', port, tls }, ...by });
+        expect(answer).toMatchObject({ status: 200, mark: { title: 'x'.repeat(100) } });
+      }
+    } finally {
+      agent.destroy();
+    }
+    expect(connections.size).toBe(3);
+    expect(names).toEqual(tls ? ['a.example', 'a.example', 'a.example'] : []);
+  });
+
+  test('tells nobody who listens from a host that is lost in the middle of an answer', async () => {
+    const refused = await ask(there(1)).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'ProbeFailed', cause: { code: 'ECONNREFUSED' } });
+    expect(nobodyListened(refused)).toBe(true);
+    const port = await serve((_request, response) => {
+      response.write('half', () => remote.channels.at(-1)?.child.kill('SIGKILL'));
+    });
+    await expect(ask(there(port))).rejects.toMatchObject({ code: 'HostUnreachable', server: 'there' });
+    const silent = await serve(() => remote.channels.at(-1)?.child.kill('SIGKILL'));
+    await expect(ask(there(silent))).rejects.toMatchObject({ code: 'HostUnreachable', server: 'there' });
+  });
+});
+
+/** A certificate of its own, and the names that are asked for. */
+function certificate(folder: string, names: unknown[]): ServerOptions {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'],
+      ...['-subj', '/CN=other.example', '-keyout', key, '-out', cert],
+    ],
+    { stdio: 'ignore' },
+  );
+  return {
+    key: readFileSync(key),
+    cert: readFileSync(cert),
+    SNICallback: (name, done) => {
+      names.push(name);
+      done(null);
+    },
+  };
+}
 
 describe('a content mark', () => {
   const titleOf = (html: string | Buffer, type: string | undefined = 'text/html') =>
