@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { DatabaseServerAddress } from '../../contract/target';
-import { type ConnectionLimits, type ConnectionRequest, type Endpoint, LimitedConnection } from './limited-connection';
+import type { Host, SocketAddress } from '../hosts/host';
+import { type ConnectionLimits, type ConnectionRequest, LimitedConnection } from './limited-connection';
 import { databaseError, isConnectionError } from './sql-errors';
 import { becomeSole } from './sole-connection';
 
@@ -31,6 +32,8 @@ export class AdminConnection {
   private opened: Promise<LimitedConnection> | undefined;
 
   constructor(
+    /** From where the server is reached. */
+    readonly host: Host,
     private readonly address: DatabaseServerAddress,
     private readonly password: string | undefined,
     readonly signal?: AbortSignal | undefined,
@@ -184,6 +187,7 @@ export class AdminConnection {
 
   private open(database: string | undefined, limits = LIMITS): Promise<LimitedConnection> {
     return connect({
+      host: this.host,
       endpoint: endpointOf(this.address),
       server: this.server,
       limits,
@@ -200,7 +204,7 @@ export class AdminConnection {
 }
 
 /** Socket, or host and port, of a server. */
-export function endpointOf(address: DatabaseServerAddress): Endpoint {
+export function endpointOf(address: DatabaseServerAddress): SocketAddress {
   if (address.socket !== undefined) return { socketPath: address.socket };
   return { host: address.host ?? '127.0.0.1', port: address.port ?? 3306 };
 }

@@ -1,17 +1,13 @@
-import { type LookupFunction, type Socket, connect as connectSocket, isIP } from 'node:net';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Connection as Driver } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import { KedgeError } from '../../contract/errors';
-
-/** Where a server listens. Names are resolved before: `addresses` are what `host` stands for. */
-export type Endpoint =
-  | { readonly socketPath: string }
-  | { readonly host: string; readonly port: number; readonly addresses?: readonly string[] };
+import { monotonicMs } from '../clock';
+import type { Host, SocketAddress } from '../hosts/host';
 
 /** What a server may take and send. */
 export interface ConnectionLimits {
-  /** From the first packet to a session that takes statements, ms. */
+  /** From the connection to a session that takes statements, ms. */
   readonly handshakeMs: number;
   /** From a statement to the end of its answer, ms. */
   readonly statementMs: number;
@@ -20,7 +16,10 @@ export interface ConnectionLimits {
 }
 
 export interface ConnectionRequest {
-  readonly endpoint: Endpoint;
+  /** From where it is connected to. */
+  readonly host: Host;
+  /** Where it listens, as that host reaches it. */
+  readonly endpoint: SocketAddress;
   readonly user: string;
   readonly password?: string;
   readonly database?: string;
@@ -41,17 +40,17 @@ export class LimitedConnection {
   private readonly onFailure = new Set<(error: Error) => void>();
 
   private constructor(
-    private readonly socket: Socket,
+    private readonly socket: Duplex,
     private readonly driver: Driver,
     private readonly connection: Connection,
     private readonly request: ConnectionRequest,
   ) {
     // Without listeners a connection lost while idle would end the process.
     connection.on('error', () => undefined);
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       this.received += bytes.length;
       const { answerBytes } = request.limits;
-      if (this.received > answerBytes) this.fail(this.unreachable(`sent more than ${answerBytes} bytes`));
+      if (this.received > answerBytes) this.fail(unreachable(request, `sent more than ${answerBytes} bytes`));
     });
     request.signal?.addEventListener('abort', this.cancelled, { once: true });
     socket.once('close', () => request.signal?.removeEventListener('abort', this.cancelled));
@@ -59,14 +58,19 @@ export class LimitedConnection {
 
   /**
    * Connects, logs in and runs `settings`, all within the limit of the handshake.
-   * @throws KedgeError DatabaseUnreachable when a limit is reached; the signal's reason; the driver's error
+   * @throws KedgeError DatabaseUnreachable when a limit is reached, HostUnreachable; the signal's reason; the error of driver or system
    */
   static async open(request: ConnectionRequest, settings: string): Promise<LimitedConnection> {
     request.signal?.throwIfAborted();
     // Loaded when it is needed: few commands ask a database.
     const { createConnection } = await import('mysql2');
-    const socket = openSocket(request.endpoint);
-    const { user, password, database, limits } = request;
+    const { user, password, database, limits, signal } = request;
+    const began = monotonicMs();
+    const socket = await connectWithin(request);
+    if (signal?.aborted) {
+      socket.destroy();
+      throw signal.reason;
+    }
     const driver = createConnection({
       stream: socket,
       // Its own limit ends with the handshake, before the session is set.
@@ -82,7 +86,8 @@ export class LimitedConnection {
     });
     const opened = new LimitedConnection(socket, driver, driver.promise(), request);
     try {
-      await opened.within(limits.handshakeMs, 'let nobody in', async () => {
+      const leftMs = Math.max(0, limits.handshakeMs - (monotonicMs() - began));
+      await opened.within(leftMs, nobodyIn(limits), async () => {
         await new Promise<void>((resolve, reject) => driver.connect((error) => (error ? reject(error) : resolve())));
         await opened.connection.query(settings);
       });
@@ -95,7 +100,8 @@ export class LimitedConnection {
 
   /** Rows, or what the driver says of a statement. @throws as {@link open} */
   async query(statement: string): Promise<unknown> {
-    return this.within(this.request.limits.statementMs, 'did not answer', async () => {
+    const { statementMs } = this.request.limits;
+    return this.within(statementMs, `did not answer within ${statementMs / 1000} s`, async () => {
       const [result] = await this.connection.query(statement);
       return result;
     });
@@ -135,7 +141,7 @@ export class LimitedConnection {
     let stop: (error: Error) => void = () => undefined;
     const failed = new Promise<never>((_resolve, reject) => (stop = reject));
     this.onFailure.add(stop);
-    const timer = setTimeout(() => this.fail(this.unreachable(`${what} within ${limitMs / 1000} s`)), limitMs);
+    const timer = setTimeout(() => this.fail(unreachable(this.request, what)), limitMs);
     const working = work();
     // What ends by the limit is not waited for.
     working.catch(() => undefined);
@@ -154,31 +160,33 @@ export class LimitedConnection {
     for (const stop of this.onFailure) stop(this.failure);
     this.destroy();
   }
+}
 
-  private unreachable(what: string): KedgeError {
-    const { server, endpoint } = this.request;
-    const where = 'socketPath' in endpoint ? endpoint.socketPath : `${endpoint.host}:${endpoint.port}`;
-    return new KedgeError('DatabaseUnreachable', `what listens at ${where} ${what}`, { server });
+/**
+ * A connection that is whoever asked for it's to end. A server that is away answers no attempt to connect, and counts as one that lets
+ * nobody in.
+ */
+async function connectWithin(request: ConnectionRequest): Promise<Duplex> {
+  const { host, endpoint, limits, signal } = request;
+  const attempt = new AbortController();
+  const cancel = (): void => attempt.abort(signal?.reason);
+  const timer = setTimeout(() => attempt.abort(unreachable(request, nobodyIn(limits))), limits.handshakeMs);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    const socket = await host.connectTo(endpoint, attempt.signal);
+    socket.allowHalfOpen = false;
+    return socket;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', cancel);
   }
 }
 
-function openSocket(endpoint: Endpoint): Socket {
-  if ('socketPath' in endpoint) return connectSocket({ path: endpoint.socketPath });
-  const { host, port, addresses } = endpoint;
-  return connectSocket({
-    host,
-    port,
-    noDelay: true,
-    keepAlive: true,
-    ...(addresses === undefined ? {} : { lookup: lookupOf(addresses) }),
-  });
+function nobodyIn({ handshakeMs }: ConnectionLimits): string {
+  return `let nobody in within ${handshakeMs / 1000} s`;
 }
 
-/** Gives addresses that are known already to whoever asks for those of a name. */
-function lookupOf(addresses: readonly string[]): LookupFunction {
-  return (_name, options, callback) => {
-    const found = addresses.map((address) => ({ address, family: isIP(address) }));
-    if (options.all) callback(null, found);
-    else callback(null, found[0]?.address ?? '', found[0]?.family ?? 0);
-  };
+function unreachable({ server, endpoint }: ConnectionRequest, what: string): KedgeError {
+  const where = 'socketPath' in endpoint ? endpoint.socketPath : `${endpoint.host}:${endpoint.port}`;
+  return new KedgeError('DatabaseUnreachable', `what listens at ${where} ${what}`, { server });
 }

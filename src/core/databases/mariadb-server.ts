@@ -1,4 +1,5 @@
 import type { DatabaseServerAddress } from '../../contract/target';
+import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import { accountIsShared, databasesOf, globalPrivileges, otherWriters } from './account-privileges';
 import {
@@ -31,6 +32,8 @@ export interface DatabaseServerOptions {
   readonly adminPassword: string | undefined;
   /** Where the client programs run, and dumps are read. */
   readonly host: MasterHost;
+  /** From where it is connected to, its socket and its names being those of that machine. Default: `host`. */
+  readonly from?: Host;
   /** What the client programs can do, kept by whoever opens several. */
   readonly programs?: ClientPrograms;
   /** The work it is opened for: its statements and connections end with it. */
@@ -46,12 +49,13 @@ export function openDatabaseServer({
   address,
   adminPassword,
   host,
+  from = host,
   programs = new ClientPrograms(host),
   signal,
   holder,
   importSilenceMs,
 }: DatabaseServerOptions): DatabaseServer {
-  const admin = new AdminConnection(address, adminPassword, signal, holder);
+  const admin = new AdminConnection(from, address, adminPassword, signal, holder);
   const context: ClientContext = { admin, address, adminPassword, host, programs };
   return {
     name: address.name,
@@ -95,7 +99,7 @@ export function openDatabaseServer({
       }),
     importConditions: () => readImportConditions(admin),
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
-    proveLogin: (login, operation) => proveLogin({ admin, address, host }, login, operation),
+    proveLogin: (login, operation) => proveLogin({ admin, address }, login, operation),
     clientHost: () => clientHost(admin),
     canLogIn: (user, password, database) => canLogIn(admin, address, { user, password, database }),
     close: () => admin.close(),

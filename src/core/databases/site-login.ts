@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
-import type { Host } from '../hosts/host';
+import type { Host, SocketAddress } from '../hosts/host';
 import { resolveHostName } from '../hosts/host-names';
 import type { Operation } from '../operation';
 import { type AdminConnection, connect, endpointOf } from './admin-connection';
 import type { SiteLogin } from './database-server';
 import { readServerFacts } from './facts';
 import { quoteLiteral, splitAccount } from './identifiers';
-import type { ConnectionLimits, Endpoint, LimitedConnection } from './limited-connection';
+import type { ConnectionLimits, LimitedConnection } from './limited-connection';
 import { databaseError } from './sql-errors';
 
 /** A login is a handshake and one row. Whoever answers at an address that settings name may be anybody. */
@@ -22,8 +22,6 @@ const seen = z.object({ user: z.string(), database: z.string().nullable() });
 export interface LoginParts {
   readonly admin: AdminConnection;
   readonly address: DatabaseServerAddress;
-  /** Where the site's names are looked up. */
-  readonly host: Host;
 }
 
 /**
@@ -33,12 +31,12 @@ export interface LoginParts {
  *   an account that is let in with any password; HostUnreachable for a host name nobody knows; the signal's reason
  */
 export async function proveLogin(
-  { admin, address, host }: LoginParts,
+  { admin, address }: LoginParts,
   login: SiteLogin,
   operation: Operation,
 ): Promise<{ user: string; host: string; database: string; identity: string }> {
   const whose = `the login ${login.user} of the database ${login.database} at ${login.address}`;
-  const endpoint = await resolved(endpointOfSite(login.address, address), host, operation);
+  const endpoint = await resolved(endpointOfSite(login.address, address), admin.host, operation);
   const connection = await open(admin, endpoint, login, whose, operation.signal).catch(async (error: unknown) => {
     throw (await obstacleOf(admin, login, whose)) ?? error;
   });
@@ -68,7 +66,8 @@ export async function canLogIn(
   { user, password, database }: Omit<SiteLogin, 'address'>,
 ): Promise<boolean> {
   try {
-    const request = { endpoint: endpointOf(address), server: admin.server, limits: LIMITS, signal: admin.signal };
+    const { host, server, signal } = admin;
+    const request = { host, endpoint: endpointOf(address), server, limits: LIMITS, signal };
     (await connect({ ...request, user, password, database })).destroy();
     return true;
   } catch (error) {
@@ -79,7 +78,7 @@ export async function canLogIn(
 }
 
 /** The form of address that PHP's database extensions take; plain `localhost` is the server's own socket. */
-export function endpointOfSite(siteAddress: string, server: DatabaseServerAddress): Endpoint {
+export function endpointOfSite(siteAddress: string, server: DatabaseServerAddress): SocketAddress {
   const socket = /^(?:localhost|):(\/.*)$/s.exec(siteAddress)?.[1];
   if (socket !== undefined) return { socketPath: socket };
   if ((siteAddress === 'localhost' || siteAddress === '') && server.socket !== undefined) {
@@ -95,14 +94,23 @@ export function endpointOfSite(siteAddress: string, server: DatabaseServerAddres
 
 async function open(
   admin: AdminConnection,
-  endpoint: Endpoint,
+  endpoint: SocketAddress,
   login: SiteLogin,
   whose: string,
   signal: AbortSignal,
 ): Promise<LimitedConnection> {
   try {
     const { user, password, database } = login;
-    return await connect({ endpoint, server: admin.server, limits: LIMITS, signal, user, password, database });
+    return await connect({
+      host: admin.host,
+      endpoint,
+      server: admin.server,
+      limits: LIMITS,
+      signal,
+      user,
+      password,
+      database,
+    });
   } catch (error) {
     signal.throwIfAborted();
     throw databaseError(error, admin.server, whose, [login.password]);
@@ -149,7 +157,7 @@ const BY_PASSWORD = new Set([
 ]);
 
 /** Names are looked up before, within a limit; `localhost` is no question for a name server. */
-async function resolved(endpoint: Endpoint, host: Host, operation: Operation): Promise<Endpoint> {
+async function resolved(endpoint: SocketAddress, host: Host, operation: Operation): Promise<SocketAddress> {
   if ('socketPath' in endpoint || endpoint.host === 'localhost') return endpoint;
   return { ...endpoint, addresses: await resolveHostName(host, endpoint.host, operation) };
 }
@@ -189,7 +197,7 @@ async function proveServer(
 /** An account that is let in by who asks, as root is by unix_socket, says nothing about the rights of the site. */
 async function provePassword(
   admin: AdminConnection,
-  endpoint: Endpoint,
+  endpoint: SocketAddress,
   login: SiteLogin,
   whose: string,
   signal: AbortSignal,
@@ -198,7 +206,16 @@ async function provePassword(
   let connection: LimitedConnection;
   try {
     const { user, database } = login;
-    connection = await connect({ endpoint, server: admin.server, limits: LIMITS, signal, user, password, database });
+    connection = await connect({
+      host: admin.host,
+      endpoint,
+      server: admin.server,
+      limits: LIMITS,
+      signal,
+      user,
+      password,
+      database,
+    });
   } catch (error) {
     signal.throwIfAborted();
     const refused = databaseError(error, admin.server, whose, [login.password]);

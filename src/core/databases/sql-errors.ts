@@ -59,7 +59,8 @@ export function numberOf(error: unknown): number | undefined {
 
 /** True when the connection the error came from cannot be used any more. */
 export function isConnectionError(error: unknown): boolean {
-  return codeOf(error) === 'DatabaseUnreachable';
+  const code = codeOf(error);
+  return code === 'DatabaseUnreachable' || code === 'HostUnreachable';
 }
 
 /**

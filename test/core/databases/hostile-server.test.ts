@@ -10,6 +10,7 @@ import { testOperation } from '../../helpers/operation';
 
 /* Servers that a site's settings may lead to: anybody's, and dead ones. */
 
+const HOST = createLocalHost({ name: 'here' });
 const QUICK: ConnectionLimits = { handshakeMs: 300, statementMs: 300, answerBytes: 64 * 1024 };
 const LONG: ConnectionLimits = { handshakeMs: 60_000, statementMs: 60_000, answerBytes: 64 * 1024 };
 
@@ -148,6 +149,7 @@ test.each<[string, (socket: Socket) => void, RegExp]>([
   const { port, closed } = await serve(behave);
   const failure = await (async () => {
     const request = {
+      host: HOST,
       endpoint: { host: '127.0.0.1', port },
       server: 'lab',
       user: 'shop',
@@ -171,7 +173,7 @@ test.each([
 ])('cancellation ends what waits for it %s', async (_what, behave) => {
   const { port, connected, closed } = await serve(behave);
   const stop = new AbortController();
-  const request = { endpoint: { host: '127.0.0.1', port }, server: 'lab', user: 'shop', limits: LONG };
+  const request = { host: HOST, endpoint: { host: '127.0.0.1', port }, server: 'lab', user: 'shop', limits: LONG };
   const asking = (async () => (await connect({ ...request, signal: stop.signal })).query('SELECT 1 AS a'))();
   await connected;
   const reason = new Error('the test cancelled');

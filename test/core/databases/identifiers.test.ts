@@ -22,6 +22,7 @@ beforeAll(async () => {
   // A server whose own sql_mode would make the quoting wrong, were it not set anew.
   lab = await openLab(['--sql-mode=NO_BACKSLASH_ESCAPES,ANSI_QUOTES']);
   connection = await connect({
+    host: lab.host,
     endpoint: { socketPath: lab.mariadb.socket },
     server: 'lab',
     user: lab.mariadb.address.admin.user,

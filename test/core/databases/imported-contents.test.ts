@@ -9,7 +9,7 @@ let lab: DatabaseLab;
 let admin: AdminConnection;
 beforeAll(async () => {
   lab = await openLab();
-  admin = new AdminConnection(lab.mariadb.address, undefined);
+  admin = new AdminConnection(lab.host, lab.mariadb.address, undefined);
   await lab.query("INSTALL SONAME 'ha_blackhole'; INSTALL SONAME 'ha_archive'");
 });
 afterAll(async () => {

@@ -15,7 +15,7 @@ let lab: DatabaseLab;
 let admin: AdminConnection;
 beforeAll(async () => {
   lab = await openLab();
-  admin = new AdminConnection(lab.mariadb.address, undefined);
+  admin = new AdminConnection(lab.host, lab.mariadb.address, undefined);
 });
 afterAll(async () => {
   await admin?.close();
