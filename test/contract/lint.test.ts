@@ -81,6 +81,9 @@ const VIOLATIONS: [what: string, file: string, source: string, rule: string][] =
 
   ['a file of this machine, opened past its host', 'core/sites', value('node:fs/promises', 'readFile'), NODE],
   ['a socket of this machine', 'core/tasks', value('node:net', 'connect'), NODE],
+  ['a socket for PHP', 'core/php', value('node:net', 'connect'), NODE],
+  ['a socket for databases', 'core/databases', value('node:net', 'connect'), NODE],
+  ['a socket where HTTP is spoken', 'core/web/request.ts', value('node:net', 'connect'), NODE],
   ['a program of this machine', 'activities', value('node:child_process', 'spawn'), NODE],
   ['a file of this machine in a command', 'cli/commands', value('node:fs', 'readFileSync'), NODE],
 
