@@ -78,6 +78,10 @@ export class MappedHost implements Host {
     return this.real.connectTo(mapped, signal);
   }
 
+  now(): Promise<number> {
+    return this.real.now();
+  }
+
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {
     return this.real.readFile(this.at(path), maximumBytes);
   }

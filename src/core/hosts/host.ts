@@ -178,6 +178,9 @@ export interface Host {
    */
   connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex>;
 
+  /** The time by the clock of this host, ms since 1970, which times of its files are told by. */
+  now(): Promise<number>;
+
   /** @throws KedgeError FileRefused when missing, no regular file, or larger than `maximumBytes`. */
   readFile(path: string, maximumBytes?: number): Promise<Buffer>;
   /** A file that nobody but root and the worker can have written or laid there. @throws KedgeError OwnerRefused; as `readFile` */

@@ -79,6 +79,10 @@ class LocalHost implements MasterHost {
     return connectSocket(address, this.name, signal);
   }
 
+  async now(): Promise<number> {
+    return Date.now();
+  }
+
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {
     return readSmallFile(path, this.name, maximumBytes);
   }

@@ -122,7 +122,7 @@ async function quotasOf(
       acceptExitCodes: [0, 1],
       operation,
     });
-    return readQuotas(stdout, Date.now());
+    return readQuotas(stdout, await host.now());
   } catch (error) {
     operation.signal.throwIfAborted();
     if (isKedgeError(error) && error.code === 'ProgramMissing') return null;

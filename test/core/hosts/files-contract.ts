@@ -116,6 +116,14 @@ export function describeFiles(makeMachine: MachineFactory): void {
       expect(await machine.host.status(at('dir'))).toMatchObject({ uid, gid, device });
     });
 
+    test('times are told by the clock of the machine, and so is the present', async () => {
+      const clock = (): number => Number(sh('date +%s%3N'));
+      const before = clock();
+      const now = await machine.host.now();
+      expect(now).toBeGreaterThanOrEqual(before);
+      expect(now).toBeLessThanOrEqual(clock());
+    });
+
     test('nothing where nothing is', async () => {
       sh('touch file');
       expect(await machine.host.status(at('missing'))).toBeUndefined();

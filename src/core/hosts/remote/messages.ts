@@ -130,6 +130,7 @@ const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('endSocketHolders'), sockets: z.array(bytes).max(200_000), uid: account }),
   /** Lasts as long as the connection. What goes there is the stream `input`, what comes is `output`. */
   z.strictObject({ method: z.literal('connectTo'), address: socketAddress }),
+  z.strictObject({ method: z.literal('now') }),
   /** The content comes as the stream `content`. */
   z.strictObject({ method: z.literal('readFile'), path, maximumBytes: bytes.optional() }),
   z.strictObject({ method: z.literal('readTrustedFile'), path, maximumBytes: bytes.optional() }),
@@ -236,6 +237,7 @@ export const RETURNS = {
   listMarks: z.array(z.string()),
   endSocketHolders: bytes,
   connectTo: nothing,
+  now: z.number(),
   readFile: nothing,
   readTrustedFile: nothing,
   assertTrusted: nothing,

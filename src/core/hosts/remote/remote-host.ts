@@ -208,6 +208,10 @@ export class RemoteHost implements Host {
     }
   }
 
+  now(): Promise<number> {
+    return this.call({ request: { method: 'now' } });
+  }
+
   readFile(path: string, maximumBytes?: number): Promise<Buffer> {
     return this.read('readFile', path, maximumBytes);
   }

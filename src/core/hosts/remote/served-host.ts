@@ -320,6 +320,8 @@ async function perform(host: Host, request: Request, answering: Answering): Prom
       return host.endSocketHolders(new Set(request.sockets), request.uid);
     case 'connectTo':
       return connectFor(host, request.address, answering);
+    case 'now':
+      return host.now();
     case 'readFile':
     case 'readTrustedFile': {
       const content = await host[request.method](request.path, request.maximumBytes);
