@@ -182,6 +182,13 @@ test.each([
   await closed;
 });
 
+test('one that ends the connection is not waited for', async () => {
+  const { port } = await serve(letIn((socket) => void socket.end()));
+  const request = { host: HOST, endpoint: { host: '127.0.0.1', port }, server: 'lab', user: 'shop', limits: LONG };
+  const connection = await connect(request);
+  await expect(connection.query('SELECT 1 AS a')).rejects.toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
+});
+
 describe('the database of a site', () => {
   let lab: DatabaseLab;
   beforeAll(async () => {
