@@ -20,6 +20,7 @@ const LOGIN_WITHIN_MS = 20_000;
 const KEEP_ALIVE_MS = 10_000;
 const KEEP_ALIVES = 3;
 const SAID_BYTES = 2048;
+const LAST_WORD_WITHIN_MS = 1_000;
 /** RFC 1123, and the underscore that some use. Nothing that a program could take for an option. */
 const HOST_NAME = /^[a-z0-9_][a-z0-9._-]{0,252}$/i;
 const NOBODY = 0o077;
@@ -171,5 +172,12 @@ function channelOf(channel: ClientChannel, client: Client, cut: () => void): Byt
     channel.on('close', end);
     client.on('close', end);
   });
-  return { input: channel, output: channel, close: cut, ended };
+  const close = (): void => {
+    if (!channel.readableEnded) return cut();
+    // With what the program ended is told behind the end of what it wrote.
+    const timer = setTimeout(cut, LAST_WORD_WITHIN_MS);
+    void ended.then(() => clearTimeout(timer));
+    channel.end();
+  };
+  return { input: channel, output: channel, close, ended };
 }
