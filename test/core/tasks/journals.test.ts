@@ -112,6 +112,9 @@ describe('journals', () => {
     await journals.close(id, { ...done, status: 'failed' });
     expect((await journals.get(id)).outcome?.status).toBe('done');
     await expect(journals.beginStep(id, mine, 'preflight')).rejects.toMatchObject({ code: 'TaskWasReset' });
+    const before = await journals.get(id);
+    await expect(journals.recordUndo(id, { switched: true })).rejects.toMatchObject({ code: 'TaskSuperseded' });
+    expect(await journals.get(id)).toEqual(before);
   });
 
   it('changes made side by side are all kept', async () => {
