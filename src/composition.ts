@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { version } from '../package.json';
 import { backupRunOf, planBackupRun } from './config/backup-run';
 import { ConfigurationFile } from './config/configuration-file';
 import { targetOf } from './config/inventory';
@@ -7,6 +8,7 @@ import { leaseLimitsOf } from './config/limits';
 import { maxAgesOf } from './config/objectives';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
+import { sshPlaceOf, sshPlacesOf } from './config/ssh';
 import { isKedgeError } from './contract/errors';
 import { type Delivery, type NamedReceiver, type Notice, namedReceivers } from './contract/notices';
 import type { BackupAllInput } from './contract/fleet';
@@ -25,6 +27,8 @@ import { OpenServers } from './core/databases/open-servers';
 import type { Host } from './core/hosts/host';
 import { createLocalHost } from './core/hosts/local-host';
 import type { MasterHost } from './core/hosts/master-host';
+import type { RemoteHost } from './core/hosts/remote/remote-host';
+import { SshHosts } from './core/hosts/ssh/ssh-hosts';
 import { deliver, tellReceiver } from './core/notices/deliver';
 import { NoticeFile } from './core/notices/notice-states';
 import type { Operation } from './core/operation';
@@ -56,15 +60,18 @@ export interface CompositionOptions {
   configuration: Configuration;
   configurationPath: string;
   environment: Record<string, string | undefined>;
-  /** Servers of the configuration that are other machines, by their names. Default: none. */
+  /** Servers that are other machines, whatever the configuration says of them, by their names. Default: none. */
   hosts?: ReadonlyMap<string, Host>;
 }
 
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
 export function createParts({ configuration, configurationPath, environment, hosts }: CompositionOptions) {
   const master: MasterHost = createLocalHost({ name: configuration.master });
-  /** Which machine a server of the configuration is: this one, where nothing else is said. */
-  const hostOf = (server: string): Host => hosts?.get(server) ?? master;
+  /**
+   * Which machine a server is that a task works on: this one. A target with a server that is reached by SSH is refused where it is resolved;
+   * who writes `ssh:` beside a server while a task is at work on it does not send that task to another machine.
+   */
+  const hostOfTasks = (server: string): Host => hosts?.get(server) ?? master;
   const redactor = new Redactor();
   const onSecret = (secret: string, site: string | null): void => redactor.register(secret, site);
   const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);
@@ -72,6 +79,18 @@ export function createParts({ configuration, configurationPath, environment, hos
   const webServers = new Map<string, WebServer>();
   const programs = new ClientPrograms(master);
   const file = new ConfigurationFile(configurationPath, configuration);
+  const sshHosts = new SshHosts({
+    master,
+    version,
+    installCommand: (server) => `kedge servers prepare ${server}`,
+  });
+  /** A server that is another machine, as the configuration says it is reached; null for this machine. */
+  const remoteHostOf = (server: string): RemoteHost | null => {
+    const place = sshPlaceOf(file.lastRead, server);
+    return place === null ? null : sshHosts.of(place);
+  };
+  /** Which machine a server of the configuration is: this one, where nothing else is said. */
+  const hostOf = (server: string): Host => hosts?.get(server) ?? remoteHostOf(server) ?? master;
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
@@ -99,7 +118,7 @@ export function createParts({ configuration, configurationPath, environment, hos
     const key = JSON.stringify(address);
     const server =
       webServers.get(key) ??
-      webServerKindOf(address).create({ address, host: hostOf(address.name), readSecret: readOwnSecret });
+      webServerKindOf(address).create({ address, host: hostOfTasks(address.name), readSecret: readOwnSecret });
     webServers.set(key, server);
     return server;
   };
@@ -111,15 +130,18 @@ export function createParts({ configuration, configurationPath, environment, hos
     states,
     configuration: file,
     sweeper: new Sweeper(async () => {
-      const { backups, servers } = await file.current();
-      const named = Object.entries(servers);
+      const current = await file.current();
+      const { backups, servers } = current;
+      sshHosts.retain(new Set(sshPlacesOf(current).keys()));
+      // No task made anything on other machines yet.
+      const named = Object.entries(servers).filter(([, { ssh }]) => ssh === undefined);
       return {
         master,
         journals,
         states,
         locks,
         scratches,
-        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, hostOf(name)] as const] : []))),
+        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, hostOfTasks(name)] as const] : []))),
         databaseServers: new Map(
           named.flatMap(([name, { db }]) =>
             db
@@ -133,7 +155,7 @@ export function createParts({ configuration, configurationPath, environment, hos
           ),
         ),
         folders: { state, backups },
-        flags: named.flatMap(([name, { web }]) => (web ? [{ host: hostOf(name), path: web.flags }] : [])),
+        flags: named.flatMap(([name, { web }]) => (web ? [{ host: hostOfTasks(name), path: web.flags }] : [])),
       };
     }),
     requestRecords,
@@ -203,7 +225,7 @@ export function createParts({ configuration, configurationPath, environment, hos
       return { ...target, site: await followRoot(host, target.site, taken) };
     },
     siteAtWork(target: Target): SiteAtWork {
-      const host = hostOf(target.web.name);
+      const host = hostOfTasks(target.web.name);
       return {
         target,
         uri: target.site.uri,
@@ -222,10 +244,11 @@ export function createParts({ configuration, configurationPath, environment, hos
       began ? backupRunOf(await file.lastGood(), input) : planBackupRun(await file.forNewTask(), input),
     keepRuleOf: async (site: string) => keepRuleOf(await file.current(), site),
     hostOf,
+    remoteHostOf,
     webServer,
     databaseServer: (address: DatabaseServerAddress) => databaseServers.get(address),
     async close(): Promise<void> {
-      await databaseServers.close();
+      await Promise.all([databaseServers.close(), sshHosts.close()]);
     },
   };
 }

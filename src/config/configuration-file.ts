@@ -24,9 +24,14 @@ export class ConfigurationFile {
     return this.known.configuration;
   }
 
+  /** As it was read last: for who cannot wait. Every task begins with {@link forNewTask}, which reads it. */
+  get lastRead(): Configuration {
+    return this.known?.configuration ?? this.started;
+  }
+
   /** As the file says it now, or said it last: for what goes on while somebody writes in it. */
   async lastGood(): Promise<Configuration> {
-    return this.current().catch(() => this.known?.configuration ?? this.started);
+    return this.current().catch(() => this.lastRead);
   }
 
   /** For a task that begins. @throws KedgeError ConfigurationChanged for another master or another state folder; as {@link current} */

@@ -41,12 +41,45 @@ export function findContradictions(configuration: Configuration, exists: (path: 
   for (const [name, schedule] of Object.entries(configuration.schedules))
     for (const { key, message } of scheduleContradictions(configuration, schedule))
       say(['schedules', name, ...key], message);
-  for (const [name, { web }] of Object.entries(configuration.servers)) {
+  for (const [name, { ssh, web }] of Object.entries(configuration.servers)) {
     const template = web?.vhostTemplate;
     if (template !== undefined && !exists(template))
       say(['servers', name, 'web', 'vhostTemplate'], `there is no template ${template}`);
-    if (web && listensAt(web, configuration.metrics?.listen))
+    // Another machine has addresses of its own.
+    if (web && ssh === undefined && listensAt(web, configuration.metrics?.listen))
       say(['metrics', 'listen'], `the web server of ${name} listens at this address and port`);
+  }
+  for (const { key, message } of sshContradictions(configuration)) say(['servers', ...key], message);
+  return found;
+}
+
+/** One machine by two names, and keys that an owner of a site could exchange. */
+function sshContradictions(configuration: Configuration): { key: readonly string[]; message: string }[] {
+  const found: { key: readonly string[]; message: string }[] = [];
+  const machines = new Map<string, string>();
+  for (const [name, { ssh }] of Object.entries(configuration.servers)) {
+    if (ssh === undefined) continue;
+    const machine = `${ssh.host.toLowerCase()} ${ssh.port}`;
+    const holder = machines.get(machine);
+    if (holder === undefined) machines.set(machine, name);
+    else
+      found.push({
+        key: [name, 'ssh', 'host'],
+        message: `${ssh.host} port ${ssh.port} is the server ${holder} already: one server may have both web and db`,
+      });
+    for (const key of ['identityFile', 'agent', 'knownHosts'] as const) {
+      const path = ssh[key];
+      if (path === undefined) continue;
+      for (const [uri, site] of Object.entries(configuration.sites))
+        if (
+          configuration.servers[site.server]?.ssh === undefined &&
+          rootsOf(site).some((root) => contains(root.path, path))
+        )
+          found.push({
+            key: [name, 'ssh', key],
+            message: `${path} lies in the folder of the site ${uri}, whose owner could exchange it`,
+          });
+    }
   }
   return found;
 }
@@ -135,7 +168,8 @@ function folderContradictions(
           `${own.path} lies in ${name === SITE_FOLDER ? 'the site folder' : `the declared path ${name}`}, and is backed up with it`,
         );
     }
-    // Which of the servers the master is, the configuration does not say: its own folders are kept apart from all sites.
+    // Another machine has none of the master's folders.
+    if (configuration.servers[site.server]?.ssh !== undefined) continue;
     for (const key of ['backups', 'state', 'spool'] as const) {
       const folder = configuration[key];
       if (folder !== undefined && contains(own.path, folder))

@@ -4,6 +4,7 @@ import { KedgeError } from '../contract/errors';
 import type { Owner, SiteLocation, Target, WebServerAddress } from '../contract/target';
 import { nearest } from './nearest';
 import type { Configuration, SiteConfiguration } from './schema';
+import { whyNotYet } from './ssh';
 
 /** @throws KedgeError SiteUnknown, see `unknownSite` */
 export function assertKnownSite(configuration: Configuration, uri: string): SiteConfiguration {
@@ -41,7 +42,7 @@ function hostIn(name: string): string {
 
 /**
  * Where a task on a site acts, from the configuration as it is now.
- * @throws KedgeError SiteUnknown; ConfigurationInvalid for an unknown owner; what `readTemplate` throws
+ * @throws KedgeError SiteUnknown; ConfigurationInvalid for an unknown owner, and for a server that is another machine; what `readTemplate` throws
  */
 export async function targetOf(
   configuration: Configuration,
@@ -51,6 +52,13 @@ export async function targetOf(
   readTemplate: (path: string, web: Pick<WebServerAddress, 'kind'>) => Promise<string>,
 ): Promise<Target> {
   const site = assertKnownSite(configuration, uri);
+  const notYet = whyNotYet(configuration, uri);
+  if (notYet !== null)
+    throw new KedgeError('ConfigurationInvalid', notYet.message, {
+      site: uri,
+      state: 'nothing was touched',
+      hint: `Until then sites.${uri}.${notYet.key} names a server without \`ssh:\`.`,
+    });
   const web = configuration.servers[site.server]?.web;
   const database = configuration.servers[site.db]?.db;
   // `loadConfiguration` has refused a site whose servers do not exist.

@@ -13,8 +13,6 @@ type Path = readonly PropertyKey[];
 
 /** Keys that later releases know, with what to say until then. */
 const LATER: Record<string, string> = {
-  ssh: 'remote servers are not supported yet',
-  address: 'remote servers are not supported yet',
   platforms: 'platforms are not supported yet',
   platform: 'platforms are not supported yet',
 };
@@ -155,6 +153,7 @@ const KNOWN_KEYS = [
   ...['schedules', 'cron', 'timeZone', 'jitter', 'description', 'quiesce', 'compression', 'prune'],
   ...['keep', 'last', 'daily', 'weekly', 'monthly', 'yearly', 'safety', 'tasks', 'newest', 'limits'],
   ...['worker', 'versioning', 'metrics'],
+  ...['ssh', 'identityFile', 'agent', 'knownHosts'],
   ...['tls', 'certificate', 'key', 'redirects', 'https', 'vhostInclude'],
   ...[
     'healthPath',

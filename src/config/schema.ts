@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { HOST_NAME } from '../contract/host-name';
 import { WORKFLOW_TYPES } from '../contract/names';
 import { receiverSchema } from '../contract/notices';
 import {
@@ -212,7 +213,33 @@ const databaseSchema = z
     'either socket, or host and port',
   );
 
-const serverSchema = z.strictObject({ web: webSchema.optional(), db: databaseSchema.optional() });
+/** Names of accounts, as `useradd` takes them. */
+const ACCOUNT_NAME = /^[a-z_][a-z0-9_.-]{0,31}$/i;
+const sshSchema = z
+  .strictObject({
+    host: z
+      .string('the name or the address of a machine')
+      .refine((host) => isIP(host) !== 0 || HOST_NAME.test(host), 'the name or the address of a machine'),
+    port: z.int().min(1).max(65535).default(22),
+    user: z.string().regex(ACCOUNT_NAME, 'the name of an account').default('root'),
+    /** A private key of the worker's, without a passphrase. */
+    identityFile: pathOf('a private key').optional(),
+    /** The socket of an agent that has keys. */
+    agent: pathOf('the socket of an agent').optional(),
+    /** The keys that this machine is known by; default `<state>/known_hosts`. */
+    knownHosts: pathOf('a file of known hosts').optional(),
+  })
+  .refine(
+    (ssh) => ssh.identityFile !== undefined || ssh.agent !== undefined,
+    'identityFile or agent: nobody is there to type a password',
+  );
+
+/** Without `ssh` it is the master itself. */
+const serverSchema = z.strictObject({
+  ssh: sshSchema.optional(),
+  web: webSchema.optional(),
+  db: databaseSchema.optional(),
+});
 
 const siteSchema = z
   .strictObject({
@@ -290,6 +317,7 @@ export const configurationSchema = z.strictObject({
   sites: z.record(siteUriSchema, siteSchema),
 });
 export type Configuration = z.infer<typeof configurationSchema>;
+export type ServerConfiguration = Configuration['servers'][string];
 export type SiteConfiguration = Configuration['sites'][string];
 export type ScheduleConfiguration = Configuration['schedules'][string];
 

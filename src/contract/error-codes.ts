@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   ),
   // what was asked for does not exist, or not now
   SiteUnknown: permanent('no such site in the configuration', 'See `kedge sites`.', 10),
+  ServerUnknown: permanent('no such server in the configuration', 'See `kedge servers`.', 10),
   BackupUnknown: permanent('no such backup in the catalogue', 'See `kedge backups <site>`.', 10),
   TaskUnknown: permanent('no such task', 'See `kedge tasks`.', 10),
   SiteBusy: permanent('another task runs on the site', 'Wait for it, or submit with --wait-turn.', 11),

@@ -18,8 +18,10 @@ export async function configuredFiles(
     for (const value of webhook ? [webhook.url, ...Object.values(webhook.headers)] : [])
       if (typeof value !== 'string' && 'file' in value) files.push(value.file);
   }
-  for (const { web, db } of Object.values(servers)) {
-    if (web) files.push(...filesOfCommand(web.test), ...filesOfCommand(web.reload));
+  for (const { ssh, web, db } of Object.values(servers)) {
+    for (const path of [ssh?.identityFile, ssh?.knownHosts]) if (path !== undefined) files.push(path);
+    // The commands of another machine lie there.
+    if (web && ssh === undefined) files.push(...filesOfCommand(web.test), ...filesOfCommand(web.reload));
     if (web?.vhostTemplate !== undefined) files.push(web.vhostTemplate);
     const password = db?.admin.password;
     if (password && 'file' in password) files.push(password.file);

@@ -121,7 +121,7 @@ function installationOf(
   temporal: ConnectedTemporal | null,
 ): Installation {
   const { backups, state, spool = join(configuration.state, 'spool') } = configuration;
-  const servers = Object.entries(configuration.servers);
+  const servers = Object.entries(configuration.servers).filter(([, { ssh }]) => ssh === undefined);
   const databases = new Map(servers.flatMap(([name, { db }]) => (db ? [[name, { name, ...db }] as const] : [])));
   const webs = new Map(servers.flatMap(([name, { web }]) => (web ? [[name, { name, ...web }] as const] : [])));
   return {

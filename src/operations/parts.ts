@@ -2,6 +2,7 @@ import type { DatabaseServerAddress, Target, WebServerAddress } from '../contrac
 import type { Catalog } from '../core/catalog/catalog';
 import type { DatabaseServer } from '../core/databases/database-server';
 import type { Host } from '../core/hosts/host';
+import type { RemoteHost } from '../core/hosts/remote/remote-host';
 import type { OnlineParts } from '../core/recovery/bring-online';
 import type { PreflightParts } from '../core/preflight/parts';
 import type { Proofs } from '../core/proofs/proofs';
@@ -25,6 +26,8 @@ export interface Parts extends PreflightParts, ProvingParts, OnlineParts {
   resolveTarget(site: string): Promise<Target>;
   /** The machine that a server of the configuration is. */
   hostOf(server: string): Host;
+  /** A server that is another machine, by its connection; null for the master. */
+  remoteHostOf(server: string): RemoteHost | null;
   webServer(address: WebServerAddress): WebServer;
 }
 

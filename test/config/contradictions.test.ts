@@ -22,7 +22,7 @@ function said(shop: Placed, app: Placed, more: Partial<Configuration> = {}): str
   const configuration = {
     ...GOOD,
     ...more,
-    servers: { ...GOOD.servers, ...(master && { web1: master, web2: master }) },
+    servers: { ...GOOD.servers, ...more.servers, ...(master && { web1: master, web2: master }) },
     sites: { 'shop.example': site('shop.example', shop), 'app.example': site('app.example', app) },
   } as Configuration;
   return findContradictions(configuration, () => true).map(({ path, message }) => `${path.join('.')}: ${message}`);
@@ -62,6 +62,44 @@ test("the master's own folders lie in no site, on whichever server, and / holds 
   expect(said({ server: 'web1', root: '/srv/shop' }, { server: 'web1', root: '/srv/app' }, { backups: '/' })).toContain(
     'sites.app.example.root: /srv/app lies in the backups folder',
   );
+});
+
+describe('a server that is another machine', () => {
+  const place = { port: 22, user: 'root', identityFile: '/etc/kedge/key' };
+  const far = (host: string, more: object = {}) => ({ ...GOOD.servers['master'], ssh: { ...place, host, ...more } });
+  const saidWith = (servers: object, shop: Placed = { server: 'master', root: '/srv/x' }) =>
+    said(
+      shop,
+      { server: 'master', root: '/srv/y' },
+      {
+        servers: { ...GOOD.servers, ...servers } as Configuration['servers'],
+      },
+    );
+
+  test('has one name', () => {
+    expect(saidWith({ far1: far('web.example'), far2: far('web.example', { port: 2222 }) })).toEqual([]);
+    expect(saidWith({ far1: far('web.example'), far2: far('WEB.example', { user: 'kedge' }) })).toEqual([
+      'servers.far2.ssh.host: WEB.example port 22 is the server far1 already: one server may have both web and db',
+    ]);
+  });
+
+  test.each(['identityFile', 'knownHosts', 'agent'])('has no %s in the folder of a site', (key) => {
+    expect(saidWith({ far: far('web.example', { [key]: '/srv/x/file' }) })).toEqual([
+      `servers.far.ssh.${key}: /srv/x/file lies in the folder of the site shop.example, whose owner could exchange it`,
+    ]);
+    // There it is another folder.
+    const there = saidWith({ far: far('web.example', { [key]: '/srv/x/file' }) }, { server: 'far', root: '/srv/x' });
+    expect(there).toEqual([]);
+  });
+
+  test('has none of the folders and addresses of the master', () => {
+    const shop = { server: 'far', root: GOOD.state };
+    const metrics = { listen: { address: '127.0.0.1', port: 80 } };
+    const app = { server: 'far', root: '/srv/y' };
+    expect(said(shop, app, { metrics, servers: { ...GOOD.servers, far: far('web.example') } })).toEqual(
+      said({ server: 'web1', root: '/srv/x' }, { server: 'web1', root: '/srv/y' }, { metrics }),
+    );
+  });
 });
 
 describe('the address of the metrics', () => {

@@ -70,10 +70,46 @@ const WRONG: Record<string, [from: string, to: string, place: string, message: R
   'a mistyped key of a site': ['aliases:', 'alias:', 'alias', /alias: unknown key; did you mean aliases\?/],
   'an unknown key': ['spool:', 'wholly-unknown:', 'wholly-unknown', /^wholly-unknown: unknown key$/],
   'a key of later releases': [
+    'sites:',
+    'platforms: {}\nsites:',
+    'platforms',
+    /platforms: platforms are not supported yet/,
+  ],
+  'a server without a machine': [
     '  db1:',
-    '  db1:\n    ssh: { user: root }',
+    '  db1:\n    ssh: { agent: /run/agent }',
     'ssh',
-    /ssh: remote servers are not supported yet/,
+    /servers\.db1\.ssh\.host: the name or the address of a machine/,
+  ],
+  'a server whose name is an option': [
+    '  db1:',
+    "  db1:\n    ssh: { host: '-oProxyCommand=id', agent: /run/agent }",
+    'host: ',
+    /servers\.db1\.ssh\.host: the name or the address of a machine/,
+  ],
+  'a server that nobody can log in to': [
+    '  db1:',
+    '  db1:\n    ssh: { host: db1.example }',
+    'ssh',
+    /servers\.db1\.ssh: identityFile or agent: nobody is there to type a password/,
+  ],
+  'an account that is an option': [
+    '  db1:',
+    '  db1:\n    ssh: { host: db1.example, user: -l, agent: /run/agent }',
+    'user: -l',
+    /servers\.db1\.ssh\.user: the name of an account/,
+  ],
+  'an identity file without a whole path': [
+    '  db1:',
+    '  db1:\n    ssh: { host: db1.example, identityFile: ~/.ssh/id }',
+    'identityFile',
+    /servers\.db1\.ssh\.identityFile: the path of a private key/,
+  ],
+  'a mistyped key of ssh': [
+    '  db1:',
+    '  db1:\n    ssh: { host: db1.example, identity: /etc/key }',
+    'identity',
+    /servers\.db1\.ssh\.identity: unknown key/,
   ],
   'an unknown kind of web server': ['kind: nginx', 'kind: apache', 'kind: apache', /servers.master.web.kind: .*nginx/],
   'an unknown kind of database': [

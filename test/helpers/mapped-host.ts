@@ -9,6 +9,7 @@ import type {
   FileStatus,
   FreeSpace,
   Host,
+  HostAccount,
   LimitMeans,
   SocketAddress,
 } from '../../src/core/hosts/host';
@@ -31,12 +32,8 @@ export class MappedHost implements Host {
     this.real = createLocalHost({ name });
   }
 
-  get uid(): number {
-    return this.real.uid;
-  }
-
-  get privileged(): boolean {
-    return this.real.privileged;
+  account(): Promise<HostAccount> {
+    return this.real.account();
   }
 
   /** Where a path of this host lies on the machine. There is one kernel, and what it tells is at one place. */

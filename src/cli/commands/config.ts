@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { configurationJsonSchema } from '../../config/schema';
+import { type Configuration, configurationJsonSchema } from '../../config/schema';
+import { whyNotYet } from '../../config/ssh';
 import { KedgeError } from '../../contract/errors';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { webServerKindOf } from '../../core/web/web-server-kinds';
@@ -35,7 +36,8 @@ export function registerConfig(program: Command, run: Registration): void {
         const configuration = await context.configuration();
         const host = createLocalHost({ name: configuration.master });
         for (const file of await configuredFiles(configuration, host)) await host.assertTrusted(file);
-        if (options.fileOnly !== true) await checkSites(context, path, Object.keys(configuration.sites));
+        if (options.fileOnly === true) refuseWhatIsNotYet(configuration, path);
+        else await checkSites(context, path, Object.keys(configuration.sites));
         const sites = Object.keys(configuration.sites).length;
         context.printer.result({ path, sites }, [`${path} is right: ${sites} ${sites === 1 ? 'site' : 'sites'}`]);
       }),
@@ -62,6 +64,15 @@ export function registerConfig(program: Command, run: Registration): void {
         context.printer.result({ template }, template.trimEnd().split('\n'));
       }),
     );
+}
+
+/** @throws KedgeError ConfigurationInvalid, a line for each site that no task begins on yet */
+function refuseWhatIsNotYet(configuration: Configuration, path: string): void {
+  const lines = Object.keys(configuration.sites).flatMap((uri) => {
+    const notYet = whyNotYet(configuration, uri);
+    return notYet === null ? [] : [`${path}: sites.${uri}.${notYet.key}: ${notYet.message}`];
+  });
+  if (lines.length > 0) throw new KedgeError('ConfigurationInvalid', lines.join('\n'));
 }
 
 /** @throws KedgeError ConfigurationInvalid, a line for each site that would not be adopted */

@@ -82,6 +82,7 @@ async function unpack(
   archive: ArchiveReader,
   operation: Operation,
 ): Promise<void> {
+  const { privileged } = await host.account();
   await host.run({
     argv: [
       'tar',
@@ -90,7 +91,7 @@ async function unpack(
       ...['--xattrs', '--xattrs-include=user.*'],
       // Links are made at once, as they are; nothing passes through one.
       '--absolute-names',
-      host.privileged ? '--same-owner' : '--no-same-owner',
+      privileged ? '--same-owner' : '--no-same-owner',
     ],
     sandbox: { writable: folders, capabilities: ['CHOWN', 'FOWNER', 'DAC_OVERRIDE', 'FSETID'] },
     input: archive,

@@ -29,7 +29,8 @@ export async function checkUnpacked(
     refuseCapabilities(host, folders, operation),
   ]);
   // An ordinary user's files are all its own, whatever the archive says.
-  const difference = (host.privileged ? judged : judged.withoutOwners()).differenceTo(found);
+  const { privileged } = await host.account();
+  const difference = (privileged ? judged : judged.withoutOwners()).differenceTo(found);
   if (difference === null) return;
   const { attributes, here, there } = difference;
   throw refusal(host, `${there} of what was to be ${here}: ${describe(attributes)}`);
@@ -38,6 +39,7 @@ export async function checkUnpacked(
 async function countFiles(host: Host, folders: readonly UnpackedFolder[], operation: Operation): Promise<Tally> {
   const found = new Tally();
   const byPath = new Map(folders.map(({ name, to }) => [to, name]));
+  const { privileged } = await host.account();
   await host.run({
     argv: ['find', ...folders.map(({ to }) => to), '-printf', '%y %m %U %G %H\n'],
     sandbox: { readOnly: folders, capabilities: ['DAC_READ_SEARCH'] },
@@ -47,7 +49,7 @@ async function countFiles(host: Host, folders: readonly UnpackedFolder[], operat
       const type = TYPES[kind];
       if (type === undefined) throw refusal(host, `a file of a kind that no site backup holds (${kind})`);
       const special = type === 'symbolic link' ? 0 : Number.parseInt(mode, 8) & SPECIAL_BITS;
-      const owner = host.privileged ? { uid: Number(uid), gid: Number(gid) } : { uid: 0, gid: 0 };
+      const owner = privileged ? { uid: Number(uid), gid: Number(gid) } : { uid: 0, gid: 0 };
       found.add({ root: byPath.get(path) ?? '', type, ...owner, special });
     }),
     operation,

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { Complaint } from '../../contract/findings';
-import type { Host } from '../hosts/host';
+import type { Host, HostAccount } from '../hosts/host';
 import { belongsToUs, isTrustedFolder } from '../hosts/trusted-path';
 import { nearestExisting } from '../preflight/space';
 import type { Folder, Installation } from './installation';
@@ -50,15 +50,16 @@ async function checkConfigurationFile({
   configurationPath: path,
 }: Installation): Promise<readonly Complaint[]> {
   const status = await master.status(path);
+  const account = await master.account();
   // What a link leads to is not judged: the folder it stands in is.
   const isOwn =
-    !status || status.type === 'link' || (belongsToUs(master, status) && (status.mode & OTHERS_WRITE) === 0);
+    !status || status.type === 'link' || (belongsToUs(account, status) && (status.mode & OTHERS_WRITE) === 0);
   if (isOwn && (await isTrustedFolder(master, dirname(path)))) return [];
   return [
     {
       level: 'warning',
       message: `${path}, which names commands the worker runs, can be changed by others than root and the worker`,
-      hint: `Run \`chown ${workerName(master)} ${path}\` and \`chmod go-w ${path}\`, and see that its folders are the same way.`,
+      hint: `Run \`chown ${workerName(account)} ${path}\` and \`chmod go-w ${path}\`, and see that its folders are the same way.`,
     },
   ];
 }
@@ -82,14 +83,15 @@ export async function checkConfiguredFiles({
 /** 0700, the worker's own, out of everybody's reach; a missing one is made when it is first needed. */
 export async function checkFolder(host: Host, { name, path }: Folder): Promise<readonly Complaint[]> {
   const status = await host.status(path);
+  const account = await host.account();
   const what = `the ${name} folder ${path}`;
-  const make = `Run \`install -d -m 0700 -o ${workerName(host)} ${path}\`.`;
+  const make = `Run \`install -d -m 0700 -o ${workerName(account)} ${path}\`.`;
   if (!status) return (await canBeMade(host, path)) ? [] : [error(`${what} does not exist and cannot be made`, make)];
   if (status.type !== 'folder') return [error(`${what} is no folder`, `Move ${path} away. ${make}`)];
   const complaints: Complaint[] = [];
-  if (status.uid !== host.uid)
+  if (status.uid !== account.uid)
     complaints.push(
-      error(`${what} belongs to uid ${status.uid}, not to the worker`, `Run \`chown ${workerName(host)} ${path}\`.`),
+      error(`${what} belongs to uid ${status.uid}, not to the worker`, `Run \`chown ${workerName(account)} ${path}\`.`),
     );
   if ((status.mode & 0o777) !== 0o700)
     complaints.push(
@@ -134,7 +136,8 @@ export async function checkFreeSpace(
 async function canBeMade(host: Host, path: string): Promise<boolean> {
   const parent = (await nearestExisting(host, path)) ?? '/';
   const status = await host.status(parent);
-  const isWritable = host.privileged || (status?.uid === host.uid && (status.mode & 0o200) !== 0);
+  const { uid, privileged } = await host.account();
+  const isWritable = privileged || (status?.uid === uid && (status.mode & 0o200) !== 0);
   return status?.type === 'folder' && isWritable && (await isTrustedFolder(host, parent));
 }
 
@@ -146,6 +149,6 @@ function octal(mode: number): string {
   return `0${(mode & 0o7777).toString(8).padStart(3, '0')}`;
 }
 
-function workerName({ uid }: Pick<Host, 'uid'>): string {
+function workerName({ uid }: HostAccount): string {
   return uid === 0 ? 'root' : String(uid);
 }

@@ -80,7 +80,7 @@ export async function checkProgram(
 async function checkSandbox(host: Host, operation: Operation): Promise<readonly Complaint[]> {
   const failure = await sandboxFailure(host, operation);
   if (failure === null) return checkLimits(host, operation);
-  const hint = host.privileged
+  const hint = (await host.account()).privileged
     ? 'Install bubblewrap; in a container allow it to make namespaces (CAP_SYS_ADMIN).'
     : 'Install bubblewrap; allow user namespaces (`sysctl kernel.unprivileged_userns_clone user.max_user_namespaces`).';
   return [{ level: 'error', message: failure.message, hint }];

@@ -68,7 +68,8 @@ export async function isBusy(site: ConfiguredSite): Promise<boolean> {
 async function checkOwner({ uri, resolve }: ConfiguredSite): Promise<readonly Complaint[]> {
   const { location, host } = await resolve();
   const { owner } = location;
-  if (host.privileged || owner.uid === host.uid) return [];
+  const account = await host.account();
+  if (account.privileged || owner.uid === account.uid) return [];
   return [
     {
       level: 'error',

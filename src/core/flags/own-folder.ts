@@ -16,7 +16,7 @@ export async function assertOwnFolder(host: Host, path: string): Promise<FileSta
       hint: `Make the folder ${path}, and include its *.conf in the configuration of the web server.`,
     });
   }
-  if (!belongsToUs(host, status) || (status.mode & 0o022) !== 0) {
+  if (!belongsToUs(await host.account(), status) || (status.mode & 0o022) !== 0) {
     throw new KedgeError('OwnerRefused', `${path} on ${server} can be changed by others than root and the worker`, {
       server,
       hint: `Run \`chown root: ${path}\` and \`chmod 0755 ${path}\`.`,

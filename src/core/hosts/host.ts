@@ -133,6 +133,13 @@ export type SocketAddress =
   /** A name or an address. `addresses`: what the name stands for, where that is known; else the host looks it up. */
   | { readonly host: string; readonly port: number; readonly addresses?: readonly string[] };
 
+/** Who the worker is on a host. */
+export interface HostAccount {
+  readonly uid: number;
+  /** True when that is root. */
+  readonly privileged: boolean;
+}
+
 /**
  * A server as the work sees it. One implementation is this machine; others reach theirs by SSH. The contract suite
  * (test/core/hosts) runs over each. No method follows a symlink at the last component of a path. For paths that an
@@ -141,10 +148,8 @@ export type SocketAddress =
  */
 export interface Host {
   readonly name: string;
-  /** The account the worker acts as there. */
-  readonly uid: number;
-  /** True when that is root. */
-  readonly privileged: boolean;
+  /** The account the worker acts as there: of another machine that is known once it was reached. @throws KedgeError when it cannot be */
+  account(): Promise<HostAccount>;
 
   /**
    * Runs a program and waits for it. When it returns or throws, no process of it lives on; only an unconfined one that

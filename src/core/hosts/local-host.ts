@@ -20,7 +20,7 @@ import {
   splitPath,
 } from './files';
 import { isMissing, statusOf } from './file-status';
-import type { Completed, FileAttributes, FileStatus, FreeSpace, LimitMeans, SocketAddress } from './host';
+import type { Completed, FileAttributes, FileStatus, FreeSpace, HostAccount, LimitMeans, SocketAddress } from './host';
 import { withKernelLock } from './kernel-lock';
 import { type Limiter, limiterFor } from './limiter';
 import type { MasterCommand, MasterHost } from './master-host';
@@ -38,12 +38,12 @@ export function createLocalHost(options: { name: string; atBest?: LimitMeans }):
 class LocalHost implements MasterHost {
   constructor(
     readonly name: string,
-    readonly uid: number,
+    private readonly uid: number,
     private readonly limiter: () => Promise<Limiter>,
   ) {}
 
-  get privileged(): boolean {
-    return this.uid === 0;
+  async account(): Promise<HostAccount> {
+    return { uid: this.uid, privileged: this.uid === 0 };
   }
 
   async run(command: MasterCommand): Promise<Completed> {

@@ -10,6 +10,10 @@ import { belongsToUs, isTrustedFolder } from './trusted-path';
 const O_PATH = 0o10000000;
 const ENTRY = O_PATH | constants.O_NOFOLLOW;
 const MAXIMUM_LINKS = 40;
+const ON_THIS_MACHINE = {
+  status: statusOf,
+  account: async () => ({ uid: ownUid(), privileged: ownUid() === 0 }),
+};
 
 /**
  * Opens what a path leads to, as a place: what it holds can be named through the descriptor, whatever is renamed
@@ -27,7 +31,7 @@ export async function openPath(path: string, server: string): Promise<FileHandle
     if (!('link' in found)) return found.handle;
     const { link, rest } = found;
     // Nobody but us changes the folder, so that path and link are still what was met.
-    const trusted = (await isTrustedFolder({ status: statusOf, uid: ownUid() }, dirname(link))) && (await isOurs(link));
+    const trusted = (await isTrustedFolder(ON_THIS_MACHINE, dirname(link))) && (await isOurs(link));
     if (!trusted) throw refuse(`lies behind ${link}, a symbolic link that others than root and the worker can lay`);
     wanted = resolve(dirname(link), await readlink(link), ...rest);
   }

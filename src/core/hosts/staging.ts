@@ -42,8 +42,8 @@ export async function makeStagingFolder(host: Host, folder: string): Promise<voi
   // One after the other: in a sticky folder anybody may have laid a link in the place of `.kedge`.
   for (const path of [dirname(folder), folder]) {
     await host.makeFolder(path, { mode: 0o700 });
-    const status = await host.status(path);
-    if (status?.type === 'folder' && status.uid === host.uid && (status.mode & 0o077) === 0) continue;
+    const [status, { uid }] = [await host.status(path), await host.account()];
+    if (status?.type === 'folder' && status.uid === uid && (status.mode & 0o077) === 0) continue;
     throw new KedgeError('OwnerRefused', `${path} on ${host.name} is not a folder of the worker alone`, {
       server: host.name,
       hint: `Remove ${path}, or make it the worker's with mode 0700.`,

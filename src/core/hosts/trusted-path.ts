@@ -1,15 +1,16 @@
 import { dirname } from 'node:path';
 import { KedgeError } from '../../contract/errors';
-import type { FileStatus, Host } from './host';
+import type { FileStatus, Host, HostAccount } from './host';
 
 const STICKY = 0o1000;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /** True when only root or the worker's user can change the folder and every folder above it. */
-export async function isTrustedFolder(host: Pick<Host, 'status' | 'uid'>, folder: string): Promise<boolean> {
+export async function isTrustedFolder(host: Pick<Host, 'account' | 'status'>, folder: string): Promise<boolean> {
+  const account = await host.account();
   for (let path = folder; ; path = dirname(path)) {
     const status = await host.status(path);
-    if (status?.type !== 'folder' || !belongsToUs(host, status)) return false;
+    if (status?.type !== 'folder' || !belongsToUs(account, status)) return false;
     // In a sticky folder nobody renames what root or the worker owns.
     if ((status.mode & WRITABLE_BY_OTHERS) !== 0 && (status.mode & STICKY) === 0) return false;
     if (path === dirname(path)) return true;
@@ -22,7 +23,8 @@ export async function isTrustedFolder(host: Pick<Host, 'status' | 'uid'>, folder
  */
 export async function assertTrustedFile(host: Host, path: string): Promise<void> {
   const status = await host.status(path);
-  const trusted = status?.type === 'file' && belongsToUs(host, status) && (status.mode & WRITABLE_BY_OTHERS) === 0;
+  const account = await host.account();
+  const trusted = status?.type === 'file' && belongsToUs(account, status) && (status.mode & WRITABLE_BY_OTHERS) === 0;
   if (trusted && (await isTrustedFolder(host, dirname(path)))) return;
   throw new KedgeError('OwnerRefused', `${path} on ${host.name} can be changed by others than root and the worker`, {
     server: host.name,
@@ -32,6 +34,6 @@ export async function assertTrustedFile(host: Host, path: string): Promise<void>
 }
 
 /** Root's, or the worker's. */
-export function belongsToUs(host: Pick<Host, 'uid'>, { uid }: Pick<FileStatus, 'uid'>): boolean {
-  return uid === 0 || uid === host.uid;
+export function belongsToUs(account: Pick<HostAccount, 'uid'>, { uid }: Pick<FileStatus, 'uid'>): boolean {
+  return uid === 0 || uid === account.uid;
 }

@@ -23,7 +23,7 @@ export async function assertOwnListener(
   const address = fpmAddressOf(phpSocket);
   if ('socketPath' in address) return;
   const listeners = (await tcpSockets(host, address)).filter(({ state }) => state === 'listens');
-  const allowed = [0, owner.uid, host.uid];
+  const allowed = [0, owner.uid, (await host.account()).uid];
   const stranger = listeners.find(({ uid }) => !allowed.includes(uid));
   if (listeners.length > 0 && stranger === undefined) return;
   const who = stranger === undefined ? 'nobody is seen to listen there' : `account ${stranger.uid} listens there`;

@@ -92,7 +92,8 @@ async function checkOne(
     lookThrough(folder, shown, hardLinks, operation),
     findImmutable(folder, shown, operation),
   ]);
-  if (survey.foreign.length > 0 && !host.privileged) {
+  const { privileged } = await host.account();
+  if (survey.foreign.length > 0 && !privileged) {
     throw refused(
       folder,
       'OwnerRefused',
@@ -101,7 +102,7 @@ async function checkOne(
     );
   }
   // An ordinary user's namespace knows one group: neither the archive nor the restored site could hold another.
-  if (survey.foreignGroup.length > 0 && !host.privileged) {
+  if (survey.foreignGroup.length > 0 && !privileged) {
     throw refused(
       folder,
       'OwnerRefused',

@@ -84,7 +84,9 @@ it('a site in order', async () => {
 });
 
 it('an owner the worker cannot act as', async () => {
-  const ordinary = Object.create(host, { privileged: { value: false } }) as Host;
+  const ordinary = Object.create(host, {
+    account: { value: async () => ({ uid: 0, privileged: false }) },
+  }) as Host;
   expect(await findings(siteOn(ordinary, false, uid + 1))).toEqual([
     [
       'site-owner',

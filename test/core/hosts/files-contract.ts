@@ -220,7 +220,7 @@ export function describeFiles(makeMachine: MachineFactory): void {
       sh(`mkdir -p kept tree/deep/er "tree/-rf" tree/locked; echo kept > kept/file
         ln -s ../kept tree/link; ln -s "$PWD/kept" tree/deep/absolute; ln kept/file tree/hard
         touch "tree/-rf/*" tree/locked/file; chmod 500 tree/deep`);
-      if (machine.host.privileged) sh('chmod 0 tree/locked tree/locked/file');
+      if ((await machine.host.account()).privileged) sh('chmod 0 tree/locked tree/locked/file');
       else sh('chmod 700 tree/deep');
       await machine.host.removeTree(at('tree'), testOperation());
       expect(sh('find . | sort; cat kept/file')).toBe('.\n./kept\n./kept/file\nkept\n');
@@ -278,9 +278,9 @@ export function describeFiles(makeMachine: MachineFactory): void {
       });
     });
 
-    test('the account the worker acts as', () => {
-      expect(machine.host.uid).toBe(Number(machine.sh('id -u')));
-      expect(machine.host.privileged).toBe(machine.host.uid === 0);
+    test('the account the worker acts as, also before anything else is asked', async () => {
+      const uid = Number(machine.sh('id -u'));
+      expect(await machine.host.account()).toEqual({ uid, privileged: uid === 0 });
     });
 
     test('accounts as the system knows them', async () => {

@@ -189,7 +189,7 @@ export function describeSandbox(makeMachine: MachineFactory): void {
       expect(await says('id -u; id -g; id -ru; id -rg', sandbox, more)).toBe(
         [owner.uid, owner.gid, owner.uid, owner.gid].map((id) => `${id}\n`).join(''),
       );
-      if (machine.host.privileged) expect(await says('id -G', sandbox, more)).toBe(`${owner.gid}\n`);
+      if ((await machine.host.account()).privileged) expect(await says('id -G', sandbox, more)).toBe(`${owner.gid}\n`);
       expect(await says(status, sandbox, more)).toMatch(/^CapInh:0+\nCapPrm:0+\nCapEff:0+\nCapAmb:0+\nNoNewPrivs:1\n$/);
       expect((await confined('setpriv --reuid=0 true', sandbox, more)).exitCode).not.toBe(0);
       expect(await says('touch "$1/mine" && stat -c %u "$1/mine"', sandbox, more)).toBe(`${owner.uid}\n`);

@@ -28,7 +28,7 @@ describe('where a restore is staged', () => {
 
   test('the nearest ancestor, where only the worker may change it', async () => {
     sh('mkdir -p srv/site');
-    if (machine.host.privileged) sh('chown "$owner" srv/site');
+    if ((await machine.host.account()).privileged) sh('chown "$owner" srv/site');
     expect(await parentOf('srv/site')).toBe(at('srv'));
   });
 
@@ -92,7 +92,7 @@ describe('where a restore is staged', () => {
       ['mkdir -p srv/.kedge; chmod 755 srv/.kedge', 'a folder others may enter'],
       ['mkdir -p elsewhere; ln -s ../elsewhere srv/.kedge', 'a link'],
       ['mkdir -p srv/.kedge; chmod 700 srv/.kedge; ln -s /tmp srv/.kedge/token1', 'a link of the token'],
-      ...(machine.host.privileged
+      ...((await machine.host.account()).privileged
         ? ([['mkdir -m 700 srv/.kedge; chown "$owner" srv/.kedge', 'a folder of another']] as const)
         : []),
     ] as const) {

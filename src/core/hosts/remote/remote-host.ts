@@ -11,6 +11,7 @@ import type {
   FileStatus,
   FreeSpace,
   Host,
+  HostAccount,
   LimitMeans,
   SocketAddress,
 } from '../host';
@@ -72,14 +73,10 @@ export class RemoteHost implements Host {
     return this.options.name;
   }
 
-  /** Known once a connection was made. @throws KedgeError HostUnreachable before */
-  get uid(): number {
-    if (this.known) return this.known.uid;
-    throw new KedgeError('HostUnreachable', `${this.name} was not reached yet`, { server: this.name });
-  }
-
-  get privileged(): boolean {
-    return this.uid === 0;
+  /** Connects for it once: it stays the same, see `openSession`. */
+  async account(): Promise<HostAccount> {
+    const { uid } = this.known ?? (await this.connected());
+    return { uid, privileged: uid === 0 };
   }
 
   /** Makes the connection, where there is none. @throws KedgeError HostUnreachable, HostProgramUnfit; what opening a channel throws */

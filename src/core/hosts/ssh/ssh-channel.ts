@@ -1,6 +1,7 @@
 import { connect, isIP } from 'node:net';
 import { Client, type ClientChannel, utils } from 'ssh2';
 import { KedgeError } from '../../../contract/errors';
+import { HOST_NAME } from '../../../contract/host-name';
 import type { Operation } from '../../operation';
 import type { Host } from '../host';
 import type { ByteChannel, ChannelEnd } from '../remote/byte-channel';
@@ -21,8 +22,6 @@ const KEEP_ALIVE_MS = 10_000;
 const KEEP_ALIVES = 3;
 const SAID_BYTES = 2048;
 const LAST_WORD_WITHIN_MS = 1_000;
-/** RFC 1123, and the underscore that some use. Nothing that a program could take for an option. */
-const HOST_NAME = /^[a-z0-9_][a-z0-9._-]{0,252}$/i;
 const NOBODY = 0o077;
 
 /**

@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import { KedgeError } from '../contract/errors';
+import { nearest } from './nearest';
+import type { Configuration, ServerConfiguration } from './schema';
+
+/** How a server that is another machine is reached. */
+export interface SshPlace {
+  /** Its name in the configuration. */
+  readonly server: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly identityFile?: string;
+  readonly agent?: string;
+  /** The file of known hosts, on the master. */
+  readonly knownHosts: string;
+}
+
+/** Where the keys of servers are kept that name no file of their own: beside what else the worker trusts. */
+export function defaultKnownHosts({ state }: Pick<Configuration, 'state'>): string {
+  return join(state, 'known_hosts');
+}
+
+/** How a server is reached; null for the master, and for a name that is no server's. */
+export function sshPlaceOf(configuration: Pick<Configuration, 'servers' | 'state'>, server: string): SshPlace | null {
+  const ssh = Object.hasOwn(configuration.servers, server) ? configuration.servers[server]?.ssh : undefined;
+  if (ssh === undefined) return null;
+  const { knownHosts = defaultKnownHosts(configuration), ...rest } = ssh;
+  return { server, ...rest, knownHosts };
+}
+
+/** Every server that is another machine, by its name. */
+export function sshPlacesOf(configuration: Pick<Configuration, 'servers' | 'state'>): ReadonlyMap<string, SshPlace> {
+  return new Map(
+    Object.keys(configuration.servers).flatMap((server) => {
+      const place = sshPlaceOf(configuration, server);
+      return place === null ? [] : [[server, place] as const];
+    }),
+  );
+}
+
+/** A server that somebody names, which is another machine. @throws KedgeError ServerUnknown, or UsageInvalid for the master itself */
+export function assertSshServer(
+  configuration: Pick<Configuration, 'servers' | 'state'>,
+  server: string,
+): { readonly place: SshPlace; readonly server: ServerConfiguration } {
+  const configured = Object.hasOwn(configuration.servers, server) ? configuration.servers[server] : undefined;
+  if (!configured) {
+    const near = nearest(server, Object.keys(configuration.servers));
+    throw new KedgeError('ServerUnknown', `there is no server ${JSON.stringify(server)} in the configuration`, {
+      hint: near === null ? 'See `kedge servers`.' : `Did you mean ${near}? See \`kedge servers\`.`,
+    });
+  }
+  const place = sshPlaceOf(configuration, server);
+  if (place !== null) return { place, server: configured };
+  throw new KedgeError('UsageInvalid', `${server} is this machine: it has no \`ssh:\` in the configuration`, {
+    hint: `Where it is another machine, say under servers.${server}.ssh how it is reached.`,
+  });
+}
+
+/**
+ * Why no task begins on a site yet: what serves it is another machine. Null for all others.
+ * Files, vhosts and dumps of other machines are not worked on yet.
+ */
+export function whyNotYet(
+  { servers, sites }: Pick<Configuration, 'servers' | 'sites'>,
+  uri: string,
+): { readonly key: 'server' | 'db'; readonly message: string } | null {
+  const site = sites[uri];
+  if (!site) return null;
+  for (const [key, what] of [
+    ['server', 'web server'],
+    ['db', 'database server'],
+  ] as const) {
+    const name = site[key];
+    if (servers[name]?.ssh !== undefined)
+      return {
+        key,
+        message: `the ${what} of ${uri}, ${name}, is another machine, and sites on other machines are not supported yet`,
+      };
+  }
+  return null;
+}

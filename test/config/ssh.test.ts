@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { targetOf } from '../../src/config/inventory';
+import { parseConfiguration } from '../../src/config/load';
+import { assertSshServer, sshPlaceOf, sshPlacesOf } from '../../src/config/ssh';
+
+const text = readFileSync(join(__dirname, 'good.yaml'), 'utf8');
+/** The good file, with what stands below a server. */
+const withSsh = (server: string, ssh: string) =>
+  parseConfiguration(text.replace(`  ${server}:\n`, `  ${server}:\n    ssh: ${ssh}\n`), 'kedge.yaml');
+
+test('how a server is reached: what is not said has a default', () => {
+  const configuration = withSsh('db1', '{ host: db1.example, identityFile: /etc/kedge/key }');
+  expect(sshPlaceOf(configuration, 'db1')).toEqual({
+    server: 'db1',
+    host: 'db1.example',
+    port: 22,
+    user: 'root',
+    identityFile: '/etc/kedge/key',
+    knownHosts: '/var/lib/kedge/state/known_hosts',
+  });
+  expect([...sshPlacesOf(configuration).keys()]).toEqual(['db1']);
+  const all = '{ host: "2001:db8::1", port: 2222, user: kedge, agent: /run/agent, knownHosts: /etc/kedge/known }';
+  expect(sshPlaceOf(withSsh('db1', all), 'db1')).toEqual({
+    ...{ server: 'db1', host: '2001:db8::1', port: 2222, user: 'kedge', agent: '/run/agent' },
+    knownHosts: '/etc/kedge/known',
+  });
+});
+
+test('the master is reached by nothing, and a name that every object has is no server', () => {
+  const configuration = withSsh('db1', '{ host: db1.example, agent: /run/agent }');
+  expect(sshPlaceOf(configuration, 'master')).toBeNull();
+  expect(sshPlaceOf(configuration, 'constructor')).toBeNull();
+  expect(() => assertSshServer(configuration, 'master')).toThrow(
+    expect.objectContaining({ code: 'UsageInvalid', message: expect.stringContaining('master is this machine') }),
+  );
+  for (const [name, hint] of [
+    ['bd1', 'Did you mean db1?'],
+    ['constructor', 'See `kedge servers`.'],
+  ] as const)
+    expect(() => assertSshServer(configuration, name)).toThrow(
+      expect.objectContaining({ code: 'ServerUnknown', hint: expect.stringContaining(hint) }),
+    );
+});
+
+test.each([
+  ['master', 'shop.example', 'the web server of shop.example, master, is another machine'],
+  ['db1', 'app.example', 'the database server of app.example, db1, is another machine'],
+])('with %s elsewhere no task begins on %s, and it does on others', async (server, uri, message) => {
+  const configuration = withSsh(server, '{ host: far.example, agent: /run/agent }');
+  const resolve = (site: string) =>
+    targetOf(
+      configuration,
+      site,
+      async (user) => ({ user, uid: 1001, gid: 1001 }),
+      () => ({ defaultExcludes: [] }),
+      async () => '',
+    );
+  await expect(resolve(uri)).rejects.toMatchObject({
+    code: 'ConfigurationInvalid',
+    site: uri,
+    state: 'nothing was touched',
+    message: expect.stringContaining(message),
+  });
+  if (server === 'db1') expect(await resolve('shop.example')).toMatchObject({ web: { name: 'master' } });
+});
