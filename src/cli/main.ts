@@ -18,6 +18,7 @@ import { registerPrune } from './commands/prune';
 import { registerRestore } from './commands/restore';
 import { registerSchedules } from './commands/schedules';
 import { registerSchema } from './commands/schema';
+import { registerServers } from './commands/servers';
 import { registerSites } from './commands/sites';
 import { registerAbandon, registerTasks } from './commands/tasks';
 import { registerVerify } from './commands/verify';
@@ -40,6 +41,7 @@ const COMMANDS: Register[] = [
   registerTasks,
   registerAbandon,
   registerSites,
+  registerServers,
   registerConfig,
   registerSchema,
   registerDoctor,

@@ -168,3 +168,32 @@ export const schedulesChangeSchema = z.strictObject({
   /** False after `--dry-run`. */
   applied: z.boolean(),
 });
+
+const listedServerSchema = z.strictObject({
+  server: z.string(),
+  /** Null: the master itself. */
+  where: z.strictObject({ user: z.string(), host: z.string(), port: z.int() }).nullable(),
+  /** Kinds of what it offers: nginx, mariadb. */
+  serves: z.array(z.string()),
+  reached: z.boolean(),
+  /** Of the program there; null where it was not reached. */
+  version: z.string().nullable(),
+  /** When that program was put there, ISO 8601; null where that is not known. */
+  since: z.string().nullable(),
+  /** Why it was not reached. */
+  problem: z.strictObject({ code: z.string(), message: z.string(), hint: z.string() }).nullable(),
+});
+export type ListedServer = z.infer<typeof listedServerSchema>;
+
+/** The document of `kedge servers --json`. */
+export const serversSchema = z.strictObject({ servers: z.array(listedServerSchema) });
+
+/** The document of `kedge servers trust --json`. */
+export const trustedKeySchema = z.strictObject({
+  server: z.string(),
+  type: z.string(),
+  fingerprint: z.string(),
+  knownHosts: z.string(),
+  /** False when the key was known before. */
+  changed: z.boolean(),
+});

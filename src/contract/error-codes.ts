@@ -117,7 +117,7 @@ export const ERROR_CODES = {
   HostUnreachable: passing('a server cannot be reached', 'Check the server and its network.'),
   HostKeyRefused: permanent(
     'a server shows another key than the one its master knows, or none is known, or it is revoked',
-    'Find out why, at the server itself; then correct the file of known hosts.',
+    'Find out why, at the server itself; then run `kedge servers trust`.',
   ),
   HostLoginRefused: permanent(
     'a server refuses the login of its master by SSH',
@@ -125,7 +125,7 @@ export const ERROR_CODES = {
   ),
   HostProgramUnfit: permanent(
     'the program `kedge-host` on a server is missing, of another version, or does not keep to its protocol',
-    'Put the `kedge-host` of this Kedge on the server.',
+    'Put the `kedge-host` of this Kedge on the server: `kedge servers prepare`.',
   ),
   ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),
   ProgramFailed: permanent('a program ended with an error', 'Read its message above.'),

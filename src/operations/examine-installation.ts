@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { KedgeClient } from '../client';
 import { requestRulesOf } from '../config/request-rules';
 import type { Configuration } from '../config/schema';
+import { sshPlacesOf } from '../config/ssh';
 import { wantedSchedulesOf } from '../config/wanted-schedules';
 import { isKedgeError } from '../contract/errors';
 import type { Finding } from '../contract/findings';
@@ -26,6 +27,7 @@ type ExaminingParts = Pick<
   | 'master'
   | 'mirrors'
   | 'redact'
+  | 'remoteHostOf'
   | 'resolveTarget'
   | 'siteAtWork'
   | 'states'
@@ -141,6 +143,10 @@ function installationOf(
     metrics: configuration.metrics?.listen ?? null,
     sweeper: parts.sweeper,
     mirrors: parts.mirrors,
+    remoteServers: [...sshPlacesOf(configuration).keys()].map((name) => ({
+      name,
+      connect: async () => parts.remoteHostOf(name)?.connect(),
+    })),
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,
       kind: address.kind,

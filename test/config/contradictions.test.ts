@@ -72,7 +72,7 @@ describe('a server that is another machine', () => {
       shop,
       { server: 'master', root: '/srv/y' },
       {
-        servers: { ...GOOD.servers, ...servers } as Configuration['servers'],
+        servers: { ...GOOD.servers, ...servers },
       },
     );
 

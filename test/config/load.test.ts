@@ -70,8 +70,8 @@ const WRONG: Record<string, [from: string, to: string, place: string, message: R
   'a mistyped key of a site': ['aliases:', 'alias:', 'alias', /alias: unknown key; did you mean aliases\?/],
   'an unknown key': ['spool:', 'wholly-unknown:', 'wholly-unknown', /^wholly-unknown: unknown key$/],
   'a key of later releases': [
-    'sites:',
-    'platforms: {}\nsites:',
+    'backups:',
+    'platforms: {}\nbackups:',
     'platforms',
     /platforms: platforms are not supported yet/,
   ],

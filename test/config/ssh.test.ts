@@ -35,7 +35,7 @@ test('the master is reached by nothing, and a name that every object has is no s
     expect.objectContaining({ code: 'UsageInvalid', message: expect.stringContaining('master is this machine') }),
   );
   for (const [name, hint] of [
-    ['bd1', 'Did you mean db1?'],
+    ['db11', 'Did you mean db1?'],
     ['constructor', 'See `kedge servers`.'],
   ] as const)
     expect(() => assertSshServer(configuration, name)).toThrow(

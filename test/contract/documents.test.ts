@@ -200,7 +200,7 @@ function commandsOf(page: string): [command: string, options: string[]][] {
 }
 
 /** Commands that take no argument, only subcommands. */
-const GROUPS = new Set(['config', 'notify', 'schedules', 'sites']);
+const GROUPS = new Set(['config', 'notify', 'schedules', 'servers', 'sites']);
 const SUBCOMMANDS_OF_BACKUPS = new Set(['show', 'check', 'delete']);
 
 /** The help of a command, or null when there is no such command. */

@@ -4,17 +4,19 @@ import { DATABASE_SERVER_CHECKS } from './database-servers';
 import { MASTER_CHECKS } from './folders';
 import type { Installation } from './installation';
 import { MACHINE_CHECKS } from './programs';
+import { REMOTE_SERVER_CHECKS } from './remote-servers';
 import { runChecks } from './run-checks';
 import { BUSY_SITE_CHECKS, SITE_CHECKS, isBusy } from './sites';
 import { WEB_SERVER_CHECKS } from './web-servers';
 
 /** Looks at everything an installation is made of, changes nothing, and returns what is wrong, place by place. */
 export async function examine(installation: Installation, operation: Operation): Promise<Finding[]> {
-  const { master, databaseServers, webServers, sites } = installation;
+  const { master, remoteServers, databaseServers, webServers, sites } = installation;
   const machine = { server: master.name };
   const servers = [
     runChecks(MACHINE_CHECKS, master, machine, operation),
     runChecks(MASTER_CHECKS, installation, machine, operation),
+    ...remoteServers.map((server) => runChecks(REMOTE_SERVER_CHECKS, server, { server: server.name }, operation)),
     ...webServers.map((web) => runChecks(WEB_SERVER_CHECKS, web, { server: web.address.name }, operation)),
     ...databaseServers.map((server) => runChecks(DATABASE_SERVER_CHECKS, server, { server: server.name }, operation)),
   ];

@@ -24,6 +24,8 @@ export interface Installation {
   readonly metrics: EndpointAddress | null;
   readonly sweeper: Pick<Sweeper, 'search'>;
   readonly mirrors: Pick<Mirrors, 'sites'>;
+  /** Those that are other machines. */
+  readonly remoteServers: readonly ReachedServer[];
   readonly databaseServers: readonly ConfiguredDatabaseServer[];
   readonly webServers: readonly ConfiguredWebServer[];
   readonly sites: readonly ConfiguredSite[];
@@ -42,6 +44,12 @@ export interface Folder {
   /** As the configuration calls it. */
   readonly name: 'backups' | 'state' | 'spool';
   readonly path: string;
+}
+
+export interface ReachedServer {
+  readonly name: string;
+  /** Reaches the program there. @throws KedgeError HostUnreachable, HostKeyRefused, HostLoginRefused, HostProgramUnfit */
+  readonly connect: () => Promise<void>;
 }
 
 export interface ConfiguredDatabaseServer {

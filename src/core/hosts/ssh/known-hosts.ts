@@ -19,9 +19,15 @@ export interface HostKey {
   readonly blob: Buffer;
 }
 
+/** A key that the file of known hosts has for a machine. */
+export interface KnownKey extends HostKey {
+  /** Where it stands, from 1. */
+  readonly line: number;
+}
+
 export interface KnownKeys {
-  readonly good: readonly HostKey[];
-  readonly revoked: readonly HostKey[];
+  readonly good: readonly KnownKey[];
+  readonly revoked: readonly KnownKey[];
 }
 
 const DEFAULT_PORT = 22;
@@ -43,16 +49,18 @@ export async function readKnownKeys(master: Host, place: SshPlace, operation: Op
     acceptExitCodes: [0, NOT_FOUND],
     operation,
   });
-  const good: HostKey[] = [];
-  const revoked: HostKey[] = [];
-  for (const line of stdout.split('\n')) {
-    const words = line.trim().split(/\s+/);
-    if (line.startsWith('#') || words.length < 3) continue;
+  const good: KnownKey[] = [];
+  const revoked: KnownKey[] = [];
+  let line = 0;
+  for (const said of stdout.split('\n')) {
+    const words = said.trim().split(/\s+/);
+    line = Number(/^# Host .* found: line (\d+)/.exec(said)?.[1] ?? line);
+    if (said.startsWith('#') || words.length < 3) continue;
     const marker = words[0]?.startsWith('@') ? words.shift() : undefined;
     const [, type = '', text = ''] = words;
     const blob = Buffer.from(text, 'base64');
-    if (marker === undefined) good.push({ type, blob });
-    else if (marker === '@revoked') revoked.push({ type, blob });
+    if (marker === undefined) good.push({ type, blob, line });
+    else if (marker === '@revoked') revoked.push({ type, blob, line });
   }
   return { good, revoked };
 }
@@ -61,13 +69,10 @@ export async function readKnownKeys(master: Host, place: SshPlace, operation: Op
 export function refusalOf(blob: Buffer, known: KnownKeys, place: SshPlace): KedgeError | null {
   const shown: HostKey = { type: typeOf(blob), blob };
   const same = (key: HostKey): boolean => key.blob.equals(blob);
-  const { server, knownHosts, host, port } = place;
+  const { server, knownHosts } = place;
   const refused = (message: string, hint: string): KedgeError =>
     new KedgeError('HostKeyRefused', message, { server, hint });
-  const short = shown.type.replace(/^(ssh-|ecdsa-)(\w+).*$/, (_, family: string, name: string) =>
-    family === 'ecdsa-' ? 'ecdsa' : name,
-  );
-  const atServer = `\`ssh-keygen -lf /etc/ssh/ssh_host_${short}_key.pub\` at the server itself`;
+  const atServer = `\`${commandAtServer(shown)}\` at the server itself`;
   if (known.revoked.some(same))
     return refused(
       `${server} shows a host key that is revoked in ${knownHosts}: ${described(shown)}`,
@@ -77,11 +82,11 @@ export function refusalOf(blob: Buffer, known: KnownKeys, place: SshPlace): Kedg
   if (known.good.length === 0)
     return refused(
       `no host key of ${server} (${nameOf(place)}) is known in ${knownHosts}; it shows ${described(shown)}`,
-      `Compare that with ${atServer}; where both are the same run \`ssh-keyscan -p ${port} -t ${short} ${host} >> ${knownHosts}\`.`,
+      `Run \`kedge servers trust ${server}\`, and compare that with ${atServer}.`,
     );
   return refused(
     `${server} shows another host key than the one that is known: it shows ${described(shown)}, known is ${known.good.map(described).join(' and ')}`,
-    `Was it installed anew, or does somebody stand in between? Compare \`ssh-keygen -l -F '${nameOf(place)}' -f ${knownHosts}\` with ${atServer}.`,
+    `Was it installed anew, or does somebody stand in between? Compare \`ssh-keygen -l -F '${nameOf(place)}' -f ${knownHosts}\` with ${atServer}. Where it has a new key: \`kedge servers trust ${server} --replace --fingerprint …\`.`,
   );
 }
 
@@ -91,6 +96,7 @@ export function algorithmsFor({ good }: KnownKeys): (typeof ALGORITHMS)[number][
   return [...ALGORITHMS.filter(isKnown), ...ALGORITHMS.filter((algorithm) => !isKnown(algorithm))];
 }
 
+/** Best first. */
 const ALGORITHMS = [
   'ssh-ed25519',
   'ecdsa-sha2-nistp256',
@@ -105,19 +111,36 @@ function typesOf(algorithm: string): string[] {
   return algorithm.startsWith('rsa-') ? ['ssh-rsa'] : [algorithm];
 }
 
-/** As the file names a machine: with its port where that is another one. */
-function nameOf({ host, port }: SshPlace): string {
-  return port === DEFAULT_PORT ? host : `[${host}]:${port}`;
+/** As the file names a machine: in lower case, with its port where that is another one. */
+export function nameOf({ host, port }: Pick<SshPlace, 'host' | 'port'>): string {
+  const name = host.toLowerCase();
+  return port === DEFAULT_PORT ? name : `[${name}]:${port}`;
 }
 
-/** As `ssh-keygen -l` prints it. */
-function described({ type, blob }: HostKey): string {
-  const digest = createHash('sha256').update(blob).digest('base64').replace(/=+$/, '');
-  return `${type} SHA256:${digest}`;
+/** As OpenSSH prints it: `SHA256:` and 43 characters. */
+export function fingerprintOf({ blob }: Pick<HostKey, 'blob'>): string {
+  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** The type as OpenSSH's programs call it: ed25519, ecdsa, rsa. */
+export function familyOf({ type }: Pick<HostKey, 'type'>): string {
+  return type.replace(/^(ssh-|ecdsa-)(\w+).*$/, (_, family: string, name: string) =>
+    family === 'ecdsa-' ? 'ecdsa' : name,
+  );
+}
+
+/** What prints the fingerprint of a key where nobody stands in between. */
+export function commandAtServer(key: Pick<HostKey, 'type'>): string {
+  return `ssh-keygen -lf /etc/ssh/ssh_host_${familyOf(key)}_key.pub`;
+}
+
+/** Type and fingerprint. */
+export function described(key: HostKey): string {
+  return `${key.type} ${fingerprintOf(key)}`;
 }
 
 /** The type stands in front, behind its length. What was shown is not believed to be a key. */
-function typeOf(blob: Buffer): string {
+export function typeOf(blob: Buffer): string {
   const length = blob.length < 4 ? 0 : blob.readUInt32BE(0);
   const type = blob.subarray(4, 4 + length).toString('latin1');
   return /^[\w.@-]{1,64}$/.test(type) ? type : 'a key of no known type';

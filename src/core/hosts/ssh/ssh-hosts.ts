@@ -20,7 +20,8 @@ export class SshHosts {
 
   /** The server as it is reached now. The same address gives the same host. */
   of(address: SshAddress): RemoteHost {
-    const text = JSON.stringify(Object.entries(address).sort());
+    const { host: machine, port, user, identityFile, agent, knownHosts } = address;
+    const text = JSON.stringify([machine, port, user, identityFile, agent, knownHosts]);
     const known = this.hosts.get(address.server);
     if (known?.address === text) return known.host;
     this.forget(address.server);
