@@ -84,7 +84,7 @@ export class NetworkHost {
       [
         `ListenAddress ${ip}`,
         `HostKey ${HOME}/host_key`,
-        `AuthorizedKeysFile ${HOME}/authorized_keys`,
+        `AuthorizedKeysFile ${HOME}/authorized_keys .ssh/authorized_keys`,
         ...SSHD_RULES,
         '',
       ].join('\n'),

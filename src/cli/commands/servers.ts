@@ -9,8 +9,9 @@ import { EXIT } from '../exit-codes';
 import { commandOperation } from '../operation';
 import type { Registration } from '../registration';
 import { usage } from '../usage';
+import { registerPrepare } from './servers-prepare';
 
-/** `kedge servers`, `servers trust`  */
+/** `kedge servers`, `servers trust`, `servers prepare` */
 export function registerServers(program: Command, run: Registration): void {
   const servers = program
     .command('servers')
@@ -55,6 +56,8 @@ export function registerServers(program: Command, run: Registration): void {
         '  kedge servers trust web1 --yes --fingerprint SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s',
     )
     .action(run<TrustOptions>(trust));
+
+  registerPrepare(servers, run);
 }
 
 interface TrustOptions {
