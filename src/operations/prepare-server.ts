@@ -77,11 +77,13 @@ export async function prepareServer(
     rulesFile(shell, configuration, place),
     loginKeys(shell, { server: name, user: place.user, master: configuration.master }, keys),
   ];
-  const { done, left } = await carryOut(shell, steps, { print, signal: operation.signal, tell }).finally(() =>
-    shell.close(),
-  );
-  const isReady = !print && left.length === 0;
-  return { server: name, steps: done, left, problem: isReady ? await problemOf(parts, name) : null };
+  try {
+    const { done, left } = await carryOut(shell, steps, { print, signal: operation.signal, tell });
+    const isReady = !print && left.length === 0;
+    return { server: name, steps: done, left, problem: isReady ? await problemOf(parts, name) : null };
+  } finally {
+    await shell.close();
+  }
 }
 
 /** What the master may touch there, by the configuration as it is now. */
