@@ -18,8 +18,9 @@ export class RawMaster {
   private readonly channel: PipedChannel;
   private last = 0;
 
-  constructor(...args: string[]) {
-    this.channel = pipedChannel([process.execPath, HOST_PROGRAM, ...args]);
+  /** `argv`: what starts the program. Default: as this account, with these arguments. */
+  constructor(args: readonly string[], argv: readonly [string, ...string[]] = [process.execPath, HOST_PROGRAM]) {
+    this.channel = pipedChannel([...argv, ...args]);
     const reader = new FrameReader();
     this.channel.input.on('data', (chunk: Buffer) => this.heard.push(...reader.take(chunk)));
     this.channel.output.on('error', () => undefined);
@@ -35,7 +36,7 @@ export class RawMaster {
     const id = (this.last += 1);
     this.say({ type: 'request', id, request });
     if (sends) {
-      this.say({ type: 'piece', id, stream: sends.stream }, sends.bytes);
+      if (sends.bytes.length > 0) this.say({ type: 'piece', id, stream: sends.stream }, sends.bytes);
       this.say({ type: 'end', id, stream: sends.stream });
     }
     const mine = (): { header: Record<string, unknown>; piece: Buffer }[] =>

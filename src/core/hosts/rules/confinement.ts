@@ -22,6 +22,7 @@ export interface Confinement {
 }
 
 /** Above the folders that a sandbox has by itself nothing can be shown, nor in their places. */
+const PROGRAMS = ['/usr', '/bin', '/sbin'];
 const SANDBOXES_OWN = [...SYSTEM_PLACES, '/tmp'];
 
 /**
@@ -34,6 +35,8 @@ export function confinementOf(known: KnownRules, server: string, command: Comman
   if (command.owner && !owner) throw refuse(`running ${command.argv[0]} as ${command.owner.user}`);
   if (sandbox.capabilities?.includes('SETFCAP')) throw refuse('giving files capabilities');
   const binds = bindsOf(sandbox).map((bind) => shownBind(known, refuse, bind, owner));
+  const [program] = command.argv;
+  if (program.includes('/') && !isShown(program, binds)) throw refuse(`running ${program}`);
   const written = binds.filter(({ writable }) => writable);
   const hooksAllowed = written.every(({ site }) => site?.hooks === true);
   if (sandbox.network && !(owner && written.length > 0 && hooksAllowed))
@@ -51,6 +54,13 @@ export function confinementOf(known: KnownRules, server: string, command: Comman
     stagingFolders: [...new Set(written.flatMap(({ site, task }) => (site && task !== null ? [site.staging] : [])))],
     covered: coveredIn(binds, refuse),
   };
+}
+
+/** A program that is named by its path lies where a sandbox has it: whether there is one elsewhere is nobody's business. */
+function isShown(program: string, binds: readonly ShownBind[]): boolean {
+  if (normalize(program) !== program) return false;
+  const places = [...PROGRAMS, ...binds.flatMap(({ from, to }) => (from === to ? [to] : []))];
+  return places.some((place) => isWithin(place, program));
 }
 
 interface ShownBind {

@@ -102,28 +102,29 @@ function folderOrEtc() {
   );
 }
 
-/** `/etc/kedge/host.yaml`. */
-export const hostRulesSchema = z
-  .strictObject({
-    version: z.literal(1),
-    /** The name of the master, as its configuration has it. What it runs here is marked so; it sees and ends no other's. */
-    master: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'the name of a master'),
-    sites: z.array(siteFoldersSchema).max(1_000).default([]),
-    web: webSchema.optional(),
-    /** Further commands, to the letter, that may run with the rights of kedge-host: what reloads PHP-FPM, say. */
-    commands: z.array(command).max(1_000).default([]),
-    /** What may be connected to from here, as kedge-host itself does it. */
-    connect: z
-      .strictObject({
-        /** Unix sockets: those of PHP-FPM and of database servers. Who reaches FPM's runs what he likes as its pool. */
-        sockets: z.array(path).max(10_000).default([]),
-        ports: z.array(port).max(10_000).default([]),
-      })
-      .default({ sockets: [], ports: [] }),
-    /** Folders whose free space may be asked for: the data of a database server. */
-    space: z.array(path).max(100).default([]),
-  })
-  .superRefine((rules, context) => {
+const partsSchema = z.strictObject({
+  version: z.literal(1),
+  /** The name of the master, as its configuration has it. What it runs here is marked so; it sees and ends no other's. */
+  master: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'the name of a master'),
+  sites: z.array(siteFoldersSchema).max(1_000).default([]),
+  web: webSchema.optional(),
+  /** Further commands, to the letter, that may run with the rights of kedge-host: what reloads PHP-FPM, say. */
+  commands: z.array(command).max(1_000).default([]),
+  /** What may be connected to from here, as kedge-host itself does it. */
+  connect: z
+    .strictObject({
+      /** Unix sockets: those of PHP-FPM and of database servers. Who reaches FPM's runs what he likes as its pool. */
+      sockets: z.array(path).max(10_000).default([]),
+      ports: z.array(port).max(10_000).default([]),
+    })
+    .default({ sockets: [], ports: [] }),
+  /** Folders whose free space may be asked for: the data of a database server. */
+  space: z.array(path).max(100).default([]),
+});
+
+/** `/etc/kedge/host.yaml`. Whether its parts go together is asked when each of them is understood. */
+export const hostRulesSchema = partsSchema.pipe(
+  z.custom<z.output<typeof partsSchema>>().superRefine((rules, context) => {
     const refuse = (at: PropertyKey[], message: string): void =>
       context.addIssue({ code: 'custom', path: at, message, input: rules });
     const { web, sites } = rules;
@@ -148,7 +149,8 @@ export const hostRulesSchema = z
     for (const file of [...(web?.files ?? []), ...(web?.templates ?? [])])
       if (own.some((place) => isWithin(place, file)))
         refuse(['web'], `${file} lies in a folder that the master writes to`);
-  });
+  }),
+);
 
 /** The rules as kedge-host works by them: what was left out has its default. */
 export type HostRules = z.output<typeof hostRulesSchema>;

@@ -1,36 +1,35 @@
-import { type FileHandle, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { KedgeError } from '../../../contract/errors';
 import type { Owner } from '../../../contract/target';
-import { ownUid } from '../../../trust/trusted-path';
 import type { Operation } from '../../operation';
-import { diskFullOr } from '../disk-full';
-import { freeSpaceOf, makeFolderAt, namesIn, renamePlaces } from '../files';
-import { statusOf } from '../file-status';
-import type { Command, Completed, FileAttributes, FileStatus, FreeSpace, Host, LimitMeans } from '../host';
+import { DEFAULT_GROUP_LIMITS } from '../control-groups';
+import { freeSpaceOf, namesIn } from '../files';
+import type {
+  Command,
+  Completed,
+  FileAttributes,
+  FileStatus,
+  FreeSpace,
+  Host,
+  LimitMeans,
+  Limits,
+  VhostFileRequest,
+} from '../host';
 import type { GuardedMachine } from '../local-host';
-import { openBelow, openPath, within } from '../open-path';
+import { openPath, within } from '../open-path';
 import type { RunGuard } from '../run';
 import { filesOfCommand } from '../trusted-command';
-import { isTrustedFolder } from '../trusted-path';
 import { confinementOf, type Confinement } from './confinement';
+import { FoldersOfSites, type InSites } from './folders-of-sites';
 import { assertHarmless } from './exposure';
 import type { HostRules } from './host-rules';
 import { commandsOf, mayRunUnconfined } from './known-commands';
 import { KnownRules } from './known-rules';
-import {
-  type Place,
-  flagPlace,
-  holdsFilesOfVhosts,
-  isFileOfVhosts,
-  isOfBefore,
-  isVhostFile,
-  isVhostLock,
-  placeOf,
-} from './places';
+import { flagPlace, holdsFilesOfVhosts, isFileOfVhosts, isOfBefore, isVhostFile, isVhostLock, placeOf } from './places';
 import { refused } from './refusal';
 import { withStagingLocks } from './staging-locks';
 import { systemCallFilter } from './system-calls';
+import { putVhostFile } from './vhost-files';
 
 /** What the kernel tells of sockets. */
 const KERNEL_TABLES = ['/proc/net/unix', '/proc/net/tcp', '/proc/net/tcp6'];
@@ -38,10 +37,8 @@ const KERNEL_TABLES = ['/proc/net/unix', '/proc/net/tcp', '/proc/net/tcp6'];
 const MARKS_OF_SYSTEMS = ['/run/systemd/system', '/sys/fs/selinux/enforce'];
 const SPECIAL_BITS = 0o7000;
 const WRITABLE_BY_OTHERS = 0o022;
-/** How long the programs of a task may go on before its folders are put in their places, ms. */
-const STAGING_LIMIT_MS = 30_000;
-
-type InSites = Extract<Place, { kind: 'site' | 'staging' }>;
+/** How long it may take until what a task has staged is looked through, once its programs have ended, ms. */
+const STAGING_LIMIT_MS = 10 * 60_000;
 
 /**
  * This machine, for a master whose word is not taken: whatever its rules do not allow is refused, whoever asks. It does what a
@@ -54,11 +51,15 @@ type InSites = Extract<Place, { kind: 'site' | 'staging' }>;
 export class RuledHost implements Host {
   private knownRules: Promise<KnownRules> | null = null;
 
+  private readonly folders: FoldersOfSites;
+
   constructor(
     private readonly machine: GuardedMachine,
     /** @throws KedgeError, which every method then throws */
     private readonly readRules: () => HostRules,
-  ) {}
+  ) {
+    this.folders = new FoldersOfSites(machine.name);
+  }
 
   get name(): string {
     return this.machine.name;
@@ -74,7 +75,8 @@ export class RuledHost implements Host {
 
   async run(command: Command): Promise<Completed> {
     const known = await this.known();
-    const marked = { ...command, operation: this.marked(known, command.operation) };
+    const limits = command.limits && boundedLimits(command.limits);
+    const marked = { ...command, ...(limits ? { limits } : {}), operation: this.marked(known, command.operation) };
     const { argv, sandbox } = marked;
     if (sandbox === undefined) {
       if (!mayRunUnconfined(known.rules, marked) || marked.secret !== undefined || marked.input !== undefined)
@@ -86,7 +88,7 @@ export class RuledHost implements Host {
     const confinement = confinementOf(known, this.name, marked, sandbox);
     const guard = this.guardOf(known, confinement);
     if (!this.privileged) return this.machine.runGuarded(marked, guard);
-    for (const staging of confinement.stagingFolders) await this.assertShut(staging);
+    for (const staging of confinement.stagingFolders) await this.folders.assertShut(staging);
     const { covered, writesTo } = confinement;
     const exclusively = covered.map(({ task }) => task);
     return withStagingLocks(this.machine, exclusively, 'exclusive', marked.operation, async () => {
@@ -153,13 +155,18 @@ export class RuledHost implements Host {
     return this.machine.writeFile(path, content, attributes);
   }
 
+  async putVhostFile(request: VhostFileRequest): Promise<void> {
+    const { rules } = await this.known();
+    await putVhostFile(this.machine, rules, request);
+  }
+
   async status(path: string): Promise<FileStatus | undefined> {
     const { rules } = await this.known();
     const place = placeOf(rules, path);
     switch (place.kind) {
       case 'site':
       case 'staging':
-        return this.inParent(place, (at) => statusOf(at));
+        return this.folders.status(place);
       case 'vhosts':
         if (place.names.length === 0 || isVhostFile(place.web, place.names)) return this.machine.status(path);
         throw this.refused(`looking at ${path}`);
@@ -196,7 +203,7 @@ export class RuledHost implements Host {
     const { rules } = await this.known();
     const place = placeOf(rules, path);
     if (place.kind === 'site' || place.kind === 'staging')
-      return (await this.inPlace(place, (folder) => namesIn(within(folder)))) ?? [];
+      return (await this.folders.inPlace(place, (folder) => namesIn(within(folder)))) ?? [];
     const flag = place.kind === 'flags' ? flagPlace(place.web, place.names) : null;
     const isFolder = flag === 'folder' || flag === 'probes' || (rules.web && holdsFilesOfVhosts(rules.web, path));
     if (!isFolder) throw this.refused(`listing ${path}`);
@@ -220,7 +227,7 @@ export class RuledHost implements Host {
     if (!isOurs && !(isOwners && place.kind === 'site'))
       throw this.refused(what, `account ${uid} is no owner of sites there`);
     if (place.kind === 'staging' && place.names.length < 2 && mode !== 0o700) throw this.refused(what, 'others get in');
-    await this.makeFolders(place, attributes);
+    await this.folders.make(place, attributes);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -233,8 +240,7 @@ export class RuledHost implements Host {
     }) as [InSites, InSites];
     if (source.site.staging !== target.site.staging)
       throw this.refused(what, 'they belong to different folders of sites');
-    const move = (): Promise<void> =>
-      this.renaming(source, target, (places) => renamePlaces(places, { from, to }, this.name));
+    const move = (): Promise<void> => this.folders.rename(source, target);
     if (source.kind === 'site') {
       if (target.kind === 'staging') return move();
       throw this.refused(what, 'sites are moved by way of the staging folder');
@@ -245,7 +251,7 @@ export class RuledHost implements Host {
     // What came from visitors goes back to them as it is.
     if (!this.privileged || isOfBefore(source.names)) return move();
     const operation = this.marked(known, quietly());
-    await this.assertShut(source.site.staging);
+    await this.folders.assertShut(source.site.staging);
     await withStagingLocks(this.machine, [`${source.site.staging}/${task}`], 'exclusive', operation, async () => {
       const guard = this.guardOf(known, NOTHING_WRITTEN);
       const owners = known.ownersOf([target.site]);
@@ -267,7 +273,7 @@ export class RuledHost implements Host {
     const known = await this.known();
     const place = placeOf(known.rules, path);
     if (place.kind !== 'staging' || place.names.length === 0) throw this.refused(`removing ${path}`);
-    if ((await this.inParent(place, (at) => statusOf(at))) === undefined) return;
+    if ((await this.folders.status(place)) === undefined) return;
     await this.machine.runGuarded(
       {
         argv: ['rm', '-rf', '--one-file-system', '--', `/folder/${basename(path)}`],
@@ -276,7 +282,7 @@ export class RuledHost implements Host {
       },
       this.guardOf(known, NOTHING_WRITTEN),
     );
-    if ((await this.inParent(place, (at) => statusOf(at))) === undefined) return;
+    if ((await this.folders.status(place)) === undefined) return;
     throw new KedgeError('FileRefused', `${path} on ${this.name} could not be removed`, {
       server: this.name,
       hint: 'Is another file system mounted below it, or a file immutable?',
@@ -295,7 +301,7 @@ export class RuledHost implements Host {
     const place = placeOf(rules, path);
     if (place.kind === 'other') throw this.refused(`looking at ${path}`);
     if (place.kind !== 'site' && place.kind !== 'staging') return this.machine.freeSpace(path);
-    const found = await this.inPlace(place, (folder) => freeSpaceOf(within(folder)));
+    const found = await this.folders.inPlace(place, (folder) => freeSpaceOf(within(folder)));
     if (found) return found;
     throw Object.assign(new Error(`ENOENT: ${path} does not exist`), { code: 'ENOENT' });
   }
@@ -349,7 +355,7 @@ export class RuledHost implements Host {
       open: async (path) => {
         const place = placeOf(rules, path);
         if (place.kind !== 'site' && place.kind !== 'staging') return openPath(path, this.name);
-        const handle = await this.open(place);
+        const handle = await this.folders.open(place);
         if (handle) return handle;
         throw new KedgeError('FileRefused', `${path} on ${this.name} does not exist`, { server: this.name });
       },
@@ -360,93 +366,10 @@ export class RuledHost implements Host {
     };
   }
 
-  /** Null when nothing is there. */
-  private open(place: InSites): Promise<FileHandle | null> {
-    return openBelow(topOf(place), place.names, this.name);
-  }
-
-  private async inPlace<T>(place: InSites, work: (handle: FileHandle) => Promise<T>): Promise<T | undefined> {
-    const handle = await this.open(place);
-    if (!handle) return undefined;
-    try {
-      return await work(handle);
-    } finally {
-      await handle.close();
-    }
-  }
-
-  /** Does `work` with the path of a name in an opened folder; undefined when that folder is missing. */
-  private async inParent<T>(place: InSites, work: (at: string) => Promise<T>): Promise<T | undefined> {
-    const handle = await this.openParent(place);
-    if (!handle) return undefined;
-    try {
-      return await work(within(handle, nameOf(place)));
-    } finally {
-      await handle.close();
-    }
-  }
-
-  private async openParent(place: InSites): Promise<FileHandle | null> {
-    if (place.names.length > 0) return this.open({ ...place, names: place.names.slice(0, -1) });
-    const above = dirname(topOf(place));
-    return (await this.machine.status(above)) === undefined ? null : openPath(above, this.name);
-  }
-
-  private async makeFolders(place: InSites, attributes: FileAttributes): Promise<void> {
-    const path = pathOf(place);
-    if ((await this.inParent(place, (at) => statusOf(at))) !== undefined) return;
-    if (place.names.length > 0) await this.makeFolders({ ...place, names: place.names.slice(0, -1) }, attributes);
-    await this.writing(async () => {
-      const made = await this.inParent(place, async (at) => {
-        await makeFolderAt(at, path, attributes, this.name);
-        return true;
-      });
-      if (made) return;
-      throw new KedgeError('FileRefused', `the folder above ${path} on ${this.name} does not exist`, {
-        server: this.name,
-      });
-    });
-  }
-
-  private async renaming(
-    source: InSites,
-    target: InSites,
-    work: (places: { source: string; target: string }) => Promise<void>,
-  ): Promise<void> {
-    await this.writing(async () => {
-      const moved = await this.inParent(source, (from) =>
-        this.inParent(target, async (to) => {
-          await work({ source: from, target: to });
-          return true;
-        }),
-      );
-      if (!moved)
-        throw new KedgeError(
-          'FileRefused',
-          `a folder above ${pathOf(source)} or ${pathOf(target)} on ${this.name} does not exist`,
-          {
-            server: this.name,
-          },
-        );
-    });
-  }
-
-  /** Nobody but root gets into a staging folder, or puts another one in its place. @throws KedgeError OwnerRefused */
-  private async assertShut(staging: string): Promise<void> {
-    const here = { status: statusOf, uid: ownUid() };
-    const status = await statusOf(staging);
-    const isShut = status?.type === 'folder' && status.uid === this.uid && (status.mode & 0o077) === 0;
-    if (isShut && (await isTrustedFolder(here, dirname(staging)))) return;
-    throw new KedgeError('OwnerRefused', `others than root get into ${staging} on ${this.name}`, {
-      server: this.name,
-      hint: `Run \`chown root: ${staging}\` and \`chmod 0700 ${staging}\`; nobody but root may write to the folders above it.`,
-    });
-  }
-
   private async assertPlainFile({ rules }: KnownRules, path: string): Promise<void> {
     const place = placeOf(rules, path);
     if (place.kind !== 'staging') throw this.refused(`showing something in the place of ${path}`);
-    const status = await this.inPlace(place, (handle) => handle.stat());
+    const status = await this.folders.inPlace(place, (handle) => handle.stat());
     if (status?.isFile() !== true) throw this.refused(`showing something in the place of ${path}`, 'it is no file');
   }
 
@@ -455,7 +378,7 @@ export class RuledHost implements Host {
     const place = placeOf(known.rules, path);
     if (place.kind !== 'site' && place.kind !== 'staging') throw this.refused(`removing ${path}`);
     try {
-      await this.inParent(place, (at) => rmdir(at));
+      await this.folders.removeEmpty(place);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new KedgeError('ProgramFailed', `${path} on ${this.name} is not removed: ${why}`, {
@@ -465,32 +388,29 @@ export class RuledHost implements Host {
     }
     return { exitCode: 0, stdout: '', stderr: '', result: Buffer.alloc(0) };
   }
-
-  private async writing<T>(work: () => Promise<T>): Promise<T> {
-    return work().catch((error: unknown) => {
-      throw diskFullOr(error, this.name);
-    });
-  }
 }
 
 /** For what Kedge itself looks at: root alone owns what it makes, and nothing gets a special bit. */
 const NOTHING_WRITTEN = { owners: [], setsSpecialBits: false };
 
+/** What a master may ask for, at most: no more than whoever asks for nothing is given, but for output, which this process keeps. */
+const MOST = {
+  ...DEFAULT_GROUP_LIMITS,
+  temporaryBytes: 256 * 1024 ** 2,
+  captureBytes: 64 * 1024 ** 2,
+};
+
+function boundedLimits(asked: Limits): Limits {
+  const bounds = Object.entries(MOST).flatMap(([name, most]) => {
+    const wanted = asked[name as keyof Limits];
+    return wanted === undefined ? [] : [[name, Math.min(wanted, most)]];
+  });
+  return { ...asked, ...(Object.fromEntries(bounds) as Limits) };
+}
+
 /** Marks of one master. */
 function markOf({ rules }: KnownRules, mark: string): string {
   return `of-${rules.master}/${mark}`;
-}
-
-function topOf({ kind, site }: InSites): string {
-  return kind === 'site' ? site.folder : site.staging;
-}
-
-function pathOf(place: InSites): string {
-  return join(topOf(place), ...place.names);
-}
-
-function nameOf(place: InSites): string {
-  return basename(pathOf(place));
 }
 
 /** The folder that a command removes as `removeEmptyFolder` has it removed; null for any other command. */

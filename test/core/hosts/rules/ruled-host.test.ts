@@ -2,11 +2,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { removeEmptyFolder } from '../../../../src/core/hosts/empty-folder';
 import type { Command, Sandbox } from '../../../../src/core/hosts/host';
+import { confine } from '../../../../src/core/hosts/sandbox';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { makeStagingFolder, stagingFolderFor } from '../../../../src/core/hosts/staging';
 import { lowerMaintenance, maintenanceIsOn, raiseMaintenance } from '../../../../src/core/flags/maintenance';
 import { withProbeFile } from '../../../../src/core/flags/probe-file';
 import { type StagedFolder, switchFolders, switchFoldersBack } from '../../../../src/core/sites/switch-folders';
+import { pushFolder } from '../../../../src/core/sync/push-folder';
 import { describeAsRoot } from '../../../helpers/as-root';
 import { testOperation } from '../../../helpers/operation';
 import { OWNER, type RuledMachine, STRANGER, ruledMachine, ruledMachineOver } from '../../../helpers/ruled-machine';
@@ -75,6 +77,25 @@ describeAsRoot('the rules of a server', () => {
       await machine.host.removeTree(folder.staging, testOperation());
       expect(await removeEmptyFolder(machine.host, `${folder.staging}.previous`, testOperation())).toBe(true);
       expect(await machine.host.list(at('sites/.kedge'))).toEqual([]);
+    });
+
+    test('a restored folder is sent by rsync, with what is live', async () => {
+      const folder = await staged();
+      machine.sh(
+        'mkdir -p "$1/d" && echo sent > "$1/d/new" && cp "$2/index.php" "$1" && chown -R "$3:$4" "$1" && chmod 2775 "$1/d"',
+        at('sent'),
+        at('sites/shop'),
+        String(OWNER.uid),
+        String(OWNER.gid),
+      );
+      const master = createLocalHost({ name: 'master' });
+      const request = { from: at('sent'), host: machine.host, to: placeOf(folder), live: at('sites/shop') };
+      await pushFolder(master, request, testOperation());
+      await switchFolders(machine.host, [folder]);
+      expect(readFileSync(at('sites/shop/d/new'), 'utf8')).toBe('sent\n');
+      expect(statSync(at('sites/shop/d')).mode & 0o7777).toBe(0o2775);
+      await switchFoldersBack(machine.host, [folder]);
+      await machine.host.removeTree(folder.staging, testOperation());
     });
 
     test('what was there before goes back, also with what no restore could have brought', async () => {
@@ -253,16 +274,130 @@ describeAsRoot('the rules of a server', () => {
       const running = other
         .run({ argv: ['sleep', sleep], sandbox: written(folder), operation })
         .catch((error: unknown) => error);
-      await until('it runs', () => machine.sh('pgrep -fxc "sleep $1" || true', sleep).trim() !== '0');
       let isMoved = false;
-      const moving = machine.host.rename(placeOf(folder), at('sites/fresh')).then(() => (isMoved = true));
-      await until('the move waits', () => machine.sh('pgrep -fxc "flock --exclusive 0" || true').trim() !== '0');
-      expect(isMoved).toBe(false);
-      operation.cancel();
-      await running;
-      await moving;
+      let moving: Promise<unknown> | undefined;
+      try {
+        await until('it runs', () => machine.sh('pgrep -fxc "sleep $1" || true', sleep).trim() !== '0');
+        moving = machine.host.rename(placeOf(folder), at('sites/fresh')).then(() => (isMoved = true));
+        const waits = (): boolean => machine.sh('pgrep -fxc "flock --exclusive 0" || true').trim() !== '0';
+        await until('the move waits, or is done', () => isMoved || waits());
+        expect(isMoved).toBe(false);
+      } finally {
+        operation.cancel();
+        await running;
+        await moving;
+      }
       machine.sh('rm -r "$1"', at('sites/fresh'));
       await machine.host.removeTree(folder.staging, testOperation());
+    });
+  });
+
+  describe('what is shown to a program', () => {
+    const shown = (from: string, to: string, more: object = {}) => run(['true'], { readOnly: [{ from, to }] }, more);
+
+    test('runs as no other account', async () => {
+      await expect(shown(at('sites/shop'), '/srv/shop', { owner: STRANGER })).rejects.toMatchObject(refusal);
+    });
+
+    test.each(['/usr/bin', '/etc', '/etc/ld.so.preload', '/', '/lib64', '/proc/self', '/tmp', '/srv/../usr'])(
+      'does not lie at %s',
+      async (to) => {
+        await expect(shown(at('sites/shop'), to)).rejects.toMatchObject(refusal);
+      },
+    );
+
+    test('does not lie within another', async () => {
+      const readOnly = [
+        { from: at('sites/shop'), to: '/srv' },
+        { from: at('sites/shop/index.php'), to: '/srv/other.php' },
+      ];
+      await expect(run(['true'], { readOnly })).rejects.toMatchObject(refusal);
+      const folder = await staged();
+      machine.sh('touch "$1/a" "$1/b"', placeOf(folder));
+      const outer = { from: placeOf(folder), to: '/srv' };
+      const writable = [{ from: `${placeOf(folder)}/a`, to: '/srv/b' }];
+      await expect(run(['true'], { readOnly: [outer], writable })).rejects.toMatchObject(refusal);
+      await machine.host.removeTree(folder.staging, testOperation());
+    });
+
+    test('is written to in no folder of before, and in none of several tasks', async () => {
+      const folder = await staged();
+      await machine.host.makeFolder(`${folder.previous}/site`, { mode: 0o700 });
+      for (const from of [`${folder.previous}/site`, at('sites/.kedge'), at('sites')])
+        await expect(run(['true'], { writable: [{ from, to: '/it' }] })).rejects.toMatchObject(refusal);
+      for (const path of [folder.staging, folder.previous ?? '']) await machine.host.removeTree(path, testOperation());
+    });
+
+    test('is written to while nobody else gets into the staging folder', async () => {
+      const folder = await staged();
+      machine.sh('chmod 711 "$1"', at('sites/.kedge'));
+      await expect(run(['true'], written(folder))).rejects.toMatchObject({ code: 'OwnerRefused' });
+      machine.sh('chmod 700 "$1"', at('sites/.kedge'));
+      await run(['true'], written(folder));
+      await machine.host.removeTree(folder.staging, testOperation());
+    });
+
+    test('is behind no link, whoever laid it', async () => {
+      const folder = await staged();
+      machine.sh('ln -s "$1" "$2/out"', at('outside'), placeOf(folder));
+      const refusedLink = { code: 'FileRefused', message: expect.stringContaining('symbolic link') };
+      await expect(shown(`${placeOf(folder)}/out`, '/it')).rejects.toMatchObject(refusedLink);
+      await expect(machine.host.status(`${placeOf(folder)}/out/secret`)).rejects.toMatchObject(refusedLink);
+      await expect(machine.host.makeFolder(`${placeOf(folder)}/out/x`, { mode: 0o700 })).rejects.toMatchObject(
+        refusedLink,
+      );
+      await machine.host.removeTree(folder.staging, testOperation());
+    });
+
+    test('is no program elsewhere, nor more room than anybody gets', async () => {
+      for (const program of ['/root/tool', '/usr/../root/tool', './tool', `${at('outside')}/tool`])
+        await expect(run([program], {})).rejects.toMatchObject({
+          ...refusal,
+          message: expect.stringContaining('running'),
+        });
+      await run(['/usr/bin/true'], {});
+      const limits = { temporaryBytes: 10 * 1024 ** 3, memoryBytes: 1024 ** 5, processes: 10_000 };
+      const { stdout } = await run(['df', '--output=size', '-B1', '/tmp'], {}, { limits });
+      expect(Number(stdout.split('\n')[1])).toBe(256 * 1024 ** 2);
+    });
+
+    test('has no network, but for hooks', async () => {
+      for (const more of [{}, { owner: OWNER }])
+        await expect(run(['true'], { network: true }, more)).rejects.toMatchObject(refusal);
+      const quiet = ruledMachineOver({
+        ...machine,
+        rules: { ...machine.rules, sites: [{ folder: at('sites'), owners: ['games'] }] },
+      });
+      const sandbox = { writable: [{ from: at('sites/shop') }] };
+      await expect(
+        quiet.run({ argv: ['true'], sandbox, owner: OWNER, operation: testOperation() }),
+      ).rejects.toMatchObject(refusal);
+    });
+  });
+
+  test('variables reach a program when it is its owner’s, and not who makes it so', async () => {
+    // LD_PRELOAD would have been loaded by root, who may still become anybody.
+    const command = { argv: ['true'] as [string], owner: OWNER, environment: { LD_PRELOAD: '/srv/shop/x.so' } };
+    const means = { privileged: true, means: 'account' as const, waits: false };
+    const line = confine({ ...command, operation: testOperation() }, {}, means);
+    expect(line.slice(0, line.indexOf('setpriv')).join(' ')).not.toContain('LD_PRELOAD');
+    const asked = await run(['env'], {}, { owner: OWNER, environment: { GIVEN: 'x' } });
+    expect(asked.stdout).toContain('GIVEN=x\n');
+  });
+
+  test('a vhost is made of what the rules name', async () => {
+    const site = {
+      uri: 'shop.example',
+      aliases: [],
+      kind: 'php' as const,
+      root: at('sites/shop'),
+      phpSocket: '/run/php/other.sock',
+    };
+    const path = at('vhosts/shop.example.conf');
+    const putting = machine.host.putVhostFile({ path, site, sha256: 'a'.repeat(64) });
+    await expect(putting).rejects.toMatchObject({
+      ...refusal,
+      message: expect.stringContaining('/run/php/other.sock'),
     });
   });
 
@@ -275,17 +410,21 @@ describeAsRoot('the rules of a server', () => {
         const sleep = uniqueSleep();
         return host.run({ argv: ['sleep', sleep], sandbox: {}, operation }).catch((error: unknown) => error);
       });
-      await until('all run', async () => {
-        const marks = await plain.listMarks();
-        return marks.filter((mark) => mark.includes(operation.mark)).length === 3;
-      });
-      expect(await machine.host.listMarks()).toEqual([expect.stringMatching(`^${operation.mark}/`)]);
-      for (const mark of [`of-backup2/${operation.mark}`, `../${operation.mark}`, 'of-backup2', ''])
-        expect(await machine.host.endProcesses(mark)).toBe(0);
-      expect(await machine.host.endProcesses(operation.mark)).toBeGreaterThan(0);
-      expect(await other.endProcesses(operation.mark)).toBeGreaterThan(0);
-      expect(await plain.endProcesses(operation.mark)).toBeGreaterThan(0);
-      await Promise.all(sleeps);
+      try {
+        await until('all run', async () => {
+          const marks = await plain.listMarks();
+          return marks.filter((mark) => mark.includes(operation.mark)).length === 3;
+        });
+        expect(await machine.host.listMarks()).toEqual([expect.stringMatching(`^${operation.mark}/`)]);
+        for (const mark of [`of-backup2/${operation.mark}`, `../${operation.mark}`, 'of-backup2', ''])
+          expect(await machine.host.endProcesses(mark)).toBe(0);
+        expect(await machine.host.endProcesses(operation.mark)).toBeGreaterThan(0);
+        expect(await other.endProcesses(operation.mark)).toBeGreaterThan(0);
+        expect(await plain.endProcesses(operation.mark)).toBeGreaterThan(0);
+      } finally {
+        operation.cancel();
+        await Promise.all(sleeps);
+      }
     });
 
     test('processes of others with sockets are not ended', async () => {
