@@ -139,6 +139,9 @@ export const hostRulesSchema = partsSchema.pipe(
           refuse(['sites', at, 'folder'], `is also in the reach of ${other.folder}: name one of the two`);
         else if (otherAt !== at && isWithin(other.folder, site.staging) && dirname(site.staging) !== other.folder)
           refuse(['sites', at, 'staging'], `lies among the sites of ${other.folder}`);
+      for (const socket of rules.connect.sockets)
+        if (isWithin(site.folder, socket) || isWithin(site.staging, socket))
+          refuse(['connect', 'sockets'], `${socket} lies among sites: who owns one could lay a link there`);
       for (const mine of [site.folder, site.staging]) {
         if (own.some((place) => overlap(place, mine)))
           refuse(['sites', at], 'overlaps a folder of the web server: who writes there would configure it');

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { basename, dirname, join } from 'node:path/posix';
 import { KedgeError } from '../../../contract/errors';
 import type { Owner } from '../../../contract/target';
@@ -13,12 +14,14 @@ import type {
   Host,
   LimitMeans,
   Limits,
+  SocketAddress,
   VhostFileRequest,
 } from '../host';
 import type { GuardedMachine } from '../local-host';
 import { openPath, within } from '../open-path';
 import type { RunGuard } from '../run';
 import { filesOfCommand } from '../trusted-command';
+import { allowedAddress } from './connections';
 import { confinementOf, type Confinement } from './confinement';
 import { FoldersOfSites, type InSites } from './folders-of-sites';
 import { assertHarmless } from './exposure';
@@ -118,6 +121,19 @@ export class RuledHost implements Host {
     const known = await this.known();
     if (!known.all().some((owner) => owner.uid === uid)) throw this.refused(`ending processes of account ${uid}`);
     return this.machine.endSocketHolders(sockets, uid);
+  }
+
+  async connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
+    const { rules } = await this.known();
+    const allowed = allowedAddress(rules, address);
+    if (allowed) return this.machine.connectTo(allowed, signal);
+    const where = 'socketPath' in address ? address.socketPath : `${address.host} port ${address.port}`;
+    throw this.refused(`connecting to ${where}`);
+  }
+
+  async now(): Promise<number> {
+    await this.known();
+    return this.machine.now();
   }
 
   async readFile(path: string, maximumBytes?: number): Promise<Buffer> {

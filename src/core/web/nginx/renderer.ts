@@ -1,4 +1,4 @@
-import type { VhostRenderer } from '../vhost-renderers';
+import type { VhostRenderer } from '../vhost-renderer';
 import { fileNames, renderSnippet } from './snippet';
 import { renderVhost } from './vhost';
 import { readTemplate } from './vhost-template';

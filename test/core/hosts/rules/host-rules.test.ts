@@ -77,6 +77,7 @@ test.each([
   ['vhosts in the folder of the rules', { web: { ...WEB, vhosts: '/etc/kedge' } }, 'a folder of its own'],
   ['a key among sites', { web: { ...WEB, files: ['/srv/sites/key.pem'] } }, 'reads as root'],
   ['a template among vhosts', { web: { ...WEB, templates: ['/etc/nginx/kedge.d/t'] } }, 'that the master writes to'],
+  ['a socket among sites', { connect: { sockets: ['/srv/sites/shop/php.sock'] } }, 'could lay a link there'],
   ['every name', { web: { ...WEB, names: ['*'] } }, 'a host name'],
   ['a name with a newline', { web: { ...WEB, names: ['a\nb'] } }, 'a host name'],
 ])('%s is refused', (_what, changes, message) => {

@@ -1,4 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { execFileSync } from 'node:child_process';
 import { removeEmptyFolder } from '../../../../src/core/hosts/empty-folder';
 import type { Command, Sandbox } from '../../../../src/core/hosts/host';
@@ -383,6 +385,35 @@ describeAsRoot('the rules of a server', () => {
     expect(line.slice(0, line.indexOf('setpriv')).join(' ')).not.toContain('LD_PRELOAD');
     const asked = await run(['env'], {}, { owner: OWNER, environment: { GIVEN: 'x' } });
     expect(asked.stdout).toContain('GIVEN=x\n');
+  });
+
+  test('connections are made to sockets and ports of the rules, and to where the web server listens', async () => {
+    const server = createServer((socket) => socket.end('hello'));
+    const port = await new Promise<number>((resolve) =>
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
+    );
+    const { signal } = testOperation();
+    const own = ruledMachineOver({
+      ...machine,
+      rules: { ...machine.rules, connect: { ports: [{ host: 'localhost', port }], sockets: [at('php.sock')] } },
+    });
+    const web = ruledMachineOver({
+      ...machine,
+      rules: { ...machine.rules, web: { ...machine.rules.web!, listen: [{ address: '*', port }] } },
+    });
+    try {
+      const socket = await web.connectTo({ host: '127.0.0.1', port }, signal);
+      expect(await text(socket)).toBe('hello');
+      // Nobody listens there; that is the system's word.
+      await expect(own.connectTo({ socketPath: at('php.sock') }, signal)).rejects.toMatchObject({ code: 'ENOENT' });
+      await expect(own.connectTo({ host: '127.0.0.1', port }, signal)).rejects.toMatchObject(refusal);
+      // The name is looked up here.
+      const claimed = await own.connectTo({ host: 'localhost', port, addresses: ['192.0.2.1'] }, signal);
+      expect(await text(claimed)).toBe('hello');
+      await expect(own.connectTo({ socketPath: '/run/docker.sock' }, signal)).rejects.toMatchObject(refusal);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 
   test('a vhost is made of what the rules name', async () => {

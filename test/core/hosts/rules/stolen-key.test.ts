@@ -128,6 +128,11 @@ describeAsRoot('with the key of a master and nothing else', () => {
     'to reach the network as root': () => sh('true', { network: true }),
     'to reach the network as an owner who runs no hook': () => sh('true', { network: true }, { owner: OWNER }),
 
+    'to connect to another socket': () => ask('connectTo', { address: { socketPath: '/run/docker.sock' } }),
+    'to connect to a port of this machine': () => ask('connectTo', { address: { host: '127.0.0.1', port: 22 } }),
+    'to connect by way of a name that he says the address of': () =>
+      ask('connectTo', { address: { host: 'db.example', port: 22, addresses: ['127.0.0.1'] } }),
+
     // The web server.
     'to write a vhost': () => write(at('vhosts/shop.example.conf'), 'access_log "|id";'),
     'to write a snippet': () => write(at('vhosts/shop.example.include'), 'load_module x.so;'),
