@@ -128,7 +128,7 @@ export const ERROR_CODES = {
   ),
   HostRefused: permanent(
     'the rules of a server do not let its master do what was asked for',
-    'Look at /etc/kedge/host.yaml on the server; `kedge servers prepare` writes it by the configuration of the master.',
+    'Look at /etc/kedge/host.yaml on the server: it has to name what the configuration of the master does.',
   ),
   ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),
   ProgramFailed: permanent('a program ended with an error', 'Read its message above.'),

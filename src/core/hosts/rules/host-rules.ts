@@ -102,8 +102,11 @@ function folderOrEtc() {
   );
 }
 
+/** Of what a person or `prepare` writes: another one is refused, and none is read by an upgrade. */
+const onlyVersion = z.literal(1);
+
 const partsSchema = z.strictObject({
-  version: z.literal(1),
+  version: onlyVersion,
   /** The name of the master, as its configuration has it. What it runs here is marked so; it sees and ends no other's. */
   master: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'the name of a master'),
   sites: z.array(siteFoldersSchema).max(1_000).default([]),

@@ -110,6 +110,18 @@ describeAsRoot('the rules of a server', () => {
       await machine.host.removeTree(folder.staging, testOperation());
     });
 
+    test('a folder of the rules that is a site itself is put in its place, and taken back', async () => {
+      const sites = [{ folder: at('sites/shop'), owners: [OWNER.user], staging: at('sites/.kedge') }];
+      const host = ruledMachineOver({ ...machine, rules: { ...machine.rules, sites } });
+      const folder = await staged();
+      machine.sh('echo itself > "$1/index.php"; chown 5:60 "$1/index.php"', placeOf(folder));
+      await switchFolders(host, [folder]);
+      expect(readFileSync(at('sites/shop/index.php'), 'utf8')).toBe('itself\n');
+      await switchFoldersBack(host, [folder]);
+      expect(readFileSync(at('sites/shop/index.php'), 'utf8')).toBe('shop');
+      await host.removeTree(folder.staging, testOperation());
+    });
+
     test('a folder that holds something is not removed as an empty one', async () => {
       expect(await removeEmptyFolder(machine.host, at('sites/shop'), testOperation())).toBe(false);
     });
