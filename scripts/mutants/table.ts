@@ -2,6 +2,7 @@ import { ACTIVITIES } from './plants/activities';
 import { ARCHIVE } from './plants/archive';
 import { DATABASES } from './plants/databases';
 import { HOSTS } from './plants/hosts';
+import { RULES } from './plants/rules';
 import { TASKS } from './plants/tasks';
 import { WEB } from './plants/web';
 import { WORKFLOWS } from './plants/workflows';
@@ -13,6 +14,7 @@ export const PLANTS: readonly Plant[] = [
   ...ARCHIVE,
   ...DATABASES,
   ...HOSTS,
+  ...RULES,
   ...TASKS,
   ...WEB,
   ...WORKFLOWS,

@@ -127,6 +127,10 @@ export const ERROR_CODES = {
     'the program `kedge-host` on a server is missing, of another version, or does not keep to its protocol',
     'Put the `kedge-host` of this Kedge on the server: `kedge servers prepare`.',
   ),
+  HostRefused: permanent(
+    'the rules of a server do not let its master do what was asked for',
+    'Look at /etc/kedge/host.yaml on the server: it has to name what the configuration of the master does.',
+  ),
   ProgramMissing: permanent('a program Kedge needs is not installed', 'Install the named program on the named server.'),
   ProgramFailed: permanent('a program ended with an error', 'Read its message above.'),
   ProgramTimedOut: passing('a program did not end in its time', 'Look at the load of the server.'),

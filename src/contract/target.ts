@@ -209,6 +209,18 @@ const siteLocationSchema = z.strictObject({
 });
 export type SiteLocation = z.infer<typeof siteLocationSchema>;
 
+/** What of a site its vhost is made of. */
+export const vhostSiteSchema = siteLocationSchema
+  .pick({
+    ...{ uri: true, aliases: true, kind: true, root: true, linkedRoot: true, settings: true, phpSocket: true },
+    ...{ tls: true, redirects: true, vhostInclude: true },
+  })
+  .extend({
+    /** Its text is on the server. */
+    vhostTemplate: z.strictObject({ path: absolutePath }).optional(),
+  });
+export type VhostSite = z.infer<typeof vhostSiteSchema>;
+
 /**
  * Where a task acts, resolved once by `preflight` and handed to every later step and undo, so that editing the
  * configuration in mid-task changes nothing for that task.

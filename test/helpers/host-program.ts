@@ -5,8 +5,10 @@ import { version } from '../../package.json';
 import type { ByteChannel, ChannelEnd } from '../../src/core/hosts/remote/byte-channel';
 import { RemoteHost, type RemoteHostOptions } from '../../src/core/hosts/remote/remote-host';
 
-/** The program of servers, as the build makes it. */
+/** The program of servers, as the build makes it. It does nothing without rules. */
 export const HOST_PROGRAM = join(__dirname, '../../dist/kedge-host.cjs');
+/** One that does whatever it is asked for. */
+export const UNRULED_PROGRAM = join(__dirname, 'unruled-host.js');
 
 export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -14,8 +16,8 @@ export interface PipedChannel extends ByteChannel {
   readonly child: Child;
 }
 
-/** A program as a child of this process, on pipes. Default: the program of servers. */
-export function pipedChannel(argv: readonly [string, ...string[]] = [process.execPath, HOST_PROGRAM]): PipedChannel {
+/** A program as a child of this process, on pipes. Default: one without rules. */
+export function pipedChannel(argv: readonly [string, ...string[]] = [process.execPath, UNRULED_PROGRAM]): PipedChannel {
   const [program, ...args] = argv;
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';

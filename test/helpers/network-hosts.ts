@@ -12,11 +12,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { stringify } from 'yaml';
 import { version } from '../../package.json';
 import { removePrivateFolder } from '../../scripts/lab/private-folder';
 import { type RestartableServer, startRestartable } from '../../scripts/lab/tied-process';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import type { RemoteHost } from '../../src/core/hosts/remote/remote-host';
+import type { HostRulesFile } from '../../src/core/hosts/rules/host-rules';
 import type { SshAddress } from '../../src/core/hosts/ssh/ssh-channel';
 import { type SshHostOptions, createSshHost } from '../../src/core/hosts/ssh/ssh-host';
 import { HOST_PROGRAM } from './host-program';
@@ -29,16 +31,18 @@ const OWN_FOLDERS = ['/srv', '/opt', '/home', '/root', '/run', '/tmp', '/dev/shm
 const STICKY = new Set(['/tmp', '/dev/shm', '/var/tmp']);
 /** Of its files, on the machine: the program, the keys, the configuration of sshd. */
 const HOME = '/opt/kedge';
+const TREE = join(__dirname, '../..');
 
 /**
  * The first process of a machine. sshd takes its place: when that is killed, everything that runs there ends, as by a power cut.
  */
 const BOOT = `
 set -e
-folder="$1" name="$2" configuration="$3"
-shift 3
+folder="$1" name="$2" configuration="$3" tree="$4"
+shift 4
 hostname "$name"
-for path; do mount --bind "$folder$path" "$path"; done
+mount --bind "$tree" "$folder/opt/kedge/tree"
+for path; do mount --rbind "$folder$path" "$path"; done
 exec ${SSHD} -D -e -f "$configuration"
 `;
 
@@ -56,8 +60,9 @@ export class NetworkHost {
   /** Starts it in a network that is there. */
   static async boot(
     name: string,
-    { folder, ip, network, port }: { folder: string; ip: string; network: string; port: NetworkHost['port'] },
+    options: { folder: string; ip: string; network: string; port: NetworkHost['port']; rules?: HostRulesFile },
   ): Promise<NetworkHost> {
+    const { folder, ip, network, port } = options;
     const own = join(folder, name);
     const at = (path: string): string => join(own, path);
     for (const path of OWN_FOLDERS) {
@@ -66,17 +71,22 @@ export class NetworkHost {
     }
     mkdirSync(at('/run/sshd'), { mode: 0o755 });
     mkdirSync(at(HOME), { mode: 0o755 });
+    // Compiled code and packages, wherever on this machine they lie.
+    mkdirSync(at(`${HOME}/tree`), { mode: 0o755 });
     copyFileSync(HOST_PROGRAM, at(`${HOME}/kedge-host`));
+    const { rules } = options;
+    if (rules) writeFileSync(at(`${HOME}/host.yaml`), stringify(rules), { mode: 0o644 });
+    const program = rules
+      ? `${HOME}/kedge-host --rules ${HOME}/host.yaml`
+      : `${HOME}/tree/test/helpers/unruled-host.js`;
     const makeKey = (file: string): void =>
       void execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', file]);
     makeKey(at(`${HOME}/host_key`));
     makeKey(join(folder, `${name}.identity`));
     const publicKey = readFileSync(join(folder, `${name}.identity.pub`), 'utf8');
-    writeFileSync(
-      at(`${HOME}/authorized_keys`),
-      `restrict,command="${process.execPath} ${HOME}/kedge-host" ${publicKey}`,
-      { mode: 0o600 },
-    );
+    writeFileSync(at(`${HOME}/authorized_keys`), `restrict,command="${process.execPath} ${program}" ${publicKey}`, {
+      mode: 0o600,
+    });
     // Its name tells its processes from those of other machines.
     const configuration = `${HOME}/sshd-${name}-${process.pid}.conf`;
     writeFileSync(
@@ -92,7 +102,7 @@ export class NetworkHost {
     const knownHosts = join(folder, 'known_hosts');
     appendFileSync(knownHosts, `${ip} ${readFileSync(at(`${HOME}/host_key.pub`), 'utf8')}`);
     const namespaces = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc', '--mount-proc'];
-    const boot = ['sh', '-c', BOOT, 'boot', own, name, configuration, ...OWN_FOLDERS];
+    const boot = ['sh', '-c', BOOT, 'boot', own, name, configuration, TREE, ...OWN_FOLDERS];
     const server = await startRestartable(
       ['ip', 'netns', 'exec', network, ...namespaces, '--', ...boot],
       join(folder, `${name}.log`),
@@ -179,7 +189,11 @@ export class NetworkHosts {
     private readonly networks: string[],
   ) {}
 
-  static async open(names: readonly string[]): Promise<NetworkHosts> {
+  /** `rules`: of those that have a `kedge-host` with rules; the others do whatever they are asked for. */
+  static async open(
+    names: readonly string[],
+    rules: Readonly<Record<string, HostRulesFile>> = {},
+  ): Promise<NetworkHosts> {
     await removeLeftNetworks();
     const switching = `kedge-${process.pid}-switch`;
     const folder = mkdtempSync('/var/tmp/kedge-machines-');
@@ -207,7 +221,10 @@ export class NetworkHosts {
         await run('ip', ['-n', network, 'addr', 'add', `${ip}/24`, 'dev', 'eth0']);
         for (const device of ['lo', 'eth0']) await run('ip', ['-n', network, 'link', 'set', 'dev', device, 'up']);
         const port = { network: switching, link };
-        machines.hosts.set(name, await NetworkHost.boot(name, { folder, ip, network, port }));
+        machines.hosts.set(
+          name,
+          await NetworkHost.boot(name, { folder, ip, network, port, ...(rules[name] ? { rules: rules[name] } : {}) }),
+        );
       }
       return machines;
     } catch (error) {

@@ -11,7 +11,7 @@ import { createLocalHost } from '../../src/core/hosts/local-host';
 import type { RemoteHost } from '../../src/core/hosts/remote/remote-host';
 import type { SshAddress } from '../../src/core/hosts/ssh/ssh-channel';
 import { type SshHostOptions, createSshHost } from '../../src/core/hosts/ssh/ssh-host';
-import { HOST_PROGRAM } from './host-program';
+import { UNRULED_PROGRAM } from './host-program';
 import { SSHD, SSHD_RULES } from './sshd';
 
 export interface PrivateSshd {
@@ -23,7 +23,7 @@ export interface PrivateSshd {
   readonly address: SshAddress;
   /** Makes a key pair; returns the path of the private one. */
   makeKey(name: string, type?: string, passphrase?: string): string;
-  /** Lets a key in, which runs this command and nothing else. Default: the program of servers. */
+  /** Lets a key in, which runs this command and nothing else. Default: one that serves this machine without rules. */
   allow(key: string, command?: string): void;
   /** Writes a file of known hosts: a line each, behind the name of this server where none is given. */
   know(name: string, ...lines: readonly string[]): string;
@@ -51,7 +51,7 @@ export async function startSshd(): Promise<PrivateSshd> {
       .split(' ')
       .slice(0, 2)
       .join(' ');
-  const allow = (key: string, command = `${process.execPath} ${HOST_PROGRAM}`): void =>
+  const allow = (key: string, command = `${process.execPath} ${UNRULED_PROGRAM}`): void =>
     appendFileSync(at('authorized_keys'), `restrict,command="${command}" ${readFileSync(`${key}.pub`, 'utf8')}`);
   const know = (file: string, ...lines: readonly string[]): string => {
     const whole = lines.map((line) => (/^(ssh|ecdsa)-/.test(line) ? `${name} ${line}` : line));

@@ -33,21 +33,21 @@ export const HOSTS: readonly Plant[] = [
   {
     name: 'a folder that was made may be lost',
     file: 'src/core/hosts/files.ts',
-    text: '    await syncFolder(dirname(place));\n',
+    text: '  await syncFolder(dirname(place));\n',
     instead: '',
     caughtBy: ['test/core/hosts/local-host.test.ts'],
   },
   {
     name: 'a rename may be lost',
     file: 'src/core/hosts/files.ts',
-    text: '      await syncFolder(dirname(target));\n',
+    text: '  await syncFolder(dirname(target));\n',
     instead: '',
     caughtBy: ['test/activities/durable-writes.test.ts'],
   },
   {
     name: 'what was renamed away may come back',
     file: 'src/core/hosts/files.ts',
-    text: '      if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));\n',
+    text: '  if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));\n',
     instead: '',
     caughtBy: ['test/activities/durable-writes.test.ts'],
   },
@@ -61,7 +61,7 @@ export const HOSTS: readonly Plant[] = [
   {
     name: 'a rename replaces what is there',
     file: 'src/core/hosts/files.ts',
-    text: '      if (existing && !halfDone) throw taken;\n',
+    text: '  if (existing && !halfDone) throw taken;\n',
     instead: '',
     caughtBy: ['test/core/hosts/local-host.test.ts'],
   },

@@ -42,18 +42,26 @@ export async function namesIn(path: string): Promise<string[]> {
 export async function makeFolders(path: string, attributes: FileAttributes, server: string): Promise<void> {
   if (await statusOf(path)) return;
   if (dirname(path) !== path) await makeFolders(dirname(path), attributes, server);
-  await inFolderOf(path, server, async (place) => {
-    await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-    const folder = await open(place, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    try {
-      await attribute(folder, path, attributes, server);
-    } finally {
-      await folder.close();
-    }
-    await syncFolder(dirname(place));
+  await inFolderOf(path, server, (place) => makeFolderAt(place, path, attributes, server));
+}
+
+/** Makes one folder at a place, `path` to people. One that is there already is kept as it is. */
+export async function makeFolderAt(
+  place: string,
+  path: string,
+  attributes: FileAttributes,
+  server: string,
+): Promise<void> {
+  await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
   });
+  const folder = await open(place, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    await attribute(folder, path, attributes, server);
+  } finally {
+    await folder.close();
+  }
+  await syncFolder(dirname(place));
 }
 
 async function attribute(
@@ -77,24 +85,31 @@ async function attribute(
  */
 export async function renameWithoutReplacing(from: string, to: string, server: string): Promise<void> {
   await inFolderOf(from, server, (source) =>
-    inFolderOf(to, server, async (target) => {
-      const status = await lstat(source);
-      const existing = await lstat(target).catch(ignoreMissing);
-      const halfDone = existing?.isFile() && existing.dev === status.dev && existing.ino === status.ino && from !== to;
-      const taken = new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
-      if (existing && !halfDone) throw taken;
-      if (status.isFile()) {
-        const linked = halfDone || (await link(source, target).then(() => true, ignoreExisting));
-        // Somebody else was quicker.
-        if (!linked) throw taken;
-        await unlink(source);
-      } else {
-        await rename(source, target);
-      }
-      await syncFolder(dirname(target));
-      if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));
-    }),
+    inFolderOf(to, server, (target) => renamePlaces({ source, target }, { from, to }, server)),
   );
+}
+
+/** As {@link renameWithoutReplacing}, from one place in an opened folder to another; `from` and `to` are what people call them. */
+export async function renamePlaces(
+  { source, target }: { readonly source: string; readonly target: string },
+  { from, to }: { readonly from: string; readonly to: string },
+  server: string,
+): Promise<void> {
+  const status = await lstat(source);
+  const existing = await lstat(target).catch(ignoreMissing);
+  const halfDone = existing?.isFile() && existing.dev === status.dev && existing.ino === status.ino && from !== to;
+  const taken = new KedgeError('FileRefused', `${to} on ${server} exists already`, { server });
+  if (existing && !halfDone) throw taken;
+  if (status.isFile()) {
+    const linked = halfDone || (await link(source, target).then(() => true, ignoreExisting));
+    // Somebody else was quicker.
+    if (!linked) throw taken;
+    await unlink(source);
+  } else {
+    await rename(source, target);
+  }
+  await syncFolder(dirname(target));
+  if (dirname(from) !== dirname(to)) await syncFolder(dirname(source));
 }
 
 function ignoreExisting(error: NodeJS.ErrnoException): false {

@@ -1,5 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
-import type { Owner } from '../../contract/target';
+import type { Owner, VhostSite } from '../../contract/target';
 import type { Operation } from '../operation';
 
 /** A folder or file of the host that a sandbox shows. */
@@ -140,6 +140,14 @@ export interface HostAccount {
   readonly privileged: boolean;
 }
 
+/** A file of a site in the folder of vhosts, as a host is asked for it that renders it itself. */
+export interface VhostFileRequest {
+  readonly path: string;
+  readonly site: VhostSite;
+  /** Of the text that is to be there afterwards, in hex; null where the file is to be gone. */
+  readonly sha256: string | null;
+}
+
 /**
  * A server as the work sees it. One implementation is this machine; others reach theirs by SSH. The contract suite
  * (test/core/hosts) runs over each. No method follows a symlink at the last component of a path. For paths that an
@@ -198,6 +206,12 @@ export interface Host {
   assertTrusted(path: string): Promise<void>;
   /** Durable and atomic: temporary name in the same folder, fsync, rename, fsync of the folder. */
   writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void>;
+  /**
+   * Sees to a file of a site in the folder of vhosts where no text of a configuration is taken from elsewhere: it holds what this host renders for the
+   * site, or what it held before. A host without it has such files written by `writeFile`.
+   * @throws KedgeError HostRefused when neither has this digest, or a value of the site is none that may stand there; ConfigurationInvalid
+   */
+  putVhostFile?(request: VhostFileRequest): Promise<void>;
   /** Undefined when nothing is there. Describes a link itself. */
   status(path: string): Promise<FileStatus | undefined>;
   /** Where a path leads, every link on it followed, also where nothing is there any more; null for links in a circle. */

@@ -27,15 +27,21 @@ import type { MasterCommand, MasterHost } from './master-host';
 import { readMountPointsBelow } from './mounts';
 import { realPathOf } from './real-path';
 import { endMarkedProcesses, endSocketHolders, listMarks } from './processes';
-import { run } from './run';
+import { type RunGuard, run } from './run';
+
+/** This machine, for who decides what may be done on it. */
+export interface GuardedMachine extends MasterHost {
+  /** As `run`, held to what guards it. */
+  runGuarded(command: MasterCommand, guard: RunGuard): Promise<Completed>;
+}
 
 /** This machine as a host. What limits its programs is the best there is, or no better than `atBest`. */
-export function createLocalHost(options: { name: string; atBest?: LimitMeans }): MasterHost {
+export function createLocalHost(options: { name: string; atBest?: LimitMeans }): GuardedMachine {
   const uid = ownUid();
   return new LocalHost(options.name, uid, () => limiterFor(uid === 0, options.atBest));
 }
 
-class LocalHost implements MasterHost {
+class LocalHost implements GuardedMachine {
   constructor(
     readonly name: string,
     private readonly uid: number,
@@ -48,6 +54,10 @@ class LocalHost implements MasterHost {
 
   async run(command: MasterCommand): Promise<Completed> {
     return run(command, { server: this.name, uid: this.uid, limiter: await this.limiter() });
+  }
+
+  async runGuarded(command: MasterCommand, guard: RunGuard): Promise<Completed> {
+    return run(command, { server: this.name, uid: this.uid, limiter: await this.limiter(), guard });
   }
 
   async limitMeans(): Promise<LimitMeans> {

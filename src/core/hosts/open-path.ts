@@ -38,6 +38,24 @@ export async function openPath(path: string, server: string): Promise<FileHandle
   throw refuse('leads through too many symbolic links');
 }
 
+/**
+ * Opens what lies at a path in a folder, or the folder itself, as a place. The folder is come to as by {@link openPath}; in it no link is
+ * followed, whoever laid it. Null when nothing is there.
+ * @throws KedgeError FileRefused when the folder cannot be reached, or a link lies on the way or at its end
+ */
+export async function openBelow(folder: string, names: readonly string[], server: string): Promise<FileHandle | null> {
+  const path = join(folder, ...names);
+  if (names.length === 0 && (await statusOf(folder)) === undefined) return null;
+  const found = await descend(await openPath(folder, server), '', names).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+  if (found === null || !('link' in found)) return found?.handle ?? null;
+  throw new KedgeError('FileRefused', `${path} on ${server} lies behind ${join(folder, found.link)}, a symbolic link`, {
+    server,
+  });
+}
+
 /** A name in an opened folder, as a path. */
 export function within(folder: FileHandle, name = ''): string {
   return join(`/proc/self/fd/${folder.fd}`, name);
@@ -56,7 +74,16 @@ export async function inFolderOf<T>(path: string, server: string, work: (path: s
 /** From / down, one name after the other, as far as the first link. */
 async function walk(path: string): Promise<{ handle: FileHandle } | { link: string; rest: string[] }> {
   const names = path.split('/').filter((name) => name !== '');
-  let handle = await open('/', ENTRY);
+  return descend(await open('/', ENTRY), '/', names);
+}
+
+/** From an opened folder, which is closed, down as far as the first link. `top`: what names of links begin with. */
+async function descend(
+  from: FileHandle,
+  top: string,
+  names: readonly string[],
+): Promise<{ handle: FileHandle } | { link: string; rest: string[] }> {
+  let handle = from;
   try {
     for (const [at, name] of names.entries()) {
       const entry = await openEntry(within(handle, name));
@@ -64,7 +91,7 @@ async function walk(path: string): Promise<{ handle: FileHandle } | { link: stri
       handle = entry.handle;
       if (!entry.isLink) continue;
       await handle.close();
-      return { link: join('/', ...names.slice(0, at + 1)), rest: names.slice(at + 1) };
+      return { link: join(top, ...names.slice(0, at + 1)), rest: names.slice(at + 1) };
     }
     return { handle };
   } catch (error) {

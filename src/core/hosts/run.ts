@@ -23,6 +23,16 @@ export interface RunContext {
   /** The account of this process. */
   readonly uid: number;
   readonly limiter: Limiter;
+  /** Default: what is shown is opened by {@link openPath}, and no system call is refused. */
+  readonly guard?: RunGuard;
+}
+
+/** What a confined program is held to beside its sandbox. */
+export interface RunGuard {
+  /** Opens a folder or file that the sandbox shows. The handle is closed when the program has ended. @throws KedgeError */
+  readonly open: (path: string) => Promise<FileHandle>;
+  /** A filter of system calls, as bubblewrap takes it; null for none. */
+  readonly systemCalls: Buffer | null;
 }
 
 const DEFAULT_CAPTURE_BYTES = 1024 * 1024;
@@ -41,7 +51,10 @@ interface Running {
 }
 
 /** `Host.run` on this machine; its contract is there. */
-export async function run(command: MasterCommand, { server, uid, limiter }: RunContext): Promise<Completed> {
+export async function run(
+  command: MasterCommand,
+  { server, uid, limiter, guard = plainGuard(server) }: RunContext,
+): Promise<Completed> {
   const { signal } = command.operation;
   const privileged = uid === 0;
   signal.throwIfAborted();
@@ -55,11 +68,13 @@ export async function run(command: MasterCommand, { server, uid, limiter }: RunC
   try {
     const secret = command.secret === undefined ? null : await secretFile(command.secret, command.owner);
     if (secret) opened.push(secret);
-    const sources = command.sandbox ? await openSources(command.sandbox, server, opened) : [];
+    const sources = command.sandbox ? await openSources(command.sandbox, guard, opened) : [];
+    const filter = command.sandbox && guard.systemCalls ? await secretFile(guard.systemCalls, undefined) : null;
+    if (filter) opened.push(filter);
     const group = await grouped;
     const waits = group !== null;
     const [program, ...args] = command.sandbox
-      ? confine(command, command.sandbox, { privileged, means: limiter.means, waits })
+      ? confine(command, command.sandbox, { privileged, means: limiter.means, waits, filters: filter !== null })
       : [...command.argv];
     // Between this look and the listener that supervises, nothing is awaited.
     signal.throwIfAborted();
@@ -72,6 +87,7 @@ export async function run(command: MasterCommand, { server, uid, limiter }: RunC
         command.wantsResult ? 'pipe' : 'ignore',
         ...(command.sandbox ? (['pipe'] as const) : []),
         ...sources,
+        ...(filter ? [filter.fd] : []),
         ...(waits ? (['pipe'] as const) : []),
       ],
       env: {
@@ -89,6 +105,10 @@ export async function run(command: MasterCommand, { server, uid, limiter }: RunC
     // Nobody waits for the kernel to let go of it; what is left when this process ends is removed by the next.
     void grouped.then((group) => group?.remove()).catch(() => undefined);
   }
+}
+
+function plainGuard(server: string): RunGuard {
+  return { open: (path) => openPath(path, server), systemCalls: null };
 }
 
 async function groupFor(command: Command, mark: string, { groups }: Limiter, server: string) {
@@ -109,10 +129,10 @@ function cannotLimit(command: Command, server: string, cause: unknown): KedgeErr
 }
 
 /** Descriptors of what the sandbox shows. Each handle is added to `opened` at once. */
-async function openSources(sandbox: Sandbox, server: string, opened: FileHandle[]): Promise<number[]> {
+async function openSources(sandbox: Sandbox, guard: RunGuard, opened: FileHandle[]): Promise<number[]> {
   const sources: number[] = [];
   for (const { from } of bindsOf(sandbox)) {
-    const handle = await openPath(from, server);
+    const handle = await guard.open(from);
     opened.push(handle);
     sources.push(handle.fd);
   }

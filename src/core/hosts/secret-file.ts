@@ -10,7 +10,7 @@ const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
  * A file that never has a name: only its open descriptor leads to it, and a crash leaves nothing. In memory where there
  * is /dev/shm. Opened again for reading, so that the offset is its own.
  */
-export async function secretFile(secret: string, owner: Owner | undefined): Promise<FileHandle> {
+export async function secretFile(secret: string | Buffer, owner: Owner | undefined): Promise<FileHandle> {
   const writer = await nameless('/dev/shm').catch(() => nameless('/tmp'));
   try {
     await writer.writeFile(secret);

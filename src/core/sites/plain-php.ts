@@ -16,10 +16,6 @@ export const plainPhp: SiteKind = {
   // Most are written for PDO.
   addressForms: { inOneText: false },
 
-  // PHP is executed, anything else would be sent with its passwords.
-  refusedPaths: ({ settings }) =>
-    settings === undefined || /\.php$/i.test(settings.file) ? [] : [{ path: `/${settings.file}` }],
-
   traces: null,
 
   settingsFile: (site) => declaredFormat(site).file,

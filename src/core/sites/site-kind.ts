@@ -14,9 +14,6 @@ export interface SiteSettings extends SiteLogin {
   readonly tablePrefix: string;
 }
 
-/** A path of a site, from its slash on; or every path that a pattern of PCRE matches, without case. */
-export type RefusedPath = { readonly path: string } | { readonly pattern: string };
-
 /** How an application is recognised, by names alone. */
 export interface Traces {
   /** What people call it. */
@@ -47,8 +44,6 @@ export interface SiteKind {
   /** The application's own maintenance file; never in a backup. Null where maintenance is no file. */
   readonly maintenanceFile: MaintenanceFile | null;
 
-  /** What of its folder nobody may ask the web server for. */
-  refusedPaths(site: SiteLocation): readonly RefusedPath[];
   /** How its sites are recognised on a machine; null for the kind of all that no other kind recognises. */
   readonly traces: Traces | null;
 

@@ -6,6 +6,7 @@ import { firstBytes } from '../first-bytes';
 import type { Host } from '../hosts/host';
 import { contentMarkOf } from './content-mark';
 import { HostAgent } from './host-agent';
+import { reachableAddress } from './reachable-address';
 import type { ProbeAnswer } from './web-server';
 
 const TIME_LIMIT_MS = 10_000;
@@ -91,7 +92,7 @@ function send(
   const { listen, uri, path, headers } = asked;
   return new Promise((resolve, reject) => {
     const options: RequestOptions & { servername: string } = {
-      host: reachable(listen.address),
+      host: reachableAddress(listen.address),
       port: listen.port,
       path: path.replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent),
       headers: {
@@ -119,13 +120,6 @@ function send(
     });
     outgoing.end();
   });
-}
-
-/** Where a listener on all addresses is reached. */
-function reachable(address: string): string {
-  const bare = address.replace(/^\[(.*)\]$/, '$1');
-  if (bare === '*' || bare === '0.0.0.0') return '127.0.0.1';
-  return bare === '::' ? '::1' : bare;
 }
 
 function messageOf(error: unknown): string {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isNativeError } from 'node:util/types';
 import { isKedgeError, KedgeError } from '../../contract/errors';
@@ -249,7 +250,8 @@ export class VhostFolder {
     const write = async (path: string, content: string | null): Promise<void> => {
       // What somebody else put there keeps its owner and mode.
       if (content === (await this.contentOf(path))) return;
-      if (content === null) await this.host.removeFile(path);
+      if (this.host.putVhostFile) await this.host.putVhostFile({ path, site, sha256: digestOf(content) });
+      else if (content === null) await this.host.removeFile(path);
       else await this.host.writeFile(path, content, { mode: 0o644 });
     };
     await write(this.pathOf(site, 'vhost'), vhost);
@@ -322,4 +324,8 @@ export class VhostFolder {
       });
     });
   }
+}
+
+function digestOf(content: string | null): string | null {
+  return content === null ? null : createHash('sha256').update(content).digest('hex');
 }

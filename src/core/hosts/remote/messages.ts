@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { isAbsolute, normalize } from 'node:path/posix';
 import { z } from 'zod';
+import { vhostSiteSchema } from '../../../contract/target';
 import { progressSchema } from '../../../contract/tasks';
 import { WINDOW_BYTES } from './flow';
 import { ProtocolViolation } from './frames';
@@ -12,7 +13,7 @@ import { wireErrorSchema } from './wire-error';
  */
 
 /** Raised with each change of what is said here, or of what it means. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /**
  * What one end may have open at the other at one time: locks and connections last as long as somebody wants them, and leave
@@ -137,6 +138,15 @@ const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('assertTrusted'), path }),
   /** The content goes as the stream `content`. */
   z.strictObject({ method: z.literal('writeFile'), path, attributes }),
+  z.strictObject({
+    method: z.literal('putVhostFile'),
+    path,
+    site: vhostSiteSchema,
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .nullable(),
+  }),
   z.strictObject({ method: z.literal('status'), path }),
   z.strictObject({ method: z.literal('realPath'), path }),
   z.strictObject({ method: z.literal('list'), path }),
@@ -242,6 +252,7 @@ export const RETURNS = {
   readTrustedFile: nothing,
   assertTrusted: nothing,
   writeFile: nothing,
+  putVhostFile: nothing,
   status: z
     .strictObject({
       type: z.enum(['file', 'folder', 'link', 'other']),

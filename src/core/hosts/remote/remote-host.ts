@@ -14,6 +14,7 @@ import type {
   HostAccount,
   LimitMeans,
   SocketAddress,
+  VhostFileRequest,
 } from '../host';
 import type { ByteChannel } from './byte-channel';
 import type { Taker } from './flow';
@@ -235,6 +236,14 @@ export class RemoteHost implements Host {
           stream('content', () => undefined),
         ),
     });
+  }
+
+  /** No text goes there: neither that of the file, nor that of a template. */
+  async putVhostFile({ path, site, sha256 }: VhostFileRequest): Promise<void> {
+    const { uri, aliases, kind, root, linkedRoot, settings, phpSocket, tls, redirects, vhostInclude } = site;
+    const vhostTemplate = site.vhostTemplate && { path: site.vhostTemplate.path };
+    const values = { uri, aliases, kind, root, linkedRoot, settings, phpSocket, tls, redirects, vhostInclude };
+    await this.call({ request: { method: 'putVhostFile', path, site: { ...values, vhostTemplate }, sha256 } });
   }
 
   status(path: string): Promise<FileStatus | undefined> {

@@ -1,5 +1,6 @@
 import { type Duplex, PassThrough, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { KedgeError } from '../../../contract/errors';
 import type { Operation } from '../../operation';
 import type { Host, SocketAddress } from '../host';
 import type { ByteChannel } from './byte-channel';
@@ -331,6 +332,11 @@ async function perform(host: Host, request: Request, answering: Answering): Prom
       return host.assertTrusted(request.path);
     case 'writeFile':
       return host.writeFile(request.path, await answering.content(), request.attributes);
+    case 'putVhostFile': {
+      const { path, site, sha256 } = request;
+      if (host.putVhostFile) return host.putVhostFile({ path, site, sha256 });
+      throw new KedgeError('HostRefused', `no vhosts are rendered on ${host.name}`, { server: host.name });
+    }
     case 'status':
       return host.status(request.path);
     case 'realPath':

@@ -15,6 +15,7 @@ const CODES_OF_HOSTS = [
   'OwnerRefused',
   'ConfigurationInvalid',
   'HostUnreachable',
+  'HostRefused',
   'Internal',
 ] as const satisfies readonly ErrorCode[];
 

@@ -37,11 +37,6 @@ export const wordPress: SiteKind = {
 
   addressForms: { inOneText: true },
 
-  refusedPaths: () => [
-    { pattern: '/wp-config[^/]*$' },
-    { pattern: '^/wp-content/uploads/.*\\.(php[0-9]?|phtml|phar)(/|$)' },
-  ],
-
   traces: {
     name: 'WordPress',
     code: ['wp-load.php', 'wp-includes/version.php'],

@@ -10,7 +10,7 @@ import { flagValues } from './vhost';
 /** Inside the server block alone; a visitor who asks for it is answered 404. */
 const PAGE_PATH = '/.well-known/kedge-maintenance';
 /** The managed vhost of a site in the folder of vhosts, and its snippet, whose ending keeps it out of `include …/*.conf`. */
-export function fileNames(site: SiteLocation): { readonly vhost: string; readonly snippet: string } {
+export function fileNames(site: Pick<SiteLocation, 'uri'>): { readonly vhost: string; readonly snippet: string } {
   const name = hostName(site.uri);
   return { vhost: `${name}.conf`, snippet: `${name}.include` };
 }

@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import type { Listen, SiteLocation, WebServerAddress } from '../../../contract/target';
 import { flagPath, probeFolder } from '../../flags/flag-paths';
 import { hostName } from '../../flags/host-name';
-import type { RefusedPath } from '../../sites/site-kind';
-import { siteKindOf } from '../../sites/site-kinds';
+import { type RefusedPath, refusedPathsOf } from '../../sites/refused-paths';
 import { MAINTENANCE_PAGE, RETRY_AFTER } from '../maintenance-page';
 import { serverNames } from '../server-names';
 import { STAMP_PATH, stamped } from '../stamp';
@@ -42,7 +41,7 @@ function valuesOf(address: WebServerAddress, site: SiteLocation, stamp: string):
     uri: hostName(site.uri),
     serverNames: serverNames(site).join(' '),
     root: quoted(site.linkedRoot ?? site.root, 'the site folder'),
-    refused: siteKindOf(site).refusedPaths(site).map(locationOf),
+    refused: refusedPathsOf(site).map(locationOf),
     phpSocket: quoted(site.phpSocket.startsWith('/') ? `unix:${site.phpSocket}` : site.phpSocket, "FPM's socket"),
     include: vhostInclude === undefined ? null : quoted(vhostInclude, 'the included file'),
     redirects: redirecting && {

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { PROTOCOL } from '../../../../src/core/hosts/remote/messages';
 import { RemoteHost, type RemoteHostOptions } from '../../../../src/core/hosts/remote/remote-host';
 import { testOperation } from '../../../helpers/operation';
 import { ScriptedEnd } from '../../../helpers/scripted-end';
@@ -31,7 +32,7 @@ async function asked<T>(ask: (host: RemoteHost) => Promise<T>, more: Partial<Rem
   const host = hostOf(more);
   const answer = ask(host);
   answer.catch(() => undefined);
-  end.say({ type: 'welcome', protocol: 1, version: '1.2.3', uid: 0 });
+  end.say({ type: 'welcome', protocol: PROTOCOL, version: '1.2.3', uid: 0 });
   await end.heardOf('request');
   return { answer, host };
 }
@@ -44,9 +45,13 @@ const unfit = (message: string) => ({
 
 describe('the greeting', () => {
   test.each([
-    ['another version', { protocol: 1, version: '1.2.4' }, /version 1\.2\.4 \(protocol 1\).*1\.2\.3 \(protocol 1\)/],
-    ['another protocol', { protocol: 2, version: '1.2.3', further: true }, /version 1\.2\.3 \(protocol 2\)/],
-    ['a version that is to be obeyed', { protocol: 1, version: '\u001b[2J' }, /version \?\?2J/],
+    [
+      'another version',
+      { protocol: PROTOCOL, version: '1.2.4' },
+      new RegExp(`version 1\\.2\\.4 \\(protocol ${PROTOCOL}\\).*1\\.2\\.3 \\(protocol ${PROTOCOL}\\)`),
+    ],
+    ['another protocol', { protocol: 1000, version: '1.2.3', further: true }, /version 1\.2\.3 \(protocol 1000\)/],
+    ['a version that is to be obeyed', { protocol: PROTOCOL, version: '\u001b[2J' }, /version \?\?2J/],
   ])('%s is named, with the command that mends it', async (_what, welcome, message) => {
     const host = hostOf();
     const connecting = host.connect();
@@ -56,7 +61,7 @@ describe('the greeting', () => {
       message: expect.stringMatching(message),
       hint: expect.stringContaining('`install it`'),
     });
-    expect(end.heard.map(({ header }) => header)).toEqual([{ type: 'hello', protocol: 1, version: '1.2.3' }]);
+    expect(end.heard.map(({ header }) => header)).toEqual([{ type: 'hello', protocol: PROTOCOL, version: '1.2.3' }]);
     expect(end.isClosed).toBe(true);
   });
 
@@ -312,12 +317,12 @@ test('no more is asked at one time than a host answers; who is cancelled while w
 test('the account it acts as does not change from one connection to the next', async () => {
   const host = hostOf();
   const connecting = host.connect();
-  end.say({ type: 'welcome', protocol: 1, version: '1.2.3', uid: 0 });
+  end.say({ type: 'welcome', protocol: PROTOCOL, version: '1.2.3', uid: 0 });
   await connecting;
   await host.close();
   ends.push((end = new ScriptedEnd()));
   const again = host.connect();
-  end.say({ type: 'welcome', protocol: 1, version: '1.2.3', uid: 1000 });
+  end.say({ type: 'welcome', protocol: PROTOCOL, version: '1.2.3', uid: 1000 });
   await expect(again).rejects.toMatchObject({ code: 'OwnerRefused' });
 });
 

@@ -1,6 +1,7 @@
 import { type Socket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
+import { PROTOCOL } from '../../../../src/core/hosts/remote/messages';
 import { serveHost } from '../../../../src/core/hosts/remote/served-host';
 import { testOperation } from '../../../helpers/operation';
 import { ScriptedEnd } from '../../../helpers/scripted-end';
@@ -14,7 +15,7 @@ const machine = localMachine();
 afterAll(() => machine.dispose());
 
 const BEGIN = { type: 'begin', server: 'web1', rhythm: { heartbeatMs: 10_000, silenceMs: 30_000 } };
-const HELLO = { type: 'hello', protocol: 1, version: '1.2.3' };
+const HELLO = { type: 'hello', protocol: PROTOCOL, version: '1.2.3' };
 
 function serve(...first: object[]): { end: ScriptedEnd; ended: Promise<Error> } {
   const end = new ScriptedEnd();
@@ -69,7 +70,7 @@ test('who is of another version is told which is here, and is served nothing', a
   const { end, ended } = serve({ ...HELLO, version: '1.2.4' }, BEGIN, status(1));
   await ended;
   expect(end.heard.map(({ header }) => header)).toEqual([
-    { type: 'welcome', protocol: 1, version: '1.2.3', uid: process.getuid?.() },
+    { type: 'welcome', protocol: PROTOCOL, version: '1.2.3', uid: process.getuid?.() },
   ]);
 });
 
