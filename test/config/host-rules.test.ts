@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { hostRulesSchema } from '../../src/core/hosts/rules/host-rules';
 import { hostRulesOf, hostRulesText } from '../../src/config/host-rules';
 import { parseConfiguration } from '../../src/config/load';
 
@@ -28,6 +29,7 @@ test('what a master may touch on a server is what the configuration has it do th
     },
   };
   const rules = hostRulesOf({ ...GOOD, sites }, 'master');
+  hostRulesSchema.parse(JSON.parse(JSON.stringify(rules)));
   expect(rules).toMatchObject({
     version: 1,
     master: 'backup1',
@@ -67,5 +69,6 @@ test('its text is the same each time, and says the same', () => {
   const text = hostRulesText(GOOD, 'master');
   expect(hostRulesText(GOOD, 'master')).toBe(text);
   expect(parse(text)).toEqual(JSON.parse(JSON.stringify(hostRulesOf(GOOD, 'master'))));
+  expect(hostRulesSchema.parse(parse(text))).toMatchObject({ version: 1, master: 'backup1' });
   expect(text).toMatch(/^# What the master backup1 of Kedge may touch on this server, master\./);
 });
