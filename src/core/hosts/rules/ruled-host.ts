@@ -96,7 +96,8 @@ export class RuledHost implements Host {
     const exclusively = covered.map(({ task }) => task);
     return withStagingLocks(this.machine, exclusively, 'exclusive', marked.operation, async () => {
       for (const { inPlaceOf } of covered) await this.assertPlainFile(known, inPlaceOf);
-      return withStagingLocks(this.machine, writesTo, 'shared', marked.operation, () =>
+      const others = writesTo.filter((task) => !exclusively.includes(task));
+      return withStagingLocks(this.machine, others, 'shared', marked.operation, () =>
         this.machine.runGuarded(marked, guard),
       );
     });
