@@ -66,7 +66,7 @@ export interface JournalView {
   readonly maintenance: object | null;
   readonly committed: boolean;
   readonly created: { readonly importBegan: boolean; readonly databases: readonly string[] } | null;
-  readonly backup: { readonly id: string } | null;
+  readonly backup: { readonly id: string; readonly published?: boolean } | null;
   readonly outcome: { readonly status: string; readonly code: string | null } | null;
 }
 

@@ -11,7 +11,7 @@ import { BUTTONS } from '../helpers/web-ui';
 const SEED = Number(process.env['KEDGE_SEED'] ?? Date.now() % 1_000_000);
 const AT_LEAST = 200;
 
-jest.setTimeout(30 * 60_000);
+jest.setTimeout(45 * 60_000);
 
 let lab: Lab;
 beforeAll(async () => {

@@ -200,7 +200,9 @@ export class ComparedTask {
     const made = recordsOf(this.lab, this.site.uri).filter(({ id }) => !this.knownBackups.has(id));
     const saves = this.kind !== 'deploy' && this.kind !== 'verify';
     const atLeast = saves && !mayHaveNone ? 1 : 0;
-    const atMost = saves && (this.kind === 'restore' || this.isDone) ? 1 : 0;
+    // What is published stays, whatever becomes of the task behind that.
+    const isPublished = this.journal?.backup?.published === true;
+    const atMost = saves && (this.kind === 'restore' || this.isDone || isPublished) ? 1 : 0;
     return made.length < atLeast || made.length > atMost ? [`${made.length} backups were made`] : [];
   }
 
