@@ -17,6 +17,11 @@ export interface Operation {
   readonly log: Log;
 }
 
+/** For what belongs to no task: nobody follows it, and nobody reads its log. */
+export function unheard(mark: string, signal: AbortSignal): Operation {
+  return { signal, mark, progress: () => undefined, log: { info: () => undefined, warn: () => undefined } };
+}
+
 /** The operation, and what it warns of from now on. */
 export function listeningTo(operation: Operation): { readonly operation: Operation; readonly warned: string[] } {
   const { log } = operation;

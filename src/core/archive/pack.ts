@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { recordText } from '../../contract/backup-record';
 import { KedgeError } from '../../contract/errors';
 import { SITE_FOLDER, type SiteRoot } from '../../contract/target';
+import { tellsOfFullDisk } from '../complaints/file-errors';
 import { followPosition } from '../hosts/file-position';
 import { writeBehind } from '../hosts/write-behind';
 import type { MasterHost, OpenFile } from '../hosts/master-host';
@@ -143,7 +144,7 @@ function packingFailure(
 ): KedgeError {
   const unreadable = grave.filter((line) => /Cannot (open|stat|read|readlink|savedir)/.test(line));
   const context = { server: master, state: 'the site is unchanged' };
-  if (/No space left on device|Disk quota exceeded/.test(stderr)) {
+  if (tellsOfFullDisk(stderr)) {
     return new KedgeError('DiskFull', `no space left on device for ${request.destination}`, { server: master });
   }
   if (unreadable.length > 0) {

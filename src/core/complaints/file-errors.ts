@@ -46,3 +46,8 @@ export function fileErrorOf(words: string): FileError | undefined {
 export function tellsOfFailingDisk(said: string): boolean {
   return FILE_ERRORS.failing.some((words) => said.includes(words));
 }
+
+/** Whether somewhere in what a program said stands that it could not write for want of room. */
+export function tellsOfFullDisk(said: string): boolean {
+  return /No space left on device|Disk quota exceeded/.test(said);
+}

@@ -66,9 +66,7 @@ export async function canLogIn(
   { user, password, database }: Omit<SiteLogin, 'address'>,
 ): Promise<boolean> {
   try {
-    const { host, server, signal } = admin;
-    const request = { host, endpoint: endpointOf(address), server, limits: LIMITS, signal };
-    (await connect({ ...request, user, password, database })).destroy();
+    (await connectAs(admin, endpointOf(address), { user, password, database }, admin.signal)).destroy();
     return true;
   } catch (error) {
     const refused = databaseError(error, admin.server, `the login ${user} of the database ${database}`, [password]);
@@ -92,6 +90,16 @@ export function endpointOfSite(siteAddress: string, server: DatabaseServerAddres
   };
 }
 
+/** From where the server is reached for its administrator too. */
+function connectAs(
+  { host, server }: AdminConnection,
+  endpoint: SocketAddress,
+  { user, password, database }: Omit<SiteLogin, 'address'>,
+  signal: AbortSignal | undefined,
+): Promise<LimitedConnection> {
+  return connect({ host, endpoint, server, limits: LIMITS, signal, user, password, database });
+}
+
 async function open(
   admin: AdminConnection,
   endpoint: SocketAddress,
@@ -100,17 +108,7 @@ async function open(
   signal: AbortSignal,
 ): Promise<LimitedConnection> {
   try {
-    const { user, password, database } = login;
-    return await connect({
-      host: admin.host,
-      endpoint,
-      server: admin.server,
-      limits: LIMITS,
-      signal,
-      user,
-      password,
-      database,
-    });
+    return await connectAs(admin, endpoint, login, signal);
   } catch (error) {
     signal.throwIfAborted();
     throw databaseError(error, admin.server, whose, [login.password]);
@@ -205,17 +203,7 @@ async function provePassword(
   const password = randomBytes(16).toString('hex');
   let connection: LimitedConnection;
   try {
-    const { user, database } = login;
-    connection = await connect({
-      host: admin.host,
-      endpoint,
-      server: admin.server,
-      limits: LIMITS,
-      signal,
-      user,
-      password,
-      database,
-    });
+    connection = await connectAs(admin, endpoint, { ...login, password }, signal);
   } catch (error) {
     signal.throwIfAborted();
     const refused = databaseError(error, admin.server, whose, [login.password]);

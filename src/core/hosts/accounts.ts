@@ -1,5 +1,6 @@
 import { KedgeError } from '../../contract/errors';
 import type { Owner } from '../../contract/target';
+import { unheard } from '../operation';
 import type { Host } from './host';
 
 /** Looks an account up as the system does (files, LDAP …), by getent. @throws KedgeError ConfigurationInvalid */
@@ -7,12 +8,7 @@ export async function lookUpAccount(host: Host, user: string): Promise<Owner> {
   const { stdout } = await host.run({
     argv: ['getent', 'passwd', user],
     acceptExitCodes: [0, 2],
-    operation: {
-      signal: AbortSignal.timeout(10_000),
-      mark: 'lookup',
-      progress: () => undefined,
-      log: { info: () => undefined, warn: () => undefined },
-    },
+    operation: unheard('lookup', AbortSignal.timeout(10_000)),
   });
   const [name, , uid, gid] = stdout.trim().split(':');
   if (name === user && uid !== undefined && gid !== undefined) return { user, uid: Number(uid), gid: Number(gid) };

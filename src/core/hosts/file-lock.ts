@@ -3,7 +3,7 @@ import { readFile, readlink, symlink, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withMutex } from '../keyed-mutex';
-import type { Operation } from '../operation';
+import { unheard } from '../operation';
 import { diskFullOr } from './disk-full';
 import { HungProcesses, LIFE_SIGN_MS } from './hung-process';
 import { HUNG_AFTER_MS, withKernelLock } from './kernel-lock';
@@ -112,9 +112,4 @@ async function ignoreMissing<T>(work: Promise<T>): Promise<T | null> {
   });
 }
 
-const QUIETLY: Operation = {
-  signal: new AbortController().signal,
-  mark: 'lock',
-  progress: () => undefined,
-  log: { info: () => undefined, warn: () => undefined },
-};
+const QUIETLY = unheard('lock', new AbortController().signal);

@@ -10,7 +10,8 @@ import { belongsToUs, isTrustedFolder } from './trusted-path';
 const O_PATH = 0o10000000;
 const ENTRY = O_PATH | constants.O_NOFOLLOW;
 const MAXIMUM_LINKS = 40;
-const ON_THIS_MACHINE = {
+/** This machine, as far as trust in its folders goes. */
+export const ON_THIS_MACHINE = {
   status: statusOf,
   account: async () => ({ uid: ownUid(), privileged: ownUid() === 0 }),
 };

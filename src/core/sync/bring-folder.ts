@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import type { SiteRoot } from '../../contract/target';
-import { tellsOfFailingDisk } from '../complaints/file-errors';
+import { tellsOfFailingDisk, tellsOfFullDisk } from '../complaints/file-errors';
 import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
@@ -105,7 +105,7 @@ async function separateLinks(master: MasterHost, basis: string, operation: Opera
 
 function failure(master: MasterHost, host: Host, { path }: SiteRoot, said: string): KedgeError {
   const context = { server: host.name, state: 'the site is unchanged' };
-  if (/No space left on device|Disk quota exceeded/.test(said))
+  if (tellsOfFullDisk(said))
     return new KedgeError('DiskFull', `no space left on ${master.name} for the files of ${path} on ${host.name}`, {
       ...context,
       server: master.name,

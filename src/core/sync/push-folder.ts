@@ -1,4 +1,5 @@
 import { KedgeError } from '../../contract/errors';
+import { tellsOfFullDisk } from '../complaints/file-errors';
 import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import { LineReader } from '../lines';
@@ -67,7 +68,7 @@ async function pass(
 
 function failure({ name: server }: Host, to: string, said: string): KedgeError {
   const context = { server, state: 'the site is unchanged' };
-  if (/No space left on device|Disk quota exceeded/.test(said))
+  if (tellsOfFullDisk(said))
     return new KedgeError('DiskFull', `no space left on ${server} for the files of ${to}`, context);
   return new KedgeError('ProgramFailed', `rsync could not bring files to ${to} on ${server}: ${said}`, context);
 }

@@ -6,7 +6,7 @@ import { diskFullOr } from '../disk-full';
 import { makeFolderAt, renamePlaces } from '../files';
 import { statusOf } from '../file-status';
 import type { FileAttributes, FileStatus } from '../host';
-import { openBelow, openPath, within } from '../open-path';
+import { ON_THIS_MACHINE, openBelow, openPath, within } from '../open-path';
 import { isTrustedFolder } from '../trusted-path';
 import type { Place } from './places';
 
@@ -97,11 +97,9 @@ export class FoldersOfSites {
 
   /** Nobody but root gets into a staging folder, or puts another one in its place. @throws KedgeError OwnerRefused */
   async assertShut(staging: string): Promise<void> {
-    const uid = ownUid();
-    const here = { status: statusOf, account: async () => ({ uid, privileged: uid === 0 }) };
     const status = await statusOf(staging);
-    const isShut = status?.type === 'folder' && status.uid === uid && (status.mode & 0o077) === 0;
-    if (isShut && (await isTrustedFolder(here, dirname(staging)))) return;
+    const isShut = status?.type === 'folder' && status.uid === ownUid() && (status.mode & 0o077) === 0;
+    if (isShut && (await isTrustedFolder(ON_THIS_MACHINE, dirname(staging)))) return;
     throw new KedgeError('OwnerRefused', `others than root get into ${staging} on ${this.server}`, {
       server: this.server,
       hint: `Run \`chown root: ${staging}\` and \`chmod 0700 ${staging}\`; nobody but root may write to the folders above it.`,

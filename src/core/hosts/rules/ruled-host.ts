@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { basename, dirname, join } from 'node:path/posix';
 import { KedgeError } from '../../../contract/errors';
 import type { Owner } from '../../../contract/target';
-import type { Operation } from '../../operation';
+import { type Operation, unheard } from '../../operation';
 import { ownUid } from '../../../trust/trusted-path';
 import { DEFAULT_GROUP_LIMITS } from '../control-groups';
 import { freeSpaceOf, namesIn } from '../files';
@@ -267,7 +267,7 @@ export class RuledHost implements Host {
       throw this.refused(what, 'what a task has staged stays its own');
     // What came from visitors goes back to them as it is.
     if (!this.privileged || isOfBefore(source.names)) return move();
-    const operation = this.marked(known, quietly());
+    const operation = this.marked(known, unheard('rename', AbortSignal.timeout(STAGING_LIMIT_MS)));
     await this.folders.assertShut(source.site.staging);
     await withStagingLocks(this.machine, [`${source.site.staging}/${task}`], 'exclusive', operation, async () => {
       const guard = this.guardOf(known, NOTHING_WRITTEN);
@@ -439,14 +439,4 @@ function emptyFolderOf({ argv, sandbox }: Command): string | null {
     return null;
   if (others.length > 0 || (sandbox?.readOnly ?? []).length > 0) return null;
   return join(bind.from, name);
-}
-
-/** For what is done within one call of a method that takes no operation. */
-function quietly(): Operation {
-  return {
-    signal: AbortSignal.timeout(STAGING_LIMIT_MS),
-    mark: 'rename',
-    progress: () => undefined,
-    log: { info: () => undefined, warn: () => undefined },
-  };
 }

@@ -1,4 +1,4 @@
-import type { Operation } from '../../operation';
+import { unheard } from '../../operation';
 import type { Host } from '../host';
 import { RemoteHost, type RemoteHostOptions } from '../remote/remote-host';
 import { type SshAddress, openSshChannel } from './ssh-channel';
@@ -17,16 +17,7 @@ export function createSshHost({ address, master, ...options }: SshHostOptions): 
     ...options,
     name: address.server,
     master: master.name,
-    openChannel: () => openSshChannel(address, master, looking()),
+    // The connection belongs to whoever comes, and not to the task that came first.
+    openChannel: () => openSshChannel(address, master, unheard('ssh', AbortSignal.timeout(LOOK_WITHIN_MS))),
   });
-}
-
-/** The connection belongs to whoever comes, and not to the task that came first. */
-function looking(): Operation {
-  return {
-    signal: AbortSignal.timeout(LOOK_WITHIN_MS),
-    mark: 'ssh',
-    progress: () => undefined,
-    log: { info: () => undefined, warn: () => undefined },
-  };
 }
