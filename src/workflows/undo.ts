@@ -23,6 +23,10 @@ export class Undo {
     if (!this.names.includes(name)) this.names.push(name);
   }
 
+  takesBack(name: UndoName): boolean {
+    return this.names.includes(name);
+  }
+
   /** For a task known by its journal alone. */
   registerAll(): void {
     this.names.splice(0, this.names.length, ...UNDOS);

@@ -17,7 +17,9 @@ export type Behaviour =
   /** So many times, as with a worker that hangs; then it does what it does. */
   | { lostTimes: number }
   /** Returns this. */
-  | { returns: unknown };
+  | { returns: unknown }
+  /** Returns one after the other; the last one from then on. */
+  | { returnsInTurn: readonly unknown[] };
 
 /**
  * Fake activities that record what was called, in order: `name` when it began, `name!` when it failed, `name.` when it
@@ -86,7 +88,7 @@ export class FakeActivities {
           })
           .finally(() => clearInterval(beats));
       }
-      const value = behaviour && 'returns' in behaviour ? behaviour.returns : DEFAULTS[name];
+      const value = this.valueOf(name, behaviour);
       this.running.delete(name);
       this.record(`${name}.`);
       return value;
@@ -95,6 +97,13 @@ export class FakeActivities {
       this.record(`${name}!`);
       throw error;
     }
+  }
+
+  private valueOf(name: Name, behaviour: Behaviour | undefined): unknown {
+    if (behaviour && 'returns' in behaviour) return behaviour.returns;
+    if (!behaviour || !('returnsInTurn' in behaviour)) return DEFAULTS[name];
+    const before = this.done.filter((each) => each === name).length;
+    return behaviour.returnsInTurn[Math.min(before, behaviour.returnsInTurn.length - 1)];
   }
 
   private record(call: string): void {

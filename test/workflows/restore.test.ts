@@ -289,6 +289,27 @@ describe('restore', () => {
     expect(fake.done).not.toContain('endMaintenance');
   });
 
+  it.concurrent(
+    'a commit that is refused after an attempt before it was done is finished, and told as restored',
+    async () => {
+      const committed = { open: true, committed: true, safetyBackup: SAFETY_BACKUP_ID };
+      const fake = new FakeActivities()
+        .set('commitSwitch', { failsTimes: 1, code: 'TaskSuperseded' })
+        .set('readJournal', { returnsInTurn: [{ ...committed, committed: false }, committed] });
+      const failure = await failureOf(run(fake));
+      expect([failure.type, failure.details?.[0]]).toMatchObject(['TaskSuperseded', { state: 'the site is restored' }]);
+      expect(fake.done.slice(fake.done.lastIndexOf('readJournal'))).toEqual([
+        'readJournal',
+        'commitSwitch',
+        'endMaintenance',
+        'discardPrevious',
+        'discardReplacedDatabase',
+        'discardSpool',
+        'closeTask',
+      ]);
+    },
+  );
+
   it.concurrent('recovers an abandoned task before its own preflight', async () => {
     const fake = new FakeActivities();
     const site = lab.siteWith(fake);
@@ -305,6 +326,8 @@ describe('restore', () => {
       'discardUnpublished',
       'liftFence',
       'leaveMaintenance',
+      // A commit that still ran may have come before the first undo.
+      'readJournal',
       'closeTask',
     ]);
   });

@@ -214,6 +214,8 @@ describe('turns', () => {
       'discardUnpublished',
       'liftFence',
       'leaveMaintenance',
+      // A commit that still ran may have come before the first undo.
+      'readJournal',
       'closeTask',
     ]);
     expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'recovered' });
@@ -241,6 +243,34 @@ describe('turns', () => {
       'closeTask',
     ]);
   });
+
+  it.concurrent(
+    'recovers forward when the commit was done between the look at the journal and the first undo',
+    async () => {
+      const committed = { open: true, committed: true, safetyBackup: null };
+      const fake = new FakeActivities()
+        .set('commitSwitch', { blocks: true })
+        .set('readJournal', { returnsInTurn: [{ ...committed, committed: false }, committed] });
+      const site = lab.siteWith(fake);
+      fake.set('listOpenTasks', { returns: [`${site}-20261123.000000-restore`] });
+      const task = await client.restore({ site, backup });
+      await fake.began('commitSwitch');
+      fake.clear('commitSwitch');
+      await workflow(`site/${site}`).terminate('pressed in the web UI');
+      await errorOf(task.result());
+      await untilIdle(site);
+      expect(fake.done.slice(fake.done.lastIndexOf('readJournal'))).toEqual([
+        'readJournal',
+        'commitSwitch',
+        'endMaintenance',
+        'discardPrevious',
+        'discardReplacedDatabase',
+        'discardSpool',
+        'closeTask',
+      ]);
+      expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'done', code: null });
+    },
+  );
 
   it.concurrent('says that no worker answers, and leaves nothing behind that would run later', async () => {
     const nobody = new KedgeClient(lab.environment.client, 'nobody');

@@ -24,6 +24,8 @@ export interface LockWait {
 export const HUNG_AFTER_MS = 5_000;
 const PATIENCE_MS = 15 * 60_000;
 const LOOK_MS = 250;
+/** A holder that was not found so long, look after look, is taken to be one that cannot be seen, ms. */
+const UNSEEN_MS = 10_000;
 /** Nobody is spoken of who lets go of the lock within it. */
 const QUIET_MS = 1_000;
 
@@ -80,6 +82,7 @@ async function take(
   try {
     const hung = new HungProcesses(hungAfterMs);
     let told = '';
+    let unseenMs = 0;
     // Counted, not measured: this process may be stopped itself meanwhile.
     for (let waitedMs = 0; !settled; waitedMs += LOOK_MS) {
       await Promise.race([settling, delay(LOOK_MS)]);
@@ -87,7 +90,9 @@ async function take(
       const holders = await findLockHolders(path);
       // Its own work was told to stop by whoever asks now.
       if (holders.some(({ pid }) => pid === process.pid)) continue;
-      if (holders.length === 0 && waitedMs >= patienceMs) throw unseenHolder(path, host);
+      // Once is nothing: it may have changed hands at that moment.
+      unseenMs = holders.length === 0 ? unseenMs + LOOK_MS : 0;
+      if (unseenMs >= UNSEEN_MS && waitedMs >= patienceMs) throw unseenHolder(path, host);
       const names = holders.map(nameOf).join(' and ');
       if (names !== '' && names !== told && waitedMs >= QUIET_MS) {
         told = names;

@@ -23,6 +23,8 @@ export async function abandonTask(
   operation: Operation,
 ): Promise<Abandoned> {
   const brought = await bringOnline(parts, journal.site, takeOver, operation);
+  // It may have passed its commit point meanwhile: what it made is the site's then.
+  const now = await parts.journals.get(journal.task);
   await parts.journals.close(journal.task, {
     status: 'abandoned',
     ended: new Date().toISOString(),
@@ -32,7 +34,7 @@ export async function abandonTask(
   });
   return {
     problems: brought.find(({ task }) => task === journal.task)?.problems ?? [],
-    leftovers: namesOf(journal),
+    leftovers: namesOf(now),
   };
 }
 

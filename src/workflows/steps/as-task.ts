@@ -15,11 +15,11 @@ import { MAXIMUM_MESSAGE_BYTES, shortened } from '../../contract/payload-bounds'
 import { finishOf, planOf } from '../../contract/steps';
 import { endless, looking } from '../options';
 import { endedFromOutside } from './ended-from-outside';
-import { finishRestore } from './finish-restore';
 import { look } from './look';
 import { type Told, linesOfFailure, linesOfSuccess } from './outcome';
 import { recoverTask } from './recover-task';
 import { Task } from './task';
+import { undoOrFinish } from './undo-or-finish';
 import { setCode, setTaskAttributes } from './visibility';
 
 interface TaskInput {
@@ -106,11 +106,10 @@ function planShown(type: TaskType, { quiesce = false }: TaskInput): string[] {
 /** Undoes, closes, and gives the failure the workflow ends with. */
 async function fail(task: Task, error: unknown, wasCancelled: boolean): Promise<unknown> {
   const cause = causeOf(error);
-  const { open, committed, safetyBackup } = await endless.readJournal(task.ref);
+  const { open, committed: hadCommitted, safetyBackup } = await endless.readJournal(task.ref);
   // The journal of a reset task says more than what this run has registered: that it was committed, for one.
   if (cause?.type === 'TaskWasReset') task.undo.registerAll();
-  if (open && committed) await finishRestore(task);
-  else await task.undoAll();
+  const committed = (await undoOrFinish(task, open && hadCommitted)) || hadCommitted;
   // A task behind its commit point is not as it was before.
   const cancelled = wasCancelled && !committed;
   const message = shortened(

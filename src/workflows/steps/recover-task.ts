@@ -3,8 +3,8 @@ import type { TaskRef } from '../../activities/step';
 import { markdownText } from '../../contract/printable';
 import { finishOf } from '../../contract/steps';
 import { endless } from '../options';
-import { finishRestore } from './finish-restore';
 import { Task } from './task';
+import { undoOrFinish } from './undo-or-finish';
 
 const PUT_BACK = 'the workflow was terminated; the site was put back as it was';
 const GONE_ON = 'the workflow was terminated behind its commit point; the site is restored';
@@ -20,13 +20,9 @@ export async function recoverTask(ref: TaskRef, site: string): Promise<void> {
       ...finishOf({ type: 'restore', quiesce: false, hooks: [] }),
     ]);
     task.answerStatus();
-    const { committed } = await endless.readJournal(ref);
-    if (committed) {
-      await finishRestore(task);
-    } else {
-      task.undo.registerAll();
-      await task.undoAll();
-    }
+    task.undo.registerAll();
+    const { committed: hadCommitted } = await endless.readJournal(ref);
+    const committed = await undoOrFinish(task, hadCommitted);
     await endless.closeTask(ref, {
       status: committed ? 'done' : 'recovered',
       code: committed ? null : 'TaskTerminated',

@@ -10,7 +10,8 @@ import { newTask } from '../../helpers/new-task';
 import { testOperation } from '../../helpers/operation';
 import { targetIn } from '../../helpers/target';
 
-it('a task that is given up names all that it made: the database too in which definitions were proved', async () => {
+/** A task of shop.example that has made databases and accounts, and the parts to give it up with. */
+async function withTask(work: (parts: OnlineParts, task: string, folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync('/var/tmp/kedge-abandon-');
   try {
     const host = createLocalHost({ name: 'master' });
@@ -34,8 +35,18 @@ it('a task that is given up names all that it made: the database too in which de
       },
       scratch: { database: 'proof0', account: account('proof0') },
     });
-    const journal = await journals.get(task);
-    const { leftovers } = await abandonTask(parts, journal, { by: 'anna', why: 'gone' }, testOperation());
+    await work(parts, task, folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const TAKE_OVER = { by: 'anna', why: 'gone' };
+
+it('a task that is given up names all that it made: the database too in which definitions were proved', () =>
+  withTask(async (parts, task, folder) => {
+    const journal = await parts.journals.get(task);
+    const { leftovers } = await abandonTask(parts, journal, TAKE_OVER, testOperation());
     expect(leftovers).toEqual([
       `the folder ${join(targetIn(folder).spool, journal.token)}`,
       'the database new1',
@@ -44,8 +55,15 @@ it('a task that is given up names all that it made: the database too in which de
       'the database account new',
       'the database account proof0',
     ]);
-    expect((await journals.get(task)).outcome?.status).toBe('abandoned');
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+    expect((await parts.journals.get(task)).outcome?.status).toBe('abandoned');
+  }));
+
+it('a task that passed its commit point while it was given up does not name what is the database of its site now', () =>
+  withTask(async (parts, task) => {
+    const journal = await parts.journals.get(task);
+    await parts.journals.recordUndo(task, { committed: true });
+    const { leftovers } = await abandonTask(parts, journal, TAKE_OVER, testOperation());
+    expect(leftovers).toContain('the database new1');
+    expect(leftovers).not.toContain('the database new2');
+    expect(leftovers).not.toContain('the database account new');
+  }));
