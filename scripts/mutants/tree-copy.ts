@@ -71,6 +71,7 @@ export class TreeCopy {
       cwd: this.folder,
       stdio: 'ignore',
       detached: true,
+      env: { ...process.env, [OF_COPY]: this.folder },
     });
     const end = (): void => {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -87,9 +88,24 @@ export class TreeCopy {
     }).finally(() => {
       clearTimeout(timer);
       signal.removeEventListener('abort', end);
+      endAllOf(this.folder);
     });
     signal.throwIfAborted();
     return tookTooLong ? null : exitCode;
+  }
+}
+
+/** What a changed test left running would run for ever: all that it started has this in its environment. */
+const OF_COPY = 'KEDGE_MUTANT';
+
+function endAllOf(folder: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+      if (environment.includes(`${OF_COPY}=${folder}`)) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended, or is somebody else's.
+    }
   }
 }
 
