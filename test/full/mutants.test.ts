@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const SEED = Number(process.env['KEDGE_SEED'] ?? 20_261_126);
 /** A share of them; `npm run mutants` tries all. */
-const COUNT = 15;
+const COUNT = 10;
 const MUTANTS = join(__dirname, '../../dist/scripts/mutants/main.js');
 
 jest.setTimeout(60 * 60_000);
