@@ -1,3 +1,3 @@
 import { describeHostileOwner } from '../helpers/hostile-owner-suite';
 
-describeHostileOwner(500);
+describeHostileOwner(150);

@@ -1,11 +1,13 @@
 import { type Pause, PausedWorkers } from './paused-worker';
 
+const SEED = Number(process.env['KEDGE_SEED'] ?? Math.floor(Date.now() / 86_400_000));
 /** More than there are calls behind any activity: in the next task. */
 const IN_THE_NEXT_TASK = 99;
 
 /**
  * A worker that is stopped right before each act of each activity of a part of a restore, and wakes at another later moment each time:
- * after the first call of its successor, the second, …, or in the middle of the next task. `seen`: stops that are among them.
+ * after the first call of its successor, the second, …, or in the middle of the next task. `seen`: stops that are among them. Half of the
+ * activities a day.
  */
 export function describePausedWorkers(part: Pause['part'], seen: readonly string[]): void {
   describe(`${part}: a worker that is stopped`, () => {
@@ -15,10 +17,11 @@ export function describePausedWorkers(part: Pause['part'], seen: readonly string
     });
     afterAll(() => workers?.stop());
 
-    it('before any act, and woken at any later moment, changes nothing: the site is right, and nothing is left', async () => {
+    it(`KEDGE_SEED=${SEED}: before any act, and woken at any later moment, changes nothing: the site is right, and nothing is left`, async () => {
       const stops: string[] = [];
       let turn = 0;
-      for (const activity of workers.activities(part)) {
+      const activities = workers.activities(part).filter((_each, at) => (at + SEED) % 2 === 0);
+      for (const activity of activities) {
         for (let act = 1, stoppedAt: string | null = ''; stoppedAt !== null; act += 1) {
           turn += 1;
           const successor = part === 'forward' && turn % 2 === 0 ? 'undoes' : 'finishes';
@@ -33,7 +36,9 @@ export function describePausedWorkers(part: Pause['part'], seen: readonly string
           if (stoppedAt !== null) stops.push(`${activity} ${stoppedAt}`);
         }
       }
-      expect(stops).toEqual(expect.arrayContaining([...seen]));
+      const ofToday = seen.filter((stop) => activities.some((activity) => stop.startsWith(`${activity} `)));
+      expect(ofToday.length).toBeGreaterThan(0);
+      expect(stops).toEqual(expect.arrayContaining(ofToday));
     });
   });
 }
