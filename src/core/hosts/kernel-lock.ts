@@ -88,10 +88,10 @@ async function take(
       await Promise.race([settling, delay(LOOK_MS)]);
       if (settled) break;
       const holders = await findLockHolders(path);
-      // Its own work was told to stop by whoever asks now.
-      if (holders.some(({ pid }) => pid === process.pid)) continue;
       // Once is nothing: it may have changed hands at that moment.
       unseenMs = holders.length === 0 ? unseenMs + LOOK_MS : 0;
+      // Its own work was told to stop by whoever asks now.
+      if (holders.some(({ pid }) => pid === process.pid)) continue;
       if (unseenMs >= UNSEEN_MS && waitedMs >= patienceMs) throw unseenHolder(path, host);
       const names = holders.map(nameOf).join(' and ');
       if (names !== '' && names !== told && waitedMs >= QUIET_MS) {
