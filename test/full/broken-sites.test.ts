@@ -1,4 +1,5 @@
 import { BREAKAGES, BreakableSite, SharedSite } from '../helpers/broken-sites';
+import { SEED_OF_TODAY, partOfToday } from '../helpers/part-of-today';
 
 jest.setTimeout(480_000);
 
@@ -6,11 +7,10 @@ const site = new SharedSite(() => BreakableSite.start());
 afterAll(() => site.stop());
 
 /** A third of them a day. */
-const SEED = Number(process.env['KEDGE_SEED'] ?? Math.floor(Date.now() / 86_400_000));
-const THIRD = BREAKAGES.filter((_each, at) => (at + SEED) % 3 === 0);
+const THIRD = partOfToday(BREAKAGES, 3);
 
 it.each(THIRD.map((breakage) => [breakage.name, breakage] as const))(
-  `KEDGE_SEED=${SEED}: a restore of a site with %s that fails leaves it as it was, and the next one restores it, whole`,
+  `KEDGE_SEED=${SEED_OF_TODAY}: a restore of a site with %s that fails leaves it as it was, and the next one restores it, whole`,
   (_name, breakage) =>
     site.use(async (whole) => {
       const broken = await whole.expectUndone(breakage);

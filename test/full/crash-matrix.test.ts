@@ -1,15 +1,12 @@
 import { Draw } from '../../scripts/lab/draw';
 import { type Lab, startLab } from '../helpers/e2e';
-import { type Place, StruckLab, everyPlace } from '../helpers/struck-tasks';
+import { SEED_OF_TODAY as SEED, partOfToday } from '../helpers/part-of-today';
+import { StruckLab, everyPlace } from '../helpers/struck-tasks';
 
 /*
  * Something is killed at every step of every kind of task, behind its commit point, and at every undo: in or behind a call that is
  * drawn. The steps are those of src/contract/steps.ts. The worker at all of them each time; what the worker needs at half of them a day.
  */
-
-const DAY = Math.floor(Date.now() / 86_400_000);
-const SEED = Number(process.env['KEDGE_SEED'] ?? DAY);
-const half = (places: readonly Place[]): Place[] => places.filter((_each, at) => (at + SEED) % 2 === 0);
 
 jest.setTimeout(45 * 60_000);
 
@@ -40,7 +37,7 @@ it(`KEDGE_SEED=${SEED}: the worker stopped at 24 places, another takes over, the
 });
 
 it(`KEDGE_SEED=${SEED}: Temporal killed at half of all places: each task ends as it would have`, async () => {
-  const places = half(everyPlace());
+  const places = partOfToday(everyPlace(), 2);
   const { problems, held } = await struck.strikeAll('temporal', places, new Draw(SEED, 'temporal'));
   expect(problems).toEqual([]);
   expect(held).toBe(places.length);
@@ -50,7 +47,7 @@ it(`KEDGE_SEED=${SEED}: Temporal killed at half of all places: each task ends as
 it.each(['mariadb', 'nginx', 'php-fpm'] as const)(
   `KEDGE_SEED=${SEED}: %s killed in half of the steps that need it: each task ends well, or the site is as before`,
   async (victim) => {
-    const places = half(struck.placesOf(victim));
+    const places = partOfToday(struck.placesOf(victim), 2);
     expect(places.length).toBeGreaterThan(5);
     const { problems, held } = await struck.strikeAll(victim, places, new Draw(SEED, victim));
     expect(problems).toEqual([]);

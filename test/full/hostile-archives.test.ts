@@ -3,6 +3,7 @@ import { PLAIN } from '../helpers/archives/hostile-archive';
 import { END } from '../helpers/archives/tar-blocks';
 import { HOSTILE_DUMPS } from '../helpers/hostile-dumps';
 import { type ProvingGround, type Way, startProvingGround } from '../helpers/hostile-archives-suite';
+import { SEED_OF_TODAY, partOfToday } from '../helpers/part-of-today';
 
 jest.setTimeout(3600_000);
 
@@ -13,12 +14,14 @@ const WAYS: readonly (readonly [Way, 'foreign' | 'catalogue'])[] = [
 ];
 
 /**
- * Either way leads to the same judge: each archive takes one, every other day, by its place and the seed, which is another one every day. That
- * each is judged rightly is held beside the code, in seconds.
+ * Either way leads to the same judge: each archive takes one, every other day. That each is judged rightly is held beside the code, in seconds.
  */
-const SEED = Number(process.env['KEDGE_SEED'] ?? Math.floor(Date.now() / 86_400_000));
 const going = <T>(way: Way, all: readonly T[]): T[] =>
-  all.filter((_each, at) => (at + SEED) % (2 * WAYS.length) === WAYS.findIndex(([name]) => name === way));
+  partOfToday(
+    all,
+    2 * WAYS.length,
+    WAYS.findIndex(([name]) => name === way),
+  );
 
 let ground: ProvingGround;
 beforeAll(async () => {
@@ -30,14 +33,17 @@ it('without hostility the same archive is to be restored', async () => {
   expect(await ground.planOf(Buffer.concat([ground.sound('restore'), PLAIN, END]))).toMatchObject({ exitCode: 0 });
 });
 
-it.each(WAYS)(`KEDGE_SEED=${SEED}: a quarter of the corpus is refused at preflight: %s`, async (way, origin) => {
-  const archives = CORPUS.filter((archive) => isRefused(archive, origin));
-  expect(archives.length).toBeGreaterThanOrEqual(150);
-  await inLanes(going(way, archives), (archive, lane) => ground.expectRefused(archive, way, lane));
-});
+it.each(WAYS)(
+  `KEDGE_SEED=${SEED_OF_TODAY}: a quarter of the corpus is refused at preflight: %s`,
+  async (way, origin) => {
+    const archives = CORPUS.filter((archive) => isRefused(archive, origin));
+    expect(archives.length).toBeGreaterThanOrEqual(150);
+    await inLanes(going(way, archives), (archive, lane) => ground.expectRefused(archive, way, lane));
+  },
+);
 
 it.each<Way>(['deploy', 'restore'])(
-  `KEDGE_SEED=${SEED}: an archive with each of a quarter of the hostile dumps is refused at preflight: %s`,
+  `KEDGE_SEED=${SEED_OF_TODAY}: an archive with each of a quarter of the hostile dumps is refused at preflight: %s`,
   async (way) => {
     expect(HOSTILE_DUMPS.length).toBeGreaterThan(150);
     await inLanes(going(way, HOSTILE_DUMPS), (dump, lane) => ground.expectDumpRefused(dump, way, lane));

@@ -215,6 +215,16 @@ const DEFAULTS: { [N in Name]: Awaited<ReturnType<Activities[N]>> } = {
   pruneSite: { deleted: 0, waits: null },
 };
 
+/** What a restore or deploy without hooks does from its commit on, in order. */
+export const FROM_THE_COMMIT = [
+  'commitSwitch',
+  'endMaintenance',
+  'discardPrevious',
+  'discardReplacedDatabase',
+  'discardSpool',
+  'closeTask',
+] as const satisfies readonly Name[];
+
 /** What preflight finds. */
 export const PREFLIGHT = DEFAULTS.preflight;
 

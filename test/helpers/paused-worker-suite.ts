@@ -1,6 +1,6 @@
+import { SEED_OF_TODAY, partOfToday } from './part-of-today';
 import { type Pause, PausedWorkers } from './paused-worker';
 
-const SEED = Number(process.env['KEDGE_SEED'] ?? Math.floor(Date.now() / 86_400_000));
 /** More than there are calls behind any activity: in the next task. */
 const IN_THE_NEXT_TASK = 99;
 
@@ -17,10 +17,10 @@ export function describePausedWorkers(part: Pause['part'], seen: readonly string
     });
     afterAll(() => workers?.stop());
 
-    it(`KEDGE_SEED=${SEED}: before any act, and woken at any later moment, changes nothing: the site is right, and nothing is left`, async () => {
+    it(`KEDGE_SEED=${SEED_OF_TODAY}: before any act, and woken at any later moment, changes nothing: the site is right, and nothing is left`, async () => {
       const stops: string[] = [];
       let turn = 0;
-      const activities = workers.activities(part).filter((_each, at) => (at + SEED) % 2 === 0);
+      const activities = partOfToday(workers.activities(part), 2);
       for (const activity of activities) {
         for (let act = 1, stoppedAt: string | null = ''; stoppedAt !== null; act += 1) {
           turn += 1;

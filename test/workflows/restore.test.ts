@@ -2,7 +2,7 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { ApplicationFailure } from '@temporalio/common';
 import { markdownText } from '../../src/contract/printable';
 import { runStatusSchema } from '../../src/contract/tasks';
-import { FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
+import { FROM_THE_COMMIT, FakeActivities, SAFETY_BACKUP_ID } from '../helpers/fake-activities';
 import { type UndoneBy, describeUndo } from '../helpers/undo-suite';
 import { WorkflowLab } from '../helpers/workflow-environment';
 
@@ -103,12 +103,7 @@ describe('restore', () => {
     const order = fake.done.filter((call) => call !== 'syncRemote');
     expect(order).toEqual([
       ...UNDONE_BY.map(([step]) => step).filter((step) => step !== 'syncRemote'),
-      'commitSwitch',
-      'endMaintenance',
-      'discardPrevious',
-      'discardReplacedDatabase',
-      'discardSpool',
-      'closeTask',
+      ...FROM_THE_COMMIT,
     ]);
     expect(fake.arguments.get('tarball')?.[1]).toMatchObject({
       description: 'Generated before being restored to a previous version',
@@ -270,15 +265,7 @@ describe('restore', () => {
     expect(failure.type).toBe('TaskWasReset');
     expect(failure.details?.[0]).toMatchObject({ state: 'the site is restored', safetyBackup: SAFETY_BACKUP_ID });
     expect(undosIn(fake)).toEqual([]);
-    expect(fake.done.slice(fake.done.indexOf('readJournal'))).toEqual([
-      'readJournal',
-      'commitSwitch',
-      'endMaintenance',
-      'discardPrevious',
-      'discardReplacedDatabase',
-      'discardSpool',
-      'closeTask',
-    ]);
+    expect(fake.done.slice(fake.done.indexOf('readJournal'))).toEqual(['readJournal', ...FROM_THE_COMMIT]);
   });
 
   it.concurrent('a commit that is refused is undone', async () => {
@@ -298,15 +285,7 @@ describe('restore', () => {
         .set('readJournal', { returnsInTurn: [{ ...committed, committed: false }, committed] });
       const failure = await failureOf(run(fake));
       expect([failure.type, failure.details?.[0]]).toMatchObject(['TaskSuperseded', { state: 'the site is restored' }]);
-      expect(fake.done.slice(fake.done.lastIndexOf('readJournal'))).toEqual([
-        'readJournal',
-        'commitSwitch',
-        'endMaintenance',
-        'discardPrevious',
-        'discardReplacedDatabase',
-        'discardSpool',
-        'closeTask',
-      ]);
+      expect(fake.done.slice(fake.done.lastIndexOf('readJournal'))).toEqual(['readJournal', ...FROM_THE_COMMIT]);
     },
   );
 

@@ -1,7 +1,7 @@
 import { KedgeClient } from '../../src/client';
 import { taskQueueOf } from '../../src/contract/names';
 import type { KedgeError } from '../../src/contract/errors';
-import { FakeActivities } from '../helpers/fake-activities';
+import { FROM_THE_COMMIT, FakeActivities } from '../helpers/fake-activities';
 import { MASTER, WorkflowLab, withWorker } from '../helpers/workflow-environment';
 
 let lab: WorkflowLab;
@@ -195,15 +195,21 @@ describe('turns', () => {
     await untilIdle(site);
   });
 
-  it.concurrent('starts a recovery when the task was terminated', async () => {
-    const fake = new FakeActivities().set('importDatabase', { blocks: true });
+  /** A restore is terminated in a step that blocks, and its recovery runs to the end. */
+  async function terminateIn(step: Parameters<FakeActivities['clear']>[0], fake: FakeActivities): Promise<void> {
     const site = lab.siteWith(fake);
     fake.set('listOpenTasks', { returns: [`${site}-20261123.000000-restore`] });
     const task = await client.restore({ site, backup });
-    await fake.began('importDatabase');
+    await fake.began(step);
+    fake.clear(step);
     await workflow(`site/${site}`).terminate('pressed in the web UI');
     expect((await errorOf(task.result())).code).toBe('TaskTerminated');
     await untilIdle(site);
+  }
+
+  it.concurrent('starts a recovery when the task was terminated', async () => {
+    const fake = new FakeActivities().set('importDatabase', { blocks: true });
+    await terminateIn('importDatabase', fake);
     expect(fake.done.slice(fake.done.indexOf('listOpenTasks'))).toEqual([
       'listOpenTasks',
       'readJournal',
@@ -225,23 +231,8 @@ describe('turns', () => {
     const fake = new FakeActivities()
       .set('endMaintenance', { blocks: true })
       .set('readJournal', { returns: { open: true, committed: true, safetyBackup: null } });
-    const site = lab.siteWith(fake);
-    fake.set('listOpenTasks', { returns: [`${site}-20261123.000000-restore`] });
-    const task = await client.restore({ site, backup });
-    await fake.began('endMaintenance');
-    fake.clear('endMaintenance');
-    await workflow(`site/${site}`).terminate('pressed in the web UI');
-    await errorOf(task.result());
-    await untilIdle(site);
-    expect(fake.done.slice(fake.done.indexOf('readJournal'))).toEqual([
-      'readJournal',
-      'commitSwitch',
-      'endMaintenance',
-      'discardPrevious',
-      'discardReplacedDatabase',
-      'discardSpool',
-      'closeTask',
-    ]);
+    await terminateIn('endMaintenance', fake);
+    expect(fake.done.slice(fake.done.indexOf('readJournal'))).toEqual(['readJournal', ...FROM_THE_COMMIT]);
   });
 
   it.concurrent(
@@ -251,23 +242,8 @@ describe('turns', () => {
       const fake = new FakeActivities()
         .set('commitSwitch', { blocks: true })
         .set('readJournal', { returnsInTurn: [{ ...committed, committed: false }, committed] });
-      const site = lab.siteWith(fake);
-      fake.set('listOpenTasks', { returns: [`${site}-20261123.000000-restore`] });
-      const task = await client.restore({ site, backup });
-      await fake.began('commitSwitch');
-      fake.clear('commitSwitch');
-      await workflow(`site/${site}`).terminate('pressed in the web UI');
-      await errorOf(task.result());
-      await untilIdle(site);
-      expect(fake.done.slice(fake.done.lastIndexOf('readJournal'))).toEqual([
-        'readJournal',
-        'commitSwitch',
-        'endMaintenance',
-        'discardPrevious',
-        'discardReplacedDatabase',
-        'discardSpool',
-        'closeTask',
-      ]);
+      await terminateIn('commitSwitch', fake);
+      expect(fake.done.slice(fake.done.lastIndexOf('readJournal'))).toEqual(['readJournal', ...FROM_THE_COMMIT]);
       expect(fake.arguments.get('closeTask')?.[1]).toMatchObject({ status: 'done', code: null });
     },
   );
