@@ -6,7 +6,8 @@ import { Writable } from 'node:stream';
  *
  * @param see is given each record as it comes
  * @param settle is waited for after the records of a chunk: what they led to need not pile up
- * @throws Error for a field longer than 64 KiB: who prints paths of a bounded length never gets there
+ * The stream fails with what `see` throws or `settle` rejects with, and for a field longer than 64 KiB: who prints paths of a bounded
+ * length never gets there.
  */
 export function nullRecords(
   count: number,
@@ -15,21 +16,28 @@ export function nullRecords(
 ): Writable {
   let rest: Buffer = Buffer.alloc(0);
   let fields: Buffer[] = [];
+  const take = (chunk: Buffer): void => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let start = 0;
+    for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
+      fields.push(bytes.subarray(start, end));
+      start = end + 1;
+      if (fields.length === count) {
+        see(fields);
+        fields = [];
+      }
+    }
+    rest = bytes.subarray(start);
+    if (rest.length > MAXIMUM_FIELD_BYTES) throw new Error('a field is longer than 64 KiB');
+  };
   return new Writable({
     write(chunk: Buffer, _encoding, done) {
-      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      let start = 0;
-      for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
-        fields.push(bytes.subarray(start, end));
-        start = end + 1;
-        if (fields.length === count) {
-          see(fields);
-          fields = [];
-        }
+      try {
+        take(chunk);
+      } catch (error) {
+        return done(error as Error);
       }
-      rest = bytes.subarray(start);
-      if (rest.length > MAXIMUM_FIELD_BYTES) return done(new Error('a field is longer than 64 KiB'));
-      void settle().then(() => done(), done);
+      settle().then(() => done(), done);
     },
   });
 }

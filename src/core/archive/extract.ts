@@ -3,6 +3,7 @@ import { diskFullOr } from '../hosts/disk-full';
 import type { Host } from '../hosts/host';
 import type { MasterHost, OpenFile } from '../hosts/master-host';
 import type { Operation } from '../operation';
+import { breakOff } from '../streams';
 import type { ExtractRequest } from './archive';
 import { ArchiveReader, type ArchiveTaker } from './archive-reader';
 import { refused } from './fault';
@@ -60,7 +61,7 @@ async function together(reader: ArchiveReader, feeding: Promise<unknown>, fed: P
     try {
       await program;
     } catch (error) {
-      reader.destroy(error as Error);
+      breakOff(reader, error);
       throw error;
     }
   };

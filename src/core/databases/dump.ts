@@ -8,6 +8,7 @@ import { findingsOf, firstOf } from '../findings';
 import { diskFullOr } from '../hosts/disk-full';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
+import { breakOff } from '../streams';
 import type { AdminConnection } from './admin-connection';
 import { type ClientPrograms, runClient } from './client-program';
 import type { DatabaseFacts, DumpOptions, DumpResult, ServerFacts } from './database-server';
@@ -210,7 +211,7 @@ async function runDump(
     onErrorOutput: (chunk) => complaints.take(chunk),
     operation,
   });
-  run.catch((error: unknown) => filter.destroy(error instanceof Error ? error : undefined));
+  run.catch((error: unknown) => breakOff(filter, error));
   const [ran, flowed] = await Promise.allSettled([run, written]).finally(() => exact.close());
   // Its failure is the cause of all others.
   await begun;

@@ -4,6 +4,7 @@ import type { Connection } from 'mysql2/promise';
 import { KedgeError } from '../../contract/errors';
 import { monotonicMs } from '../clock';
 import type { Host, SocketAddress } from '../hosts/host';
+import { breakOff, withListener } from '../streams';
 
 /** What a server may take and send. */
 export interface ConnectionLimits {
@@ -46,7 +47,7 @@ export class LimitedConnection {
     private readonly request: ConnectionRequest,
   ) {
     // Without listeners a connection lost while idle would end the process.
-    connection.on('error', () => undefined);
+    withListener(connection);
     socket.on('data', (bytes: Buffer) => {
       this.received += bytes.length;
       const { answerBytes } = request.limits;
@@ -115,7 +116,9 @@ export class LimitedConnection {
     const rows = this.driver
       .query({ sql: statement, rowsAsArray: true, typeCast: false })
       .stream({ highWaterMark: 64 });
-    const stop = (error: Error): void => void rows.destroy(error);
+    // The driver tells it what becomes of the query, also when nobody reads it any more.
+    withListener(rows);
+    const stop = (error: Error): void => breakOff(rows, error);
     if (this.failure) stop(this.failure);
     this.onFailure.add(stop);
     rows.once('close', () => this.onFailure.delete(stop));

@@ -2,14 +2,15 @@ import { once } from 'node:events';
 import { type LookupFunction, type NetConnectOpts, connect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
+import { breakOff, withListener } from '../streams';
 import type { SocketAddress } from './host';
 
 /** `Host.connectTo` on this machine, which is called `server`; its contract is there. */
 export async function connectSocket(address: SocketAddress, server: string, signal: AbortSignal): Promise<Duplex> {
   signal.throwIfAborted();
   const socket = connect({ ...optionsOf(address), allowHalfOpen: true });
-  socket.on('error', () => undefined);
-  const onAbort = (): void => void socket.destroy(signal.reason as Error);
+  withListener(socket);
+  const onAbort = (): void => breakOff(socket, signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   socket.once('close', () => signal.removeEventListener('abort', onAbort));
   try {

@@ -53,11 +53,11 @@ class LocalHost implements GuardedMachine {
   }
 
   async run(command: MasterCommand): Promise<Completed> {
-    return run(command, { server: this.name, uid: this.uid, limiter: await this.limiter() });
+    return run(command, { server: this.name, uid: this.uid, limiter: this.limiter });
   }
 
   async runGuarded(command: MasterCommand, guard: RunGuard): Promise<Completed> {
-    return run(command, { server: this.name, uid: this.uid, limiter: await this.limiter(), guard });
+    return run(command, { server: this.name, uid: this.uid, limiter: this.limiter, guard });
   }
 
   async limitMeans(): Promise<LimitMeans> {

@@ -6,6 +6,8 @@ import { delimiter, join } from 'node:path';
 import { type Duplex, Readable, type Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { KedgeError } from '../../contract/errors';
+import { breakOff, withListener } from '../streams';
+import { listenToStreams } from './command-streams';
 import { type ControlGroup, DEFAULT_GROUP_LIMITS } from './control-groups';
 import { diskFullOr } from './disk-full';
 import type { Command, Completed, Sandbox } from './host';
@@ -22,7 +24,7 @@ export interface RunContext {
   readonly server: string;
   /** The account of this process. */
   readonly uid: number;
-  readonly limiter: Limiter;
+  readonly limiter: () => Promise<Limiter>;
   /** Default: what is shown is opened by {@link openPath}, and no system call is refused. */
   readonly guard?: RunGuard;
 }
@@ -53,13 +55,15 @@ interface Running {
 /** `Host.run` on this machine; its contract is there. */
 export async function run(
   command: MasterCommand,
-  { server, uid, limiter, guard = plainGuard(server) }: RunContext,
+  { server, uid, limiter: limiterOf, guard = plainGuard(server) }: RunContext,
 ): Promise<Completed> {
   const { signal } = command.operation;
   const privileged = uid === 0;
+  listenToStreams(command);
   signal.throwIfAborted();
   assertOwner(command, uid, server);
   await assertInstalled(command, server);
+  const limiter = await limiterOf();
   const mark = `${command.operation.mark}/${randomBytes(8).toString('hex')}`;
   const opened: FileHandle[] = [];
   // Made while the rest is opened.
@@ -228,7 +232,7 @@ async function reached(group: ControlGroup | null, exitCode: number) {
 /** Lets the program begin once all that it will be is counted. */
 async function start({ child, group }: Running, first: RunningProcess | null): Promise<void> {
   const waiting = child.stdio.at(-1) as Duplex;
-  waiting.on('error', () => undefined).resume();
+  withListener(waiting).resume();
   try {
     if (first) await group?.add(first.pid);
     waiting.end('1');
@@ -306,7 +310,7 @@ async function feed(stdin: Writable | null, input: Command['input'], end: (reaso
   let closed = false;
   let wake = (): void => undefined;
   // A program that ends without reading all it was given says by its exit code whether that was right.
-  stdin.on('error', () => undefined);
+  withListener(stdin);
   stdin.on('drain', () => wake());
   stdin.on('close', () => {
     closed = true;
@@ -344,7 +348,7 @@ async function deliver(
     await delivered;
     const cut = await cutShort;
     if (cut) {
-      output.destroy(cut);
+      breakOff(output, cut);
       await finished(output).catch(() => undefined);
       return Buffer.alloc(0);
     }

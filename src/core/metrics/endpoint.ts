@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, createServer, request } from 'node:http';
+import { withListener } from '../streams';
 import { CONTENT_TYPE } from './exposition';
 
 /** Where Prometheus asks. */
@@ -33,7 +34,7 @@ export async function openEndpoint({ address, port }: EndpointAddress, text: () 
     server.once('error', reject);
     server.listen({ host: address, port, ipv6Only: true }, () => resolve());
   });
-  server.on('error', () => undefined);
+  withListener(server);
   return {
     close: () =>
       new Promise((resolve) => {

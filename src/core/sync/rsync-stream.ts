@@ -2,6 +2,7 @@ import { PassThrough, type Readable, Writable } from 'node:stream';
 import type { Completed, Host, Sandbox } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
+import { breakOff, withListener } from '../streams';
 
 /**
  * What rsync starts in the place of a remote shell, in its own sandbox, which has no network. It writes the command that rsync wants to
@@ -122,12 +123,12 @@ function channel(pass: (piece: Buffer) => Buffer, over: () => void = () => undef
     },
     destroy(error, done) {
       over();
-      if (!writer.writableFinished) reader.destroy(error ?? undefined);
+      if (!writer.writableFinished) breakOff(reader, error);
       done(error);
     },
   });
   // Who writes, and who reads, are told of it by their programs.
-  for (const stream of [writer, reader]) stream.on('error', () => undefined);
+  for (const stream of [writer, reader]) withListener(stream);
   return { writer, reader };
 }
 

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { type KedgeError, isKedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
+import { withListener } from '../streams';
 
 /** What is asked of an agent. */
 interface ConnectionOptions extends ClientRequestArgs {
@@ -78,6 +79,6 @@ export class HostAgent extends Agent {
       rejectUnauthorized: false,
       ...(servername === undefined ? {} : { servername }),
     });
-    return secure.on('error', () => undefined);
+    return withListener(secure);
   }
 }

@@ -25,6 +25,8 @@ import type { Compression } from '../../../src/contract/tasks';
 import { checkRoots } from '../../../src/core/archive/restorable';
 import { createArchives } from '../../../src/core/archive/archives';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
+import type { Operation } from '../../../src/core/operation';
+import { cancelAtEachTurn } from '../../helpers/cancelled-everywhere';
 import { testOperation } from '../../helpers/operation';
 import { isRoot, itAsRoot } from '../../helpers/as-root';
 
@@ -72,7 +74,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function pack(options: { compression?: Compression; exclude?: string[] } = {}) {
+async function pack(
+  options: { compression?: Compression; exclude?: string[] } = {},
+  operation: Operation = testOperation(),
+) {
   const destination = join(folder, 'archive');
   const result = await archives.pack(
     {
@@ -84,7 +89,7 @@ async function pack(options: { compression?: Compression; exclude?: string[] } =
       destination,
       compression: options.compression ?? 'zstd',
     },
-    testOperation(),
+    operation,
   );
   const sha256 = createHash('sha256')
     .update(await readFile(destination))
@@ -444,6 +449,16 @@ describe('more folders than the site folder', () => {
     const path = join(folder, 'forged');
     execFileSync('tar', ['--create', '--file', path, '--directory', top, '--format=posix', '.']);
     await expect(archives.inspect(path, ORIGIN, testOperation())).rejects.toMatchObject({ code: 'ArchiveRefused' });
+  });
+});
+
+test('packing that is cancelled at any moment throws the reason, and that is all', async () => {
+  await writeFile(join(site, 'index.php'), '<?php');
+  await cancelAtEachTurn(async (operation) => {
+    await rm(join(folder, 'scratch'), { recursive: true });
+    await mkdir(join(folder, 'scratch'), { mode: 0o700 });
+    await rm(join(folder, 'archive'), { force: true });
+    await pack({}, operation);
   });
 });
 

@@ -7,6 +7,7 @@ import { createArchives } from '../../../src/core/archive/archives';
 import { type Attributes, Tally } from '../../../src/core/archive/tally';
 import { checkUnpacked } from '../../../src/core/archive/unpacked-folders';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
+import { cancelAtEachTurn } from '../../helpers/cancelled-everywhere';
 import { testOperation } from '../../helpers/operation';
 import { END, base256, long, pax, raw } from '../../helpers/raw-tar';
 import { itAsRoot } from '../../helpers/as-root';
@@ -81,6 +82,26 @@ it('zeros of large files are given back to the disk, with content, time and mode
   expect(await allocated('dense')).toBeGreaterThanOrEqual(1024 * 1024);
   const { mode, mtimeMs } = await stat(join(out, 'holed'));
   expect([mode & 0o7777, mtimeMs]).toEqual([0o4755, 0o14000000000 * 1000]);
+});
+
+describe('cancelled at any moment it throws the reason, and that is all:', () => {
+  const dump = (): string => join(base, 'restore.sql');
+  beforeEach(() => writeFile(path, archive(ROOT, DUMP)));
+
+  it('inspecting', () => cancelAtEachTurn((operation) => archives.inspect(path, CATALOGUE, operation)));
+
+  it('unpacking', async () => {
+    const judged = await archives.inspect(path, CATALOGUE, testOperation());
+    const out = join(base, 'out');
+    await mkdir(out);
+    const request = { path, origin: CATALOGUE, judged, host, folders: [{ name: 'site', path: out }], dump: dump() };
+    await cancelAtEachTurn((operation) => archives.extract(request, operation));
+  });
+
+  it('unpacking definitions', () =>
+    cancelAtEachTurn((operation) =>
+      archives.extractDefinitions({ path, origin: CATALOGUE, destination: dump() }, operation),
+    ));
 });
 
 describe('what was compressed', () => {

@@ -6,6 +6,7 @@ import { createConnection } from 'mysql2/promise';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import { type DatabaseLab, openLab } from './lab';
 import { testOperation } from '../../helpers/operation';
+import { cancelAtEachTurn } from '../../helpers/cancelled-everywhere';
 import { until } from '../../helpers/until';
 
 let lab: DatabaseLab;
@@ -43,6 +44,25 @@ test('a dump that is cancelled ends at once, with its programs and its file', as
   } finally {
     release();
   }
+});
+
+test('a dump that is cancelled at any moment throws the reason, and that is all', async () => {
+  // Kedge reads the rows of the first by itself.
+  await lab.query(`
+    CREATE DATABASE measures; USE measures;
+    CREATE TABLE measured (f FLOAT, t TEXT); INSERT INTO measured SELECT seq / 7, repeat('x', 1000) FROM seq_1_to_2000;
+    CREATE TABLE other AS SELECT * FROM measured`);
+  let dumps = 0;
+  await cancelAtEachTurn(async (operation) => {
+    const path = join(lab.folder, `cancelled-${(dumps += 1)}.sql`);
+    const output = createWriteStream(path);
+    try {
+      await lab.server.dump('measures', output, operation);
+    } finally {
+      await rm(path, { force: true });
+    }
+    expect(await lab.host.endProcesses(operation.mark)).toBe(0);
+  });
 });
 
 test('a dump of a server that dies is the fault of the server', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openDatabaseServer } from '../../../src/core/databases/mariadb-server';
 import { type DatabaseLab, IMPORT_PASSWORD, TRAILER, openLab } from './lab';
 import { testOperation } from '../../helpers/operation';
+import { cancelAtEachTurn } from '../../helpers/cancelled-everywhere';
 import { until } from '../../helpers/until';
 
 let lab: DatabaseLab;
@@ -285,6 +286,19 @@ describe('an import that is under way', () => {
     await lab.server.lockAccount({ user: database, hosts: ['localhost'] });
     await lab.server.dropDatabase(database);
     expect(await lab.server.databaseExists(database)).toBe(false);
+  });
+
+  test('throws the reason when it is cancelled, at any moment, and that is all', async () => {
+    const path = await lab.writeDump(
+      `CREATE TABLE t (s TEXT);\nINSERT INTO t VALUES ('${'x'.repeat(50_000)}');${TRAILER}`,
+    );
+    const database = nextName();
+    await cancelAtEachTurn(async (operation) => {
+      await lab.server.dropDatabase(database);
+      await lab.server.dropAccount({ user: database, hosts: ['localhost'] });
+      await lab.restore(path, database, operation);
+    });
+    expect((await lab.server.describe(database)).tables).toEqual(['t']);
   });
 
   test('is ended when the server takes nothing more of it, on the server too', async () => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
+import { PassThrough, Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from '../../../src/core/hosts/host';
 import { type Machine, type MachineFactory, processesWith, uniqueSleep } from './machine';
@@ -293,6 +293,27 @@ export function describeRun(makeMachine: MachineFactory): void {
       cancelled.cancel(new Error('no longer wanted'));
       await outcome;
       expect(processesWith(machine, sleep)).toBe(0);
+    });
+
+    test('streams that fail before it begins, or behind its end, end nothing but it', async () => {
+      const input = new PassThrough();
+      const fed = run(['cat'], { ...confinement, input });
+      input.destroy(new Error('its source failed'));
+      await expect(fed).rejects.toThrow('its source failed');
+
+      const output = new PassThrough();
+      const cancelled = testOperation();
+      const written = run(['echo', 'hello'], { ...confinement, output, operation: cancelled });
+      cancelled.cancel(new Error('no longer wanted'));
+      output.destroy(new Error('nobody reads it'));
+      await expect(written).rejects.toThrow('no longer wanted');
+
+      const [source, sink] = [new PassThrough(), new PassThrough()];
+      source.end('all of it');
+      await run(['cat'], { ...confinement, input: source, output: sink });
+      for (const stream of [source, sink]) stream.destroy(new Error('its owner failed'));
+      // An error without a listener is told in the turn behind this one.
+      await new Promise(setImmediate);
     });
 
     test('cancelled before or while it starts, it does not run', async () => {

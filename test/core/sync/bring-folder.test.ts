@@ -24,6 +24,7 @@ import type { MasterHost } from '../../../src/core/hosts/master-host';
 import type { Operation } from '../../../src/core/operation';
 import { bringFolder } from '../../../src/core/sync/bring-folder';
 import { MappedHost } from '../../helpers/mapped-host';
+import { cancelAtEachTurn } from '../../helpers/cancelled-everywhere';
 import { testOperation } from '../../helpers/operation';
 import { localMachine } from '../hosts/local-machine';
 import type { Machine } from '../hosts/machine';
@@ -108,6 +109,12 @@ test('names of whatever bytes, and many files, come as they are', async () => {
   const list = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'latin1' }).sort();
   expect(list(to)).toEqual(list(here));
   expect(list(to).length).toBeGreaterThan(3000);
+});
+
+test('cancelled at any moment it throws the reason, and that is all', async () => {
+  writeFileSync(join(here, 'file'), 'x'.repeat(100_000));
+  await cancelAtEachTurn((operation) => bring({ operation }));
+  expect(readFileSync(join(to, 'file'), 'utf8')).toHaveLength(100_000);
 });
 
 describe('leaves out what tar leaves out', () => {

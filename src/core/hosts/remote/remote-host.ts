@@ -3,6 +3,7 @@ import { type Duplex, Readable } from 'node:stream';
 import type { Owner } from '../../../contract/target';
 import { KedgeError, isKedgeError } from '../../../contract/errors';
 import type { Operation } from '../../operation';
+import { breakOff, withListener } from '../../streams';
 import { diskFullOr } from '../disk-full';
 import type {
   Command,
@@ -184,7 +185,7 @@ export class RemoteHost implements Host {
   async connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
     const cut = new AbortController();
     const socket = new RemoteSocket(() => cut.abort(new Error('nobody wants it any more')));
-    const onAbort = (): void => void socket.destroy(signal.reason as Error);
+    const onAbort = (): void => breakOff(socket, signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       await new Promise<void>((resolve, reject) => {
@@ -403,7 +404,7 @@ function sourceOf(input: Command['input']): Readable | null {
   if (input === undefined) return null;
   const source = input instanceof Readable ? input : Readable.from([input]);
   // Who reads it is told; it may also fail when nobody does any more.
-  return source.on('error', () => undefined);
+  return withListener(source);
 }
 
 function shown(onErrorOutput: NonNullable<Command['onErrorOutput']>): Taker {

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import { breakOff, withListener } from '../../streams';
 import type { OutgoingStream, Taker } from './flow';
 
 /** The master's end of a connection that a server has made for it. It has ended when it has there too, or was cut. */
@@ -11,7 +12,7 @@ export class RemoteSocket extends Duplex {
   readonly taker: Taker = {
     piece: (piece) => this.keep(piece),
     end: () => void this.push(null),
-    fail: (error) => void this.destroy(error),
+    fail: (error) => breakOff(this, error),
     broke: () => undefined,
   };
 
@@ -20,7 +21,7 @@ export class RemoteSocket extends Duplex {
     private readonly cut: () => void,
   ) {
     super();
-    this.on('error', () => undefined);
+    withListener(this);
   }
 
   /** What is written goes this way. */
@@ -33,7 +34,7 @@ export class RemoteSocket extends Duplex {
     this.carried = carried;
     carried.then(
       () => this.endUnlessWhole(),
-      (error: Error) => this.destroy(error),
+      (error: Error) => breakOff(this, error),
     );
   }
 
@@ -62,7 +63,7 @@ export class RemoteSocket extends Duplex {
   }
 
   private endUnlessWhole(): void {
-    if (!this.writableEnded) this.destroy(new Error('the connection was closed'));
+    if (!this.writableEnded) breakOff(this, new Error('the connection was closed'));
   }
 
   /** Resolves when there is room for more, or nobody reads it any more. */

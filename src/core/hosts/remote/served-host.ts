@@ -2,6 +2,7 @@ import { type Duplex, PassThrough, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KedgeError } from '../../../contract/errors';
 import type { Operation } from '../../operation';
+import { withListener } from '../../streams';
 import type { Host, SocketAddress } from '../host';
 import type { ByteChannel } from './byte-channel';
 import { Connection } from './connection';
@@ -260,8 +261,7 @@ class Answering {
     input.on('close', () => {
       if (!incoming.isOver) this.say({ type: 'stop', stream: 'input' });
     });
-    input.on('error', () => undefined);
-    return input;
+    return withListener(input);
   }
 
   /** Tells that a connection was made, and has it take the stream from the master. */

@@ -1,5 +1,6 @@
 import { Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { breakOff } from '../../streams';
 import type { OutgoingStream, Taker } from './flow';
 
 /** Bytes that come as a stream and are kept as a whole. */
@@ -68,7 +69,7 @@ export class Delivery implements Taker {
   async fail(error: Error): Promise<void> {
     // It is told to whoever asked in another way.
     this.failure = error;
-    this.output.destroy(error);
+    breakOff(this.output, error);
     await this.finished;
   }
 
@@ -108,7 +109,7 @@ export function takenBy(target: Writable): Taker {
       await roomIn(target);
     },
     end: () => void target.end(),
-    fail: (error) => void target.destroy(error),
+    fail: (error) => breakOff(target, error),
     broke: () => undefined,
   };
 }

@@ -4,6 +4,7 @@ import { KedgeError } from '../../../contract/errors';
 import type { Owner } from '../../../contract/target';
 import { type Operation, unheard } from '../../operation';
 import { ownUid } from '../../../trust/trusted-path';
+import { listenToStreams } from '../command-streams';
 import { DEFAULT_GROUP_LIMITS } from '../control-groups';
 import { freeSpaceOf, namesIn } from '../files';
 import type {
@@ -77,6 +78,7 @@ export class RuledHost implements Host {
   }
 
   async run(command: Command): Promise<Completed> {
+    listenToStreams(command);
     const known = await this.known();
     const limits = command.limits && boundedLimits(command.limits);
     const marked = { ...command, ...(limits ? { limits } : {}), operation: this.marked(known, command.operation) };
