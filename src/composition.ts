@@ -9,7 +9,7 @@ import { maxAgesOf } from './config/objectives';
 import { requestRulesOf } from './config/request-rules';
 import type { Configuration } from './config/schema';
 import { sshPlaceOf, sshPlacesOf } from './config/ssh';
-import { isKedgeError } from './contract/errors';
+import { KedgeError, isKedgeError } from './contract/errors';
 import { type Delivery, type NamedReceiver, type Notice, namedReceivers } from './contract/notices';
 import type { BackupAllInput } from './contract/fleet';
 import {
@@ -67,16 +67,11 @@ export interface CompositionOptions {
 /** The parts of a master that need no Temporal: what the commands that run on it share with the worker. */
 export function createParts({ configuration, configurationPath, environment, hosts }: CompositionOptions) {
   const master: MasterHost = createLocalHost({ name: configuration.master });
-  /**
-   * Which machine a server is that a task works on: this one. A target with a server that is reached by SSH is refused where it is resolved;
-   * who writes `ssh:` beside a server while a task is at work on it does not send that task to another machine.
-   */
-  const hostOfTasks = (server: string): Host => hosts?.get(server) ?? master;
   const redactor = new Redactor();
   const onSecret = (secret: string, site: string | null): void => redactor.register(secret, site);
   const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);
   const state = configuration.state;
-  const webServers = new Map<string, WebServer>();
+  const webServers = new Map<string, { readonly host: Host; readonly server: WebServer }>();
   const programs = new ClientPrograms(master);
   const file = new ConfigurationFile(configurationPath, configuration);
   const sshHosts = new SshHosts({
@@ -91,6 +86,23 @@ export function createParts({ configuration, configurationPath, environment, hos
   };
   /** Which machine a server of the configuration is: this one, where nothing else is said. */
   const hostOf = (server: string): Host => hosts?.get(server) ?? remoteHostOf(server) ?? master;
+  /**
+   * The machine of the web server of a task. Whoever writes `ssh:` beside that server meanwhile, or takes it away, sends no task to another
+   * machine than it began on. @throws KedgeError ConfigurationInvalid while nobody says how that one is reached
+   */
+  const webHostOf = ({ web, elsewhere }: Pick<Target, 'web' | 'elsewhere'>): Host => {
+    if (!elsewhere.web) return master;
+    const host = hostOf(web.name);
+    if (host !== master) return host;
+    throw new KedgeError(
+      'ConfigurationInvalid',
+      `${web.name} was another machine when the task began, and is none any more`,
+      {
+        server: web.name,
+        hint: `Put servers.${web.name}.ssh back into the configuration until the task has ended.`,
+      },
+    );
+  };
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
@@ -114,12 +126,13 @@ export function createParts({ configuration, configurationPath, environment, hos
     return openDatabaseServer({ address, adminPassword, host: master, programs, signal, holder });
   });
 
-  const webServer = (address: WebServerAddress): WebServer => {
+  const webServer = (address: WebServerAddress, host: Host): WebServer => {
     const key = JSON.stringify(address);
-    const server =
-      webServers.get(key) ??
-      webServerKindOf(address).create({ address, host: hostOfTasks(address.name), readSecret: readOwnSecret });
-    webServers.set(key, server);
+    const known = webServers.get(key);
+    // It may be reached otherwise than before.
+    if (known?.host === host) return known.server;
+    const server = webServerKindOf(address).create({ address, host, readSecret: readOwnSecret });
+    webServers.set(key, { host, server });
     return server;
   };
 
@@ -133,18 +146,17 @@ export function createParts({ configuration, configurationPath, environment, hos
       const current = await file.current();
       const { backups, servers } = current;
       sshHosts.retain(new Set(sshPlacesOf(current).keys()));
-      // No task made anything on other machines yet.
-      const named = Object.entries(servers).filter(([, { ssh }]) => ssh === undefined);
+      const named = Object.entries(servers);
       return {
         master,
         journals,
         states,
         locks,
         scratches,
-        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, hostOfTasks(name)] as const] : []))),
+        webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, hostOf(name)] as const] : []))),
         databaseServers: new Map(
           named.flatMap(([name, { db }]) =>
-            db
+            db && servers[name]?.ssh === undefined
               ? [
                   [
                     name,
@@ -155,7 +167,7 @@ export function createParts({ configuration, configurationPath, environment, hos
           ),
         ),
         folders: { state, backups },
-        flags: named.flatMap(([name, { web }]) => (web ? [{ host: hostOfTasks(name), path: web.flags }] : [])),
+        flags: named.flatMap(([name, { web }]) => (web ? [{ host: hostOf(name), path: web.flags }] : [])),
       };
     }),
     requestRecords,
@@ -209,15 +221,15 @@ export function createParts({ configuration, configurationPath, environment, hos
     catalogOf: (target: Target) => createCatalog(dirname(target.backups), master),
     async resolveTarget(site: string): Promise<Target> {
       const current = await file.forNewTask();
-      const target = await targetOf(
-        current,
-        site,
-        (user) => hostOf(current.sites[site]?.server ?? '').lookUpOwner(user),
-        siteKindOf,
-        (path, web) => webServerKindOf(web).readTemplate(master, path),
-      );
+      const machine = hostOf(current.sites[site]?.server ?? '');
+      const target = await targetOf(current, site, {
+        lookUpOwner: (user) => machine.lookUpOwner(user),
+        isElsewhere: (server) => hostOf(server) !== master,
+        kindOf: siteKindOf,
+        readTemplate: (path, web) => webServerKindOf(web).readTemplate(machine, path),
+      });
       const { backups, spool } = target;
-      const host = hostOf(target.web.name);
+      const host = webHostOf(target);
       const taken = host === master ? [backups, spool, state].map((path) => ({ of: 'Kedge', path })) : [];
       for (const [uri, other] of Object.entries(current.sites))
         if (uri !== site && hostOf(other.server) === host)
@@ -225,7 +237,7 @@ export function createParts({ configuration, configurationPath, environment, hos
       return { ...target, site: await followRoot(host, target.site, taken) };
     },
     siteAtWork(target: Target): SiteAtWork {
-      const host = hostOfTasks(target.web.name);
+      const host = webHostOf(target);
       return {
         target,
         uri: target.site.uri,
@@ -234,7 +246,7 @@ export function createParts({ configuration, configurationPath, environment, hos
         onMaster: host === master,
         folder: liveFolder(host, target.site),
         kind: guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
-        webServer: webServer(target.web),
+        webServer: webServer(target.web, host),
         databaseServer: (signal, holder) => databaseServers.get(target.database, signal, holder),
         hosts: () => [...new Set([master, host])],
       };
@@ -245,7 +257,7 @@ export function createParts({ configuration, configurationPath, environment, hos
     keepRuleOf: async (site: string) => keepRuleOf(await file.current(), site),
     hostOf,
     remoteHostOf,
-    webServer,
+    webServer: (address: WebServerAddress) => webServer(address, hostOf(address.name)),
     databaseServer: (address: DatabaseServerAddress) => databaseServers.get(address),
     async close(): Promise<void> {
       await Promise.all([databaseServers.close(), sshHosts.close()]);

@@ -11,6 +11,7 @@ import {
 } from '../../src/contract/tasks';
 import { differences, fingerprint } from '../lab/fingerprint';
 import { type Lab, startLab } from '../lab/lab';
+import { ON_THE_NETWORK, placeOnMachine } from '../lab/web-machine';
 import { breakWordPress } from '../lab/wordpress';
 import { type WorkerProcess, kedge, startWorkerProcess } from './kedge';
 import { type Row, tableOf } from './table';
@@ -18,6 +19,7 @@ import { type Row, tableOf } from './table';
 interface DemoOptions {
   keep?: boolean;
   crash?: boolean;
+  remote?: boolean;
   json?: boolean;
 }
 
@@ -36,6 +38,7 @@ const options = new Command('npm run demo --')
   .description('Saves a real WordPress, breaks it, and brings it back, on private servers.')
   .option('--keep', 'leave everything running afterwards, until Ctrl-C')
   .option('--crash', 'kill the worker in the middle of the import, and start it again')
+  .option('--remote', 'the web server is a machine of its own, reached by SSH (needs root, and network namespaces)')
   .option('--json', 'print one last document on standard output')
   .parse()
   .opts<DemoOptions>();
@@ -61,10 +64,13 @@ async function demo(document: DemoDocument): Promise<void> {
 
   const below = join(process.cwd(), 'var/demo');
   const [lab] = await timed('build', () =>
-    startLab({ below, sites: [SITE], onProgress: (what) => say(`starting ${what}`), signal }),
+    startLab({
+      ...{ below, sites: [SITE], onProgress: (what: string) => say(`starting ${what}`), signal },
+      ...(options.remote ? { databaseOptions: ON_THE_NETWORK } : {}),
+    }),
   );
   stops.push(() => lab.stop());
-  const site = lab.sites[0];
+  const [site] = (options.remote ? await moveToMachine(lab) : lab).sites;
   if (!site) throw new Error('the lab has no site');
   say(`everything lives in ${lab.folder}; Temporal Web UI: ${lab.temporal.uiAddress}`);
   const look = () => fingerprint(site, lab.nginx.port, lab.mariadb);
@@ -117,6 +123,17 @@ async function demo(document: DemoDocument): Promise<void> {
     printDocument(document);
     await keepRunning(lab);
   }
+}
+
+/** The lab as it is found on the machine that its sites are moved to. */
+async function moveToMachine(lab: Lab): Promise<Lab> {
+  say('moving the site to a machine of its own, web1: nginx, PHP and sshd there, and kedge-host with its rules');
+  const web = await placeOnMachine(lab).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`no machine can be made: root, network namespaces and openssh-server are needed (${why})`);
+  });
+  stops.push(() => web.stop());
+  return web.there;
 }
 
 /** Runs a command of the product, shows what it says, and returns its JSON document. */

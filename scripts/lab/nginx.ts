@@ -20,23 +20,33 @@ export interface PrivateNginxOptions {
   readonly user?: string;
   /** What starts it: a program, with arguments, that becomes the server. Default: nothing. */
   readonly by?: readonly string[];
+  /** Where it listens. Default: a free port of 127.0.0.1. */
+  readonly listen?: { readonly address: string; readonly port: number };
+  /** Where a path that the server knows lies on this machine. Default: there. */
+  readonly at?: (path: string) => string;
 }
 
-/** An nginx of one's own in `folder`, on a free port of 127.0.0.1. It dies with this process. */
-export async function startNginx({ folder, user = 'www-data', by = [] }: PrivateNginxOptions): Promise<PrivateNginx> {
+/** An nginx of one's own in `folder`. It dies with this process. */
+export async function startNginx({
+  folder,
+  user = 'www-data',
+  by = [],
+  listen: where,
+  at = (path) => path,
+}: PrivateNginxOptions): Promise<PrivateNginx> {
   const [vhosts, flags] = [join(folder, 'vhosts'), join(folder, 'flags')];
   const [logs, temporary] = [join(folder, 'logs'), join(folder, 'tmp')];
   for (const path of [folder, vhosts, flags, logs, temporary]) {
-    await mkdir(path, { recursive: true });
-    await chmod(path, 0o755);
+    await mkdir(at(path), { recursive: true });
+    await chmod(at(path), 0o755);
   }
-  const port = await freePort();
+  const { address, port } = where ?? { address: '127.0.0.1', port: await freePort() };
   const configurationFile = join(folder, 'nginx.conf');
   const accessLog = join(logs, 'access.log');
   const errorLog = join(logs, 'error.log');
   const privileged = process.getuid?.() === 0;
   await writeFile(
-    configurationFile,
+    at(configurationFile),
     `${privileged ? `user ${user};\n` : ''}worker_processes 1;
 daemon off;
 pid "${join(folder, 'nginx.pid')}";
@@ -53,7 +63,7 @@ http {
     scgi_temp_path "${join(temporary, 'scgi')}";
     uwsgi_temp_path "${join(temporary, 'uwsgi')}";
     server {
-        listen 127.0.0.1:${port} default_server;
+        listen ${address}:${port} default_server;
         return 444;
     }
     include "${join(vhosts, '*.conf')}";
@@ -61,7 +71,7 @@ http {
 `,
   );
   const [program, ...args] = [...by, 'nginx', '-c', configurationFile, '-e', errorLog];
-  const server = await startRestartable([program, ...args], errorLog, () => listens(port));
+  const server = await startRestartable([program, ...args], at(errorLog), () => listens(address, port));
   return {
     ...server,
     address: {
@@ -71,7 +81,7 @@ http {
       flags,
       test: ['nginx', '-t', '-c', configurationFile, '-e', errorLog],
       reload: ['nginx', '-s', 'reload', '-c', configurationFile, '-e', errorLog],
-      listen: [{ address: '127.0.0.1', port }],
+      listen: [{ address, port }],
     },
     port,
     configurationFile,
@@ -80,9 +90,9 @@ http {
   };
 }
 
-function listens(port: number): Promise<boolean> {
+function listens(address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const connection = connect(port, '127.0.0.1');
+    const connection = connect(port, address);
     const settle = (value: boolean): void => {
       connection.destroy();
       resolve(value);

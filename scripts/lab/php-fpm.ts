@@ -36,13 +36,16 @@ export async function startPhpFpm({
   folder,
   pools,
   by = [],
+  at = (path) => path,
 }: {
   readonly folder: string;
   readonly pools: readonly PhpFpmPool[];
   /** What starts it: a program, with arguments, that becomes the server. Default: nothing. */
   readonly by?: readonly string[];
+  /** Where a path that the server knows lies on this machine. Default: there. */
+  readonly at?: (path: string) => string;
 }): Promise<PrivatePhpFpm> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(at(folder), { recursive: true });
   const { program: fpm, version } = await findPhpFpm();
   const socket = ({ name, port }: PhpFpmPool): string =>
     port === undefined ? join(folder, `${name}.sock`) : `127.0.0.1:${port}`;
@@ -54,12 +57,14 @@ export async function startPhpFpm({
   const log = join(folder, 'php-fpm.log');
   const texts = await Promise.all(pools.map((pool) => poolConfiguration(pool, socket(pool))));
   await writeFile(
-    configurationFile,
+    at(configurationFile),
     `[global]\ndaemonize = no\nerror_log = ${log}\npid = ${join(folder, 'php-fpm.pid')}\n\n${texts.join('\n')}`,
   );
   const [program, ...args] = [...by, fpm, '--nodaemonize', '--fpm-config', configurationFile];
-  const server = await startRestartable([program, ...args], log, async () =>
-    (await Promise.all(pools.map((pool) => listens(socket(pool))))).every(Boolean),
+  const server = await startRestartable([program, ...args], at(log), async () =>
+    (await Promise.all(pools.map((pool) => listens(pool.port === undefined ? at(socket(pool)) : socket(pool))))).every(
+      Boolean,
+    ),
   );
   return {
     ...server,

@@ -28,6 +28,7 @@ import type { Journal } from '../core/tasks/journal';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooledBy, spooling } from './attempt-folder';
+import { isShutElsewhere } from './journal-parts';
 import { excludedOf, foldersToPack, isSafety, joined, packedRoots, readNotBrought } from './packed-folders';
 import { type Step, type TaskRef, type UndoStep, finishingStep, forwardStep, undoStep } from './step';
 
@@ -232,6 +233,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
         if (!backup?.packed)
           throw new KedgeError('Internal', `${journal.task} has nothing to publish`, { site: journal.site });
         if (backup.published) return summaryOfRecord(catalog, await catalog.get(journal.site, backup.id));
+        // Visitors may have written in the middle of it.
+        if (isShutElsewhere(journal, site)) await site.webServer.assertStillShut(site.uri);
         const { backups } = await catalog.list(journal.site);
         const inTheCatalogue = backups.find((other) => other.id === backup.id);
         const published = inTheCatalogue ?? (await publish(deps, catalog, step, backups));

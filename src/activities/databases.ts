@@ -38,7 +38,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
           importBegan: false,
           account: {
             user: generatedName(site.uri, journal.token),
-            hosts: await accountHostsOf(journal, server),
+            hosts: await accountHostsOf({ journal, site, operation }, server),
           },
           password: generatedPassword(),
           enabledEvents: [],
@@ -102,7 +102,8 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
     async createDbUser(ref: TaskRef) {
       return forwardStep(deps, ref, async ({ journal, site, operation, record, whileMine }) => {
         const server = await site.databaseServer(operation.signal);
-        const account = { user: createdOf(journal).account.user, hosts: await accountHostsOf(journal, server) };
+        const hosts = await accountHostsOf({ journal, site, operation }, server);
+        const account = { user: createdOf(journal).account.user, hosts };
         const importing = createdOf(journal).account;
         const everyHost = [...new Set([...account.hosts, ...importing.hosts])];
         const created = {

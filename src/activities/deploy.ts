@@ -27,7 +27,7 @@ import type { VhostChange } from '../core/web/web-server';
 import { pushFolder } from '../core/sync/push-folder';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooling } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
-import { createdDatabase, sourceOf, stagedOf } from './journal-parts';
+import { createdDatabase, isShutElsewhere, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Nothing that may be the only copy of a site's folder is removed. @throws KedgeError StepRefused */
@@ -184,6 +184,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
         await assertStillLinked(site.host, site.location);
         await record({ switched: true });
         await whileMine(async ({ signal, name }) => {
+          // What visitors would see from here on is not whole.
+          if (isShutElsewhere(journal, site)) await site.webServer.keepMaintenance(site.uri, { ...operation, signal });
           await switchFolders(site.host, staged);
           const { created } = journal;
           if (!created || created.enabledEvents.length === 0) return;

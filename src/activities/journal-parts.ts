@@ -1,6 +1,8 @@
 import { KedgeError } from '../contract/errors';
 import type { Target } from '../contract/target';
 import type { DatabaseServer } from '../core/databases/database-server';
+import type { TaskContext } from '../core/recovery/give-back';
+import type { SiteAtWork } from '../core/sites/site-at-work';
 import type { Journal } from '../core/tasks/journal';
 
 /** What earlier steps have written to the journal, for those that cannot do without. A missing part is a mistake of ours. */
@@ -33,13 +35,23 @@ export function loginAddressOf(journal: Journal, target: Target): string {
   return socket === undefined ? `${host}${port === undefined ? '' : `:${port}`}` : `localhost:${socket}`;
 }
 
-/** Hosts of the site's account: as before, or for a new site where the server sees this machine. */
-export async function accountHostsOf(journal: Journal, server: DatabaseServer): Promise<string[]> {
+/** Hosts of the site's account: as before, or for a new site where the server sees the machine of its PHP. */
+export async function accountHostsOf(
+  { journal, site, operation }: TaskContext,
+  server: DatabaseServer,
+): Promise<string[]> {
   if (journal.before) return [...journal.before.account.hosts];
-  const here = await server.clientHost();
+  const seen = site.onMaster
+    ? await server.clientHost()
+    : await server.clientHostOf(site.host, loginAddressOf(journal, site.target), operation);
   // By the socket it is localhost; by the network, one or the other by whether the server resolves names. A new site may
   // come either way.
-  return LOOPBACK.includes(here) ? LOOPBACK : [here];
+  return LOOPBACK.includes(seen) ? LOOPBACK : [seen];
+}
+
+/** The task has shut the site itself, and its web server is another machine, which may have opened it again. */
+export function isShutElsewhere({ maintenance }: Journal, { onMaster }: SiteAtWork): boolean {
+  return !onMaster && maintenance !== null && !maintenance.foundOn && maintenance.ended === null;
 }
 
 function partOf<Part extends 'source' | 'created'>(

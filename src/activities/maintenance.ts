@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { findingsOf } from '../core/findings';
+import type { LeftDeadline } from '../core/flags/deadline';
+import type { SiteAtWork } from '../core/sites/site-at-work';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
 import { checkFence } from '../core/preflight/fence';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
@@ -11,10 +13,24 @@ import {
   endMaintenance,
   liftFence,
 } from '../core/recovery/give-back';
-import { WORKFLOW_GRACE_MS, limitAfter, shutFor } from '../core/tasks/maintenance-limit';
+import {
+  type Maintenance,
+  WATCHDOG_GRACE_MS,
+  WORKFLOW_GRACE_MS,
+  limitAfter,
+  shutFor,
+} from '../core/tasks/maintenance-limit';
 import { decodeInput } from './decode-input';
 import type { ActivityDependencies } from './dependencies';
+import { isShutElsewhere } from './journal-parts';
 import { type TaskRef, type UndoStep, decodeTaskRef, finishingStep, forwardStep, undoStep } from './step';
+
+/** A machine that loses its master opens the site a little later than the master would. */
+function deadlineOf(maintenance: Maintenance, { kind, location }: SiteAtWork): LeftDeadline {
+  const leftMs = (shutFor({ maintenance }) ?? 0) + WATCHDOG_GRACE_MS;
+  const { maintenanceFile: file } = kind;
+  return { leftMs, ...(file === null ? {} : { application: { root: location.root, ...file } }) };
+}
 
 const fenceOptionsSchema = z.strictObject({ allowShared: z.boolean() });
 
@@ -72,7 +88,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
             maintenance = { ...maintenance, ...limitAfter(target.maintenanceLimitMs) };
             await record({ maintenance });
           }
-          await web.raiseMaintenance(uri);
+          await web.raiseMaintenance(uri, site.onMaster ? undefined : deadlineOf(maintenance, site));
           await shutApplication(step);
         });
         if (vhost === 'none') {
@@ -137,6 +153,8 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         const { before, accepted } = journal;
         const allowShared = accepted ? accepted.noFence : asked.allowShared;
         if (!before) throw new KedgeError('SiteNotAdopted', `the database of ${site.uri} is not known`);
+        // Visitors may be writing again.
+        if (isShutElsewhere(journal, site)) await site.webServer.assertStillShut(site.uri);
         const server = await site.databaseServer(operation.signal);
         if (!(await checkFence(server, site.target, before, { allowShared }, operation))) return null;
         const fence = journal.fence ?? {

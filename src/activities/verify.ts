@@ -34,7 +34,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
   /** As before; a new site's as its backup had it, where the server is reached so. */
   const addressFor = async (
     journal: Journal,
-    { target, location, kind, webServer, databaseServer }: SiteAtWork,
+    { target, location, host, kind, webServer, databaseServer }: SiteAtWork,
     folder: SiteFolder,
     account: Omit<SiteLogin, 'address'>,
     operation: Operation,
@@ -50,7 +50,7 @@ export function createVerifyActivities(deps: ActivityDependencies) {
     );
     const socket = await defaultSocketOf(webServer, location, operation);
     const addresses = addressesOf(target.database, kind.addressForms, ofBackup, socket);
-    const prove = (login: SiteLogin, its: Operation) => server.proveLogin(login, its);
+    const prove = (login: SiteLogin, its: Operation) => server.proveLogin(login, host, its);
     const proven = await provenAddress(addresses, account, socket, prove, operation);
     if (proven !== ofBackup)
       operation.log.info(
@@ -82,11 +82,11 @@ export function createVerifyActivities(deps: ActivityDependencies) {
           await kind.writeSettings(folder, { ...account, address }, operation);
           await restoreLabels(folder, operation);
           // That of a new site was proved as its PHP takes it.
-          if (journal.before !== null) await server.proveLogin({ ...account, address }, operation);
+          if (journal.before !== null) await server.proveLogin({ ...account, address }, site.host, operation);
           logins = { logins: await loginsOf(site, journal, folder, operation) };
         } else {
           const settings = await kind.readSettings(site.folder, operation);
-          await server.proveLogin(settings, operation);
+          await server.proveLogin(settings, site.host, operation);
           if (settings.database !== journal.before?.database) {
             operation.log.warn(
               `the settings of ${site.uri} name the database ${settings.database}, Kedge knows ${journal.before?.database}`,

@@ -9,14 +9,24 @@ interface Port {
   readonly port: number;
 }
 
+/** What of a server's folders no configuration says. */
+export interface SeenFolders {
+  /** Where what is restored into a folder waits. */
+  readonly staging: (folder: string) => string;
+  /** Accounts that files there belong to, beside the owner of the site. */
+  readonly owners: (folder: string) => readonly string[];
+}
+
+const UNSEEN: SeenFolders = { staging: (folder) => join(dirname(folder), '.kedge'), owners: () => [] };
+
 /**
  * What the configuration has a master do on a server, as `/etc/kedge/host.yaml` of that server says what the master may do: folders, owners,
- * sockets, commands. Files on the server stand there as the configuration names them. `staging` says where what is restored into a folder waits.
+ * sockets, commands. Files on the server stand there as the configuration names them.
  */
 export function hostRulesOf(
   { master, servers, sites }: Configuration,
   name: string,
-  staging: (folder: string) => string = (folder) => join(dirname(folder), '.kedge'),
+  { staging, owners }: SeenFolders = UNSEEN,
 ): Readonly<Record<string, unknown>> {
   const server = servers[name];
   const here = Object.entries(sites).filter(([, site]) => site.server === name);
@@ -44,7 +54,7 @@ export function hostRulesOf(
     sites: here.flatMap(([, site]) =>
       rootsOf(site).map(({ path }) => ({
         folder: path,
-        owners: [site.owner],
+        owners: distinct([site.owner, ...owners(path)]),
         staging: staging(path),
         hooks: Object.values(site.hooks).some((hook) => hook !== undefined),
       })),
@@ -84,6 +94,6 @@ const FILE_HEAD = (
 `;
 
 /** As {@link hostRulesOf}, as the text of the file. The same configuration gives the same text. */
-export function hostRulesText(...[configuration, name, staging]: Parameters<typeof hostRulesOf>): string {
-  return FILE_HEAD(configuration.master, name) + stringify(hostRulesOf(configuration, name, staging));
+export function hostRulesText(...[configuration, name, seen]: Parameters<typeof hostRulesOf>): string {
+  return FILE_HEAD(configuration.master, name) + stringify(hostRulesOf(configuration, name, seen));
 }

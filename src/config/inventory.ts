@@ -40,16 +40,25 @@ function hostIn(name: string): string {
   return domainToASCII(host.replace(/\.$/, '')).toLowerCase();
 }
 
+/** What a target is made with that no configuration says. */
+export interface TargetSources {
+  /** On the machine of the site. @throws KedgeError ConfigurationInvalid for an unknown account */
+  readonly lookUpOwner: (user: string) => Promise<Owner>;
+  /** Whether a server is another machine than the master. */
+  readonly isElsewhere: (server: string) => boolean;
+  readonly kindOf: (site: SiteLocation) => { readonly defaultExcludes: readonly string[] };
+  /** The text of a template of vhosts. */
+  readonly readTemplate: (path: string, web: Pick<WebServerAddress, 'kind'>) => Promise<string>;
+}
+
 /**
  * Where a task on a site acts, from the configuration as it is now.
- * @throws KedgeError SiteUnknown; ConfigurationInvalid for an unknown owner, and for a server that is another machine; what `readTemplate` throws
+ * @throws KedgeError SiteUnknown; ConfigurationInvalid, also for a server that is another machine; what the sources throw
  */
 export async function targetOf(
   configuration: Configuration,
   uri: string,
-  lookUpOwner: (user: string) => Promise<Owner>,
-  kindOf: (site: SiteLocation) => { readonly defaultExcludes: readonly string[] },
-  readTemplate: (path: string, web: Pick<WebServerAddress, 'kind'>) => Promise<string>,
+  { lookUpOwner, isElsewhere, kindOf, readTemplate }: TargetSources,
 ): Promise<Target> {
   const site = assertKnownSite(configuration, uri);
   const notYet = whyNotYet(configuration, uri);
@@ -86,11 +95,12 @@ export async function targetOf(
     exclude: site.exclude ?? [],
   };
   return {
-    version: 2,
+    version: 3,
     master: configuration.master,
     site: { ...location, exclude: site.exclude ?? [...kindOf(location).defaultExcludes] },
     web: { name: site.server, ...addressOf(web) },
     database: { name: site.db, ...database },
+    elsewhere: { web: isElsewhere(site.server), database: isElsewhere(site.db) },
     backups: join(configuration.backups, uri),
     spool: configuration.spool ?? join(configuration.state, 'spool'),
     maintenanceLimitMs: site.maintenanceLimit,

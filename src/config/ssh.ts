@@ -58,26 +58,13 @@ export function assertSshServer(
   });
 }
 
-/**
- * Why no task begins on a site yet: what serves it is another machine. Null for all others.
- * Files, vhosts and dumps of other machines are not worked on yet.
- */
+/** Why no task begins on a site yet: its database server is another machine, where dumps are not made yet. Null for all others. */
 export function whyNotYet(
   { servers, sites }: Pick<Configuration, 'servers' | 'sites'>,
   uri: string,
-): { readonly key: 'server' | 'db'; readonly message: string } | null {
-  const site = sites[uri];
-  if (!site) return null;
-  for (const [key, what] of [
-    ['server', 'web server'],
-    ['db', 'database server'],
-  ] as const) {
-    const name = site[key];
-    if (servers[name]?.ssh !== undefined)
-      return {
-        key,
-        message: `the ${what} of ${uri}, ${name}, is another machine, and sites on other machines are not supported yet`,
-      };
-  }
-  return null;
+): { readonly key: 'db'; readonly message: string } | null {
+  const name = sites[uri]?.db;
+  if (name === undefined || servers[name]?.ssh === undefined) return null;
+  const what = `the database server of ${uri}, ${name}, is another machine with \`ssh:\``;
+  return { key: 'db', message: `${what}, and dumps are not made there yet` };
 }

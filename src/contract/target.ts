@@ -226,11 +226,13 @@ export type VhostSite = z.infer<typeof vhostSiteSchema>;
  * configuration in mid-task changes nothing for that task.
  */
 export const targetSchema = z.strictObject({
-  version: z.literal(2),
+  version: z.literal(3),
   master: z.string(),
   site: siteLocationSchema,
   web: webServerSchema,
   database: databaseServerSchema,
+  /** Which of the two are other machines than the master. */
+  elsewhere: z.strictObject({ web: z.boolean(), database: z.boolean() }),
   /** Folder of this site's backups. */
   backups: absolutePath,
   spool: absolutePath,
@@ -240,11 +242,14 @@ export const targetSchema = z.strictObject({
 });
 export type Target = z.infer<typeof targetSchema>;
 
-/** Targets in journals. In version 1 FPM's socket was a path always. */
+/** Targets in journals. In version 1 FPM's socket was a path always; up to version 2 all was on one machine. */
 export const TARGET: DocumentKind<Target> = {
   name: 'target',
   key: 'version',
-  version: 2,
+  version: 3,
   schema: targetSchema,
-  upgrades: { 1: (target) => target },
+  upgrades: {
+    1: (target) => target,
+    2: (target) => ({ ...target, elsewhere: { web: false, database: false } }),
+  },
 };

@@ -11,6 +11,7 @@ import { examine } from '../core/doctor/examine';
 import type { Installation } from '../core/doctor/installation';
 import { MACHINE_CHECKS } from '../core/doctor/programs';
 import { complaintOf, runChecks } from '../core/doctor/run-checks';
+import { assertOpensByItself } from '../core/flags/maintenance';
 import { createLocalHost } from '../core/hosts/local-host';
 import type { Operation } from '../core/operation';
 import { readSigningKey } from '../core/requests/signing-key';
@@ -125,7 +126,11 @@ function installationOf(
   const { backups, state, spool = join(configuration.state, 'spool') } = configuration;
   const servers = Object.entries(configuration.servers).filter(([, { ssh }]) => ssh === undefined);
   const databases = new Map(servers.flatMap(([name, { db }]) => (db ? [[name, { name, ...db }] as const] : [])));
-  const webs = new Map(servers.flatMap(([name, { web }]) => (web ? [[name, { name, ...web }] as const] : [])));
+  const webs = new Map(
+    Object.entries(configuration.servers).flatMap(([name, { web }]) =>
+      web ? [[name, { name, ...web }] as const] : [],
+    ),
+  );
   return {
     master: parts.master,
     configurationPath: examined.configurationPath(),
@@ -146,6 +151,10 @@ function installationOf(
     remoteServers: [...sshPlacesOf(configuration).keys()].map((name) => ({
       name,
       connect: async () => parts.remoteHostOf(name)?.connect(),
+      assertOpensByItself: async () => {
+        const [host, web] = [parts.remoteHostOf(name), configuration.servers[name]?.web];
+        if (host !== null && web !== undefined) await assertOpensByItself(host, web.flags);
+      },
     })),
     databaseServers: [...databases.values()].map((address) => ({
       name: address.name,
@@ -157,8 +166,9 @@ function installationOf(
       host: parts.hostOf(address.name),
       server: parts.webServer(address),
     })),
-    sites: Object.keys(configuration.sites).map((uri) => ({
+    sites: Object.entries(configuration.sites).map(([uri, { server }]) => ({
       uri,
+      webServer: server,
       resolve: once(async () => parts.siteAtWork(await parts.resolveTarget(uri))),
       master: parts.master,
       mirrors: parts.mirrors,

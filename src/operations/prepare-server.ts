@@ -7,10 +7,12 @@ import { rootsOf } from '../contract/target';
 import type { Host } from '../core/hosts/host';
 import { BUILT_PROGRAM } from '../core/hosts/prepare/built-program';
 import { loginKeys } from '../core/hosts/prepare/login-key';
+import { fileOwnersOf } from '../core/hosts/prepare/owners';
 import { NEEDED, NEEDED_OF, confinement, packages } from '../core/hosts/prepare/packages';
 import { type Travelling, hostProgram, launcher, lookAtFile, node } from '../core/hosts/prepare/program';
 import { stagingFoldersOf } from '../core/hosts/prepare/staging';
 import { type Step, type StepDone, carryOut } from '../core/hosts/prepare/step';
+import { timer } from '../core/hosts/prepare/timer';
 import { AdminShell } from '../core/hosts/ssh/admin-shell';
 import type { Operation } from '../core/operation';
 import type { Parts } from './parts';
@@ -75,6 +77,7 @@ export async function prepareServer(
     node(shell, name, travelling),
     launcher(shell, name, travelling),
     rulesFile(shell, configuration, place),
+    ...(server.web ? [timer(shell, place)] : []),
     loginKeys(shell, { server: name, user: place.user, master: configuration.master }, keys),
   ];
   try {
@@ -93,7 +96,10 @@ function rulesFile(shell: AdminShell, configuration: Configuration, { server, us
     async look() {
       const sites = Object.values(configuration.sites).filter((site) => site.server === server);
       const folders = sites.flatMap((site) => rootsOf(site).map(({ path }) => path));
-      const text = hostRulesText(configuration, server, await stagingFoldersOf(shell, user, folders));
+      const text = hostRulesText(configuration, server, {
+        staging: await stagingFoldersOf(shell, user, folders),
+        owners: await fileOwnersOf(shell, folders),
+      });
       return lookAtFile(shell, RULES_FILE, '644', Buffer.from(text), { text });
     },
   };

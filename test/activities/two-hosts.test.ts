@@ -41,7 +41,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     ring = await ActivityLab.start({}, (real) => ({ ...real, master: told(real.master) }), {
       lab: { webBy: IN_A_NAMESPACE },
       place: async (lab) => {
-        hosts = placeOnTwoHosts(lab);
+        hosts = await placeOnTwoHosts(lab);
         return new Map([[hosts.web.name, hosts.web]]);
       },
     });

@@ -565,13 +565,12 @@ describe('the inventory', () => {
     const text = wrong('owner: app', 'owner: app\n    paths: { media: /media/app, config: /etc/app }')
       .replace("['var/cache/*']", "['var/cache/*', '/media/app/cache/*']")
       .replace('file: .env', 'file: /etc/app/.env');
-    const { site } = await targetOf(
-      parseConfiguration(text, 'kedge.yaml'),
-      'app.example',
-      () => Promise.resolve({ user: 'app', uid: 7, gid: 8 }),
-      () => ({ defaultExcludes: [] }),
-      () => Promise.reject(new Error('no site has a template')),
-    );
+    const { site } = await targetOf(parseConfiguration(text, 'kedge.yaml'), 'app.example', {
+      lookUpOwner: () => Promise.resolve({ user: 'app', uid: 7, gid: 8 }),
+      isElsewhere: () => false,
+      kindOf: () => ({ defaultExcludes: [] }),
+      readTemplate: () => Promise.reject(new Error('no site has a template')),
+    });
     expect(site).toMatchObject({
       exclude: ['var/cache/*', '/media/app/cache/*'],
       settings: { file: '/etc/app/.env' },
@@ -586,13 +585,12 @@ describe('the inventory', () => {
   test('the target of a site holds all that a task needs, and no secret', async () => {
     const owner = { user: 'app', uid: 7, gid: 8 };
     const kinds = { defaultExcludes: ['cache/*'] };
-    const target = await targetOf(
-      configuration,
-      'app.example',
-      () => Promise.resolve(owner),
-      () => kinds,
-      () => Promise.reject(new Error('no site has a template')),
-    );
+    const target = await targetOf(configuration, 'app.example', {
+      lookUpOwner: () => Promise.resolve(owner),
+      isElsewhere: () => false,
+      kindOf: () => kinds,
+      readTemplate: () => Promise.reject(new Error('no site has a template')),
+    });
     expect(target).toMatchObject({
       master: 'backup1',
       site: { uri: 'app.example', root: '/srv/app', owner, exclude: ['var/cache/*'], settings: { file: '.env' } },
@@ -602,13 +600,12 @@ describe('the inventory', () => {
       spool: '/mnt/spool',
       maintenanceLimitMs: 900_000,
     });
-    const shop = await targetOf(
-      configuration,
-      'shop.example',
-      () => Promise.resolve(owner),
-      () => kinds,
-      () => Promise.reject(new Error('no site has a template')),
-    );
+    const shop = await targetOf(configuration, 'shop.example', {
+      lookUpOwner: () => Promise.resolve(owner),
+      isElsewhere: () => false,
+      kindOf: () => kinds,
+      readTemplate: () => Promise.reject(new Error('no site has a template')),
+    });
     expect(shop.site.exclude).toEqual(['cache/*']);
   });
 });

@@ -43,24 +43,31 @@ test('the master is reached by nothing, and a name that every object has is no s
     );
 });
 
-test.each([
-  ['master', 'shop.example', 'the web server of shop.example, master, is another machine'],
-  ['db1', 'app.example', 'the database server of app.example, db1, is another machine'],
-])('with %s elsewhere no task begins on %s, and it does on others', async (server, uri, message) => {
-  const configuration = withSsh(server, '{ host: far.example, agent: /run/agent }');
+test('with a database server elsewhere no task begins on its sites, and it does on others', async () => {
+  const configuration = withSsh('db1', '{ host: far.example, agent: /run/agent }');
   const resolve = (site: string) =>
-    targetOf(
-      configuration,
-      site,
-      async (user) => ({ user, uid: 1001, gid: 1001 }),
-      () => ({ defaultExcludes: [] }),
-      async () => '',
-    );
-  await expect(resolve(uri)).rejects.toMatchObject({
+    targetOf(configuration, site, {
+      lookUpOwner: async (user) => ({ user, uid: 1001, gid: 1001 }),
+      isElsewhere: (server) => sshPlaceOf(configuration, server) !== null,
+      kindOf: () => ({ defaultExcludes: [] }),
+      readTemplate: async () => '',
+    });
+  await expect(resolve('app.example')).rejects.toMatchObject({
     code: 'ConfigurationInvalid',
-    site: uri,
+    site: 'app.example',
     state: 'nothing was touched',
-    message: expect.stringContaining(message),
+    message: expect.stringContaining('the database server of app.example, db1, is another machine'),
   });
-  if (server === 'db1') expect(await resolve('shop.example')).toMatchObject({ web: { name: 'master' } });
+  expect(await resolve('shop.example')).toMatchObject({ elsewhere: { web: false, database: false } });
+});
+
+test('a target says which of its servers are other machines', async () => {
+  const configuration = withSsh('db1', '{ host: far.example, agent: /run/agent }');
+  const target = await targetOf(configuration, 'shop.example', {
+    lookUpOwner: async (user) => ({ user, uid: 1001, gid: 1001 }),
+    isElsewhere: (server) => server === 'master',
+    kindOf: () => ({ defaultExcludes: [] }),
+    readTemplate: async () => '',
+  });
+  expect(target).toMatchObject({ web: { name: 'master' }, elsewhere: { web: true } });
 });

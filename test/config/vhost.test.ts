@@ -93,13 +93,12 @@ describe('vhosts in the configuration', () => {
       ),
     );
     const target = (uri: string) =>
-      targetOf(
-        configuration,
-        uri,
-        () => Promise.resolve({ user: 'me', uid: 1, gid: 1 }),
-        () => ({ defaultExcludes: [] }),
-        (path) => Promise.resolve(`text of ${path}`),
-      );
+      targetOf(configuration, uri, {
+        lookUpOwner: () => Promise.resolve({ user: 'me', uid: 1, gid: 1 }),
+        isElsewhere: () => false,
+        kindOf: () => ({ defaultExcludes: [] }),
+        readTemplate: (path) => Promise.resolve(`text of ${path}`),
+      });
     expect((await target('a.example')).site).toMatchObject({
       vhost: 'managed',
       tls,

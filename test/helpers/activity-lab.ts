@@ -53,6 +53,20 @@ export class ActivityLab {
     servers: Servers = {},
   ): Promise<ActivityLab> {
     const lab = await startLab({ sites: ['gazette.example'], ...servers.lab });
+    try {
+      return await ActivityLab.over(lab, wait, change, servers);
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+  }
+
+  private static async over(
+    lab: Lab,
+    wait: LockWait,
+    change: (real: ActivityDependencies) => ActivityDependencies,
+    servers: Servers,
+  ): Promise<ActivityLab> {
     const site = lab.sites[0] as WordPressSite;
     // Requests are vouched for elsewhere: here everybody may ask, and the journal alone says what is next.
     const { requests: _key, ...unsigned } = parse(readFileSync(lab.configuration, 'utf8')) as { requests: unknown };

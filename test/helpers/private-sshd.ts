@@ -12,7 +12,7 @@ import type { RemoteHost } from '../../src/core/hosts/remote/remote-host';
 import type { SshAddress } from '../../src/core/hosts/ssh/ssh-channel';
 import { type SshHostOptions, createSshHost } from '../../src/core/hosts/ssh/ssh-host';
 import { UNRULED_PROGRAM } from './host-program';
-import { SSHD, SSHD_RULES } from './sshd';
+import { SSHD, SSHD_RULES } from '../../scripts/lab/sshd';
 
 export interface PrivateSshd {
   readonly port: number;

@@ -38,11 +38,12 @@ export function targetIn(
 ): Target {
   const location = siteLocation({ root: join(folder, 'srv/shop'), phpSocket: join(folder, 'php.sock'), ...site });
   return {
-    version: 2,
+    version: 3,
     master: 'master',
     site: location,
     web: webServerAddress({ vhosts: join(folder, 'vhosts'), flags: join(folder, 'flags') }),
     database: { name: 'db', kind: 'mariadb', socket: join(folder, 'mariadb.sock'), admin: { user: 'root' } },
+    elsewhere: { web: false, database: false },
     backups: join(folder, 'backups', location.uri),
     spool: join(folder, 'state/spool'),
     maintenanceLimitMs: 900_000,

@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { endOverdue } from '../../src/core/flags/end-overdue';
 import type { Lab } from './e2e';
 import { MappedHost } from './mapped-host';
+import { testOperation } from './operation';
 
 /** Starts a server in a mount namespace of its own: there the paths of another machine can be what they are on it. */
 export const IN_A_NAMESPACE = ['unshare', '--mount', '--'] as const;
@@ -21,7 +23,7 @@ export interface TwoHosts {
  * Moves what a web server has (sites, vhosts, flags) to a machine of its own, also for nginx and PHP, which run in namespaces. The
  * master has empty folders in their place, of nobody else's.
  */
-export function placeOnTwoHosts(lab: Lab): TwoHosts {
+export async function placeOnTwoHosts(lab: Lab): Promise<TwoHosts> {
   const folder = join(lab.folder, WEB_SERVER);
   const web = new MappedHost(WEB_SERVER, folder);
   const pids = ['nginx.pid', 'php-fpm.pid'].map((name) => readFileSync(join(lab.folder, name), 'utf8').trim());
@@ -37,6 +39,7 @@ export function placeOnTwoHosts(lab: Lab): TwoHosts {
     mkdirSync(dirname(web.at(socket)), { recursive: true, mode: 0o755 });
     linkSync(socket, web.at(socket));
   }
+  await looksForOverdue(web, lab.nginx.address.flags);
   const [nginx = ''] = pids;
   const there = (command: readonly string[]): string[] => ['nsenter', '--mount', `--target=${nginx}`, '--', ...command];
   const { servers, sites, ...rest } = parse(readFileSync(lab.configuration, 'utf8')) as Written;
@@ -55,6 +58,16 @@ export function placeOnTwoHosts(lab: Lab): TwoHosts {
     }),
   );
   return { web, there: seenOn(web, lab) };
+}
+
+const LOOK_MS = 30_000;
+
+/** What a timer does on a machine with a `kedge-host`, for as long as this process lives. */
+async function looksForOverdue(host: MappedHost, flags: string): Promise<void> {
+  const look = () => endOverdue({ host, flags, isOfSites: () => true }, testOperation());
+  await look();
+  // The lab may be gone by then.
+  setInterval(() => void look().catch(() => undefined), LOOK_MS).unref();
 }
 
 interface Written {

@@ -6,7 +6,7 @@ import { parse, stringify } from 'yaml';
 import { describeAsRoot } from '../helpers/as-root';
 import { runCommand } from '../helpers/command';
 import { makeConfiguredFolder } from '../helpers/configured-folder';
-import { type NetworkHost, NetworkHosts } from '../helpers/network-hosts';
+import { type NetworkHost, NetworkHosts } from '../../scripts/lab/network-hosts';
 
 const LIBRARY = '/usr/local/lib/kedge';
 
@@ -120,7 +120,9 @@ describeAsRoot('a bare server', () => {
     const before = readFileSync(path, 'utf8');
     const written = parse(before) as { sites: Record<string, object> };
     const site = written.sites['gazette.example'];
-    web1.sh('mkdir -p /srv/root-owned/site /srv/of-owner/site; chown games /srv/of-owner /srv/of-owner/site');
+    web1.sh(
+      'mkdir -p /srv/root-owned/site /srv/of-owner/site; chown games /srv/of-owner /srv/of-owner/site; touch /srv/of-owner/site/by-a-deploy /srv/of-owner/site/by-nobody-known; chown daemon /srv/of-owner/site/by-a-deploy; chown 54321 /srv/of-owner/site/by-nobody-known',
+    );
     const roots = {
       'a.example': '/srv/root-owned/site',
       'b.example': '/srv/of-owner/site',
@@ -133,12 +135,17 @@ describeAsRoot('a bare server', () => {
     } finally {
       writeFileSync(path, before);
     }
-    const { sites } = parse(web1.sh('cat /etc/kedge/host.yaml')) as { sites: { folder: string; staging: string }[] };
+    const { sites } = parse(web1.sh('cat /etc/kedge/host.yaml')) as {
+      sites: { folder: string; staging: string; owners: string[] }[];
+    };
     expect(sites.map(({ folder: of, staging }) => [of, staging])).toEqual([
       ['/srv/root-owned/site', '/srv/root-owned/.kedge'],
       ['/srv/of-owner/site', '/srv/.kedge'],
       ['/srv/none/yet', '/srv/.kedge'],
     ]);
+    // As they are there now: who restores a site gives files to all of them.
+    const owner = sites[0]?.owners[0];
+    expect(sites.map(({ owners }) => owners)).toEqual([[owner], [owner, 'daemon', 'games'], [owner]]);
   });
 
   test('--print changes nothing, and what it prints is what is done', async () => {

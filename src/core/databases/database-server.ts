@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { DatabaseSummary } from '../../contract/backup-record';
+import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { NameElsewhere } from './definition-names';
 import type { Era } from './era';
@@ -264,16 +265,23 @@ export interface DatabaseServer {
   enableEvents(database: string, events: readonly string[], definer: DatabaseAccount): Promise<void>;
 
   /**
-   * Logs in as the site does and returns the account the server took (`CURRENT_USER()`), and which server answered:
+   * Logs in as the site does, from the machine of its PHP, and returns the account the server took (`CURRENT_USER()`), and which server answered:
    * the same as {@link ServerFacts.identity} when it is this one. Whoever answers at the address has ten seconds for each
    * answer.
    */
   proveLogin(
     login: SiteLogin,
+    from: Host,
     operation: Operation,
   ): Promise<{ user: string; host: string; database: string; identity: string }>;
   /** The host of an account that comes from where the admin account does, as the server sees it. */
   clientHost(): Promise<string>;
+  /**
+   * The host of an account that comes from that machine to this address, which is one in the form that settings have, as the server
+   * sees it: what it says of a login that nobody has.
+   * @throws KedgeError DatabaseUnreachable, HostUnreachable; DatabaseRefused when it does not tell
+   */
+  clientHostOf(from: Host, siteAddress: string, operation: Operation): Promise<string>;
   /** True when the server takes this login from here. @throws KedgeError when it refuses it for another reason */
   canLogIn(user: string, password: string, database: string): Promise<boolean>;
   close(): Promise<void>;

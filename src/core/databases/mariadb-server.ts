@@ -23,7 +23,7 @@ import { lowerFence, planFence, raiseFence } from './fence';
 import { importDump } from './import';
 import { filtersNaming, rightsLeftBehind } from './other-accounts';
 import { grantReach, lackingReach } from './reach';
-import { clientHost, canLogIn, proveLogin } from './site-login';
+import { clientHost, canLogIn, clientHostOf, proveLogin } from './site-login';
 import { textsOf } from './texts';
 
 export interface DatabaseServerOptions {
@@ -99,8 +99,10 @@ export function openDatabaseServer({
       }),
     importConditions: () => readImportConditions(admin),
     enableEvents: (database, events, definer) => enableEvents(admin, database, events, definer),
-    proveLogin: (login, operation) => proveLogin({ admin, address }, login, operation),
+    proveLogin: (login, from, operation) => proveLogin({ admin, address }, login, from, operation),
     clientHost: () => clientHost(admin),
+    clientHostOf: (machine, siteAddress, operation) =>
+      clientHostOf({ admin, address }, machine, siteAddress, operation),
     canLogIn: (user, password, database) => canLogIn(admin, address, { user, password, database }),
     close: () => admin.close(),
   };

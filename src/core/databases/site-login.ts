@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { KedgeError } from '../../contract/errors';
+import { HOST_NAME } from '../../contract/host-name';
 import type { DatabaseServerAddress } from '../../contract/target';
 import type { Host, SocketAddress } from '../hosts/host';
-import { resolveHostName } from '../hosts/host-names';
 import type { Operation } from '../operation';
 import { type AdminConnection, connect, endpointOf } from './admin-connection';
 import type { SiteLogin } from './database-server';
@@ -16,6 +16,8 @@ import { databaseError } from './sql-errors';
 const LIMITS: ConnectionLimits = { handshakeMs: 10_000, statementMs: 10_000, answerBytes: 64 * 1024 };
 
 const proof = z.object({ account: z.string(), locked: z.coerce.number() });
+/** As a server sees where a connection comes from. */
+const clientHostSchema = z.union([z.ipv4(), z.ipv6(), z.string().regex(HOST_NAME)]);
 const seen = z.object({ user: z.string(), database: z.string().nullable() });
 
 /** What a login is proved through. */
@@ -25,7 +27,7 @@ export interface LoginParts {
 }
 
 /**
- * Logs in as the site does and returns the account the server took. The settings of a site are hostile: whoever answers
+ * Logs in as the site does, from the machine that PHP of the site runs on, and returns the account the server took. The settings of a site are hostile: whoever answers
  * at their address must be this server, and the password must be what lets in.
  * @throws KedgeError DatabaseUnreachable, DatabaseAccessDenied, DatabaseUnknown; AdoptionRefused for another server, or
  *   an account that is let in with any password; HostUnreachable for a host name nobody knows; the signal's reason
@@ -33,16 +35,17 @@ export interface LoginParts {
 export async function proveLogin(
   { admin, address }: LoginParts,
   login: SiteLogin,
+  from: Host,
   operation: Operation,
 ): Promise<{ user: string; host: string; database: string; identity: string }> {
   const whose = `the login ${login.user} of the database ${login.database} at ${login.address}`;
-  const endpoint = await resolved(endpointOfSite(login.address, address), admin.host, operation);
-  const connection = await open(admin, endpoint, login, whose, operation.signal).catch(async (error: unknown) => {
+  const place = { from, endpoint: endpointOfSite(login.address, address), server: admin.server };
+  const connection = await open(place, login, whose, operation.signal).catch(async (error: unknown) => {
     throw (await obstacleOf(admin, login, whose)) ?? error;
   });
   try {
     const account = await proveServer(admin, connection, login, whose);
-    await provePassword(admin, endpoint, login, whose, operation.signal);
+    await provePassword(place, login, whose, operation.signal);
     // Proved to be one server: the admin's word for which it is counts, not that of whoever answers the site.
     const { identity } = await readServerFacts(admin);
     return { ...account, database: login.database, identity };
@@ -59,6 +62,42 @@ export async function clientHost(admin: AdminConnection): Promise<string> {
   return splitAccount(row?.account ?? '').host;
 }
 
+/** `DatabaseServer.clientHostOf`; its contract is there. */
+export async function clientHostOf(
+  { admin, address }: LoginParts,
+  from: Host,
+  siteAddress: string,
+  { signal }: Operation,
+): Promise<string> {
+  const what = `asking how ${admin.server} sees ${from.name}`;
+  const place = { from, endpoint: endpointOfSite(siteAddress, address), server: admin.server };
+  const nobody = { user: `kedge-${randomBytes(6).toString('hex')}`, password: randomBytes(16).toString('hex') };
+  let told: string | undefined;
+  try {
+    const connection = await connectAs(place, nobody, signal);
+    try {
+      // Somebody let everybody in.
+      const rows = z
+        .tuple([z.object({ account: z.string() })])
+        .parse(await connection.query('SELECT USER() AS account'));
+      told = splitAccount(rows[0].account).host;
+    } finally {
+      connection.destroy();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    const refusal = loginError(error, place, what, [nobody.password]);
+    if (refusal.code !== 'DatabaseAccessDenied') throw refusal;
+    told = /@'([^']*)'/.exec(refusal.message)?.[1] ?? /Host '([^']*)'/.exec(refusal.message)?.[1];
+  }
+  const host = clientHostSchema.safeParse(told);
+  if (host.success) return host.data;
+  throw new KedgeError('DatabaseRefused', `${admin.server} does not tell how it sees ${from.name}`, {
+    server: admin.server,
+    hint: `Is what listens at ${siteAddress}, seen from ${from.name}, a database server?`,
+  });
+}
+
 /** `DatabaseServer.canLogIn`; its contract is there. */
 export async function canLogIn(
   admin: AdminConnection,
@@ -66,7 +105,8 @@ export async function canLogIn(
   { user, password, database }: Omit<SiteLogin, 'address'>,
 ): Promise<boolean> {
   try {
-    (await connectAs(admin, endpointOf(address), { user, password, database }, admin.signal)).destroy();
+    const place = { from: admin.host, endpoint: endpointOf(address), server: admin.server };
+    (await connectAs(place, { user, password, database }, admin.signal)).destroy();
     return true;
   } catch (error) {
     const refused = databaseError(error, admin.server, `the login ${user} of the database ${database}`, [password]);
@@ -90,29 +130,48 @@ export function endpointOfSite(siteAddress: string, server: DatabaseServerAddres
   };
 }
 
-/** From where the server is reached for its administrator too. */
+/** Where a login is tried. */
+interface LoginPlace {
+  readonly from: Host;
+  /** As that machine reaches the server. */
+  readonly endpoint: SocketAddress;
+  /** Its name, for errors. */
+  readonly server: string;
+}
+
 function connectAs(
-  { host, server }: AdminConnection,
-  endpoint: SocketAddress,
-  { user, password, database }: Omit<SiteLogin, 'address'>,
+  { from, endpoint, server }: LoginPlace,
+  { user, password, database }: Pick<SiteLogin, 'user' | 'password'> & { readonly database?: string },
   signal: AbortSignal | undefined,
 ): Promise<LimitedConnection> {
-  return connect({ host, endpoint, server, limits: LIMITS, signal, user, password, database });
+  const login = { user, password, ...(database === undefined ? {} : { database }) };
+  return connect({ host: from, endpoint, server, limits: LIMITS, signal, ...login });
 }
 
 async function open(
-  admin: AdminConnection,
-  endpoint: SocketAddress,
+  place: LoginPlace,
   login: SiteLogin,
   whose: string,
   signal: AbortSignal,
 ): Promise<LimitedConnection> {
   try {
-    return await connectAs(admin, endpoint, login, signal);
+    return await connectAs(place, login, signal);
   } catch (error) {
     signal.throwIfAborted();
-    throw databaseError(error, admin.server, whose, [login.password]);
+    throw loginError(error, place, whose, [login.password]);
   }
+}
+
+/** A name in settings that nobody knows says nothing about the server. */
+function loginError(
+  error: unknown,
+  { from, server }: LoginPlace,
+  what: string,
+  secrets: readonly string[],
+): KedgeError {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOTFOUND')
+    return new KedgeError('HostUnreachable', `${what} failed: ${error.message}`, { server: from.name });
+  return databaseError(error, server, what, secrets);
 }
 
 const loginRule = z.object({
@@ -154,12 +213,6 @@ const BY_PASSWORD = new Set([
   'sha256_password',
 ]);
 
-/** Names are looked up before, within a limit; `localhost` is no question for a name server. */
-async function resolved(endpoint: SocketAddress, host: Host, operation: Operation): Promise<SocketAddress> {
-  if ('socketPath' in endpoint || endpoint.host === 'localhost') return endpoint;
-  return { ...endpoint, addresses: await resolveHostName(host, endpoint.host, operation) };
-}
-
 /** A lock taken by the site's connection is seen by the admin's, with who took it, only when both are on one server. */
 async function proveServer(
   admin: AdminConnection,
@@ -193,26 +246,20 @@ async function proveServer(
 }
 
 /** An account that is let in by who asks, as root is by unix_socket, says nothing about the rights of the site. */
-async function provePassword(
-  admin: AdminConnection,
-  endpoint: SocketAddress,
-  login: SiteLogin,
-  whose: string,
-  signal: AbortSignal,
-): Promise<void> {
+async function provePassword(place: LoginPlace, login: SiteLogin, whose: string, signal: AbortSignal): Promise<void> {
   const password = randomBytes(16).toString('hex');
   let connection: LimitedConnection;
   try {
-    connection = await connectAs(admin, endpoint, { ...login, password }, signal);
+    connection = await connectAs(place, { ...login, password }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    const refused = databaseError(error, admin.server, whose, [login.password]);
+    const refused = databaseError(error, place.server, whose, [login.password]);
     if (refused.code === 'DatabaseAccessDenied') return;
     throw refused;
   }
   connection.destroy();
   throw new KedgeError('AdoptionRefused', `${whose} is let in with any password`, {
-    server: admin.server,
+    server: place.server,
     hint: 'Give the site a database account of its own, with a password.',
   });
 }

@@ -50,6 +50,8 @@ export interface ReachedServer {
   readonly name: string;
   /** Reaches the program there. @throws KedgeError HostUnreachable, HostKeyRefused, HostLoginRefused, HostProgramUnfit */
   readonly connect: () => Promise<void>;
+  /** Sees that sites there are opened again whose master is lost. @throws KedgeError HostProgramUnfit */
+  readonly assertOpensByItself: () => Promise<void>;
 }
 
 export interface ConfiguredDatabaseServer {
@@ -67,6 +69,8 @@ export interface ConfiguredWebServer {
 
 export interface ConfiguredSite {
   readonly uri: string;
+  /** Name of its web server. */
+  readonly webServer: string;
   /** Resolved once for all checks. @throws KedgeError ConfigurationInvalid for an unknown owner */
   readonly resolve: () => Promise<SiteAtWork>;
   readonly master: Host;

@@ -5,10 +5,19 @@ import type { Check } from './run-checks';
 /** Longer than login and first answer may take, each of which says by itself that it took too long. */
 const LIMIT_MS = 60_000;
 
+/** Its finding says that a server is not reached. */
+export const REACHED = 'server-reached';
+
 /** Checks of one server that is another machine. */
 export const REMOTE_SERVER_CHECKS: readonly Check<ReachedServer>[] = [
-  { check: 'server-reached', limitMs: LIMIT_MS, run: checkReached },
+  { check: REACHED, limitMs: LIMIT_MS, run: checkReached },
+  { check: 'server-opens-sites', after: [REACHED], limitMs: LIMIT_MS, run: checkOpensSites },
 ];
+
+async function checkOpensSites({ assertOpensByItself }: ReachedServer): Promise<readonly Complaint[]> {
+  await assertOpensByItself();
+  return [];
+}
 
 /** Network, key, login, program and its version: connecting says which of them it is. */
 async function checkReached({ connect }: ReachedServer): Promise<readonly Complaint[]> {

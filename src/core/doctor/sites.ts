@@ -182,7 +182,7 @@ async function checkSettings({ resolve, states }: ConfiguredSite, operation: Ope
   const server = await databaseServer().catch(() => null);
   const answers = await server?.facts().catch(() => null);
   if (!server || !answers) return complaints;
-  const refused = await server.proveLogin(settings, operation).then(
+  const refused = await server.proveLogin(settings, host, operation).then(
     () => null,
     (error: unknown) => complaintOf(error),
   );

@@ -2,13 +2,17 @@ import { once } from 'node:events';
 import { type LookupFunction, type NetConnectOpts, connect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
+import { unheard } from '../operation';
 import { breakOff, withListener } from '../streams';
-import type { SocketAddress } from './host';
+import type { Host, SocketAddress } from './host';
+import { resolveHostName } from './host-names';
 
-/** `Host.connectTo` on this machine, which is called `server`; its contract is there. */
-export async function connectSocket(address: SocketAddress, server: string, signal: AbortSignal): Promise<Duplex> {
+/** `Host.connectTo` on this machine; its contract is there. */
+export async function connectSocket(address: SocketAddress, host: Host, signal: AbortSignal): Promise<Duplex> {
   signal.throwIfAborted();
-  const socket = connect({ ...optionsOf(address), allowHalfOpen: true });
+  const options = await optionsOf(address, host, signal);
+  signal.throwIfAborted();
+  const socket = connect({ ...options, allowHalfOpen: true });
   withListener(socket);
   const onAbort = (): void => breakOff(socket, signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
@@ -19,20 +23,21 @@ export async function connectSocket(address: SocketAddress, server: string, sign
   } catch (error) {
     socket.destroy();
     signal.throwIfAborted();
-    throw Object.assign(systemErrorOf(error), { server });
+    throw Object.assign(systemErrorOf(error), { server: host.name });
   }
 }
 
-function optionsOf(address: SocketAddress): NetConnectOpts {
+async function optionsOf(address: SocketAddress, host: Host, signal: AbortSignal): Promise<NetConnectOpts> {
   if ('socketPath' in address) return { path: address.socketPath };
-  const { host, port, addresses } = address;
-  return {
-    host,
-    port,
-    noDelay: true,
-    keepAlive: true,
-    ...(addresses === undefined ? {} : { lookup: lookupOf(addresses) }),
-  };
+  const to = { host: address.host, port: address.port, noDelay: true, keepAlive: true };
+  // `localhost` is no question for a name server.
+  if (isIP(to.host) !== 0 || to.host === 'localhost') return to;
+  const addresses = await resolveHostName(host, to.host, unheard('look-up', signal)).catch((error: unknown) => {
+    signal.throwIfAborted();
+    const message = error instanceof Error ? error.message : String(error);
+    throw Object.assign(new Error(message, { cause: error }), { code: 'ENOTFOUND', server: host.name });
+  });
+  return { ...to, lookup: lookupOf(addresses) };
 }
 
 /** Gives addresses that are known already to whoever asks for those of a name. */

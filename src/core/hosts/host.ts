@@ -130,8 +130,8 @@ export interface FileAttributes {
 /** Where something listens, as a host reaches it. */
 export type SocketAddress =
   | { readonly socketPath: string }
-  /** A name or an address. `addresses`: what the name stands for, where that is known; else the host looks it up. */
-  | { readonly host: string; readonly port: number; readonly addresses?: readonly string[] };
+  /** An address, or a name, which the host looks up. */
+  | { readonly host: string; readonly port: number };
 
 /** Who the worker is on a host. */
 export interface HostAccount {

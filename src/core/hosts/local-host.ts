@@ -86,7 +86,7 @@ class LocalHost implements GuardedMachine {
   }
 
   connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
-    return connectSocket(address, this.name, signal);
+    return connectSocket(address, this, signal);
   }
 
   async now(): Promise<number> {

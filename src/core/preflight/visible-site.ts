@@ -42,8 +42,15 @@ export async function withUnproven(
   return { ...target, site: { ...site, unproven: why } };
 }
 
-/** Whether visitors will see the maintenance page where the vhost is the administrator's. @throws KedgeError VhostUnfit */
-export async function checkMaintenance({ location, webServer }: SiteAtWork, operation: Operation): Promise<void> {
+/**
+ * Whether visitors will see the maintenance page where the vhost is the administrator's, and whether another machine would take it away
+ * that loses its master. @throws KedgeError VhostUnfit, HostProgramUnfit
+ */
+export async function checkMaintenance(
+  { location, webServer, onMaster }: SiteAtWork,
+  operation: Operation,
+): Promise<void> {
+  if (!onMaster) await webServer.assertOpensByItself();
   const { vhost, unproven } = location;
   if (vhost === 'include' && unproven === undefined) await webServer.proveMaintenance(location, operation);
 }

@@ -16,6 +16,8 @@ export interface TaskLeftovers {
   readonly mark: string;
   /** Name of the web server of the site. */
   readonly webServer: string | null;
+  /** That is another machine than the master. */
+  readonly webElsewhere: boolean;
   readonly staged: readonly StagedFolder[];
   /** Only then nobody needs the folders of before any more. */
   readonly committed: boolean;
@@ -43,6 +45,7 @@ export function leftoversOf(journal: Journal): TaskLeftovers {
     token,
     mark: markOf(journal),
     webServer: target && target.web.name,
+    webElsewhere: target?.elsewhere.web ?? false,
     staged: journal.staged.filter(({ previous }) => previous === undefined || !kept.has(previous)),
     committed,
     spool: target && join(target.spool, token),

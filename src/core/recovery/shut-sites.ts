@@ -98,7 +98,7 @@ async function folderObstacles({ location, host }: SiteAtWork, closed: readonly 
 
 async function accountObstacles(
   states: SiteStates,
-  { uri, databaseServer }: SiteAtWork,
+  { uri, host, databaseServer }: SiteAtWork,
   closed: readonly Journal[],
   operation: Operation,
 ): Promise<Obstacle[]> {
@@ -132,7 +132,7 @@ async function accountObstacles(
   if (now.lockedBefore.length === 0) return [];
   const login = { database, user: account.user, password, address };
   const getsIn = (): Promise<boolean> =>
-    server.proveLogin(login, operation).then(
+    server.proveLogin(login, host, operation).then(
       () => true,
       () => false,
     );

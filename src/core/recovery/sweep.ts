@@ -3,6 +3,7 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Journal } from '../tasks/journal';
 import type { SiteState } from '../tasks/site-state';
+import { withAnsweringHosts } from './left-behind/answering-hosts';
 import { DatabaseServers, hasAny } from './left-behind/database-servers';
 import { findDatabases, findScratches } from './left-behind/databases';
 import { findDeletions } from './left-behind/deletions';
@@ -77,11 +78,13 @@ export class Sweeper {
    */
   async search(signal: AbortSignal, only?: string): Promise<Search> {
     this.parts = await this.read();
-    const { parts } = this;
     const search: Found = { leftovers: [], problems: [], shut: [] };
     const { leftovers, problems, shut } = search;
     const known = await this.lookAtTasks(signal, only, problems);
     const { open, closed, states, unreadable } = known;
+    const ofTask = only === undefined ? null : new Set(closed.flatMap(({ made }) => made.webServer ?? []));
+    this.parts = await withAnsweringHosts(this.parts, ofTask, problems);
+    const { parts } = this;
     const servers = new DatabaseServers(parts.databaseServers);
     const claims = new Claims(states, open);
     for (const task of closed) {
@@ -199,9 +202,11 @@ export class Sweeper {
     if (host && nothingThere) this.settled.set(made.task, made.mark);
   }
 
-  /** Null where the configuration names the server no more. */
-  private webHostOf({ webServer }: TaskLeftovers): Host | null {
-    return webServer === null ? this.parts.master : (this.parts.webHosts.get(webServer) ?? null);
+  /** Null where the configuration names that machine no more, or it does not answer. */
+  private webHostOf({ webServer, webElsewhere }: TaskLeftovers): Host | null {
+    const { master, webHosts } = this.parts;
+    const host = webServer === null ? master : webHosts.get(webServer);
+    return host !== undefined && (host !== master) === webElsewhere ? host : null;
   }
 }
 

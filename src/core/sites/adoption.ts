@@ -94,7 +94,7 @@ async function logIn(claim: AdoptionClaim, settings: SiteSettings): Promise<Data
   const { server, folder, operation } = claim;
   const { uri } = folder.site;
   const facts = await server.facts();
-  const proved = await server.proveLogin(settings, operation).catch((error: unknown) => {
+  const proved = await server.proveLogin(settings, folder.host, operation).catch((error: unknown) => {
     if (isKedgeError(error) && (error.code === 'DatabaseRefused' || error.code === 'DatabaseUnknown')) {
       throw refused(
         claim,

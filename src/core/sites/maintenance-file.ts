@@ -1,5 +1,5 @@
 import type { Operation } from '../operation';
-import type { SiteFolder } from './site-folder';
+import type { Host } from '../hosts/host';
 
 /** The file by which an application shuts itself. */
 export interface MaintenanceFile {
@@ -7,6 +7,15 @@ export interface MaintenanceFile {
   readonly path: string;
   /** ASCII. */
   readonly content: string;
+}
+
+/** A site's folder, as far as its file goes. */
+export interface FileFolder {
+  readonly host: Host;
+  /** Where it is now. */
+  readonly path: string;
+  /** Where the site sees it. */
+  readonly site: { readonly root: string };
 }
 
 const TAKEN = 11;
@@ -51,7 +60,7 @@ sync .
  * there: it is somebody else's and stays. Idempotent. @throws KedgeError ProgramFailed, DiskFull
  */
 export async function raiseMaintenanceFile(
-  folder: SiteFolder,
+  folder: FileFolder,
   file: MaintenanceFile,
   operation: Operation,
 ): Promise<boolean> {
@@ -60,7 +69,7 @@ export async function raiseMaintenanceFile(
 
 /** Takes away what `raiseMaintenanceFile` wrote, and nothing else. Idempotent. @throws KedgeError ProgramFailed */
 export async function lowerMaintenanceFile(
-  folder: SiteFolder,
+  folder: FileFolder,
   file: MaintenanceFile,
   operation: Operation,
 ): Promise<void> {
@@ -68,7 +77,7 @@ export async function lowerMaintenanceFile(
 }
 
 async function change(
-  { host, path, site }: SiteFolder,
+  { host, path, site }: FileFolder,
   file: MaintenanceFile,
   script: string,
   operation: Operation,

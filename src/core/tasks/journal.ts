@@ -17,7 +17,7 @@ const accountSchema = z.strictObject({ user: z.string(), hosts: z.array(z.string
  * outlives workers and Temporal's history: undo and recovery read nothing else.
  */
 export const journalSchema = z.strictObject({
-  version: z.literal(4),
+  version: z.literal(5),
   task: z.string(),
   site: siteUriSchema,
   type: z.enum(WORKFLOW_TYPES),
@@ -197,14 +197,14 @@ export type Journal = z.infer<typeof journalSchema>;
 
 /**
  * Journals as files. Version 1 had no key for what a Kedge of its time did not note yet; version 2 called what is not backed up
- * `notHeld`; version 3 did not know what ran before a vhost was written.
+ * `notHeld`; version 3 did not know what ran before a vhost was written; up to version 4 all of a target was on one machine.
  */
 export const JOURNAL: DocumentKind<Journal> = {
   name: 'journal',
   key: 'version',
-  version: 4,
+  version: 5,
   schema: journalSchema,
-  upgrades: { 1: fromVersion1, 2: fromVersion2, 3: fromVersion3 },
+  upgrades: { 1: fromVersion1, 2: fromVersion2, 3: fromVersion3, 4: (journal) => journal },
   parts: { target: TARGET },
 };
 
@@ -248,7 +248,7 @@ export function newJournal(
     Partial<Pick<Journal, 'nonce'>>,
 ): Journal {
   return {
-    version: 4,
+    version: 5,
     nonce: null,
     ...begin,
     mark: randomBytes(16).toString('hex'),

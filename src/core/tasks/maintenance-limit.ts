@@ -1,7 +1,7 @@
 import { bootNow } from '../clock';
 import type { Journal } from './journal';
 
-type Maintenance = NonNullable<Journal['maintenance']>;
+export type Maintenance = NonNullable<Journal['maintenance']>;
 
 /** When a task that shuts its site now must have opened it again: by both clocks. */
 export function limitAfter(limitMs: number): Pick<Maintenance, 'deadline' | 'limit'> {

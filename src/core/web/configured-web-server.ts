@@ -4,8 +4,17 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { isBelow } from '../sites/site-folder';
 import { askApplication } from './application';
+import type { LeftDeadline } from '../flags/deadline';
 import { hostName } from '../flags/host-name';
-import { lowerMaintenance, maintenanceIsOn, prepareFlags, raiseMaintenance } from '../flags/maintenance';
+import {
+  assertOpensByItself,
+  assertStillShut,
+  keepMaintenance,
+  lowerMaintenance,
+  maintenanceIsOn,
+  prepareFlags,
+  raiseMaintenance,
+} from '../flags/maintenance';
 import { isListening } from '../php/fast-cgi';
 import { assertOwnListener } from '../php/fpm-socket';
 import { awaitRequests } from '../php/requests';
@@ -126,8 +135,20 @@ export class ConfiguredWebServer implements WebServer {
     return maintenanceIsOn(this.host, this.address.flags, uri);
   }
 
-  raiseMaintenance(uri: string): Promise<void> {
-    return raiseMaintenance(this.host, this.address.flags, uri);
+  raiseMaintenance(uri: string, deadline?: LeftDeadline): Promise<void> {
+    return raiseMaintenance(this.host, this.address.flags, uri, deadline);
+  }
+
+  keepMaintenance(uri: string, operation: Operation): Promise<void> {
+    return keepMaintenance(this.host, this.address.flags, uri, operation);
+  }
+
+  assertStillShut(uri: string): Promise<void> {
+    return assertStillShut(this.host, this.address.flags, uri);
+  }
+
+  assertOpensByItself(): Promise<void> {
+    return assertOpensByItself(this.host, this.address.flags);
   }
 
   lowerMaintenance(uri: string): Promise<void> {

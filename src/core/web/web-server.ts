@@ -1,5 +1,6 @@
 import type { ContentMark } from '../../contract/backup-record';
 import type { Listen, SiteLocation } from '../../contract/target';
+import type { LeftDeadline } from '../flags/deadline';
 import type { Operation } from '../operation';
 import type { PhpScript } from '../php/php-script';
 import type { PhpCache } from '../php/refresh-php';
@@ -102,8 +103,17 @@ export interface WebServer {
   proveMaintenance(site: SiteLocation, operation: Operation): Promise<void>;
 
   maintenanceIsOn(uri: string): Promise<boolean>;
-  /** Raises the flag and waits for nothing: see `request`. */
-  raiseMaintenance(uri: string): Promise<void>;
+  /**
+   * Raises the flag and waits for nothing: see `request`. With a deadline the machine of the web server opens the site again behind it by
+   * itself, whatever has become of the master, unless `keepMaintenance` comes first.
+   */
+  raiseMaintenance(uri: string, deadline?: LeftDeadline): Promise<void>;
+  /** From here the flag stays until it is lowered. @throws KedgeError MaintenanceLimitReached when the machine has opened the site */
+  keepMaintenance(uri: string, operation: Operation): Promise<void>;
+  /** Sees that the flag still stands. @throws KedgeError MaintenanceLimitReached */
+  assertStillShut(uri: string): Promise<void>;
+  /** Sees that the machine would open a site by itself. @throws KedgeError HostProgramUnfit */
+  assertOpensByItself(): Promise<void>;
   lowerMaintenance(uri: string): Promise<void>;
 
   /**

@@ -43,7 +43,11 @@ test('statements and logins go by that machine', async () => {
   expect(await server.canLogIn('shop', 'wrong', 'shop')).toBe(false);
   for (const address of ['localhost', `localhost:${lab.mariadb.socket}`, `127.0.0.1:${lab.mariadb.port}`])
     expect(
-      await server.proveLogin({ user: 'shop', password: 'pass-canary', database: 'shop', address }, testOperation()),
+      await server.proveLogin(
+        { user: 'shop', password: 'pass-canary', database: 'shop', address },
+        remote.host,
+        testOperation(),
+      ),
     ).toMatchObject({ user: 'shop', database: 'shop' });
 });
 

@@ -200,7 +200,7 @@ describe('the database of a site', () => {
   test('at a host that says nothing is not waited for once the task is cancelled', async () => {
     const { port, connected, closed } = await serve(silent);
     const operation = testOperation();
-    const proving = lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` }, operation);
+    const proving = lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` }, lab.host, operation);
     await connected;
     operation.cancel();
     await expect(proving).rejects.toThrow('the test cancelled');
@@ -208,7 +208,9 @@ describe('the database of a site', () => {
   });
 
   test.each(['no-such-host.invalid', '-h', '$(id)', 'a b', 'x'.repeat(300)])('at %s is an error', async (host) => {
-    await expect(lab.server.proveLogin({ ...login, address: `${host}:3306` }, testOperation())).rejects.toMatchObject({
+    await expect(
+      lab.server.proveLogin({ ...login, address: `${host}:3306` }, lab.host, testOperation()),
+    ).rejects.toMatchObject({
       code: 'HostUnreachable',
     });
   });

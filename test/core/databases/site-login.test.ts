@@ -28,17 +28,23 @@ const login = { database: 'shop', user: 'shop', password: 'pass-canary', address
 test('the account the server took is returned, for each form of address', async () => {
   const { identity } = await lab.server.facts();
   for (const address of ['localhost', '', `localhost:${lab.mariadb.socket}`, `:${lab.mariadb.socket}`]) {
-    expect(await lab.server.proveLogin({ ...login, address }, testOperation())).toEqual({
+    expect(await lab.server.proveLogin({ ...login, address }, lab.host, testOperation())).toEqual({
       user: 'shop',
       host: 'localhost',
       database: 'shop',
       identity,
     });
   }
-  const overTcp = await lab.server.proveLogin({ ...login, address: `127.0.0.1:${lab.mariadb.port}` }, testOperation());
+  const overTcp = await lab.server.proveLogin(
+    { ...login, address: `127.0.0.1:${lab.mariadb.port}` },
+    lab.host,
+    testOperation(),
+  );
   // The server may know 127.0.0.1 by name.
   expect(['127.0.0.%', 'localhost']).toContain(overTcp.host);
-  expect(await lab.server.proveLogin({ ...login, user: 'odd@user', password: '' }, testOperation())).toMatchObject({
+  expect(
+    await lab.server.proveLogin({ ...login, user: 'odd@user', password: '' }, lab.host, testOperation()),
+  ).toMatchObject({
     user: 'odd@user',
     host: 'localhost',
   });
@@ -53,7 +59,7 @@ test.each([
   ['a socket that is not there', { address: 'localhost:/nonexistent.sock' }, 'DatabaseUnreachable'],
 ])('%s is refused, and says of whom', async (_what, change, code) => {
   const error = await lab.server
-    .proveLogin({ ...login, ...change }, testOperation())
+    .proveLogin({ ...login, ...change }, lab.host, testOperation())
     .catch((caught: unknown) => caught);
   expect(error).toMatchObject({
     code,
@@ -67,7 +73,7 @@ test('the admin account proves nothing, though the worker is let in as it', asyn
   const { user } = lab.mariadb.address.admin;
   for (const address of ['localhost', `localhost:${lab.mariadb.socket}`]) {
     await expect(
-      lab.server.proveLogin({ ...login, user, password: 'made up', address }, testOperation()),
+      lab.server.proveLogin({ ...login, user, password: 'made up', address }, lab.host, testOperation()),
     ).rejects.toMatchObject({
       code: 'AdoptionRefused',
       message: expect.stringContaining('any password'),
@@ -77,7 +83,7 @@ test('the admin account proves nothing, though the worker is let in as it', asyn
 
 test('another server that knows the same account is not this one', async () => {
   for (const address of [`localhost:${foreign.socket}`, `127.0.0.1:${foreign.port}`]) {
-    await expect(lab.server.proveLogin({ ...login, address }, testOperation())).rejects.toMatchObject({
+    await expect(lab.server.proveLogin({ ...login, address }, lab.host, testOperation())).rejects.toMatchObject({
       code: 'AdoptionRefused',
       message: expect.stringContaining('another server than lab'),
     });
@@ -96,7 +102,7 @@ test('an answer that is no database server is an error in time', async () => {
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   try {
     await expect(
-      lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` }, testOperation()),
+      lab.server.proveLogin({ ...login, address: `127.0.0.1:${port}` }, lab.host, testOperation()),
     ).rejects.toMatchObject({
       name: 'KedgeError',
     });
@@ -128,7 +134,7 @@ test.each([
     `CREATE OR REPLACE USER 'by-key'@'localhost' ${identified}; GRANT ALL ON shop.* TO 'by-key'@'localhost'`,
   );
   await expect(
-    lab.server.proveLogin({ ...login, user: 'by-key', password: 'pw' }, testOperation()),
+    lab.server.proveLogin({ ...login, user: 'by-key', password: 'pw' }, lab.host, testOperation()),
   ).rejects.toMatchObject({
     code: 'AdoptionRefused',
     message: expect.stringMatching(message) as string,
@@ -147,7 +153,11 @@ test.each([
   const own = `\`${database.replaceAll('`', '``')}\``;
   await lab.query(`CREATE TABLE ${own}.t (a INT); INSERT INTO ${own}.t VALUES (7);
     CREATE TRIGGER ${own}.tr BEFORE INSERT ON ${own}.t FOR EACH ROW SET NEW.a = (SELECT MAX(a) FROM ${own}.t) + 1`);
-  const proved = await lab.server.proveLogin({ database, user, password, address: 'localhost' }, testOperation());
+  const proved = await lab.server.proveLogin(
+    { database, user, password, address: 'localhost' },
+    lab.host,
+    testOperation(),
+  );
   expect(proved).toMatchObject({ user, host: 'localhost', database });
   expect(await lab.server.accountIsShared(account, database)).toBe(false);
   expect(await lab.server.databasesOf(account)).toEqual([database]);

@@ -61,6 +61,7 @@ function siteOn(machine: Host = host, isRunning: boolean | null = false, ownerUi
   };
   return {
     uri,
+    webServer: target.web.name,
     resolve: () => Promise.resolve(site),
     master: machine,
     mirrors: new Mirrors(join(top, 'mirrors'), host),

@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KedgeError } from '../../../src/contract/errors';
 import type { Target } from '../../../src/contract/target';
 import { withFileLock } from '../../../src/core/hosts/file-lock';
+import type { Host } from '../../../src/core/hosts/host';
 import type { MasterHost } from '../../../src/core/hosts/master-host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { JOURNAL, type Journal, markOf } from '../../../src/core/tasks/journal';
@@ -52,17 +54,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const newSweeper = (databaseServer = async () => lab.server, master: MasterHost = host): Sweeper =>
+const newSweeper = (
+  databaseServer = async () => lab.server,
+  master: MasterHost = host,
+  elsewhere: { webHosts?: [string, Host][]; flags?: { host: Host; path: string }[] } = {},
+): Sweeper =>
   new Sweeper(async () => ({
     master,
     journals,
     states,
     locks: new SiteLocks(join(folder, 'state/locks'), host),
     scratches: new Scratches(join(folder, 'state/scratch'), host),
-    webHosts: new Map([['web', host]]),
+    webHosts: new Map<string, Host>([['web', host], ...(elsewhere.webHosts ?? [])]),
     databaseServers: new Map([['db', databaseServer]]),
     folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
-    flags: [{ host, path: join(folder, 'flags') }],
+    flags: [{ host, path: join(folder, 'flags') }, ...(elsewhere.flags ?? [])],
   }));
 
 const target = (): Target =>
@@ -581,4 +587,31 @@ describe('sweeper', () => {
     expect(await sweep()).toEqual({ removed: [], problems: [] });
     expect(await readFile(join(folder, 'state/tasks', `${closed.task}.json`), 'utf8')).toBe('{');
   });
+});
+
+test('a machine that does not answer is passed over and named, holds up nothing elsewhere, and is looked at later', async () => {
+  let answers = false;
+  const away = new KedgeError('HostUnreachable', 'web2 does not answer', { server: 'web2' });
+  const web2 = new Proxy(host, {
+    get: (real, name) => {
+      const value: unknown = name === 'name' ? 'web2' : Reflect.get(real, name);
+      if (typeof value !== 'function') return value;
+      return answers ? (value.bind(real) as unknown) : () => Promise.reject(away);
+    },
+  });
+  const flags = join(folder, 'flags-of-web2');
+  await mkdir(join(flags, `${SITE}.probe`), { recursive: true });
+  sweeper = newSweeper(undefined, undefined, { webHosts: [['web2', web2]], flags: [{ host: web2, path: flags }] });
+  const here = await begin();
+  await close(here);
+  const elsewhere = { web: true, database: false };
+  const there = await begin({ target: { ...target(), elsewhere, web: { ...target().web, name: 'web2' } } });
+  await close(there);
+  const { problems } = await sweep();
+  expect(problems).toEqual(['web2 is passed over: web2 does not answer']);
+  expect([existsSync(stagingOf(here)), existsSync(stagingOf(there))]).toEqual([false, true]);
+  expect([sweeper.isSettled(here.task), sweeper.isSettled(there.task)]).toEqual([false, false]);
+  answers = true;
+  expect((await sweep()).problems).toEqual([]);
+  expect(existsSync(stagingOf(there))).toBe(false);
 });

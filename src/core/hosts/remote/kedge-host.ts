@@ -1,6 +1,10 @@
+import { hostname } from 'node:os';
 import manifest from '../../../../package.json';
+import { endOverdue } from '../../flags/end-overdue';
+import { unheard } from '../../operation';
 import { closeInheritedDescriptors } from '../inherited-descriptors';
 import { createLocalHost } from '../local-host';
+import { placeOf } from '../rules/places';
 import { HOST_RULES_PATH } from '../rules/host-rules';
 import { readHostRules } from '../rules/read-host-rules';
 import { RuledHost } from '../rules/ruled-host';
@@ -12,11 +16,14 @@ import { serveStandardStreams } from './standard-streams';
  */
 
 const USAGE = `kedge-host is started by Kedge, over SSH, and speaks to it alone; --version says which it is.
+--end-overdue opens sites whose maintenance is over: a timer of this machine has it done once a minute.
 --rules <file> stands in the forced command of the key of a master: what that may touch here. Default: ${HOST_RULES_PATH}`;
 
 function main(): void {
   const { version } = manifest;
-  const [option, path, ...more] = process.argv.slice(2);
+  const given = process.argv.slice(2);
+  const endsOverdue = given[0] === '--end-overdue';
+  const [option, path, ...more] = given.slice(endsOverdue ? 1 : 0);
   closeInheritedDescriptors();
   if (option === '--version') {
     console.log(version);
@@ -24,6 +31,13 @@ function main(): void {
   }
   const rules = option === '--rules' && path?.startsWith('/') ? path : HOST_RULES_PATH;
   const isUnderstood = option === undefined || (rules === path && more.length === 0);
+  if (isUnderstood && endsOverdue) {
+    openOverdueSites(rules).catch((error: unknown) => {
+      console.error(error instanceof Error ? error.message : String(error));
+      process.exitCode = 1;
+    });
+    return;
+  }
   const serves =
     isUnderstood &&
     serveStandardStreams({
@@ -34,5 +48,22 @@ function main(): void {
   console.error(USAGE);
   process.exitCode = 2;
 }
+
+async function openOverdueSites(rulesFile: string): Promise<void> {
+  const name = hostname();
+  const rules = readHostRules(rulesFile, name);
+  if (rules.web === undefined) return;
+  const operation = unheard('end-overdue', AbortSignal.timeout(OVERDUE_LIMIT_MS));
+  const place = {
+    host: createLocalHost({ name }),
+    flags: rules.web.flags,
+    isOfSites: (folder: string) => placeOf(rules, folder).kind === 'site',
+  };
+  for (const uri of await endOverdue(place, operation))
+    console.log(`${uri} is open again: its maintenance was over, and its master had not ended it`);
+}
+
+/** The next look comes a minute later, ms. */
+const OVERDUE_LIMIT_MS = 50_000;
 
 main();

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { isAbsolute, normalize } from 'node:path/posix';
 import { z } from 'zod';
 import { vhostSiteSchema } from '../../../contract/target';
@@ -87,17 +86,6 @@ const socketAddress = z.union([
   z.strictObject({
     host: z.string().min(1).max(256),
     port: z.int().min(1).max(65_535),
-    addresses: z
-      .array(
-        z
-          .string()
-          .max(64)
-          .refine((text) => isIP(text) !== 0, 'is no address'),
-      )
-      .min(1)
-      .max(1024)
-      .readonly()
-      .optional(),
   }),
 ]);
 

@@ -6,6 +6,7 @@ import type { Operation } from '../../operation';
 import { breakOff, withListener } from '../../streams';
 import { diskFullOr } from '../disk-full';
 import type {
+  Bind,
   Command,
   Completed,
   FileAttributes,
@@ -123,8 +124,8 @@ export class RemoteHost implements Host {
           argv: [...command.argv],
           sandbox: command.sandbox && {
             ...command.sandbox,
-            readOnly: command.sandbox.readOnly && [...command.sandbox.readOnly],
-            writable: command.sandbox.writable && [...command.sandbox.writable],
+            readOnly: asAsked(command.sandbox.readOnly),
+            writable: asAsked(command.sandbox.writable),
             capabilities: command.sandbox.capabilities && [...command.sandbox.capabilities],
           },
           owner: command.owner,
@@ -398,6 +399,11 @@ export class RemoteHost implements Host {
       },
     );
   }
+}
+
+/** Who asks may know more of a folder than where it is and where it is shown. */
+function asAsked(binds: readonly Bind[] | undefined): Bind[] | undefined {
+  return binds?.map(({ from, to }) => ({ from, to }));
 }
 
 function sourceOf(input: Command['input']): Readable | null {

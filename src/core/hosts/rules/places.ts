@@ -1,5 +1,6 @@
 import { dirname, join, normalize } from 'node:path/posix';
 import { siteUriSchema } from '../../../contract/target';
+import { FLAG_LOCK, LOOKED } from '../../flags/flag-paths';
 import { matchesPattern } from '../file-pattern';
 import { UNFINISHED_FILE } from '../durable-file';
 import { type HostRules, type SiteFolders, type WebRules, isWithin } from './host-rules';
@@ -67,11 +68,13 @@ export function isVhostFile(web: WebRules, names: readonly string[]): boolean {
 export function flagPlace(
   web: WebRules,
   names: readonly string[],
-): 'folder' | 'flag' | 'probes' | 'probe' | 'unfinished' | null {
+): 'folder' | 'flag' | 'lock' | 'looked' | 'probes' | 'probe' | 'unfinished' | null {
   const [first, second, ...more] = names;
   if (first === undefined) return 'folder';
   if (more.length > 0) return null;
   if (second === undefined && UNFINISHED_FILE.test(first)) return 'unfinished';
+  if (second === undefined && first === FLAG_LOCK) return 'lock';
+  if (second === undefined && first === LOOKED) return 'looked';
   if (second === undefined && mayAnswerTo(web, first)) return 'flag';
   const site = /^(.+)\.probe$/.exec(first)?.[1];
   if (site === undefined || !mayAnswerTo(web, site)) return null;

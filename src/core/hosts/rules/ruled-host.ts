@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { basename, dirname, join } from 'node:path/posix';
 import { KedgeError } from '../../../contract/errors';
 import type { Owner } from '../../../contract/target';
+import { type Deadline, deadlineOf } from '../../flags/deadline';
 import { type Operation, unheard } from '../../operation';
 import { ownUid } from '../../../trust/trusted-path';
 import { listenToStreams } from '../command-streams';
@@ -167,7 +168,8 @@ export class RuledHost implements Host {
     const { rules } = await this.known();
     const place = placeOf(rules, path);
     const flag = place.kind === 'flags' ? flagPlace(place.web, place.names) : null;
-    const isFlag = (flag === 'flag' && content.length === 0) || flag === 'probe';
+    const isWord = content.length === 0 || mayEnd(rules, deadlineOf(content));
+    const isFlag = (flag === 'flag' && isWord) || flag === 'probe';
     const { mode, uid = this.uid, gid } = attributes;
     if (!isFlag || uid !== this.uid || gid !== undefined || (mode & (SPECIAL_BITS | WRITABLE_BY_OTHERS)) !== 0)
       throw this.refused(`writing ${path}`);
@@ -311,7 +313,9 @@ export class RuledHost implements Host {
   async withLock<T>(path: string, operation: Operation, work: () => Promise<T>): Promise<T> {
     const known = await this.known();
     const { web } = known.rules;
-    if (!web || !isVhostLock(web, path)) throw this.refused(`the lock ${path}`);
+    const place = placeOf(known.rules, path);
+    const isFlagLock = place.kind === 'flags' && flagPlace(place.web, place.names) === 'lock';
+    if (!web || !(isFlagLock || isVhostLock(web, path))) throw this.refused(`the lock ${path}`);
     return this.machine.withLock(path, this.marked(known, operation), work);
   }
 
@@ -407,6 +411,12 @@ export class RuledHost implements Host {
     }
     return { exitCode: 0, stdout: '', stderr: '', result: Buffer.alloc(0) };
   }
+}
+
+/** A flag that goes by itself, and with it what shuts an application in a folder of sites. */
+function mayEnd(rules: HostRules, deadline: Deadline | null): boolean {
+  if (deadline === null) return false;
+  return deadline.application === undefined || placeOf(rules, deadline.application.root).kind === 'site';
 }
 
 /** For what Kedge itself looks at: root alone owns what it makes, and nothing gets a special bit. */

@@ -7,7 +7,12 @@ import type { Command, Sandbox } from '../../../../src/core/hosts/host';
 import { confine } from '../../../../src/core/hosts/sandbox';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { makeStagingFolder, stagingFolderFor } from '../../../../src/core/hosts/staging';
-import { lowerMaintenance, maintenanceIsOn, raiseMaintenance } from '../../../../src/core/flags/maintenance';
+import {
+  keepMaintenance,
+  lowerMaintenance,
+  maintenanceIsOn,
+  raiseMaintenance,
+} from '../../../../src/core/flags/maintenance';
 import { withProbeFile } from '../../../../src/core/flags/probe-file';
 import { type StagedFolder, switchFolders, switchFoldersBack } from '../../../../src/core/sites/switch-folders';
 import { pushFolder } from '../../../../src/core/sync/push-folder';
@@ -137,6 +142,25 @@ describeAsRoot('the rules of a server', () => {
       });
       await lowerMaintenance(machine.host, flags, 'shop.example');
       expect(await machine.host.list(flags)).toEqual(['www.shop.example.probe']);
+    });
+
+    test('a flag may go by itself, and with it what shuts an application in a folder of sites, and nothing else', async () => {
+      const flags = at('flags');
+      const file = { path: '.maintenance', content: 'x' };
+      const raise = (root: string) =>
+        raiseMaintenance(machine.host, flags, 'shop.example', { leftMs: 60_000, application: { root, ...file } });
+      await expect(raise(at('outside'))).rejects.toMatchObject({ code: 'HostRefused' });
+      await raise(at('sites/shop'));
+      await keepMaintenance(machine.host, flags, 'shop.example', testOperation());
+      expect(readFileSync(at('flags/shop.example'), 'utf8')).toBe('');
+      await lowerMaintenance(machine.host, flags, 'shop.example');
+      for (const content of ['words', '{}', '{"leftMs":1,"more":1}'])
+        await expect(machine.host.writeFile(at('flags/shop.example'), content, { mode: 0o644 })).rejects.toMatchObject({
+          code: 'HostRefused',
+        });
+      await expect(machine.host.writeFile(at('flags/.kedge.looked'), '', { mode: 0o644 })).rejects.toMatchObject({
+        code: 'HostRefused',
+      });
     });
 
     test('a site is looked through and read, by root and by its owner', async () => {
@@ -420,7 +444,7 @@ describeAsRoot('the rules of a server', () => {
       await expect(own.connectTo({ socketPath: at('php.sock') }, signal)).rejects.toMatchObject({ code: 'ENOENT' });
       await expect(own.connectTo({ host: '127.0.0.1', port }, signal)).rejects.toMatchObject(refusal);
       // The name is looked up here.
-      const claimed = await own.connectTo({ host: 'localhost', port, addresses: ['192.0.2.1'] }, signal);
+      const claimed = await own.connectTo({ host: 'localhost', port }, signal);
       expect(await text(claimed)).toBe('hello');
       await expect(own.connectTo({ socketPath: '/run/docker.sock' }, signal)).rejects.toMatchObject(refusal);
     } finally {

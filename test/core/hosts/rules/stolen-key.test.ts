@@ -131,7 +131,7 @@ describeAsRoot('with the key of a master and nothing else', () => {
     'to connect to another socket': () => ask('connectTo', { address: { socketPath: '/run/docker.sock' } }),
     'to connect to a port of this machine': () => ask('connectTo', { address: { host: '127.0.0.1', port: 22 } }),
     'to connect by way of a name that he says the address of': () =>
-      ask('connectTo', { address: { host: 'db.example', port: 22, addresses: ['127.0.0.1'] } }),
+      ask('connectTo', { address: { host: 'db.example', port: 22 } }),
 
     // The web server.
     'to write a vhost': () => write(at('vhosts/shop.example.conf'), 'access_log "|id";'),

@@ -8,7 +8,7 @@ import type { SocketAddress } from '../../../../src/core/hosts/host';
 import type { RemoteHost } from '../../../../src/core/hosts/remote/remote-host';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { describeAsRoot } from '../../../helpers/as-root';
-import { type NetworkHost, NetworkHosts } from '../../../helpers/network-hosts';
+import { type NetworkHost, NetworkHosts } from '../../../../scripts/lab/network-hosts';
 import { testOperation } from '../../../helpers/operation';
 import { until } from '../../../helpers/until';
 import { describeFiles } from '../files-contract';

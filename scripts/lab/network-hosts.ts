@@ -14,14 +14,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { version } from '../../package.json';
-import { removePrivateFolder } from '../../scripts/lab/private-folder';
-import { type RestartableServer, startRestartable } from '../../scripts/lab/tied-process';
+import { removePrivateFolder } from './private-folder';
+import { type RestartableServer, startRestartable } from './tied-process';
+import { BUILT_PROGRAM } from '../../src/core/hosts/prepare/built-program';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import type { RemoteHost } from '../../src/core/hosts/remote/remote-host';
 import type { HostRulesFile } from '../../src/core/hosts/rules/host-rules';
 import type { SshAddress } from '../../src/core/hosts/ssh/ssh-channel';
 import { type SshHostOptions, createSshHost } from '../../src/core/hosts/ssh/ssh-host';
-import { HOST_PROGRAM } from './host-program';
 import { SSHD, SSHD_RULES } from './sshd';
 
 const run = promisify(execFile);
@@ -31,6 +31,7 @@ const OWN_FOLDERS = ['/srv', '/opt', '/home', '/root', '/run', '/tmp', '/dev/shm
 const STICKY = new Set(['/tmp', '/dev/shm', '/var/tmp']);
 /** Of its files, on the machine: the program, the keys, the configuration of sshd. */
 const HOME = '/opt/kedge';
+/** Of this project, as source or compiled. */
 const TREE = join(__dirname, '../..');
 
 /**
@@ -73,7 +74,7 @@ export class NetworkHost {
     mkdirSync(at(HOME), { mode: 0o755 });
     // Compiled code and packages, wherever on this machine they lie.
     mkdirSync(at(`${HOME}/tree`), { mode: 0o755 });
-    copyFileSync(HOST_PROGRAM, at(`${HOME}/kedge-host`));
+    copyFileSync(BUILT_PROGRAM, at(`${HOME}/kedge-host`));
     const { rules } = options;
     if (rules) writeFileSync(at(`${HOME}/host.yaml`), stringify(rules), { mode: 0o644 });
     const program = rules

@@ -1,0 +1,136 @@
+import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
+import { leftovers } from '../../scripts/lab/leftovers';
+import { ActivityLab } from '../helpers/activity-lab';
+import { describeAsRoot } from '../helpers/as-root';
+import { DrivenTasks } from '../helpers/driven-tasks';
+import { ON_THE_NETWORK, type WebMachine, onTheWrongMachine, placeOnMachine } from '../../scripts/lab/web-machine';
+
+/*
+ * A site whose web server is a machine of its own, reached by SSH, with the rules that `kedge servers prepare` writes: its files come by rsync
+ * over that connection, its databases are the master's.
+ */
+
+jest.setTimeout(240_000);
+
+describeAsRoot('the web server is a machine that is reached by SSH (needs root)', () => {
+  let ring: ActivityLab;
+  let tasks: DrivenTasks;
+  let web: WebMachine;
+  let root: string;
+
+  beforeAll(async () => {
+    ring = await ActivityLab.start({}, (real) => real, {
+      lab: { databaseOptions: ON_THE_NETWORK },
+      place: async (lab) => {
+        web = await placeOnMachine(lab);
+        return new Map([[web.machine.name, web.host]]);
+      },
+    });
+    tasks = new DrivenTasks(ring);
+    root = web.rootOf(ring.site);
+  });
+  afterEach(() => {
+    expect(onTheWrongMachine(ring.lab, web)).toEqual([]);
+  });
+  afterAll(async () => {
+    await ring?.stop();
+    await web?.stop();
+  });
+
+  const look = (): Promise<Fingerprint> => fingerprint({ ...ring.site, root }, ring.lab.nginx.port, ring.lab.mariadb);
+  const left = (): Promise<Record<string, string[]>> => leftovers(web.there);
+
+  test('a site is saved, broken and brought back', async () => {
+    const before = await look();
+    const nothing = await left();
+    const backup = await tasks.backUp();
+    expect(await left()).toEqual(nothing);
+
+    rmSync(join(root, 'wp-content'), { recursive: true });
+    writeFileSync(join(root, 'index.php'), '<?php echo "defaced";');
+    const restore = tasks.begin('restore', { backup });
+    await tasks.take(restore, null);
+    await tasks.finish(restore);
+    expect(differences(before, await look())).toEqual([]);
+    // As the database server sees that machine, and where the import came from, which defines views.
+    expect((await left())['accounts']?.filter((name) => !nothing['accounts']?.includes(name))).toEqual(
+      expect.arrayContaining([expect.stringMatching(`@${web.machine.address.host}$`)]),
+    );
+  });
+
+  test('a site that is gone is brought back, and its folder is made where it belongs', async () => {
+    const before = await look();
+    const backup = await tasks.backUp({ quiesce: true });
+    rmSync(root, { recursive: true });
+    const restore = tasks.begin('restore', { backup });
+    await tasks.take(restore, null);
+    await tasks.finish(restore);
+    expect(differences(before, await look())).toEqual([]);
+  });
+
+  test.each([
+    ['fenceWrites', 200],
+    // Its account is locked, on the master.
+    ['switchSite', 500],
+  ] as const)(
+    'a site whose master is lost before %s is opened by its own machine, and the task then may only undo',
+    async (next, status) => {
+      const backup = await tasks.backUp();
+      const before = await look();
+      const given = tasks.begin('restore', { backup });
+      await tasks.takeUntil(given, next);
+      const { uri } = ring.site;
+      const visit = async (): Promise<number> => (await get(ring.lab.nginx.port, uri, '/')).status;
+      expect(await visit()).toBe(503);
+      const flag = join(web.there.nginx.address.flags, uri);
+      const { until: _until, ...left } = JSON.parse(readFileSync(flag, 'utf8')) as { leftMs: number; until?: object };
+      expect(left.leftMs).toBeGreaterThan(60_000);
+      // As when its time had passed.
+      writeFileSync(flag, JSON.stringify({ ...left, leftMs: 0 }));
+      web.endOverdue();
+      web.endOverdue();
+      expect(await visit()).toBe(status);
+      await expect(tasks.call(given, next)).rejects.toMatchObject({ code: 'MaintenanceLimitReached' });
+      await tasks.undo(given);
+      expect(await visit()).toBe(200);
+      expect(differences(before, await look())).toEqual([]);
+    },
+  );
+
+  test('behind its switch a site stays shut until its master opens it', async () => {
+    const backup = await tasks.backUp();
+    const given = tasks.begin('restore', { backup });
+    await tasks.take(given, 'switchSite');
+    expect(readFileSync(join(web.there.nginx.address.flags, ring.site.uri), 'utf8')).toBe('');
+    web.endOverdue();
+    web.endOverdue();
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(503);
+    await tasks.undo(given);
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
+  });
+
+  test('no task shuts a site that nothing there would open again', async () => {
+    const backup = await tasks.backUp();
+    const looked = join(web.there.nginx.address.flags, '.kedge.looked');
+    const before = await look();
+    utimesSync(looked, 1e9, 1e9);
+    const given = tasks.begin('restore', { backup });
+    await expect(tasks.call(given, 'preflight')).rejects.toMatchObject({ code: 'HostProgramUnfit', server: 'web1' });
+    await tasks.undo(given);
+    web.endOverdue();
+    expect(differences(before, await look())).toEqual([]);
+  });
+
+  test.each(['syncRemote', 'switchSite'] as const)('a restore is taken back behind %s', async (step) => {
+    const backup = await tasks.backUp();
+    const [before, nothing] = [await look(), await left()];
+    const given = tasks.begin('restore', { backup });
+    await tasks.take(given, step);
+    await tasks.undo(given);
+    expect(differences(before, await look())).toEqual([]);
+    expect(await left()).toEqual(nothing);
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
+  });
+});
