@@ -27,7 +27,7 @@ import { OpenServers } from './core/databases/open-servers';
 import type { Host } from './core/hosts/host';
 import { createLocalHost } from './core/hosts/local-host';
 import type { MasterHost } from './core/hosts/master-host';
-import type { RemoteHost } from './core/hosts/remote/remote-host';
+import { RemoteHost } from './core/hosts/remote/remote-host';
 import { SshHosts } from './core/hosts/ssh/ssh-hosts';
 import { deliver, tellReceiver } from './core/notices/deliver';
 import { NoticeFile } from './core/notices/notice-states';
@@ -74,10 +74,11 @@ export function createParts({ configuration, configurationPath, environment, hos
   const webServers = new Map<string, { readonly host: Host; readonly server: WebServer }>();
   const programs = new ClientPrograms(master);
   const file = new ConfigurationFile(configurationPath, configuration);
+  const installCommand = (server: string): string => `kedge servers prepare ${server}`;
   const sshHosts = new SshHosts({
     master,
     version,
-    installCommand: (server) => `kedge servers prepare ${server}`,
+    installCommand,
   });
   /** A server that is another machine, as the configuration says it is reached; null for this machine. */
   const remoteHostOf = (server: string): RemoteHost | null => {
@@ -86,22 +87,32 @@ export function createParts({ configuration, configurationPath, environment, hos
   };
   /** Which machine a server of the configuration is: this one, where nothing else is said. */
   const hostOf = (server: string): Host => hosts?.get(server) ?? remoteHostOf(server) ?? master;
+  const unnamedHosts = new Map<string, Host>();
+  /** A machine that the configuration does not say any more how to reach: whatever is asked of it is ConfigurationInvalid. */
+  const unnamedHost = (server: string): Host => {
+    const refusal = (): KedgeError =>
+      new KedgeError(
+        'ConfigurationInvalid',
+        `${server} was another machine when the task began, and is none any more`,
+        {
+          server,
+          hint: `Put servers.${server}.ssh back into the configuration until the task has ended.`,
+        },
+      );
+    const options = { name: server, master: master.name, version, installCommand: installCommand(server) };
+    const known =
+      unnamedHosts.get(server) ?? new RemoteHost({ ...options, openChannel: () => Promise.reject(refusal()) });
+    unnamedHosts.set(server, known);
+    return known;
+  };
   /**
    * The machine of the web server of a task. Whoever writes `ssh:` beside that server meanwhile, or takes it away, sends no task to another
-   * machine than it began on. @throws KedgeError ConfigurationInvalid while nobody says how that one is reached
+   * machine than it began on: while nobody says how that one is reached, it is one that nothing can be asked of.
    */
   const webHostOf = ({ web, elsewhere }: Pick<Target, 'web' | 'elsewhere'>): Host => {
     if (!elsewhere.web) return master;
     const host = hostOf(web.name);
-    if (host !== master) return host;
-    throw new KedgeError(
-      'ConfigurationInvalid',
-      `${web.name} was another machine when the task began, and is none any more`,
-      {
-        server: web.name,
-        hint: `Put servers.${web.name}.ssh back into the configuration until the task has ended.`,
-      },
-    );
+    return host === master ? unnamedHost(web.name) : host;
   };
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);

@@ -245,7 +245,8 @@ export function createBackupActivities(deps: ActivityDependencies) {
 
     /** Undo of the steps that make a backup. A published one stays. */
     async discardUnpublished(ref: TaskRef) {
-      return undoStep(deps, ref, clear);
+      // What is made of a backup lies on the master.
+      return undoStep(deps, ref, () => false, clear);
     },
 
     /** Clears what a finished task no longer needs. */

@@ -128,7 +128,7 @@ export function createDatabaseActivities(deps: ActivityDependencies) {
 
     /** Undo of createDatabase, importDatabase and createDbUser. */
     async discardDatabase(ref: TaskRef) {
-      return undoStep(deps, ref, async (step) => {
+      return undoStep(deps, ref, isSwitched, async (step) => {
         await step.underLock(async (now) => {
           const { created } = now.journal;
           if (!created) return;
@@ -212,6 +212,8 @@ function keptSentences(site: string, { database, account }: SiteDatabase, locked
     `to unlock it: ${accounts.map((name) => `ALTER USER ${name} ACCOUNT UNLOCK;`).join(' ')}`,
   ];
 }
+
+const isSwitched = ({ switched }: Journal): boolean => switched;
 
 const BEHIND_COMMIT = { assert: assertFinishing, closed: null };
 

@@ -164,7 +164,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of deploy. */
     async discardStaged(ref: TaskRef) {
-      return undoStep(deps, ref, async (step) => {
+      const hasFolders = ({ staged, madeFolders }: Journal): boolean => staged.length + madeFolders.length > 0;
+      return undoStep(deps, ref, hasFolders, async (step) => {
         const { journal, site, operation } = step;
         const { host } = site;
         await step.underLock(assertSwitchedBack);
@@ -199,7 +200,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of switchSite: the previous folders are live again, wherever the renames stopped. */
     async switchBack(ref: TaskRef) {
-      return undoStep(deps, ref, (step) => switchBack(deps, step));
+      const isSwitched = ({ switched }: Journal): boolean => switched;
+      return undoStep(deps, ref, isSwitched, (step) => switchBack(deps, step));
     },
 
     /** After the commit point: the folders the site was in before. */
@@ -246,7 +248,8 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of reloadWebServer. */
     async putVhostBack(ref: TaskRef) {
-      return undoStep(deps, ref, (step) => step.underLock(putVhostBack));
+      const isWritten = ({ vhostBefore }: Journal): boolean => vhostBefore !== null;
+      return undoStep(deps, ref, isWritten, (step) => step.underLock(putVhostBack));
     },
   };
 }

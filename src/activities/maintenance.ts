@@ -6,6 +6,7 @@ import type { SiteAtWork } from '../core/sites/site-at-work';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
 import { checkFence } from '../core/preflight/fence';
 import { assertFenceLifted, assertFinishing } from '../core/tasks/authority';
+import type { Journal } from '../core/tasks/journal';
 import {
   type TaskContext,
   type LockedTask,
@@ -125,7 +126,8 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
 
     /** Undo of enterMaintenance: puts back what was found. */
     async leaveMaintenance(ref: TaskRef) {
-      return undoStep(deps, ref, async (step) => {
+      const isShut = ({ switched, maintenance }: Journal): boolean => switched || maintenance?.ended === null;
+      return undoStep(deps, ref, isShut, async (step) => {
         await step.underLock(async (now) => {
           // Visitors are to find the site of before, and whole.
           await assertSwitchedBack(now);
@@ -178,13 +180,19 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
 
     /** Undo of fenceWrites. */
     async liftFence(ref: TaskRef) {
-      return undoStep(deps, ref, async (step) => {
-        await step.underLock(async (now) => {
-          const { fence } = now.journal;
-          await liftFence(now);
-          if (fence) await step.record({ fence: { ...fence, lowered: true } });
-        });
-      });
+      // Account and events are those of the database server.
+      return undoStep(
+        deps,
+        ref,
+        () => false,
+        async (step) => {
+          await step.underLock(async (now) => {
+            const { fence } = now.journal;
+            await liftFence(now);
+            if (fence) await step.record({ fence: { ...fence, lowered: true } });
+          });
+        },
+      );
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Progress, RunState } from '../contract/tasks';
 import type { Operation } from '../core/operation';
 import { type SiteAtWork, endProcessesOf } from '../core/sites/site-at-work';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
+import { endWhereReached } from '../core/recovery/end-where-reached';
 import { type TaskContext, type LockedTask, underLock } from '../core/recovery/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
@@ -145,11 +146,13 @@ export async function assertMayEnd(deps: ActivityDependencies, journal: Journal)
 /**
  * Runs an undo of a task. Before the first one acts, the forward steps are revoked: their processes are ended, and the
  * journal refuses them from then on. Nothing happens when the task never came to have a journal or a target, is committed,
- * or closed.
+ * or closed. What needs nothing of the machine of the site's folders is undone while that does not answer: `needsMachine` says by
+ * the journal whether `body` does anything there.
  */
 export async function undoStep(
   deps: ActivityDependencies,
   ref: TaskRef,
+  needsMachine: (journal: Journal) => boolean,
   body: (step: UndoStep) => Promise<void>,
 ): Promise<Reported<null>> {
   const { info, cancellationSignal: signal } = Context.current();
@@ -165,13 +168,21 @@ export async function undoStep(
     signal,
     async (operation) => {
       // Whatever holds the lock for the task ends with its programs.
-      await endProcessesOf(siteOf(deps, known), markOf(known));
+      const unended = await endWhereReached(siteOf(deps, known), markOf(known), operation);
+      const assertReached = (now: Journal): void => {
+        if (unended && needsMachine(now)) throw unended.error;
+      };
+      assertReached(known);
       // Under the lock: no step is in the middle of an act any more, and none will be.
       const journal = await deps.locks.hold(known.site, operation, () => deps.journals.beginUndo(task));
       if (!journal) return null;
+      assertReached(journal);
       const site = siteOf(deps, journal);
-      await endProcessesOf(site, markOf(journal));
-      await endProcessesOf(site, operation.mark);
+      const reached = unended ? { hosts: () => site.hosts().filter((host) => host !== site.host) } : site;
+      if (unended)
+        operation.log.info(`${name} needs nothing of ${unended.server} and goes on: ${unended.error.message}`);
+      await endProcessesOf(reached, markOf(journal));
+      await endProcessesOf(reached, operation.mark);
       await body(undoing(deps, { journal, site, operation }));
       await deps.journals.recordUndo(task, ({ undone }) => ({ undone: undone && [...new Set([...undone, name])] }));
       return null;

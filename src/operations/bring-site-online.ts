@@ -26,7 +26,7 @@ export interface SiteBroughtOnline {
 /**
  * Takes a site over from its running task, with Temporal up or down, and brings back whatever keeps it from its visitors. `tell`
  * hears what is waited for, and what could not be seen.
- * @throws KedgeError what taking the site over throws
+ * @throws KedgeError what taking the site over throws; with no task open, what finding out where the site is throws
  */
 export async function bringSiteOnline(
   parts: TakeOverParts & Pick<Parts, 'resolveTarget' | 'states'>,
@@ -39,12 +39,19 @@ export async function bringSiteOnline(
 ): Promise<SiteBroughtOnline> {
   const locks = breakGlassLocks(parts.locks, tell);
   const tasks = parts.redact(await bringOnline({ ...parts, locks }, site, takeOver, operation), site);
-  const atWork = parts.siteAtWork(await parts.resolveTarget(site));
-  const found = parts.redact(await removeObstacles({ ...parts, locks }, atWork, operation), site);
-  const problems = [
-    ...tasks.flatMap((task) => task.problems),
-    ...found.flatMap(({ what, problem }) => (problem === null ? [] : [`${what}: ${problem}`])),
-  ];
+  const problems = tasks.flatMap((task) => task.problems);
+  const found: RemovedObstacle[] = [];
+  try {
+    const atWork = parts.siteAtWork(await parts.resolveTarget(site));
+    found.push(...parts.redact(await removeObstacles({ ...parts, locks }, atWork, operation), site));
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    // Whoever is told nothing of what was done would do it again.
+    if (tasks.length === 0) throw error;
+    const why = parts.redact(error instanceof Error ? error.message : String(error), site);
+    problems.push(`what else keeps ${site} from its visitors cannot be looked at: ${why}`);
+  }
+  problems.push(...found.flatMap(({ what, problem }) => (problem === null ? [] : [`${what}: ${problem}`])));
   return { tasks, found, ended: await endForeign(master, client, site, takeOver, tell), problems };
 }
 

@@ -13,8 +13,8 @@ export interface Abandoned {
 }
 
 /**
- * Gives a task up whose undo cannot finish: the site is given back as far as that goes, the journal is closed, and what
- * the task made is left where it is, and named. Nothing is left to its workflow then.
+ * Gives a task up whose undo cannot finish: the site is given back as far as that goes (a machine that does not answer keeps nothing
+ * else), the journal is closed, and what the task made is left where it is, and named. Nothing is left to its workflow then.
  */
 export async function abandonTask(
   parts: OnlineParts,
@@ -40,10 +40,12 @@ export async function abandonTask(
 
 /** One list says what a task made: the sweeper's. */
 function namesOf(journal: Journal): string[] {
-  const { staged, spool, unfinished, databases, accounts } = leftoversOf(journal);
-  const folders = [...stagingFolders(staged), ...previousFolders(staged), ...(spool === null ? [] : [spool])];
+  const { staged, spool, unfinished, databases, accounts, webServer, webElsewhere } = leftoversOf(journal);
+  const where = webElsewhere ? ` on ${webServer}` : '';
+  const folders = [...stagingFolders(staged), ...previousFolders(staged)];
   return [
-    ...folders.map((folder) => `the folder ${folder}`),
+    ...folders.map((folder) => `the folder ${folder}${where}`),
+    ...(spool === null ? [] : [`the folder ${spool}`]),
     ...(unfinished === null || journal.backup?.published === true ? [] : [`the unfinished archive ${unfinished}`]),
     ...databases.map((database) => `the database ${database}`),
     ...accounts.map(({ user }) => `the database account ${user}`),

@@ -6,6 +6,7 @@ import {
   type TaskContext,
   type LockedTask,
   type LockParts,
+  assertSwitchedBack,
   endMaintenance,
   underLock,
   liftFence,
@@ -14,8 +15,10 @@ import {
 } from './give-back';
 import { type Journal, markOf } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
-import { type SiteAtWork, endProcessesOf } from '../sites/site-at-work';
+import type { SiteAtWork } from '../sites/site-at-work';
+import { type Unended, endWhereReached } from './end-where-reached';
 import { type ObstacleParts, findObstacles } from './shut-sites';
+import { withinLimit } from './within-limit';
 
 export interface OnlineParts extends LockParts {
   readonly epochs: Epochs;
@@ -37,7 +40,8 @@ export interface BroughtOnline {
 /**
  * Gives a site back to its visitors from the journals of its open tasks alone, with Temporal away and whatever its worker
  * is doing: no task that is open now will switch it afterwards. A restore behind its commit point is shown as restored.
- * Each part is tried, whatever became of the others. What tasks made is left to their undo.
+ * Each part is tried, whatever became of the others; but a machine on which what runs for the task cannot be ended is left alone, and told
+ * as a problem, and nothing is shown before its folders are back. What tasks made is left to their undo.
  */
 export async function bringOnline(
   parts: OnlineParts,
@@ -48,13 +52,16 @@ export async function bringOnline(
   const open = (await parts.journals.open(site)).filter(({ target }) => target !== null);
   if (open.length === 0) return [];
   // Whatever holds the lock for such a task ends with its programs: a hook, say, that does not.
+  const unended = new Map<string, Unended | null>();
   for (const journal of open)
-    if (journal.target) await endProcessesOf(parts.siteAtWork(journal.target), markOf(journal));
+    if (journal.target)
+      unended.set(journal.task, await endWhereReached(parts.siteAtWork(journal.target), markOf(journal), operation));
+  operation.signal.throwIfAborted();
   // Under the lock: a switch or a commit is done or will be refused, and the journals read below say which.
   await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
   const brought: BroughtOnline[] = [];
   for (const { task } of open) {
-    const problems = await giveBack(parts, await parts.journals.get(task), operation);
+    const problems = await giveBack(parts, await parts.journals.get(task), unended.get(task) ?? null, operation);
     if (problems.length === 0) await noteGivenBack(parts.journals, task);
     brought.push({ task, problems });
   }
@@ -107,30 +114,12 @@ export async function removeObstacles(
   return done;
 }
 
-/** One server that hangs must not keep the site from what the others can give back, ms. */
-const PART_LIMIT_MS = 60_000;
-
-/** Ends work that takes too long; what does not even hear of its end is not waited for. */
-async function withinLimit(operation: Operation, work: (operation: Operation) => Promise<void>): Promise<void> {
-  const limit = new AbortController();
-  const reached = new Promise<never>((_resolve, reject) => {
-    const { signal } = limit;
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-  const timer = setTimeout(
-    () => limit.abort(new KedgeError('ProgramTimedOut', `not done within ${PART_LIMIT_MS / 1000} s`)),
-    PART_LIMIT_MS,
-  );
-  const working = work({ ...operation, signal: AbortSignal.any([operation.signal, limit.signal]) });
-  working.catch(() => undefined);
-  try {
-    await Promise.race([working, reached]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function giveBack(parts: OnlineParts, journal: Journal, operation: Operation): Promise<string[]> {
+async function giveBack(
+  parts: OnlineParts,
+  journal: Journal,
+  unended: Unended | null,
+  operation: Operation,
+): Promise<string[]> {
   const { target } = journal;
   if (!target) return [];
   const problems: string[] = [];
@@ -145,11 +134,27 @@ async function giveBack(parts: OnlineParts, journal: Journal, operation: Operati
       problems.push(`${what}: ${isKedgeError(error) ? error.message : String(error)}`);
     }
   };
+  const left: string[] = [];
+  const onItsMachine = async (...part: Parameters<typeof attempt>): Promise<void> => {
+    if (unended === null) await attempt(...part);
+    else left.push(part[0]);
+  };
   if (!journal.committed) {
-    if (journal.switched) await attempt('the folders from before', (task) => switchBack(parts, task));
-    if (journal.vhostBefore) await attempt('the vhost from before', act(putVhostBack));
+    if (journal.switched) await onItsMachine('the folders from before', (task) => switchBack(parts, task));
+    if (journal.vhostBefore) await onItsMachine('the vhost from before', act(putVhostBack));
     if (journal.fence) await attempt('the database account', act(liftFence));
   }
-  if (journal.maintenance) await attempt('the end of maintenance', act(endMaintenance));
-  return problems;
+  if (journal.maintenance?.ended === null) await onItsMachine('the end of maintenance', act(showSite));
+  return unended === null ? problems : [...problems, describeUnended(unended, left)];
+}
+
+/** Visitors are to find one site or the other, and whole. */
+async function showSite(now: LockedTask): Promise<void> {
+  if (!now.journal.committed) await assertSwitchedBack(now);
+  await endMaintenance(now);
+}
+
+function describeUnended({ server, error }: Unended, left: readonly string[]): string {
+  const why = `what runs on ${server} for the task could not be ended: ${error.message}`;
+  return left.length === 0 ? why : `${left.join(', ')}: ${why}`;
 }
