@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import { leftovers } from '../../scripts/lab/leftovers';
 import { backupRecordSchema } from '../../src/contract/backup-record';
+import { UNDOS } from '../../src/contract/steps';
 import type { FileAttributes } from '../../src/core/hosts/host';
 import type { MasterHost } from '../../src/core/hosts/master-host';
 import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
 import { DrivenTasks } from '../helpers/driven-tasks';
 import { testOperation } from '../helpers/operation';
+import { ANSWERS, type SilentHost, UNREACHABLE, silentHost } from '../helpers/silent-host';
 import { IN_A_NAMESPACE, type TwoHosts, onTheWrongHost, placeOnTwoHosts } from '../helpers/two-hosts';
 
 /* A site whose web server is another machine than the master: code that takes the one for the other fails here. */
@@ -20,6 +22,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
   let ring: ActivityLab;
   let tasks: DrivenTasks;
   let hosts: TwoHosts;
+  let link: SilentHost;
   let root: string;
 
   /** Is called when the master has made a folder. */
@@ -42,7 +45,8 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
       lab: { webBy: IN_A_NAMESPACE },
       place: async (lab) => {
         hosts = await placeOnTwoHosts(lab);
-        return new Map([[hosts.web.name, hosts.web]]);
+        link = silentHost(hosts.web);
+        return new Map([[hosts.web.name, link.host]]);
       },
     });
     tasks = new DrivenTasks(ring);
@@ -132,6 +136,58 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     expect(differences(before, await look())).toEqual([]);
     expect(await left()).toEqual(nothing);
     expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
+  });
+
+  /** Hosts for which the account of the site is locked. */
+  async function lockedAt(): Promise<readonly string[]> {
+    const { account, database } = (await ring.parts.states.get(ring.site.uri)).current;
+    const { databaseServer } = ring.parts.siteAtWork(await ring.parts.resolveTarget(ring.site.uri));
+    return (await (await databaseServer()).planFence(account, database)).lockedBefore;
+  }
+
+  const DONE = { value: { value: null, warnings: [] } };
+  const visit = async (): Promise<number> => (await get(ring.lab.nginx.port, ring.site.uri, '/')).status;
+
+  test.each([
+    ['dumpDatabase', ['leaveMaintenance']],
+    ['switchSite', ['switchBack', 'discardDatabase', 'discardStaged', 'leaveMaintenance']],
+  ] as const)(
+    'a web server that is lost behind %s holds up what is undone there, and nothing else',
+    async (step, held) => {
+      const backup = await tasks.backUp();
+      const [before, nothing] = [await look(), await left()];
+      const given = tasks.begin('restore', { backup });
+      await tasks.take(given, step);
+      expect(await lockedAt()).not.toEqual([]);
+      link.silence = UNREACHABLE;
+      for (const undo of UNDOS.toReversed()) {
+        const isHeld = (held as readonly string[]).includes(undo);
+        expect([undo, await tasks.outcome(given, undo)]).toEqual([undo, isHeld ? 'HostUnreachable' : DONE]);
+      }
+      link.silence = ANSWERS;
+      expect(await lockedAt()).toEqual([]);
+      expect(await visit()).toBe(503);
+      await tasks.undo(given);
+      expect(differences(before, await look())).toEqual([]);
+      expect(await left()).toEqual(nothing);
+      expect(await visit()).toBe(200);
+    },
+  );
+
+  test('a web server of which the configuration does not say any more where it is holds up no more than that', async () => {
+    const backup = await tasks.backUp();
+    const given = tasks.begin('restore', { backup });
+    await tasks.take(given, 'fenceWrites');
+    const { journals } = ring.parts;
+    const { target } = await journals.get(given.task);
+    if (target === null) throw new Error('the task has no target');
+    await journals.recordUndo(given.task, { target: { ...target, web: { ...target.web, name: 'web9' } } });
+    expect(await tasks.outcome(given, 'liftFence')).toEqual(DONE);
+    expect(await tasks.outcome(given, 'leaveMaintenance')).toBe('ConfigurationInvalid');
+    expect([await lockedAt(), await visit()]).toEqual([[], 503]);
+    await journals.recordUndo(given.task, { target });
+    await tasks.undo(given);
+    expect(await visit()).toBe(200);
   });
 
   test('a worker that ends right behind the folder of the archive leaves it to nobody', async () => {

@@ -19,7 +19,7 @@ export interface ShutElsewhere {
   readonly task: string;
   readonly web: SilentHost;
   /** How the site is to its visitors now. */
-  state(): { folder: string[]; isShut: boolean; isFenced: boolean };
+  readonly state: () => { folder: string[]; isShut: boolean; isFenced: boolean };
   readonly staging: string;
   readonly spool: string;
 }

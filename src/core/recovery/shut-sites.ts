@@ -134,7 +134,11 @@ async function accountObstacles(
   const getsIn = (): Promise<boolean> =>
     server.proveLogin(login, host, operation).then(
       () => true,
-      () => false,
+      async () => {
+        // A machine that does not answer says nothing of the login from there.
+        await host.now();
+        return false;
+      },
     );
   // One that only defines views and routines stays locked, for the site comes from elsewhere.
   if (await getsIn()) return [];
