@@ -16,6 +16,7 @@ import { printable } from './contract/printable';
 import type { Lookout } from './core/notices/lookout';
 import type { Log, Operation } from './core/operation';
 import { forgetOldTasks } from './core/tasks/retention';
+import { Reminders } from './core/recovery/reminders';
 import { Watchdog } from './core/recovery/watchdog';
 import { createLookout } from './lookout';
 import { connectClient } from './temporal/connection';
@@ -279,8 +280,10 @@ function compareConfiguration(
 /** Removes what closed tasks and crashes left, and forgets tasks of long ago: now, and every hour. */
 function sweepHourly(dependencies: ReturnType<typeof createDependencies>): Repeated {
   const { sweeper, journals, logs, requestRecords, configuration } = dependencies;
+  const reminders = new Reminders();
   return repeat('the sweeper', { everyMs: SWEEP_INTERVAL_MS, atOnce: true, dependencies }, async (signal) => {
-    await sweepNow(dependencies, signal);
+    const problems = await sweepNow(dependencies, signal);
+    tellProblems(dependencies, reminders.due(problems, performance.now()));
     const isSettled = (task: string): boolean => sweeper.isSettled(task);
     const { keep: keepMs, newest } = (await configuration.current()).tasks;
     await forgetOldTasks({ journals, logs, isSettled }, { keepMs, newest }, new Date());
@@ -288,17 +291,22 @@ function sweepHourly(dependencies: ReturnType<typeof createDependencies>): Repea
   });
 }
 
-/** Removes what tasks and crashes left: of one closed task, or of all. What cannot be removed is a warning of the process. */
+/** Removes what tasks and crashes left: of one closed task, or of all. Returns what cannot be removed or looked at. */
 async function sweepNow(
-  { sweeper, logs, redact }: Pick<MasterParts, 'sweeper' | 'logs' | 'redact'>,
+  { sweeper, logs }: Pick<MasterParts, 'sweeper' | 'logs'>,
   signal: AbortSignal,
   only?: string,
-): Promise<void> {
+): Promise<readonly string[]> {
   const silent = { info: () => undefined, warn: () => undefined };
   const { problems } = await sweeper.sweep(
     (task) => backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
     only,
   );
+  return problems;
+}
+
+/** Warnings of the process. */
+function tellProblems({ redact }: Pick<MasterParts, 'redact'>, problems: readonly string[]): void {
   for (const problem of problems) process.emitWarning(printable(redact(problem)), 'KedgeSweeper');
 }
 
@@ -311,6 +319,7 @@ class AfterTasks {
 
   sweep(task: string): void {
     const sweeping = sweepNow(this.parts, this.end.signal, task)
+      .then((problems) => tellProblems(this.parts, problems))
       .catch((error: unknown) => {
         if (this.end.signal.aborted) return;
         process.emitWarning(printable(this.parts.redact(`looking after ${task}: ${String(error)}`)), 'KedgeSweeper');
