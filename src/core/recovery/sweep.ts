@@ -3,13 +3,13 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Journal } from '../tasks/journal';
 import type { SiteState } from '../tasks/site-state';
-import { withAnsweringHosts } from './left-behind/answering-hosts';
 import { DatabaseServers, hasAny } from './left-behind/database-servers';
 import { findDatabases, findScratches } from './left-behind/databases';
 import { findDeletions } from './left-behind/deletions';
-import { findFolders } from './left-behind/folders';
+import { findFoldersOfMaster, findFoldersOfSite } from './left-behind/folders';
 import { findShutSites, isInUse, isStillFenced } from './left-behind/left-shut';
-import type { Leftover, SweepParts } from './left-behind/leftover';
+import type { Leftover, SearchParts, SweepParts } from './left-behind/leftover';
+import { Machines, nameItAgain } from './left-behind/machines';
 import { findProbeFiles, findProbeFilesOf } from './left-behind/probe-files';
 import { findProcesses } from './left-behind/processes';
 import { findUnfinishedFiles, findUnfinishedFilesOf } from './left-behind/unfinished-files';
@@ -62,8 +62,6 @@ export class Sweeper {
   /** Closed tasks of which nothing is left, with their marks: not looked at again but for processes. */
   private readonly settled = new Map<string, string>();
 
-  private parts!: SweepParts;
-
   /** `read`: asked at each search, for the servers and folders there are now. */
   constructor(private readonly read: () => Promise<SweepParts>) {}
 
@@ -77,20 +75,20 @@ export class Sweeper {
    * read is a problem, and left alone.
    */
   async search(signal: AbortSignal, only?: string): Promise<Search> {
-    this.parts = await this.read();
+    const read = await this.read();
     const search: Found = { leftovers: [], problems: [], shut: [] };
     const { leftovers, problems, shut } = search;
-    const known = await this.lookAtTasks(signal, only, problems);
+    const known = await this.lookAtTasks(read, signal, only, problems);
     const { open, closed, states, unreadable } = known;
     const ofTask = only === undefined ? null : new Set(closed.flatMap(({ made }) => made.webServer ?? []));
-    this.parts = await withAnsweringHosts(this.parts, ofTask, problems);
-    const { parts } = this;
+    const machines = new Machines(read.master, problems);
+    const parts = { ...(await machines.answering(read, ofTask)), machines };
     const servers = new DatabaseServers(parts.databaseServers);
     const claims = new Claims(states, open);
     for (const task of closed) {
       signal.throwIfAborted();
       if (!unreadable.has(task.made.site))
-        await this.searchTask(task, known, { servers, claims, isAlone: only !== undefined }, search);
+        await this.searchTask(parts, task, known, { servers, claims, isAlone: only !== undefined }, search);
     }
     problems.push(...servers.problems);
     const sites =
@@ -134,8 +132,12 @@ export class Sweeper {
   }
 
   /** Reads the journals of one task or of all that are not settled, those of open tasks, and the states of all sites. */
-  private async lookAtTasks(signal: AbortSignal, only: string | undefined, problems: string[]): Promise<Known> {
-    const { journals, states } = this.parts;
+  private async lookAtTasks(
+    { journals, states }: SweepParts,
+    signal: AbortSignal,
+    only: string | undefined,
+    problems: string[],
+  ): Promise<Known> {
     const unreadable = new Set<string>();
     const open: Journal[] = [];
     const closed: ClosedTask[] = [];
@@ -165,30 +167,35 @@ export class Sweeper {
 
   /** What one closed task left. @param isAlone the search is for this task */
   private async searchTask(
+    parts: SearchParts,
     { made, journal }: ClosedTask,
     { open, states, areStatesWhole }: Known,
     { servers, claims, isAlone }: { servers: DatabaseServers; claims: Claims; isAlone: boolean },
     { leftovers, problems, shut }: Found,
   ): Promise<void> {
-    const { parts } = this;
-    const host = this.webHostOf(made);
-    const reason = host ? await reasonToKeep(made, journal, host) : null;
-    if (reason !== null) {
-      problems.push(reason);
+    const onWeb = await lookAtWebHost(parts, made, journal);
+    if (onWeb.reasonToKeep !== null) {
+      problems.push(onWeb.reasonToKeep);
       return;
     }
     const fence = isInUse(journal.fence, made.site, states, open) ? journal.fence : null;
     const needsServer = made.databases.length + made.accounts.length > 0 || fence !== null;
     const server = needsServer ? await servers.at(made.databaseServer ?? '') : null;
-    const found = await findFolders(parts, made, host);
-    if (server && areStatesWhole) found.push(...(await findDatabases(parts, made, server, claims)));
-    found.push(...(await findProbeFilesOf(parts, made)));
+    const found = [...onWeb.found, ...(await findFoldersOfMaster(parts, made))];
+    const databases =
+      server && areStatesWhole
+        ? await servers.ask(made.databaseServer ?? '', () => findDatabases(parts, made, server, claims))
+        : null;
+    const isTorn = journal.switched && !journal.committed;
+    if (onWeb.isJudged || !isTorn || journal.abandoned) found.push(...(databases ?? []));
+    else if (databases && databases.length > 0)
+      // Only its folders tell whether the site lives on them.
+      problems.push(`${made.task} left ${namesOf(databases)}, which stay until ${made.webServer} can be looked at`);
     // A whole search finds them by their age.
     if (isAlone) found.push(...(await findUnfinishedFilesOf(parts, made, open)));
-    if (found.length > 0 && journal.abandoned && journal.switched && !journal.committed) {
+    if (found.length > 0 && journal.abandoned && isTorn) {
       // Nobody but who abandoned it knows which folder and which database the site lives on now.
-      const left = found.map(({ what }) => what).join(', ');
-      problems.push(`${made.task} was abandoned in the middle of its switch and left ${left}`);
+      problems.push(`${made.task} was abandoned in the middle of its switch and left ${namesOf(found)}`);
       return;
     }
     leftovers.push(...found);
@@ -199,15 +206,47 @@ export class Sweeper {
       shut.push(`${why}: run \`kedge sites online ${site}\``);
     }
     const nothingThere = found.length === 0 && !isLocked && (server ? !hasAny(server, made) : !needsServer);
-    if (host && nothingThere) this.settled.set(made.task, made.mark);
+    if (onWeb.isWhole && nothingThere) this.settled.set(made.task, made.mark);
   }
+}
 
-  /** Null where the configuration names that machine no more, or it does not answer. */
-  private webHostOf({ webServer, webElsewhere }: TaskLeftovers): Host | null {
-    const { master, webHosts } = this.parts;
-    const host = webServer === null ? master : webHosts.get(webServer);
-    return host !== undefined && (host !== master) === webElsewhere ? host : null;
-  }
+/** What was seen of a closed task on the machine of its web server. */
+interface OnWebHost {
+  readonly found: readonly Leftover[];
+  /** Why all is left for a person. */
+  readonly reasonToKeep: string | null;
+  /** Whether there is one could be seen. */
+  readonly isJudged: boolean;
+  /** All else could be seen too. */
+  readonly isWhole: boolean;
+}
+
+const NOTHING_SEEN: OnWebHost = { found: [], reasonToKeep: null, isJudged: false, isWhole: false };
+
+async function lookAtWebHost(
+  parts: SearchParts,
+  made: TaskLeftovers,
+  journal: ClosedTask['journal'],
+): Promise<OnWebHost> {
+  const host = webHostOf(parts, made);
+  if (!host) return NOTHING_SEEN;
+  const question = { site: made.site, whenRefused: nameItAgain(host) };
+  const folders = await parts.machines.ask(
+    host,
+    question,
+    async () => (await reasonToKeep(made, journal, host)) ?? findFoldersOfSite(made, host),
+  );
+  if (folders === null) return NOTHING_SEEN;
+  if (typeof folders === 'string') return { ...NOTHING_SEEN, reasonToKeep: folders };
+  const probes = await findProbeFilesOf(parts, made, host);
+  const found = [...folders, ...(probes ?? [])];
+  return { found, reasonToKeep: null, isJudged: true, isWhole: probes !== null };
+}
+
+/** Null where the configuration names that machine no more, or it does not answer. */
+function webHostOf({ master, webHosts }: SearchParts, { webServer, webElsewhere }: TaskLeftovers): Host | null {
+  const host = webServer === null ? master : webHosts.get(webServer);
+  return host !== undefined && (host !== master) === webElsewhere ? host : null;
 }
 
 function closedTask(journal: Journal): ClosedTask {
@@ -221,6 +260,10 @@ function closedTask(journal: Journal): ClosedTask {
       abandoned: outcome?.status === 'abandoned',
     },
   };
+}
+
+function namesOf(leftovers: readonly Leftover[]): string {
+  return leftovers.map(({ what }) => what).join(', ');
 }
 
 function textOf(error: unknown): string {

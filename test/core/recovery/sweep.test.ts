@@ -17,7 +17,9 @@ import { stagingFolders } from '../../../src/core/sites/switch-folders';
 import { newProbeName } from '../../../src/core/flags/probe-file';
 import { Sweeper } from '../../../src/core/recovery/sweep';
 import { type DatabaseLab, openLab } from '../databases/lab';
+import { describeAsRoot } from '../../helpers/as-root';
 import { testOperation, type TestOperation } from '../../helpers/operation';
+import { type RuledMachine, ruledMachine, ruledMachineOver } from '../../helpers/ruled-machine';
 import { targetIn } from '../../helpers/target';
 import { until } from '../../helpers/until';
 import { newTask } from '../../helpers/new-task';
@@ -65,10 +67,10 @@ const newSweeper = (
     states,
     locks: new SiteLocks(join(folder, 'state/locks'), host),
     scratches: new Scratches(join(folder, 'state/scratch'), host),
-    webHosts: new Map<string, Host>([['web', host], ...(elsewhere.webHosts ?? [])]),
+    webHosts: new Map<string, Host>([['web', master], ...(elsewhere.webHosts ?? [])]),
     databaseServers: new Map([['db', databaseServer]]),
     folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
-    flags: [{ host, path: join(folder, 'flags') }, ...(elsewhere.flags ?? [])],
+    flags: [{ host: master, path: join(folder, 'flags') }, ...(elsewhere.flags ?? [])],
   }));
 
 const target = (): Target =>
@@ -425,6 +427,28 @@ describe('sweeper', () => {
       expect(await lab.server.userNames()).toContain(nameIt(failed.token));
     });
 
+    it('a server that falls silent while it is asked is a problem, the rest is done, and the server later', async () => {
+      const failed = await begin();
+      await close(failed);
+      const away = new KedgeError('DatabaseUnreachable', 'the server is away', { server: 'db' });
+      const silent = new Proxy(lab.server, {
+        get(real, name) {
+          const value: unknown = Reflect.get(real, name);
+          if (name === 'accountExists') return () => Promise.reject(away);
+          return typeof value === 'function' ? (value.bind(real) as unknown) : value;
+        },
+      });
+      let server = silent;
+      sweeper = newSweeper(async () => server);
+      const { removed, problems } = await sweep();
+      expect(removed).toHaveLength(3);
+      expect(problems).toEqual(['db cannot be asked for what tasks left there: the server is away']);
+      expect(sweeper.isSettled(failed.task)).toBe(false);
+      server = lab.server;
+      expect((await sweep()).removed).toHaveLength(2);
+      expect(await remaining(failed)).toEqual([]);
+    });
+
     it('a server that does not answer is a problem, the rest is done, and the server later', async () => {
       const failed = await begin();
       await close(failed);
@@ -577,6 +601,15 @@ describe('sweeper', () => {
     }
   });
 
+  it('an error of the master itself ends the search: nobody knows what else is wrong there', async () => {
+    await close(await begin());
+    const broken = Object.assign(Object.create(host) as MasterHost, {
+      list: (path: string) =>
+        path === join(folder, 'flags') ? Promise.reject(new Error('EIO: i/o error')) : host.list(path),
+    });
+    await expect(newSweeper(undefined, broken).sweep(() => operation)).rejects.toThrow('EIO: i/o error');
+  });
+
   it('reads a closed journal of which nothing is left no second time', async () => {
     const closed = await begin();
     await close(closed);
@@ -589,29 +622,200 @@ describe('sweeper', () => {
   });
 });
 
-test('a machine that does not answer is passed over and named, holds up nothing elsewhere, and is looked at later', async () => {
-  let answers = false;
+/** The target of a task whose web server is that machine. */
+const targetOn = (name: string): Target => ({
+  ...target(),
+  elsewhere: { web: true, database: false },
+  web: { ...target().web, name },
+});
+
+describe('a machine that', () => {
   const away = new KedgeError('HostUnreachable', 'web2 does not answer', { server: 'web2' });
-  const web2 = new Proxy(host, {
-    get: (real, name) => {
-      const value: unknown = name === 'name' ? 'web2' : Reflect.get(real, name);
-      if (typeof value !== 'function') return value;
-      return answers ? (value.bind(real) as unknown) : () => Promise.reject(away);
-    },
+  let answers: boolean;
+  let asked: string[];
+  let silentAt: string | null;
+  let flags: string;
+
+  beforeEach(async () => {
+    [answers, asked, silentAt] = [true, [], null];
+    flags = join(folder, 'flags-of-web2');
+    await mkdir(join(flags, `${SITE}.probe`), { recursive: true });
+    const web2 = new Proxy(host, {
+      get(real, name) {
+        const value: unknown = name === 'name' ? 'web2' : Reflect.get(real, name);
+        if (typeof value !== 'function') return value;
+        return (...parameters: unknown[]): unknown => {
+          asked.push(String(name));
+          if (name === silentAt) answers = false;
+          return answers ? (value.apply(real, parameters) as unknown) : Promise.reject(away);
+        };
+      },
+    });
+    sweeper = newSweeper(undefined, undefined, { webHosts: [['web2', web2]], flags: [{ host: web2, path: flags }] });
   });
-  const flags = join(folder, 'flags-of-web2');
-  await mkdir(join(flags, `${SITE}.probe`), { recursive: true });
-  sweeper = newSweeper(undefined, undefined, { webHosts: [['web2', web2]], flags: [{ host: web2, path: flags }] });
-  const here = await begin();
-  await close(here);
-  const elsewhere = { web: true, database: false };
-  const there = await begin({ target: { ...target(), elsewhere, web: { ...target().web, name: 'web2' } } });
-  await close(there);
-  const { problems } = await sweep();
-  expect(problems).toEqual(['web2 is passed over: web2 does not answer']);
-  expect([existsSync(stagingOf(here)), existsSync(stagingOf(there))]).toEqual([false, true]);
-  expect([sweeper.isSettled(here.task), sweeper.isSettled(there.task)]).toEqual([false, false]);
-  answers = true;
-  expect((await sweep()).problems).toEqual([]);
-  expect(existsSync(stagingOf(there))).toBe(false);
+
+  it('does not answer is passed over and named, holds up nothing elsewhere, and is looked at later', async () => {
+    answers = false;
+    const here = await begin();
+    await close(here);
+    const there = await begin({ target: targetOn('web2') });
+    await close(there);
+    const { problems } = await sweep();
+    expect(problems).toEqual(['web2 is passed over: web2 does not answer']);
+    expect([existsSync(stagingOf(here)), existsSync(stagingOf(there))]).toEqual([false, true]);
+    expect([sweeper.isSettled(here.task), sweeper.isSettled(there.task)]).toEqual([false, false]);
+    answers = true;
+    expect((await sweep()).problems).toEqual([]);
+    expect(existsSync(stagingOf(there))).toBe(false);
+  });
+
+  it.each(['status', 'list', 'listMarks'])(
+    'answers, and falls silent when it is asked for `%s`, is named once, asked nothing more, and looked at later',
+    async (method) => {
+      const here = await begin();
+      await close(here);
+      const there = await begin({ target: targetOn('web2') });
+      await close(there);
+      silentAt = method;
+      const { problems } = await sweep();
+      expect(problems.filter((problem) => problem.startsWith('web2'))).toEqual([
+        'web2 is passed over: web2 does not answer',
+      ]);
+      expect(asked.slice(asked.indexOf(method) + 1).filter((name) => name !== 'removeTree')).toEqual(['now']);
+      expect(await remaining(here)).toEqual([]);
+      expect(await remaining(there)).toEqual([stagingOf(there)]);
+      expect(sweeper.isSettled(there.task)).toBe(false);
+      [answers, silentAt] = [true, null];
+      expect((await sweep()).problems).toEqual([]);
+      await sweep();
+      expect([sweeper.isSettled(here.task), sweeper.isSettled(there.task)]).toEqual([true, true]);
+      expect(existsSync(stagingOf(there))).toBe(false);
+    },
+  );
+
+  it('does not answer keeps the database of a task that had begun to switch there, and it is told', async () => {
+    answers = false;
+    const torn = await begin({ target: targetOn('web2'), switched: true });
+    await close(torn);
+    const database = `${nameIt(torn.token)}a`;
+    expect((await sweep()).problems).toEqual([
+      'web2 is passed over: web2 does not answer',
+      expect.stringMatching(new RegExp(`^${torn.task} left .*the database ${database} of .* until web2 can be looked`)),
+    ]);
+    expect(await lab.server.databaseNames()).toContain(database);
+    answers = true;
+    await sweep();
+    expect(await lab.server.databaseNames()).not.toContain(database);
+  });
+});
+
+describeAsRoot('a machine whose rules', () => {
+  let machine: RuledMachine;
+  beforeEach(() => {
+    machine = ruledMachine();
+  });
+  afterEach(() => machine.dispose());
+
+  /** A sweeper that reaches the machine as web1, by rules with these names and folders of sites. */
+  const sweepBy = (names: string[], folders = machine.rules.sites): Sweeper => {
+    const { web } = machine.rules;
+    if (!web) throw new Error('the machine has no web server');
+    const web1 = ruledMachineOver({ ...machine, rules: { ...machine.rules, sites: folders, web: { ...web, names } } });
+    return newSweeper(undefined, undefined, {
+      webHosts: [['web1', web1]],
+      flags: [{ host: web1, path: machine.at('flags') }],
+    });
+  };
+  const beginThere = async (): Promise<Journal> => {
+    const { task, token } = await begin({ target: targetOn('web1') });
+    const staging = machine.at('sites/.kedge', token);
+    await mkdir(join(staging, 'site'), { recursive: true, mode: 0o700 });
+    const journal = await journals.recordUndo(task, {
+      staged: [{ name: 'site', live: machine.at('sites/shop'), staging }],
+    });
+    await close(journal);
+    return journal;
+  };
+
+  it('know nothing of a site of the master does not keep what its tasks left, nor its journals', async () => {
+    const here = await begin();
+    await close(here);
+    sweeper = sweepBy(['other.example']);
+    expect((await sweep()).problems).toEqual([]);
+    expect(await remaining(here)).toEqual([]);
+    expect(await sweep()).toEqual({ removed: [], problems: [] });
+    expect(sweeper.isSettled(here.task)).toBe(true);
+  });
+
+  it('do not name a site, for its vhost is not managed, are asked nothing of its probe files', async () => {
+    const there = await beginThere();
+    sweeper = sweepBy(['other.example']);
+    expect((await sweep()).problems).toEqual([]);
+    expect(await sweep()).toEqual({ removed: [], problems: [] });
+    expect(sweeper.isSettled(there.task)).toBe(true);
+  });
+
+  it('name a folder no more is told once for each site; all else goes, and this once it is named again', async () => {
+    const [first, second] = [await beginThere(), await beginThere()];
+    const here = await begin();
+    await close(here);
+    const elsewhere = [{ folder: machine.at('outside'), owners: ['games'] }];
+    sweeper = sweepBy([SITE], elsewhere);
+    const told = [
+      expect.stringMatching(
+        /^what was left of shop\.example on web1 is passed over: looking at .*\.kedge\/.* is not allowed on web1\. .*`kedge servers prepare web1`.*`kedge doctor --sweep`/,
+      ),
+    ];
+    const { removed, problems } = await sweep();
+    expect(problems).toEqual(told);
+    expect(removed).toHaveLength(13);
+    expect(await remaining(here)).toEqual([]);
+    expect((await sweep()).problems).toEqual(told);
+    const all = [first, second, here];
+    expect(all.map(({ task }) => sweeper.isSettled(task))).toEqual([false, false, true]);
+    expect(all.map((journal) => existsSync(stagingOf(journal)))).toEqual([true, true, false]);
+    // As the next worker finds it.
+    sweeper = sweepBy([SITE]);
+    expect((await sweep()).problems).toEqual([]);
+    await sweep();
+    expect(all.map(({ task }) => sweeper.isSettled(task))).toEqual([true, true, true]);
+    expect(all.map((journal) => existsSync(stagingOf(journal)))).toEqual([false, false, false]);
+  });
+
+  it('name a site no more keeps nothing but its probe folder, which is told until somebody removes it', async () => {
+    const there = await beginThere();
+    const probes = machine.at('flags', `${SITE}.probe`);
+    await mkdir(probes);
+    await mkdir(machine.at('flags', 'other.example.probe'));
+    const name = newProbeName({ mark: `${markOf(there)}/probeSite` });
+    const ofOther = await makeOld(machine.at('flags/other.example.probe', name));
+    sweeper = sweepBy(['other.example']);
+    const { problems } = await sweep();
+    expect(problems).toEqual([
+      `what was left of ${SITE} on web1 is passed over: listing ${probes} is not allowed on web1. ` +
+        `Where the configuration has the site, run \`kedge servers prepare web1\`; otherwise remove ${probes} there`,
+    ]);
+    expect([stagingOf(there), ofOther].filter((path) => existsSync(path))).toEqual([]);
+    await sweep();
+    expect(sweeper.isSettled(there.task)).toBe(false);
+    await rm(probes, { recursive: true });
+    expect(await sweep()).toEqual({ removed: [], problems: [] });
+    expect(sweeper.isSettled(there.task)).toBe(true);
+  });
+
+  it('know nothing of its flags is told once, whatever is looked for there', async () => {
+    const here = await begin();
+    await close(here);
+    const web1 = machine.host;
+    sweeper = newSweeper(undefined, undefined, {
+      webHosts: [['web1', web1]],
+      flags: [{ host: web1, path: '/srv/other-flags' }],
+    });
+    expect((await sweep()).problems).toEqual([
+      expect.stringMatching(
+        /^what was left on web1 is passed over: listing \/srv\/other-flags .*servers prepare web1`/,
+      ),
+    ]);
+    expect(await remaining(here)).toEqual([]);
+  });
 });

@@ -32,6 +32,16 @@ export class DatabaseServers {
     return found;
   }
 
+  /** What `work` finds on a server that answered before; null where it does so no more. */
+  async ask<T>(databaseServer: string, work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      this.lose(databaseServer, error);
+      return null;
+    }
+  }
+
   private async look(name: string): Promise<KnownServer | null> {
     const opened = this.configured.get(name);
     if (!opened) return null;
@@ -44,9 +54,14 @@ export class DatabaseServers {
         users: new Set(await server.userNames()),
       };
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.problems.push(`${name} cannot be asked for what tasks left there: ${why}`);
+      this.lose(name, error);
       return null;
     }
+  }
+
+  private lose(name: string, error: unknown): void {
+    this.known.set(name, null);
+    const why = error instanceof Error ? error.message : String(error);
+    this.problems.push(`${name} cannot be asked for what tasks left there: ${why}`);
   }
 }

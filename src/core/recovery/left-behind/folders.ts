@@ -5,28 +5,37 @@ import { previousFolders, stagingFolders } from '../../sites/switch-folders';
 import type { TaskLeftovers } from '../leftovers';
 import type { Leftover, SweepParts } from './leftover';
 
-/** Folders of a closed task, on the master and on the host of its web server; null where that is known no more. */
-export async function findFolders(
-  { master }: SweepParts,
-  { task, staged, committed, spool, unfinished }: TaskLeftovers,
-  webHost: Host | null,
+/** Folders of a closed task on the host of its web server. */
+export async function findFoldersOfSite(
+  { task, staged, committed }: TaskLeftovers,
+  webHost: Host,
 ): Promise<Leftover[]> {
   const found: Leftover[] = [];
-  const look = async (host: Host, path: string, what: string, remove: Leftover['remove']): Promise<void> => {
-    if ((await host.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
+  const look = async (path: string, what: string, remove: Leftover['remove']): Promise<void> => {
+    if ((await webHost.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
   };
   for (const staging of stagingFolders(staged))
-    if (webHost)
-      await look(webHost, staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
+    await look(staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
   for (const previous of previousFolders(staged))
-    if (webHost)
-      await look(webHost, previous, 'the folder of before', async (operation) => {
-        if (committed) await webHost.removeTree(previous, operation);
-        else if (!(await removeEmptyFolder(webHost, previous, operation)))
-          throw new KedgeError('FileRefused', 'it holds a folder of the site');
-      });
-  if (spool !== null) await look(master, spool, 'the spool folder', (operation) => master.removeTree(spool, operation));
-  if (unfinished !== null)
-    await look(master, unfinished, 'the unfinished archive', (operation) => master.removeTree(unfinished, operation));
+    await look(previous, 'the folder of before', async (operation) => {
+      if (committed) await webHost.removeTree(previous, operation);
+      else if (!(await removeEmptyFolder(webHost, previous, operation)))
+        throw new KedgeError('FileRefused', 'it holds a folder of the site');
+    });
+  return found;
+}
+
+/** Those on the master. */
+export async function findFoldersOfMaster(
+  { master }: SweepParts,
+  { task, spool, unfinished }: TaskLeftovers,
+): Promise<Leftover[]> {
+  const found: Leftover[] = [];
+  const look = async (path: string | null, what: string): Promise<void> => {
+    if (path === null || (await master.status(path)) === undefined) return;
+    found.push({ what: `${what} ${path}`, task, remove: (operation) => master.removeTree(path, operation) });
+  };
+  await look(spool, 'the spool folder');
+  await look(unfinished, 'the unfinished archive');
   return found;
 }

@@ -3,18 +3,20 @@ import type { DatabaseServer, Fence } from '../../databases/database-server';
 import { flagPath } from '../../flags/flag-paths';
 import type { Journal } from '../../tasks/journal';
 import type { SiteState } from '../../tasks/site-state';
-import type { SweepParts } from './leftover';
+import type { SearchParts } from './leftover';
+import { prepareAgain } from './machines';
 
 /** Sites whose maintenance page is up although no task is open, a sentence each: theirs is a person's decision. */
 export async function findShutSites(
-  { flags }: SweepParts,
+  { flags, machines }: SearchParts,
   states: readonly SiteState[],
   isBusy: (site: string) => boolean,
 ): Promise<string[]> {
   const shut: string[] = [];
   const sites = states.map(({ site }) => site);
   for (const { host, path } of flags) {
-    const names = new Set(await host.list(path));
+    const question = { site: null, whenRefused: prepareAgain(host) };
+    const names = new Set(await machines.ask(host, question, () => host.list(path)));
     for (const site of sites) {
       if (!names.has(basename(flagPath(path, site))) || isBusy(site)) continue;
       shut.push(`${site} shows its maintenance page, and no task is open: run \`kedge sites online ${site}\``);

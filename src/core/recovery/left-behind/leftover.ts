@@ -6,6 +6,7 @@ import type { Scratches } from '../../proofs/scratches';
 import type { Journals } from '../../tasks/journals';
 import type { SiteLocks } from '../../tasks/site-locks';
 import type { SiteStates } from '../../tasks/site-state';
+import type { Machines } from './machines';
 
 /** One thing that a closed task, or a crash, left behind. */
 export interface Leftover {
@@ -32,4 +33,10 @@ export interface SweepParts {
   readonly folders: { readonly state: string; readonly backups: string };
   /** Folders of maintenance flags. */
   readonly flags: readonly { readonly host: Host; readonly path: string }[];
+}
+
+/** The same, as one search has them. */
+export interface SearchParts extends SweepParts {
+  /** What looks at files and processes of a web server's machine asks it by this. */
+  readonly machines: Machines;
 }

@@ -1,13 +1,15 @@
-import type { Leftover, SweepParts } from './leftover';
+import type { Leftover, SearchParts } from './leftover';
+import { prepareAgain } from './machines';
 
 /** Processes of closed tasks, on every host. @param tasks by what the marks of their processes begin with */
 export async function findProcesses(
-  { master, webHosts }: SweepParts,
+  { master, webHosts, machines }: SearchParts,
   tasks: ReadonlyMap<string, string>,
 ): Promise<Leftover[]> {
   const found: Leftover[] = [];
   for (const host of new Set([master, ...webHosts.values()])) {
-    for (const mark of await host.listMarks()) {
+    const question = { site: null, whenRefused: prepareAgain(host) };
+    for (const mark of (await machines.ask(host, question, () => host.listMarks())) ?? []) {
       const [, ofTask = '', step = ''] = /^(?:undo-|finish-)?([a-z0-9]+)\/(\w+)/.exec(mark) ?? [];
       const task = tasks.get(ofTask);
       if (task === undefined) continue;

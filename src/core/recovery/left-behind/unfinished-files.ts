@@ -3,7 +3,8 @@ import { UNFINISHED_FILE } from '../../hosts/durable-file';
 import { LOCK_FILE, findEndedLock } from '../../hosts/file-lock';
 import type { Journal } from '../../tasks/journal';
 import type { TaskLeftovers } from '../leftovers';
-import type { Leftover, SweepParts } from './leftover';
+import type { Leftover, SearchParts, SweepParts } from './leftover';
+import { prepareAgain } from './machines';
 import { findOldFile } from './old-file';
 
 /** Folders of `<state>` that hold files of their own. */
@@ -13,7 +14,7 @@ const STATE_FOLDERS = [
 ];
 
 /** Temporary files of durable writes, which are renamed within moments, and locks of processes that have ended. */
-export async function findUnfinishedFiles({ master, folders, flags }: SweepParts): Promise<Leftover[]> {
+export async function findUnfinishedFiles({ master, folders, flags, machines }: SearchParts): Promise<Leftover[]> {
   const places = [
     ...STATE_FOLDERS.map((name) => ({ host: master, path: join(folders.state, name) })),
     ...(await master.list(folders.backups)).map((site) => ({ host: master, path: join(folders.backups, site) })),
@@ -21,9 +22,13 @@ export async function findUnfinishedFiles({ master, folders, flags }: SweepParts
   ];
   const found: Leftover[] = [];
   for (const { host, path: folder } of places) {
-    for (const name of await host.list(folder)) {
+    const question = { site: null, whenRefused: prepareAgain(host) };
+    for (const name of (await machines.ask(host, question, () => host.list(folder))) ?? []) {
       const path = join(folder, name);
-      if (UNFINISHED_FILE.test(name)) found.push(...(await findOldFile(host, path, 'the unfinished file')));
+      if (UNFINISHED_FILE.test(name)) {
+        const look = (): Promise<Leftover[]> => findOldFile(host, path, 'the unfinished file');
+        found.push(...((await machines.ask(host, question, look)) ?? []));
+      }
       const lock = host === master && LOCK_FILE.test(name) ? await findEndedLock(path, master) : null;
       if (lock)
         found.push({ what: `the lock ${path} of a process that has ended`, task: null, remove: () => lock.remove() });
