@@ -73,12 +73,13 @@ export function createDeployActivities(deps: ActivityDependencies) {
     const { backup, staged } = journal;
     if (!backup) return;
     const kept = keptFolders(journal);
+    // The times of files are told by the clock of their host.
+    const since = new Date(new Date(backup.created).getTime() + (await host.now()) - Date.now());
     const late: string[] = [];
     // Where the folder itself is kept, nothing of it is lost.
     for (const folder of staged.filter((each) => !kept.includes(each))) {
       const previous = { name: folder.name, live: folder.live, path: previousFolder(folder) };
       if ((await host.status(previous.path)) === undefined) continue;
-      const since = new Date(backup.created);
       late.push(
         ...(await filesChangedSince(host, previous, location.exclude, since, operation).catch((error: unknown) => {
           operation.signal.throwIfAborted();

@@ -49,9 +49,12 @@ export async function accountHostsOf(
   return LOOPBACK.includes(seen) ? LOOPBACK : [seen];
 }
 
-/** The task has shut the site itself, and its web server is another machine, which may have opened it again. */
+/**
+ * The site is shut for the task, and its web server is another machine, which may have opened it again: also where the task found it shut, by
+ * what an earlier one left.
+ */
 export function isShutElsewhere({ maintenance }: Journal, { onMaster }: SiteAtWork): boolean {
-  return !onMaster && maintenance !== null && !maintenance.foundOn && maintenance.ended === null;
+  return !onMaster && maintenance !== null && maintenance.ended === null;
 }
 
 function partOf<Part extends 'source' | 'created'>(

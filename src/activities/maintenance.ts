@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { KedgeError } from '../contract/errors';
 import { findingsOf } from '../core/findings';
-import type { LeftDeadline } from '../core/flags/deadline';
+import type { Deadline } from '../core/flags/deadline';
 import type { SiteAtWork } from '../core/sites/site-at-work';
 import { raiseMaintenanceFile } from '../core/sites/maintenance-file';
 import { checkFence } from '../core/preflight/fence';
@@ -27,7 +27,7 @@ import { isShutElsewhere } from './journal-parts';
 import { type TaskRef, type UndoStep, decodeTaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** A machine that loses its master opens the site a little later than the master would. */
-function deadlineOf(maintenance: Maintenance, { kind, location }: SiteAtWork): LeftDeadline {
+function deadlineOf(maintenance: Maintenance, { kind, location }: SiteAtWork): Deadline {
   const leftMs = (shutFor({ maintenance }) ?? 0) + WATCHDOG_GRACE_MS;
   const { maintenanceFile: file } = kind;
   return { leftMs, ...(file === null ? {} : { application: { root: location.root, ...file } }) };

@@ -28,7 +28,9 @@ export function findContradictions(configuration: Configuration, exists: (path: 
     if (!database) say(['sites', uri, 'db'], `there is no server ${site.db}`);
     else if (!database.db) say(['sites', uri, 'db'], `the server ${site.db} has no db`);
 
-    for (const { key, message } of vhostContradictions(uri, site, exists)) say(['sites', uri, ...key], message);
+    // Files of another machine are looked at there.
+    const existsThere = server?.ssh === undefined ? exists : () => true;
+    for (const { key, message } of vhostContradictions(uri, site, existsThere)) say(['sites', uri, ...key], message);
     for (const name of [uri, ...site.aliases, ...(site.redirects?.names ?? [])]) {
       const holder = names.get(name);
       if (holder !== undefined) say(['sites', uri], `${name} is a name of ${holder} already`);
@@ -43,7 +45,7 @@ export function findContradictions(configuration: Configuration, exists: (path: 
       say(['schedules', name, ...key], message);
   for (const [name, { ssh, web }] of Object.entries(configuration.servers)) {
     const template = web?.vhostTemplate;
-    if (template !== undefined && !exists(template))
+    if (template !== undefined && ssh === undefined && !exists(template))
       say(['servers', name, 'web', 'vhostTemplate'], `there is no template ${template}`);
     // Another machine has addresses of its own.
     if (web && ssh === undefined && listensAt(web, configuration.metrics?.listen))

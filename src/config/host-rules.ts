@@ -48,6 +48,7 @@ export function hostRulesOf(
   }
   const web = server?.web;
   const managed = here.filter(([, { vhost }]) => vhost !== 'none');
+  const withoutVhost = here.flatMap(([uri, { vhost }]) => (vhost === 'none' ? [uri] : []));
   return {
     version: 1,
     master,
@@ -68,6 +69,7 @@ export function hostRulesOf(
             test: web.test,
             reload: web.reload,
             names: managed.flatMap(([uri, { aliases, redirects }]) => [uri, ...aliases, ...(redirects?.names ?? [])]),
+            ...(withoutVhost.length > 0 ? { withoutVhost } : {}),
             listen: web.listen,
             listenTls: web.listenTls,
             files: distinct(managed.flatMap(([, { tls, vhostInclude }]) => [tls?.certificate, tls?.key, vhostInclude])),

@@ -66,7 +66,7 @@ export async function targetOf(
     throw new KedgeError('ConfigurationInvalid', notYet.message, {
       site: uri,
       state: 'nothing was touched',
-      hint: `Until then sites.${uri}.${notYet.key} names a server without \`ssh:\`.`,
+      hint: notYet.hint,
     });
   const web = configuration.servers[site.server]?.web;
   const database = configuration.servers[site.db]?.db;

@@ -77,7 +77,7 @@ export async function prepareServer(
     node(shell, name, travelling),
     launcher(shell, name, travelling),
     rulesFile(shell, configuration, place),
-    ...(server.web ? [timer(shell, place)] : []),
+    ...(server.web ? [timer(shell, { server: name, user: place.user, flags: server.web.flags })] : []),
     loginKeys(shell, { server: name, user: place.user, master: configuration.master }, keys),
   ];
   try {

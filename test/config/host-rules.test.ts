@@ -42,6 +42,7 @@ test('what a master may touch on a server is what the configuration has it do th
       vhosts: '/etc/nginx/kedge.d',
       test: ['nginx', '-t'],
       names: ['shop.example', 'www.shop.example', 'old.example'],
+      withoutVhost: ['none.example'],
       files: ['/etc/tls/shop.pem', '/etc/tls/shop.key'],
     },
     commands: [['systemctl', 'reload', 'php8.2-fpm']],

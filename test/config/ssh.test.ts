@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { targetOf } from '../../src/config/inventory';
 import { parseConfiguration } from '../../src/config/load';
-import { assertSshServer, sshPlaceOf, sshPlacesOf } from '../../src/config/ssh';
+import { assertSshServer, sshPlaceOf, sshPlacesOf, whyNotYet } from '../../src/config/ssh';
 
 const text = readFileSync(join(__dirname, 'good.yaml'), 'utf8');
 /** The good file, with what stands below a server. */
@@ -59,6 +59,26 @@ test('with a database server elsewhere no task begins on its sites, and it does 
     message: expect.stringContaining('the database server of app.example, db1, is another machine'),
   });
   expect(await resolve('shop.example')).toMatchObject({ elsewhere: { web: false, database: false } });
+});
+
+test('a web server elsewhere reaches no socket of this machine', () => {
+  const far = (db: string) =>
+    parseConfiguration(
+      text
+        .replace(
+          'sites:\n',
+          `  web1:\n    ssh: { host: web1.example, agent: /run/agent }\n    web: { kind: nginx, vhosts: /etc/nginx/kedge.d, flags: /var/lib/kedge-web }\nsites:\n`,
+        )
+        .replace(/(\n {2}shop\.example:\n(?: {4}.*\n)*? {4}server: )master/, '$1web1')
+        .replace(/(\n {2}shop\.example:\n(?: {4}.*\n)*? {4}db: )master/, `$1${db}`),
+      'kedge.yaml',
+    );
+  expect(whyNotYet(far('master'), 'shop.example')).toEqual({
+    key: 'db',
+    message: expect.stringContaining('web1, is another machine, which does not reach the socket'),
+    hint: expect.stringContaining('servers.master.db.host'),
+  });
+  expect(whyNotYet(far('db1'), 'shop.example')).toBeNull();
 });
 
 test('a target says which of its servers are other machines', async () => {

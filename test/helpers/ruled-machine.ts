@@ -6,7 +6,7 @@ import { removePrivateFolder } from '../../scripts/lab/private-folder';
 import type { Owner } from '../../src/contract/target';
 import { createLocalHost } from '../../src/core/hosts/local-host';
 import { type HostRules, type HostRulesFile, hostRulesSchema } from '../../src/core/hosts/rules/host-rules';
-import { readHostRules } from '../../src/core/hosts/rules/read-host-rules';
+import { rulesReader } from '../../src/core/hosts/rules/read-host-rules';
 import { RuledHost } from '../../src/core/hosts/rules/ruled-host';
 
 /** The owner of the site, and an account that has nothing to do with it. */
@@ -63,7 +63,7 @@ export function ruledMachine(more: Partial<HostRulesFile> = {}): RuledMachine {
     at,
     rules,
     rulesFile,
-    host: new RuledHost(createLocalHost({ name: 'web1' }), () => hostRulesSchema.parse(rules)),
+    host: new RuledHost(createLocalHost({ name: 'web1' }), always(rules)),
     sh: (script, ...parameters) =>
       execFileSync('sh', ['-c', script, 'sh', ...parameters], {
         encoding: 'utf8',
@@ -76,7 +76,11 @@ export function ruledMachine(more: Partial<HostRulesFile> = {}): RuledMachine {
 
 /** The same machine, as another process serves it: to another master, or by the rules of a file. */
 export function ruledMachineOver({ rules }: RuledMachine, master = rules.master, file?: string): RuledHost {
-  const read = (): HostRules =>
-    file === undefined ? hostRulesSchema.parse({ ...rules, master }) : readHostRules(file, 'web1');
+  const read = file === undefined ? always({ ...rules, master }) : rulesReader(file, 'web1');
   return new RuledHost(createLocalHost({ name: 'web1' }), read);
+}
+
+function always(rules: HostRulesFile): () => HostRules {
+  let parsed: HostRules | null = null;
+  return () => (parsed ??= hostRulesSchema.parse(rules));
 }

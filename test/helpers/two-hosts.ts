@@ -64,7 +64,7 @@ const LOOK_MS = 30_000;
 
 /** What a timer does on a machine with a `kedge-host`, for as long as this process lives. */
 async function looksForOverdue(host: MappedHost, flags: string): Promise<void> {
-  const look = () => endOverdue({ host, flags, isOfSites: () => true }, testOperation());
+  const look = () => endOverdue({ host, flags, sites: host }, testOperation());
   await look();
   // The lab may be gone by then.
   setInterval(() => void look().catch(() => undefined), LOOK_MS).unref();

@@ -25,7 +25,7 @@ describeAsRoot('a bare server', () => {
     const written = parse(readFileSync(path, 'utf8')) as { servers: Record<string, object> };
     written.servers['web1'] = {
       ssh: { host, user, knownHosts, identityFile },
-      web: { kind: 'nginx', vhosts: '/etc/nginx/kedge.d', flags: '/var/lib/kedge-web' },
+      web: { kind: 'nginx', vhosts: '/etc/nginx/kedge.d', flags: '/srv/kedge-web' },
     };
     writeFileSync(path, stringify(written));
     // An administrator gets in, by a key of his own; the master does not yet.

@@ -1,15 +1,14 @@
 import { z } from 'zod';
-import { bootMomentSchema, bootNow } from '../clock';
 
 /*
- * A maintenance flag on another machine says until when it may stand there: what keeps the site shut must not outlive the master that would
+ * A maintenance flag on another machine says how long it may stand there: what keeps the site shut must not outlive the master that would
  * open it again. That machine takes it away by itself. An empty flag stays until somebody takes it away.
  */
 
 const LONGEST_MS = 30 * 24 * 3_600_000;
 
 const deadlineSchema = z.strictObject({
-  /** How long the flag may stand from the first look at it, ms: the clocks of two machines have nothing to do with each other. */
+  /** How long the flag may stand from when it was written, by the clock of its machine, ms: those of two machines have nothing to do with each other. */
   leftMs: z.int().min(0).max(LONGEST_MS),
   /** The file by which the application shuts itself, which goes with the flag. */
   application: z
@@ -23,18 +22,14 @@ const deadlineSchema = z.strictObject({
       content: z.string().max(1024),
     })
     .optional(),
-  /** When it is over, by the machine itself: by the clock of its boot, and by its clock for after another boot. */
-  until: z.strictObject({ moment: bootMomentSchema, at: z.iso.datetime() }).optional(),
 });
 export type Deadline = z.infer<typeof deadlineSchema>;
-/** As a master leaves it. */
-export type LeftDeadline = Pick<Deadline, 'leftMs' | 'application'>;
 
 /** More is none. */
 export const MAXIMUM_DEADLINE_BYTES = 16 * 1024;
 
-/** The flag of a deadline that nobody has looked at yet. */
-export function flagOf({ leftMs, application }: LeftDeadline): string {
+/** What the flag of a deadline holds. */
+export function flagOf({ leftMs, application }: Deadline): string {
   const bounded = Math.min(Math.max(0, Math.round(leftMs)), LONGEST_MS);
   return JSON.stringify({ leftMs: bounded, ...(application ? { application } : {}) } satisfies Deadline);
 }
@@ -49,18 +44,4 @@ export function deadlineOf(content: string | Buffer): Deadline | null {
     return null;
   }
   return deadlineSchema.safeParse(value).data ?? null;
-}
-
-/** The same, from the first look at it. */
-export function begun(deadline: Deadline): Deadline {
-  const { boot, ms } = bootNow();
-  const at = new Date(Date.now() + deadline.leftMs).toISOString();
-  return { ...deadline, until: { moment: { boot, ms: ms + deadline.leftMs }, at } };
-}
-
-/** False for one that nobody has looked at yet, too. */
-export function isOver({ until }: Deadline): boolean {
-  if (until === undefined) return false;
-  const { boot, ms } = bootNow();
-  return until.moment.boot === boot ? ms >= until.moment.ms : Date.now() >= Date.parse(until.at);
 }

@@ -1,7 +1,7 @@
 import { KedgeError } from '../../contract/errors';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
-import { type LeftDeadline, flagOf } from './deadline';
+import { type Deadline, flagOf } from './deadline';
 import { flagLock, flagPath, lookedPath } from './flag-paths';
 import { assertOwnFolder, assertPassable } from './own-folder';
 
@@ -22,7 +22,7 @@ export async function maintenanceIsOn(host: Host, flags: string, uri: string): P
  * With a deadline the machine itself takes the flag away behind it, unless {@link keepMaintenance} comes first.
  * @throws KedgeError MaintenanceFailed when the web server could not see the flag, OwnerRefused
  */
-export async function raiseMaintenance(host: Host, flags: string, uri: string, deadline?: LeftDeadline): Promise<void> {
+export async function raiseMaintenance(host: Host, flags: string, uri: string, deadline?: Deadline): Promise<void> {
   await prepareFlags(host, flags);
   const path = flagPath(flags, uri);
   if (await maintenanceIsOn(host, flags, uri)) return;
@@ -43,7 +43,9 @@ export async function raiseMaintenance(host: Host, flags: string, uri: string, d
 export async function keepMaintenance(host: Host, flags: string, uri: string, operation: Operation): Promise<void> {
   await host.withLock(flagLock(flags), operation, async () => {
     await assertStillShut(host, flags, uri);
-    await host.writeFile(flagPath(flags, uri), '', { mode: 0o644 });
+    const status = await host.status(flagPath(flags, uri));
+    // One that says nothing stays as it is, as does one that an administrator has linked.
+    if (status?.type === 'file' && status.bytes > 0) await host.writeFile(flagPath(flags, uri), '', { mode: 0o644 });
   });
 }
 

@@ -4,7 +4,7 @@ import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { isBelow } from '../sites/site-folder';
 import { askApplication } from './application';
-import type { LeftDeadline } from '../flags/deadline';
+import type { Deadline } from '../flags/deadline';
 import { hostName } from '../flags/host-name';
 import {
   assertOpensByItself,
@@ -135,7 +135,7 @@ export class ConfiguredWebServer implements WebServer {
     return maintenanceIsOn(this.host, this.address.flags, uri);
   }
 
-  raiseMaintenance(uri: string, deadline?: LeftDeadline): Promise<void> {
+  raiseMaintenance(uri: string, deadline?: Deadline): Promise<void> {
     return raiseMaintenance(this.host, this.address.flags, uri, deadline);
   }
 

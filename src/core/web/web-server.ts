@@ -1,6 +1,6 @@
 import type { ContentMark } from '../../contract/backup-record';
 import type { Listen, SiteLocation } from '../../contract/target';
-import type { LeftDeadline } from '../flags/deadline';
+import type { Deadline } from '../flags/deadline';
 import type { Operation } from '../operation';
 import type { PhpScript } from '../php/php-script';
 import type { PhpCache } from '../php/refresh-php';
@@ -107,7 +107,7 @@ export interface WebServer {
    * Raises the flag and waits for nothing: see `request`. With a deadline the machine of the web server opens the site again behind it by
    * itself, whatever has become of the master, unless `keepMaintenance` comes first.
    */
-  raiseMaintenance(uri: string, deadline?: LeftDeadline): Promise<void>;
+  raiseMaintenance(uri: string, deadline?: Deadline): Promise<void>;
   /** From here the flag stays until it is lowered. @throws KedgeError MaintenanceLimitReached when the machine has opened the site */
   keepMaintenance(uri: string, operation: Operation): Promise<void>;
   /** Sees that the flag still stands. @throws KedgeError MaintenanceLimitReached */

@@ -12,19 +12,38 @@ const WHAT_KEEPS_TIME = 'if [ -d /run/systemd/system ]; then echo systemd; elif 
 /**
  * What opens sites there whose maintenance is over, once a minute, whatever has become of their master: a timer of systemd, or else cron.
  */
-export function timer(shell: AdminShell, { server, user }: { readonly server: string; readonly user: string }): Step {
+export function timer(
+  shell: AdminShell,
+  { server, user, flags }: { readonly server: string; readonly user: string; readonly flags: string },
+): Step {
   return {
     what: 'what opens sites whose master is lost',
     async look() {
       const { stdout } = await shell.run({ argv: ['sh', '-c', WHAT_KEEPS_TIME] });
-      if (stdout.trim() === 'systemd') return lookAtUnits(shell, server, user);
-      if (stdout.trim() === 'cron') {
-        const text = `# Of Kedge, written by \`kedge servers prepare ${server}\`.\n* * * * * ${user} ${COMMAND} >/dev/null\n`;
-        return lookAtFile(shell, CRONTAB, '644', Buffer.from(text), { text });
-      }
-      return { commands: [], left: `have something run \`${COMMAND}\` there once a minute, as ${user}` };
+      const keepsTime = stdout.trim();
+      if (keepsTime === '')
+        return { commands: [], left: `have something run \`${COMMAND}\` there once a minute, as ${user}` };
+      const folder = await lookAtFolder(shell, user, flags);
+      const { commands } =
+        keepsTime === 'systemd' ? await lookAtUnits(shell, server, user) : await lookAtCrontab(shell, server, user);
+      const all = [...folder, ...commands];
+      // Sites may be shut there from now on: the first look is not waited for.
+      return all.length === 0
+        ? IS_SO
+        : { commands: [...all, { argv: ['runuser', '-u', user, '--', PROGRAM_LAUNCHER, '--end-overdue'] }] };
     },
   };
+}
+
+/** An account that is not root could not make the folder of flags. */
+async function lookAtFolder(shell: AdminShell, user: string, flags: string): Promise<AdminCommand[]> {
+  const { exitCode } = await shell.run({ argv: ['test', '-d', flags] }, [0, 1]);
+  return exitCode === 0 ? [] : [{ argv: ['install', '-d', '-m', '755', '-o', user, '--', flags] }];
+}
+
+function lookAtCrontab(shell: AdminShell, server: string, user: string): Promise<Look> {
+  const text = `# Of Kedge, written by \`kedge servers prepare ${server}\`.\n* * * * * ${user} ${COMMAND} >/dev/null\n`;
+  return lookAtFile(shell, CRONTAB, '644', Buffer.from(text), { text });
 }
 
 async function lookAtUnits(shell: AdminShell, server: string, user: string): Promise<Look> {

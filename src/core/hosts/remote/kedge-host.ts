@@ -4,9 +4,8 @@ import { endOverdue } from '../../flags/end-overdue';
 import { unheard } from '../../operation';
 import { closeInheritedDescriptors } from '../inherited-descriptors';
 import { createLocalHost } from '../local-host';
-import { placeOf } from '../rules/places';
 import { HOST_RULES_PATH } from '../rules/host-rules';
-import { readHostRules } from '../rules/read-host-rules';
+import { readHostRules, rulesReader } from '../rules/read-host-rules';
 import { RuledHost } from '../rules/ruled-host';
 import { serveStandardStreams } from './standard-streams';
 
@@ -42,7 +41,7 @@ function main(): void {
     isUnderstood &&
     serveStandardStreams({
       version,
-      makeHost: (name) => new RuledHost(createLocalHost({ name }), () => readHostRules(rules, name)),
+      makeHost: (name) => new RuledHost(createLocalHost({ name }), rulesReader(rules, name)),
     });
   if (serves) return;
   console.error(USAGE);
@@ -54,13 +53,13 @@ async function openOverdueSites(rulesFile: string): Promise<void> {
   const rules = readHostRules(rulesFile, name);
   if (rules.web === undefined) return;
   const operation = unheard('end-overdue', AbortSignal.timeout(OVERDUE_LIMIT_MS));
-  const place = {
-    host: createLocalHost({ name }),
-    flags: rules.web.flags,
-    isOfSites: (folder: string) => placeOf(rules, folder).kind === 'site',
-  };
-  for (const uri of await endOverdue(place, operation))
+  const machine = createLocalHost({ name });
+  const sites = new RuledHost(machine, () => rules);
+  const { opened, problems } = await endOverdue({ host: machine, flags: rules.web.flags, sites }, operation);
+  for (const uri of opened)
     console.log(`${uri} is open again: its maintenance was over, and its master had not ended it`);
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) process.exitCode = 1;
 }
 
 /** The next look comes a minute later, ms. */

@@ -84,6 +84,8 @@ const webSchema = z.strictObject({
   reload: command,
   /** Names that sites here may answer to: `shop.example`, or `*.shop.example`. */
   names: z.array(namePattern).max(10_000),
+  /** Sites here whose vhost is not Kedge's: their maintenance flags may be written all the same. */
+  withoutVhost: z.array(siteUriSchema).max(10_000).default([]),
   /** Addresses that managed vhosts listen on, whatever the master says. */
   listen: z.array(listenSchema).min(1).max(64),
   listenTls: z.array(listenSchema).min(1).max(64).optional(),

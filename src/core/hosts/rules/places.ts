@@ -57,6 +57,11 @@ export function mayAnswerTo({ names }: WebRules, name: string): boolean {
   return names.some((allowed) => (allowed.startsWith('*.') ? name.endsWith(allowed.slice(1)) : name === allowed));
 }
 
+/** True for a name that a site here may have: of those without a vhost of Kedge's the flag alone is Kedge's. */
+function mayBeShut(web: WebRules, name: string): boolean {
+  return mayAnswerTo(web, name) || web.withoutVhost.includes(name);
+}
+
 /** The names of the files of a site in the folder of vhosts. */
 export function isVhostFile(web: WebRules, names: readonly string[]): boolean {
   const [file = '', ...more] = names;
@@ -75,9 +80,9 @@ export function flagPlace(
   if (second === undefined && UNFINISHED_FILE.test(first)) return 'unfinished';
   if (second === undefined && first === FLAG_LOCK) return 'lock';
   if (second === undefined && first === LOOKED) return 'looked';
-  if (second === undefined && mayAnswerTo(web, first)) return 'flag';
+  if (second === undefined && mayBeShut(web, first)) return 'flag';
   const site = /^(.+)\.probe$/.exec(first)?.[1];
-  if (site === undefined || !mayAnswerTo(web, site)) return null;
+  if (site === undefined || !mayBeShut(web, site)) return null;
   if (second === undefined) return 'probes';
   return /^[0-9a-f]{32}(?:\.maintenance|\.php)?$/.test(second) || UNFINISHED_FILE.test(second) ? 'probe' : null;
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path/posix';
 import { parseDocument } from 'yaml';
@@ -27,6 +28,17 @@ export function readHostRules(path: string, server: string): HostRules {
       if (isWithin(place, held))
         throw refuse(`names ${place}, where ${held} lies: who writes there is held by nothing`);
   return rules;
+}
+
+/** As {@link readHostRules}, again and again: the same object for as long as the file is the same. */
+export function rulesReader(path: string, server: string): () => HostRules {
+  let known: { readonly seen: string; readonly rules: HostRules } | null = null;
+  return () => {
+    const status = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const seen = status === undefined ? '' : [status.dev, status.ino, status.size, status.ctimeNs].join(' ');
+    if (known?.seen !== seen || status === undefined) known = { seen, rules: readHostRules(path, server) };
+    return known.rules;
+  };
 }
 
 function textOf(path: string, refuse: (why: string, cause: unknown) => KedgeError): string {

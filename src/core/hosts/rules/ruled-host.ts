@@ -56,7 +56,8 @@ const STAGING_LIMIT_MS = 10 * 60_000;
  * more rights than an owner's comes to where others are. All methods throw HostRefused, beside what their contract says.
  */
 export class RuledHost implements Host {
-  private knownRules: Promise<KnownRules> | null = null;
+  /** What was read last. */
+  private last: { readonly rules: HostRules; readonly known: Promise<KnownRules> } | null = null;
 
   private readonly folders: FoldersOfSites;
   private readonly uid = ownUid();
@@ -64,7 +65,7 @@ export class RuledHost implements Host {
 
   constructor(
     private readonly machine: GuardedMachine,
-    /** @throws KedgeError, which every method then throws */
+    /** Is asked for each method; another object says that they are others now. @throws KedgeError, which the method then throws */
     private readonly readRules: () => HostRules,
   ) {
     this.folders = new FoldersOfSites(machine.name);
@@ -344,12 +345,20 @@ export class RuledHost implements Host {
     return owner;
   }
 
-  private known(): Promise<KnownRules> {
-    return (this.knownRules ??= this.readKnown());
+  private async known(): Promise<KnownRules> {
+    const rules = this.readRules();
+    if (this.last?.rules !== rules) {
+      const known = this.readKnown(rules);
+      this.last = { rules, known };
+      // What could not be read is read again.
+      known.catch(() => {
+        if (this.last?.known === known) this.last = null;
+      });
+    }
+    return this.last.known;
   }
 
-  private async readKnown(): Promise<KnownRules> {
-    const rules = this.readRules();
+  private async readKnown(rules: HostRules): Promise<KnownRules> {
     const accounts = new Map<string, Owner>();
     for (const user of new Set(rules.sites.flatMap(({ owners }) => owners))) {
       const owner = await this.machine.lookUpOwner(user).catch((error: unknown) => {

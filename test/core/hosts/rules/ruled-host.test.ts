@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { execFileSync } from 'node:child_process';
@@ -16,6 +16,7 @@ import {
 import { withProbeFile } from '../../../../src/core/flags/probe-file';
 import { type StagedFolder, switchFolders, switchFoldersBack } from '../../../../src/core/sites/switch-folders';
 import { pushFolder } from '../../../../src/core/sync/push-folder';
+import { stringify } from 'yaml';
 import { describeAsRoot } from '../../../helpers/as-root';
 import { testOperation } from '../../../helpers/operation';
 import { OWNER, type RuledMachine, STRANGER, ruledMachine, ruledMachineOver } from '../../../helpers/ruled-machine';
@@ -421,6 +422,26 @@ describeAsRoot('the rules of a server', () => {
     expect(line.slice(0, line.indexOf('setpriv')).join(' ')).not.toContain('LD_PRELOAD');
     const asked = await run(['env'], {}, { owner: OWNER, environment: { GIVEN: 'x' } });
     expect(asked.stdout).toContain('GIVEN=x\n');
+  });
+
+  test('rules that root writes anew hold from the next request on, also where those of before were none', async () => {
+    const file = at('written.yaml');
+    const write = (names: string[]): void => {
+      const text = stringify({ ...machine.rules, web: { ...machine.rules.web, names: [], withoutVhost: names } });
+      writeFileSync(`${file}.new`, names.length === 0 ? 'no: rules' : text, { mode: 0o644 });
+      renameSync(`${file}.new`, file);
+    };
+    write([]);
+    const host = ruledMachineOver(machine, undefined, file);
+    await expect(host.status(at('sites'))).rejects.toMatchObject(refusal);
+    write(['one.example']);
+    await raiseMaintenance(host, at('flags'), 'one.example');
+    await expect(raiseMaintenance(host, at('flags'), 'two.example')).rejects.toMatchObject(refusal);
+    write(['one.example', 'two.example']);
+    await raiseMaintenance(host, at('flags'), 'two.example');
+    // The flag alone: a vhost of such a site is not Kedge's.
+    await expect(host.status(at('vhosts/two.example.conf'))).rejects.toMatchObject(refusal);
+    for (const name of ['one.example', 'two.example']) await lowerMaintenance(host, at('flags'), name);
   });
 
   test('connections are made to sockets and ports of the rules, and to where the web server listens', async () => {
