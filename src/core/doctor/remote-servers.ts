@@ -5,12 +5,14 @@ import type { Check } from './run-checks';
 /** Longer than login and first answer may take, each of which says by itself that it took too long. */
 const LIMIT_MS = 60_000;
 
+const IS_REACHED: Check<ReachedServer> = { check: 'server-reached', limitMs: LIMIT_MS, run: checkReached };
+
 /** Its finding says that a server is not reached. */
-export const REACHED = 'server-reached';
+export const REACHED = IS_REACHED.check;
 
 /** Checks of one server that is another machine. */
 export const REMOTE_SERVER_CHECKS: readonly Check<ReachedServer>[] = [
-  { check: REACHED, limitMs: LIMIT_MS, run: checkReached },
+  IS_REACHED,
   { check: 'server-opens-sites', after: [REACHED], limitMs: LIMIT_MS, run: checkOpensSites },
 ];
 
