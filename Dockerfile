@@ -30,7 +30,7 @@ COPY packaging/container/health /usr/local/bin/kedge-container-health
 RUN ln -s /usr/local/lib/kedge/dist/src/cli/main.js /usr/local/bin/kedge \
   && chmod 0644 /etc/kedge/kedge.yaml \
   && kedge --version \
-  && kedge config check \
+  && kedge config check --file-only \
   && nginx -t \
   && php-fpm8.2 --fpm-config /usr/local/share/kedge/php-fpm.conf --test
 

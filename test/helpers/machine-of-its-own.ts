@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isNativeError } from 'node:util/types';
 import { promisify } from 'node:util';
 import { until } from './until';
 
@@ -69,7 +70,7 @@ export class MachineOfItsOwn {
     // Node's pipes are sockets, which programs cannot open by /dev/stderr.
     const piped = ['-o', 'pipefail', '-c', '"$@" 2>&1 | cat', 'bash', ...command];
     const { stdout } = await run('bash', piped, { maxBuffer: MAXIMUM_OUTPUT }).catch((error: unknown) => {
-      throw error instanceof Error && 'stdout' in error ? new Error(String(error.stdout).slice(-4000)) : error;
+      throw isNativeError(error) && 'stdout' in error ? new Error(String(error.stdout).slice(-4000)) : error;
     });
     return stdout;
   }
