@@ -84,9 +84,10 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         };
         await record({ maintenance });
         await whileMine(async () => {
-          // The limit counts from the flag: nobody is kept waiting by what Kedge itself waited for until now.
+          // The limit counts from the flag: nobody is kept waiting by what Kedge itself waited for until now. One that was
+          // found, and is gone by now, is raised by this task, which takes it away again.
           if (!(await web.maintenanceIsOn(uri))) {
-            maintenance = { ...maintenance, ...limitAfter(target.maintenanceLimitMs) };
+            maintenance = { ...maintenance, foundOn: false, ...limitAfter(target.maintenanceLimitMs) };
             await record({ maintenance });
           }
           await web.raiseMaintenance(uri, site.onMaster ? undefined : deadlineOf(maintenance, site));

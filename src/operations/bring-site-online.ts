@@ -15,7 +15,7 @@ import type { Parts, TakeOverParts } from './parts';
 
 export interface SiteBroughtOnline {
   /** Tasks the site was taken over from; they can only undo now. */
-  readonly tasks: readonly BroughtOnline[];
+  readonly tasks: readonly Pick<BroughtOnline, 'task' | 'problems'>[];
   /** What kept the site from its visitors with no task open. */
   readonly found: readonly RemovedObstacle[];
   /** Workflows that are not Kedge's and kept the site's tasks from beginning. */
@@ -38,7 +38,11 @@ export async function bringSiteOnline(
   tell: (message: string) => void,
 ): Promise<SiteBroughtOnline> {
   const locks = breakGlassLocks(parts.locks, tell);
-  const tasks = parts.redact(await bringOnline({ ...parts, locks }, site, takeOver, operation), site);
+  const brought = await bringOnline({ ...parts, locks }, site, takeOver, operation);
+  const tasks = parts.redact(
+    brought.map(({ task, problems }) => ({ task, problems })),
+    site,
+  );
   const problems = tasks.flatMap((task) => task.problems);
   const found: RemovedObstacle[] = [];
   try {

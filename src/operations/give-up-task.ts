@@ -18,13 +18,13 @@ export interface GivenUp {
 /**
  * Gives up a task whose undo cannot finish, with Temporal up or down: brings its site back, closes its journal, and ends its
  * workflow. `tell` hears which process is waited for.
- * @throws KedgeError TaskUnknown for one that has ended; what taking the site over throws
+ * @throws KedgeError TaskUnknown for one that has ended; HostUnreachable for a machine that does not answer; what taking the site over throws
  */
 export async function giveUpTask(
   parts: TakeOverParts,
   client: () => Promise<KedgeClient>,
   journal: Journal,
-  takeOver: TakeOver,
+  takeOver: TakeOver & { readonly machineIsGone: boolean },
   operation: Operation,
   tell: (message: string) => void,
 ): Promise<GivenUp> {

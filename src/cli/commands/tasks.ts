@@ -110,9 +110,10 @@ export function registerAbandon(program: Command, run: Registration): void {
     .argument('<task>', 'id of the task')
     .option('-y, --yes', 'do not ask')
     .option('-m, --message <why>', 'why, for the log of the task', 'given up by hand')
+    .option('--machine-gone', 'the web server of the site does not answer, and never will')
     .addHelpText('after', '\nExample:\n  kedge abandon example.com-20261124.031502-restore')
     .action(
-      run<{ yes?: boolean; message: string }>(async (context, [task = ''], options) => {
+      run<{ yes?: boolean; message: string; machineGone?: boolean }>(async (context, [task = ''], options) => {
         const parts = await context.parts();
         const journal = await parts.journals.get(task);
         if (!journal.outcome)
@@ -129,7 +130,7 @@ export function registerAbandon(program: Command, run: Registration): void {
           parts,
           () => context.client(),
           journal,
-          { by: context.who(), why: options.message },
+          { by: context.who(), why: options.message, machineIsGone: options.machineGone ?? false },
           commandOperation(context, `abandon-${task}`),
           (message) => context.printer.note(context.redact(message)),
         );

@@ -17,7 +17,7 @@ import { type Journal, markOf } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
 import type { SiteAtWork } from '../sites/site-at-work';
 import { type Unended, endWhereReached } from './end-where-reached';
-import { type ObstacleParts, findObstacles } from './shut-sites';
+import { type Obstacle, type ObstacleParts, findObstacles } from './shut-sites';
 import { withinLimit } from './within-limit';
 
 export interface OnlineParts extends LockParts {
@@ -35,6 +35,16 @@ export interface TakeOver {
 export interface BroughtOnline {
   readonly task: string;
   readonly problems: readonly string[];
+  /** What is still to be done on a machine that does not answer; null where it answers, or nothing is left there. */
+  readonly left: LeftThere | null;
+}
+
+/** Parts of a site that wait for a machine. */
+export interface LeftThere {
+  readonly server: string;
+  readonly parts: readonly string[];
+  /** Why nothing is done there. */
+  readonly error: Error;
 }
 
 /**
@@ -61,9 +71,9 @@ export async function bringOnline(
   await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
   const brought: BroughtOnline[] = [];
   for (const { task } of open) {
-    const problems = await giveBack(parts, await parts.journals.get(task), unended.get(task) ?? null, operation);
-    if (problems.length === 0) await noteGivenBack(parts.journals, task);
-    brought.push({ task, problems });
+    const given = await giveBack(parts, await parts.journals.get(task), unended.get(task) ?? null, operation);
+    if (given.problems.length === 0) await noteGivenBack(parts.journals, task);
+    brought.push({ task, ...given });
   }
   return brought;
 }
@@ -94,9 +104,19 @@ export async function removeObstacles(
 ): Promise<RemovedObstacle[]> {
   const { uri } = site;
   const done: RemovedObstacle[] = [];
-  for (const { what, hint, remove } of await findObstacles(parts, site, operation)) {
+  let isTorn = false;
+  for (const { part, what, hint, remove, unseen } of await findObstacles(parts, site, operation)) {
     if (remove === null) {
+      isTorn ||= part === 'switch' || (part === 'folder' && unseen === true);
       done.push({ what, removed: false, problem: hint });
+      continue;
+    }
+    if (isTorn && SHOWS_THE_SITE.has(part)) {
+      done.push({
+        what,
+        removed: false,
+        problem: 'it stays while nobody knows that the folders of the site are whole',
+      });
       continue;
     }
     try {
@@ -108,44 +128,66 @@ export async function removeObstacles(
       done.push({ what, removed: true, problem: null });
     } catch (error) {
       operation.signal.throwIfAborted();
+      isTorn ||= part === 'switch';
       done.push({ what, removed: false, problem: isKedgeError(error) ? error.message : String(error) });
     }
   }
   return done;
 }
 
+/** What keeps visitors from folders that may be half switched. */
+const SHOWS_THE_SITE: ReadonlySet<Obstacle['part']> = new Set(['maintenance file', 'maintenance page']);
+
 async function giveBack(
   parts: OnlineParts,
   journal: Journal,
   unended: Unended | null,
   operation: Operation,
-): Promise<string[]> {
+): Promise<Omit<BroughtOnline, 'task'>> {
   const { target } = journal;
-  if (!target) return [];
+  if (!target) return { problems: [], left: null };
   const problems: string[] = [];
   const site = parts.siteAtWork(target);
   const act = (work: (now: LockedTask) => Promise<void>) => (task: TaskContext) => underLock(parts, task, work);
-  const attempt = async (what: string, work: (task: TaskContext) => Promise<void>): Promise<void> => {
+  const attempt = async (what: string, work: (task: TaskContext) => Promise<void>): Promise<unknown> => {
     try {
       await withinLimit(operation, (limited) => work({ journal, site, operation: limited }));
       operation.log.info(`${what}: done`);
+      return null;
     } catch (error) {
       operation.signal.throwIfAborted();
       problems.push(`${what}: ${isKedgeError(error) ? error.message : String(error)}`);
+      return error;
     }
   };
   const left: string[] = [];
+  let lost: Error | null = unended && unended.error;
   const onItsMachine = async (...part: Parameters<typeof attempt>): Promise<void> => {
-    if (unended === null) await attempt(...part);
-    else left.push(part[0]);
+    const error = unended === null ? await attempt(...part) : unended.error;
+    if (unended === null && !(isKedgeError(error) && error.code === 'HostUnreachable')) return;
+    lost ??= error as Error;
+    left.push(part[0]);
   };
   if (!journal.committed) {
     if (journal.switched) await onItsMachine('the folders from before', (task) => switchBack(parts, task));
     if (journal.vhostBefore) await onItsMachine('the vhost from before', act(putVhostBack));
-    if (journal.fence) await attempt('the database account', act(liftFence));
+    if (journal.fence && !journal.fence.lowered)
+      await attempt(
+        'the database account',
+        act((now) => unlockForGood(parts.journals, now)),
+      );
   }
   if (journal.maintenance?.ended === null) await onItsMachine('the end of maintenance', act(showSite));
-  return unended === null ? problems : [...problems, describeUnended(unended, left)];
+  if (unended !== null) problems.push(describeUnended(unended, left));
+  return { problems, left: lost && left.length > 0 ? { server: site.host.name, parts: left, error: lost } : null };
+}
+
+/** Whoever looks again finds that it was done: an account that somebody locks meanwhile is his. */
+async function unlockForGood(journals: Journals, now: LockedTask): Promise<void> {
+  const { task, committed } = now.journal;
+  if (committed) return;
+  await liftFence(now);
+  await journals.recordUndo(task, ({ fence }) => ({ fence: fence && { ...fence, lowered: true } }));
 }
 
 /** Visitors are to find one site or the other, and whole. */

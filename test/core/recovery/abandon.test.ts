@@ -46,7 +46,7 @@ const TAKE_OVER = { by: 'anna', why: 'gone' };
 it('a task that is given up names all that it made: the database too in which definitions were proved', () =>
   withTask(async (parts, task, folder) => {
     const journal = await parts.journals.get(task);
-    const { leftovers } = await abandonTask(parts, journal, TAKE_OVER, testOperation());
+    const { leftovers } = await abandonTask(parts, journal, { ...TAKE_OVER, machineIsGone: false }, testOperation());
     expect(leftovers).toEqual([
       `the folder ${join(targetIn(folder).spool, journal.token)}`,
       'the database new1',
@@ -62,7 +62,7 @@ it('a task that passed its commit point while it was given up does not name what
   withTask(async (parts, task) => {
     const journal = await parts.journals.get(task);
     await parts.journals.recordUndo(task, { committed: true });
-    const { leftovers } = await abandonTask(parts, journal, TAKE_OVER, testOperation());
+    const { leftovers } = await abandonTask(parts, journal, { ...TAKE_OVER, machineIsGone: false }, testOperation());
     expect(leftovers).toContain('the database new1');
     expect(leftovers).not.toContain('the database new2');
     expect(leftovers).not.toContain('the database account new');

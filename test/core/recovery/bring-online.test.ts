@@ -10,6 +10,11 @@ import { ANSWERS, UNREACHABLE } from '../../helpers/silent-host';
 const TAKE_OVER = { by: 'anna', why: 'the link is down' };
 const LEFT = 'the folders from before, the end of maintenance: what runs on web1 for the task could not be ended: ';
 const LEFT_UNREACHED = `${LEFT}web1 cannot be reached: the test cut its link`;
+const LEFT_THERE = {
+  server: 'web1',
+  parts: ['the folders from before', 'the end of maintenance'],
+  error: expect.objectContaining({ code: 'HostUnreachable' }) as Error,
+};
 const SHUT = { folder: ['restored.php'], isShut: true };
 const BACK = { folder: ['of-before.php'], isShut: false, isFenced: false };
 
@@ -20,13 +25,17 @@ afterEach(() => {
 it('the account is unlocked and the task may only undo; the rest is done once the machine answers', () =>
   withShutElsewhere(async ({ parts, site, task, web, state }) => {
     web.silence = UNREACHABLE;
-    expect(await bringOnline(parts, site, TAKE_OVER, testOperation())).toEqual([{ task, problems: [LEFT_UNREACHED] }]);
+    expect(await bringOnline(parts, site, TAKE_OVER, testOperation())).toEqual([
+      { task, problems: [LEFT_UNREACHED], left: LEFT_THERE },
+    ]);
     expect(state()).toEqual({ ...SHUT, isFenced: false });
+    // What an administrator locks from then on stays locked.
+    expect((await parts.journals.get(task)).fence?.lowered).toBe(true);
     expect(await parts.epochs.current(site)).toBe(1);
     expect((await parts.journals.get(task)).givenBack).toBeNull();
 
     web.silence = ANSWERS;
-    expect(await bringOnline(parts, site, TAKE_OVER, testOperation())).toEqual([{ task, problems: [] }]);
+    expect(await bringOnline(parts, site, TAKE_OVER, testOperation())).toEqual([{ task, problems: [], left: null }]);
     expect(state()).toEqual(BACK);
     expect((await parts.journals.get(task)).givenBack).not.toBeNull();
   }));
@@ -43,7 +52,9 @@ it('a machine of which nothing comes is waited for for a minute', () =>
     while (!isAsked) await new Promise((resolve) => setImmediate(resolve));
     jest.advanceTimersByTime(60_000);
     jest.useRealTimers();
-    expect(await bringing).toEqual([{ task, problems: [`${LEFT}not done within 60 s`] }]);
+    expect(await bringing).toMatchObject([
+      { task, problems: [`${LEFT}not done within 60 s`], left: { server: 'web1' } },
+    ]);
     expect(state()).toEqual({ ...SHUT, isFenced: false });
   }));
 
@@ -57,6 +68,7 @@ it('a machine that is lost only while the folders were to be switched back is no
         expect.stringContaining('the folders from before: web1 cannot be reached'),
         expect.stringContaining('the end of maintenance: a call of'),
       ],
+      left: { ...LEFT_THERE, parts: ['the folders from before'] },
     });
     expect(state()).toEqual({ ...SHUT, isFenced: false });
     web.silence = ANSWERS;
@@ -77,9 +89,21 @@ it('a task can be given up although its machine is gone for good; what is left t
   withShutElsewhere(async ({ parts, task, web, state, staging, spool }) => {
     web.silence = UNREACHABLE;
     const journal = await parts.journals.get(task);
-    expect(await abandonTask(parts, journal, TAKE_OVER, testOperation())).toEqual({
+    // Its folders would be put back once it answers: by somebody who still knows of them.
+    const give = (machineIsGone: boolean) =>
+      abandonTask(parts, journal, { ...TAKE_OVER, machineIsGone }, testOperation());
+    await expect(give(false)).rejects.toMatchObject({
+      code: 'HostUnreachable',
+      server: 'web1',
+      hint: expect.stringContaining('--machine-gone') as string,
+    });
+    expect((await parts.journals.get(task)).outcome).toBeNull();
+    expect(await give(true)).toEqual({
       problems: [LEFT_UNREACHED],
-      leftovers: [`the folder ${staging} on web1`, `the folder ${staging}.previous on web1`, `the folder ${spool}`],
+      leftovers: [
+        ...['', '.back', '.previous'].map((ending) => `the folder ${staging}${ending} on web1`),
+        `the folder ${spool}`,
+      ],
     });
     expect((await parts.journals.get(task)).outcome?.status).toBe('abandoned');
     expect(await parts.journals.openTasks()).toEqual([]);

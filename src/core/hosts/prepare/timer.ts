@@ -7,6 +7,8 @@ const UNIT = 'kedge-host-overdue';
 const UNITS = '/etc/systemd/system';
 const CRONTAB = '/etc/cron.d/kedge-host';
 const COMMAND = `${PROGRAM_LAUNCHER} --end-overdue`;
+/** What it cannot do is told by `kedge doctor`, and later looks may do it. */
+const FIRST_LOOK = `runuser -u "$1" -- ${COMMAND} || :`;
 const WHAT_KEEPS_TIME = 'if [ -d /run/systemd/system ]; then echo systemd; elif [ -d /etc/cron.d ]; then echo cron; fi';
 
 /**
@@ -28,9 +30,7 @@ export function timer(
         keepsTime === 'systemd' ? await lookAtUnits(shell, server, user) : await lookAtCrontab(shell, server, user);
       const all = [...folder, ...commands];
       // Sites may be shut there from now on: the first look is not waited for.
-      return all.length === 0
-        ? IS_SO
-        : { commands: [...all, { argv: ['runuser', '-u', user, '--', PROGRAM_LAUNCHER, '--end-overdue'] }] };
+      return all.length === 0 ? IS_SO : { commands: [...all, { argv: ['sh', '-c', FIRST_LOOK, 'look', user] }] };
     },
   };
 }
