@@ -12,6 +12,7 @@ import { assertStillLinked } from '../core/sites/served-root';
 import {
   type StagedFolder,
   previousBeside,
+  discardedFolders,
   previousFolder,
   previousFolders,
   stagedFolder,
@@ -128,7 +129,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         ];
         // What is made once the task is undone would be there for good. What fills them needs them.
         const [spool = ''] = await makeAttemptFolders(step, places, async (make) => {
-          for (const made of [...stagingFolders(staged), ...previousFolders(staged)])
+          for (const made of [...discardedFolders(staged), ...previousFolders(staged)])
             await makeStagingFolder(host, made);
           await make();
           for (const { path } of folders) await host.makeFolder(path, { mode: 0o700 });
@@ -170,7 +171,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         const { journal, site, operation } = step;
         const { host } = site;
         await step.underLock(assertSwitchedBack);
-        for (const staging of stagingFolders(journal.staged)) await host.removeTree(staging, operation);
+        for (const folder of discardedFolders(journal.staged)) await host.removeTree(folder, operation);
         await deps.master.removeTree(spoolOf(site.target, journal), operation);
         for (const path of [...previousFolders(journal.staged), ...journal.madeFolders.toReversed()]) {
           if (await removeEmptyFolder(host, path, operation)) continue;
@@ -218,7 +219,7 @@ export function createDeployActivities(deps: ActivityDependencies) {
         if (kept.length > 0) await underLock(() => nameKept(deps, journal, { folders }));
         for (const { name, path } of folders)
           operation.log.warn(`${journal.notSaved.folders[name]?.join('; ')}; the folder of before is kept as ${path}`);
-        for (const folder of stagingFolders(journal.staged)) await host.removeTree(folder, operation);
+        for (const folder of discardedFolders(journal.staged)) await host.removeTree(folder, operation);
         for (const folder of journal.staged)
           if (!kept.includes(folder)) await host.removeTree(previousFolder(folder), operation);
         for (const folder of previousFolders(journal.staged))

@@ -26,6 +26,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'src/cli/commands/init.ts': 'a first configuration',
   'src/core/requests/signing-key.ts': 'keys that sign requests, beside the configuration',
   'src/core/web/vhost-folder.ts': 'vhosts',
+  'src/core/flags/end-overdue.ts': 'that a machine looked at its flags',
   'src/core/flags/maintenance.ts': 'flags of the web server',
   'src/core/flags/probe-file.ts': 'tokens of probes',
 };

@@ -1,6 +1,7 @@
+import { KedgeError } from '../../contract/errors';
 import type { Operation } from '../operation';
-import { previousFolders, stagingFolders } from '../sites/switch-folders';
-import { type OnlineParts, type TakeOver, bringOnline } from './bring-online';
+import { discardedFolders, previousFolders } from '../sites/switch-folders';
+import { type LeftThere, type OnlineParts, type TakeOver, bringOnline } from './bring-online';
 import type { Journal } from '../tasks/journal';
 import { leftoversOf } from './leftovers';
 
@@ -15,14 +16,18 @@ export interface Abandoned {
 /**
  * Gives a task up whose undo cannot finish: the site is given back as far as that goes (a machine that does not answer keeps nothing
  * else), the journal is closed, and what the task made is left where it is, and named. Nothing is left to its workflow then.
+ * @throws KedgeError HostUnreachable, and the task goes on to undo, where something is to be done yet on a machine that does not answer, unless
+ *   `machineIsGone` says that it never will
  */
 export async function abandonTask(
   parts: OnlineParts,
   journal: Journal,
-  takeOver: TakeOver,
+  { machineIsGone, ...takeOver }: TakeOver & { readonly machineIsGone: boolean },
   operation: Operation,
 ): Promise<Abandoned> {
   const brought = await bringOnline(parts, journal.site, takeOver, operation);
+  const mine = brought.find(({ task }) => task === journal.task);
+  if (mine?.left && !machineIsGone) throw notYet(journal, mine.left);
   // It may have passed its commit point meanwhile: what it made is the site's then.
   const now = await parts.journals.get(journal.task);
   await parts.journals.close(journal.task, {
@@ -33,16 +38,30 @@ export async function abandonTask(
     warnings: [],
   });
   return {
-    problems: brought.find(({ task }) => task === journal.task)?.problems ?? [],
+    problems: mine?.problems ?? [],
     leftovers: namesOf(now),
   };
+}
+
+/** Whoever gives it up leaves that to a person, for good. */
+function notYet({ task, site }: Journal, { server, parts, error }: LeftThere): KedgeError {
+  return new KedgeError(
+    'HostUnreachable',
+    `${task} is not given up: ${parts.join(', ')} of ${site} can be put back once ${server} answers, which it does not: ${error.message}`,
+    {
+      site,
+      server,
+      state: 'the task can only undo, and a worker goes on with that',
+      hint: `Mend the way to ${server}. Where it is gone for good: \`kedge abandon ${task} --machine-gone\`.`,
+    },
+  );
 }
 
 /** One list says what a task made: the sweeper's. */
 function namesOf(journal: Journal): string[] {
   const { staged, spool, unfinished, databases, accounts, webServer, webElsewhere } = leftoversOf(journal);
   const where = webElsewhere ? ` on ${webServer}` : '';
-  const folders = [...stagingFolders(staged), ...previousFolders(staged)];
+  const folders = [...discardedFolders(staged), ...previousFolders(staged)];
   return [
     ...folders.map((folder) => `the folder ${folder}${where}`),
     ...(spool === null ? [] : [`the folder ${spool}`]),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { DatabaseAccount } from '../databases/database-server';
 import { unfinishedPath } from '../catalog/unfinished';
 import type { Host } from '../hosts/host';
-import { type StagedFolder, previousFolder } from '../sites/switch-folders';
+import { type StagedFolder, discardedFolders, previousFolder, previousFolders } from '../sites/switch-folders';
 import { type Journal, markOf } from '../tasks/journal';
 import { keepsDatabase, keptFolders } from '../kept/kept-originals';
 import type { SiteState } from '../tasks/site-state';
@@ -94,6 +94,11 @@ export class Claims {
   }
 }
 
+async function firstOf(host: Host, paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if ((await host.status(path)) !== undefined) return path;
+  return undefined;
+}
+
 /**
  * Why the staging folders and the database of a closed task are left for a person: the folder in which the site was before
  * is in there, and the live one may not be what it should. Null when nothing speaks against removing them.
@@ -105,9 +110,9 @@ export async function reasonToKeep(
 ) {
   const { staged, task } = leftovers;
   for (const folder of staged) {
-    const { live, staging, previous: ofBefore = staging } = folder;
-    const left = (await host.status(staging)) === undefined ? ofBefore : staging;
-    if ((await host.status(left)) === undefined) continue;
+    const { live } = folder;
+    const left = await firstOf(host, [...discardedFolders([folder]), ...previousFolders([folder])]);
+    if (left === undefined) continue;
     if ((await host.status(live)) === undefined)
       return `${task} left ${left}, and the folder ${live} of the site does not exist`;
     if (!journal.switched || journal.committed) continue;

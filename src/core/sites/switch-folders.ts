@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Host } from '../hosts/host';
 
 /** A folder of a site that a task replaces. */
@@ -28,6 +28,14 @@ export function previousFolder({ staging, previous, name }: StagedFolder): strin
   return previous === undefined ? join(staging, `${name}.previous`) : join(previous, name);
 }
 
+/**
+ * Where a restored folder waits that was taken back: `.kedge/<token>.back`, apart from what is staged, so that nothing that visitors could reach comes
+ * to where more is written. Tasks whose journals are of before have it where it was staged.
+ */
+export function takenBackFolder(folder: StagedFolder): string {
+  return folder.previous === undefined ? stagedFolder(folder) : join(`${folder.staging}.back`, folder.name);
+}
+
 /** The folder of the folders of before, for a new task. */
 export function previousBeside(staging: string): string {
   return `${staging}.previous`;
@@ -36,6 +44,14 @@ export function previousBeside(staging: string): string {
 /** Each staging folder once. */
 export function stagingFolders(folders: readonly StagedFolder[]): string[] {
   return [...new Set(folders.map(({ staging }) => staging))];
+}
+
+/** All in which folders lie that a task has made and nobody needs, each once. */
+export function discardedFolders(folders: readonly StagedFolder[]): string[] {
+  const takenBack = folders.flatMap((folder) =>
+    folder.previous === undefined ? [] : dirname(takenBackFolder(folder)),
+  );
+  return [...stagingFolders(folders), ...new Set(takenBack)];
 }
 
 /** Where folders of before wait, apart from what is staged, each once. */
@@ -66,7 +82,12 @@ export async function switchFoldersBack(host: Host, folders: readonly StagedFold
   for (const folder of [...folders].reverse()) {
     const previous = previousFolder(folder);
     if ((await host.status(previous)) === undefined) continue;
-    if ((await host.status(folder.live)) !== undefined) await host.rename(folder.live, stagedFolder(folder));
+    if ((await host.status(folder.live)) !== undefined) {
+      const takenBack = takenBackFolder(folder);
+      // There already, but for a task that began with a Kedge of before.
+      if (folder.previous !== undefined) await host.makeFolder(dirname(takenBack), { mode: 0o700 });
+      await host.rename(folder.live, takenBack);
+    }
     await host.rename(previous, folder.live);
   }
 }

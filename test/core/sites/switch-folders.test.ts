@@ -5,11 +5,14 @@ import type { Host } from '../../../src/core/hosts/host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import {
   type StagedFolder,
+  discardedFolders,
   previousFolder,
+  previousFolders,
   stagedFolder,
   stagingFolders,
   switchFolders,
   switchFoldersBack,
+  takenBackFolder,
 } from '../../../src/core/sites/switch-folders';
 
 const host = createLocalHost({ name: 'here' });
@@ -69,6 +72,19 @@ test('all are switched, and what they were is kept; back again', async () => {
   await switchFoldersBack(host, folders);
   expect(live()).toEqual(OLD);
   expect(folders.map((folder) => readFileSync(join(stagedFolder(folder), 'which'), 'utf8'))).toEqual(NEW);
+});
+
+test('what is taken back waits apart from what is staged, where the folders of before do', async () => {
+  folders = folders.map((folder) => ({ ...folder, previous: `${folder.staging}.previous` }));
+  for (const folder of previousFolders(folders)) await mkdir(folder, { mode: 0o700 });
+  await switchFolders(host, folders);
+  await expect(switchFoldersBack(dyingAfter(3), folders)).rejects.toThrow('killed');
+  await switchFoldersBack(host, folders);
+  expect(live()).toEqual(OLD);
+  expect(folders.map((folder) => readFileSync(join(takenBackFolder(folder), 'which'), 'utf8'))).toEqual(NEW);
+  expect(stagingFolders(folders).map((staging) => readdirSync(staging))).toEqual([[], []]);
+  for (const folder of discardedFolders(folders)) rmSync(folder, { recursive: true });
+  for (const kedge of ['srv/.kedge', 'etc/.kedge']) expect(readdirSync(join(top, kedge))).toEqual(['token.previous']);
 });
 
 test.each(RENAMES)('killed after %i renames: the next attempt goes on, and all are new', async (renames) => {

@@ -90,7 +90,8 @@ function shownBind(
   const served = place.kind === 'staging' ? known.servedBy(site.staging) : [site];
   if (owner && !known.ownersOf(served).includes(owner)) throw refuse(what, `it is none of ${owner.user}'s`);
   if (place.kind === 'site') {
-    if (writable && isWithin(from, site.staging)) throw refuse(what, `what is staged in ${site.staging} is in it`);
+    const within = writable ? known.rules.sites.find(({ staging }) => isWithin(from, staging)) : undefined;
+    if (within) throw refuse(what, `what is staged in ${within.staging} is in it`);
     return { from, to, writable, site, task: null };
   }
   const [token] = names;

@@ -46,9 +46,9 @@ function namesBelow(top: string, path: string): string[] {
   return path.slice(top.length).split('/').slice(1);
 }
 
-/** The folder of folders of before, of one task: what lies there came from visitors, and goes back to them as it is. */
+/** A folder of folders of before, or of folders that were taken back, of one task: what lies there came from visitors, and stays as it is. */
 export function isOfBefore([token = '']: readonly string[]): boolean {
-  return token.endsWith('.previous');
+  return token.endsWith('.previous') || token.endsWith('.back');
 }
 
 /** True for a name that sites here may answer to. */

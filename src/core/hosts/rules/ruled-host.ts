@@ -249,7 +249,10 @@ export class RuledHost implements Host {
     if (!isOurs && !(isOwners && place.kind === 'site'))
       throw this.refused(what, `account ${uid} is no owner of sites there`);
     if (place.kind === 'staging' && place.names.length < 2 && mode !== 0o700) throw this.refused(what, 'others get in');
-    await this.folders.make(place, attributes);
+    const operation = this.marked(known, unheard('makeFolder', AbortSignal.timeout(STAGING_LIMIT_MS)));
+    const make = (): Promise<void> => this.folders.make(place, attributes);
+    if (place.kind === 'site' || place.names.length < 2) return make();
+    await this.alone(place, operation, make);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -263,23 +266,32 @@ export class RuledHost implements Host {
     if (source.site.staging !== target.site.staging)
       throw this.refused(what, 'they belong to different folders of sites');
     const move = (): Promise<void> => this.folders.rename(source, target);
+    const operation = this.marked(known, unheard('rename', AbortSignal.timeout(STAGING_LIMIT_MS)));
     if (source.kind === 'site') {
-      if (target.kind === 'staging') return move();
-      throw this.refused(what, 'sites are moved by way of the staging folder');
+      // It may have other names in the site: where bits that run as root are set later it would bring them there.
+      if (target.kind !== 'staging' || !isOfBefore(target.names))
+        throw this.refused(what, 'sites are moved by way of the folders of before');
+      return this.alone(target, operation, move);
     }
     const [task = ''] = source.names;
     if (target.kind === 'staging' && target.names[0] !== task)
       throw this.refused(what, 'what a task has staged stays its own');
     // What came from visitors goes back to them as it is.
-    if (!this.privileged || isOfBefore(source.names)) return move();
-    const operation = this.marked(known, unheard('rename', AbortSignal.timeout(STAGING_LIMIT_MS)));
+    if (!this.privileged || isOfBefore(source.names)) return this.alone(source, operation, move);
     await this.folders.assertShut(source.site.staging);
-    await withStagingLocks(this.machine, [`${source.site.staging}/${task}`], 'exclusive', operation, async () => {
+    await this.alone(source, operation, async () => {
       const guard = this.guardOf(known, NOTHING_WRITTEN);
       const owners = known.ownersOf([target.site]);
       if (target.kind === 'site') await assertHarmless(this.machine, from, owners, guard, operation);
       await move();
     });
+  }
+
+  /** Does `work` while no program runs that could change what a task has staged, or is shown a part of it. */
+  private async alone({ site, names }: InSites, operation: Operation, work: () => Promise<void>): Promise<void> {
+    if (!this.privileged) return work();
+    const [task = ''] = names;
+    await withStagingLocks(this.machine, [`${site.staging}/${task}`], 'exclusive', operation, work);
   }
 
   /** Of flags and probe files alone. */
@@ -296,14 +308,17 @@ export class RuledHost implements Host {
     const place = placeOf(known.rules, path);
     if (place.kind !== 'staging' || place.names.length === 0) throw this.refused(`removing ${path}`);
     if ((await this.folders.status(place)) === undefined) return;
-    await this.machine.runGuarded(
-      {
-        argv: ['rm', '-rf', '--one-file-system', '--', `/folder/${basename(path)}`],
-        sandbox: { writable: [{ from: dirname(path), to: '/folder' }], capabilities: ['DAC_OVERRIDE', 'FOWNER'] },
-        operation: this.marked(known, operation),
-      },
-      this.guardOf(known, NOTHING_WRITTEN),
-    );
+    const marked = this.marked(known, operation);
+    await this.alone(place, marked, async () => {
+      await this.machine.runGuarded(
+        {
+          argv: ['rm', '-rf', '--one-file-system', '--', `/folder/${basename(path)}`],
+          sandbox: { writable: [{ from: dirname(path), to: '/folder' }], capabilities: ['DAC_OVERRIDE', 'FOWNER'] },
+          operation: marked,
+        },
+        this.guardOf(known, NOTHING_WRITTEN),
+      );
+    });
     if ((await this.folders.status(place)) === undefined) return;
     throw new KedgeError('FileRefused', `${path} on ${this.name} could not be removed`, {
       server: this.name,

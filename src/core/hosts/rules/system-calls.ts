@@ -22,6 +22,8 @@ interface Calls {
   /** As if the kernel were older: the C library then does it by another call, which can be looked into. */
   readonly unknown: readonly number[];
   readonly clone: number;
+  /** Its second argument is the type. */
+  readonly socketpair: number;
   /** Which argument is the mode. */
   readonly modes: readonly (readonly [call: number, argument: number])[];
   /** Which argument is the new owner. */
@@ -40,10 +42,16 @@ const COMMON = {
 const CALLS: Partial<Record<NodeJS.Architecture, Calls>> = {
   x64: {
     audit: 0xc000003e,
-    // open_by_handle_at, socket, add_key, request_key, keyctl, bpf, perf_event_open, userfaultfd, syslog, unshare, setns, mount, umount2, pivot_root.
-    refused: [304, 41, 248, 249, 250, 321, 298, 323, 103, 272, 308, 165, 166, 155, ...COMMON.refused],
+    refused: [
+      // open_by_handle_at, socket, connect, accept, bind, listen, accept4.
+      ...[304, 41, 42, 43, 49, 50, 288],
+      // add_key, request_key, keyctl, bpf, perf_event_open, userfaultfd, syslog, unshare, setns, mount, umount2, pivot_root.
+      ...[248, 249, 250, 321, 298, 323, 103, 272, 308, 165, 166, 155],
+      ...COMMON.refused,
+    ],
     unknown: COMMON.unknown,
     clone: 56,
+    socketpair: 53,
     // open, creat, chmod, fchmod, mknod, openat, mknodat, fchmodat.
     modes: [
       [2, 2],
@@ -66,9 +74,14 @@ const CALLS: Partial<Record<NodeJS.Architecture, Calls>> = {
   },
   arm64: {
     audit: 0xc00000b7,
-    refused: [265, 198, 217, 218, 219, 280, 241, 282, 116, 97, 268, 40, 39, 41, ...COMMON.refused],
+    refused: [
+      ...[265, 198, 203, 202, 200, 201, 242],
+      ...[217, 218, 219, 280, 241, 282, 116, 97, 268, 40, 39, 41],
+      ...COMMON.refused,
+    ],
     unknown: COMMON.unknown,
     clone: 220,
+    socketpair: 199,
     // fchmod, fchmodat, openat, mknodat.
     modes: [
       [52, 1],
@@ -88,6 +101,7 @@ const CALLS: Partial<Record<NodeJS.Architecture, Calls>> = {
 /** Opcodes of classic BPF (linux/bpf_common.h). */
 const LOAD = 0x20;
 const EQUALS = 0x15;
+const JUMP = 0x05;
 const AT_LEAST = 0x35;
 const ANY_BIT = 0x45;
 const RETURN = 0x06;
@@ -107,6 +121,11 @@ const ARGUMENTS_AT = 16;
 const X32 = 0x40000000;
 const CLONE_NEWUSER = 0x10000000;
 const SPECIAL_BITS = 0o6000;
+/**
+ * SOCK_STREAM, alone and with SOCK_NONBLOCK and SOCK_CLOEXEC: what only its other end speaks to. One of datagrams takes descriptors from anybody
+ * once it is bound to a path, and so the folders of another namespace.
+ */
+const STREAMS = [0x1, 0x801, 0x80001, 0x80801];
 /** "Leave the owner as it is." */
 const NO_OWNER = 0xffffffff;
 
@@ -125,6 +144,11 @@ export function systemCallFilter({ owners, specialBits }: Forbidden): Buffer {
   const refuse = (error: number): Instruction => [RETURN, 0, 0, ERROR | error];
   const allow: Instruction = [RETURN, 0, 0, ALLOW];
   const argument = (at: number): Instruction => [LOAD, 0, 0, ARGUMENTS_AT + 8 * at];
+  const oneOf = (at: number, values: readonly number[]): Instruction[] => [
+    argument(at),
+    ...values.flatMap((value): Instruction[] => [[EQUALS, 0, 1, value], allow]),
+    refuse(EPERM),
+  ];
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE_AT],
     [EQUALS, 1, 0, calls.audit],
@@ -135,16 +159,17 @@ export function systemCallFilter({ owners, specialBits }: Forbidden): Buffer {
   ];
   /** What is done for one call. */
   const on = (call: number, then: readonly Instruction[]): void => {
-    program.push([EQUALS, 0, then.length, call], ...then);
+    // How far EQUALS skips is one byte.
+    program.push([EQUALS, 1, 0, call], [JUMP, 0, 0, then.length], ...then);
   };
   for (const call of calls.refused) on(call, [refuse(EPERM)]);
   for (const call of calls.unknown) on(call, [refuse(ENOSYS)]);
   on(calls.clone, [argument(0), [ANY_BIT, 0, 1, CLONE_NEWUSER], refuse(EPERM), allow]);
   if (specialBits)
     for (const [call, at] of calls.modes) on(call, [argument(at), [ANY_BIT, 0, 1, SPECIAL_BITS], refuse(EPERM), allow]);
+  on(calls.socketpair, oneOf(1, STREAMS));
   const allowed = [...new Set([0, NO_OWNER, ...owners])];
-  for (const [call, at] of calls.owners)
-    on(call, [argument(at), ...allowed.flatMap((uid): Instruction[] => [[EQUALS, 0, 1, uid], allow]), refuse(EPERM)]);
+  for (const [call, at] of calls.owners) on(call, oneOf(at, allowed));
   program.push(allow);
   const bytes = Buffer.alloc(8 * program.length);
   for (const [at, [code, ifTrue, ifFalse, value]] of program.entries()) {

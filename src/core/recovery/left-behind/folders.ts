@@ -1,7 +1,7 @@
 import { KedgeError } from '../../../contract/errors';
 import { removeEmptyFolder } from '../../hosts/empty-folder';
 import type { Host } from '../../hosts/host';
-import { previousFolders, stagingFolders } from '../../sites/switch-folders';
+import { discardedFolders, previousFolders } from '../../sites/switch-folders';
 import type { TaskLeftovers } from '../leftovers';
 import type { Leftover, SweepParts } from './leftover';
 
@@ -14,8 +14,8 @@ export async function findFoldersOfSite(
   const look = async (path: string, what: string, remove: Leftover['remove']): Promise<void> => {
     if ((await webHost.status(path)) !== undefined) found.push({ what: `${what} ${path}`, task, remove });
   };
-  for (const staging of stagingFolders(staged))
-    await look(staging, 'the staging folder', (operation) => webHost.removeTree(staging, operation));
+  for (const folder of discardedFolders(staged))
+    await look(folder, 'the staging folder', (operation) => webHost.removeTree(folder, operation));
   for (const previous of previousFolders(staged))
     await look(previous, 'the folder of before', async (operation) => {
       if (committed) await webHost.removeTree(previous, operation);

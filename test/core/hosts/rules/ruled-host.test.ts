@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { removeEmptyFolder } from '../../../../src/core/hosts/empty-folder';
 import type { Command, Sandbox } from '../../../../src/core/hosts/host';
 import { confine } from '../../../../src/core/hosts/sandbox';
+import { systemCallFilter } from '../../../../src/core/hosts/rules/system-calls';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
 import { makeStagingFolder, stagingFolderFor } from '../../../../src/core/hosts/staging';
 import {
@@ -14,7 +15,12 @@ import {
   raiseMaintenance,
 } from '../../../../src/core/flags/maintenance';
 import { withProbeFile } from '../../../../src/core/flags/probe-file';
-import { type StagedFolder, switchFolders, switchFoldersBack } from '../../../../src/core/sites/switch-folders';
+import {
+  type StagedFolder,
+  discardedFolders,
+  switchFolders,
+  switchFoldersBack,
+} from '../../../../src/core/sites/switch-folders';
 import { pushFolder } from '../../../../src/core/sync/push-folder';
 import { stringify } from 'yaml';
 import { describeAsRoot } from '../../../helpers/as-root';
@@ -82,7 +88,7 @@ describeAsRoot('the rules of a server', () => {
       expect([status.mode & 0o7777, status.uid, status.gid]).toEqual([0o2775, OWNER.uid, OWNER.gid]);
       await switchFoldersBack(machine.host, [folder]);
       expect(readFileSync(at('sites/shop/index.php'), 'utf8')).toBe('shop');
-      await machine.host.removeTree(folder.staging, testOperation());
+      for (const left of discardedFolders([folder])) await machine.host.removeTree(left, testOperation());
       expect(await removeEmptyFolder(machine.host, `${folder.staging}.previous`, testOperation())).toBe(true);
       expect(await machine.host.list(at('sites/.kedge'))).toEqual([]);
     });
@@ -260,6 +266,24 @@ describeAsRoot('the rules of a server', () => {
       expect((await script(handle, sandbox)).stdout).toBe(forbidden);
       expect((await script(socket, sandbox)).stdout).toBe(forbidden);
       await expect(script('unshare --user true', sandbox)).rejects.toMatchObject({ code: 'ProgramFailed' });
+    });
+
+    test('takes descriptors from nobody: its pairs of sockets are streams, which nobody else speaks to', async () => {
+      const pair = async (type: string): Promise<string> => {
+        const make = `perl -MSocket -e 'print socketpair(A, B, AF_UNIX, ${type}, 0) ? "made" : "$!"'`;
+        return (await script(make, {})).stdout;
+      };
+      expect(await pair('SOCK_STREAM')).toBe('made');
+      for (const type of ['SOCK_DGRAM', 'SOCK_DGRAM | 02000000', 'SOCK_RAW', 'SOCK_SEQPACKET'])
+        expect([type, await pair(type)]).toEqual([type, 'Operation not permitted']);
+      const sandbox: Sandbox = { writable: [{ from: at('sites/shop'), to: '/shop' }], capabilities: ['DAC_OVERRIDE'] };
+      const bind = `perl -MSocket -e 'socketpair(A, B, AF_UNIX, SOCK_STREAM, 0); print bind(A, pack_sockaddr_un("/shop/p")) ? "bound" : "$!"'`;
+      expect((await script(bind, sandbox)).stdout).toBe('Operation not permitted');
+    });
+
+    test('may give files to any of very many owners', async () => {
+      const owners = Array.from({ length: 300 }, (_, at) => at + 1000);
+      expect(() => systemCallFilter({ owners, specialBits: true })).not.toThrow();
     });
 
     test('reads no keys and passwords of the system', async () => {

@@ -124,6 +124,18 @@ describeAsRoot('with the key of a master and nothing else', () => {
         },
       ),
 
+    'to take descriptors from outside': () =>
+      sh(`perl -MSocket -e 'exit(socketpair(A, B, AF_UNIX, SOCK_DGRAM, 0) ? 0 : 9)'`, {
+        writable: [{ from: shop(), to: '/it' }],
+        capabilities: ['DAC_OVERRIDE'],
+      }),
+    'to bring a file of a site, which may have another name there, to where it is given bits': async () => {
+      await ask('makeFolder', { path: at('sites/.kedge/bits'), attributes: { mode: 0o700 } });
+      return ask('rename', { from: join(shop(), 'index.php'), to: at('sites/.kedge/bits/f') });
+    },
+    'to change what was taken back': () =>
+      sh('touch /it/x', { writable: [{ from: at('sites/.kedge/task.back/site'), to: '/it' }] }),
+
     // The network.
     'to reach the network as root': () => sh('true', { network: true }),
     'to reach the network as an owner who runs no hook': () => sh('true', { network: true }, { owner: OWNER }),
@@ -151,7 +163,7 @@ describeAsRoot('with the key of a master and nothing else', () => {
     const before = kept();
     const answers: Record<string, string | null> = {};
     for (const [what, attempt] of Object.entries(ATTEMPTS)) answers[what] = (await attempt()).error?.code ?? null;
-    const byKernel = /^to (?:give a file to|make a file that runs|open a file by)/;
+    const byKernel = /^to (?:give a file to|make a file that runs|open a file by|take descriptors)/;
     const expected = Object.keys(ATTEMPTS).map((what) => [what, byKernel.test(what) ? 'ProgramFailed' : 'HostRefused']);
     expect(answers).toEqual(Object.fromEntries(expected));
     expect(kept()).toBe(before);
@@ -432,7 +444,10 @@ describeAsRoot('with the key of a master and nothing else', () => {
       expect((await to('rename', { from: `${own}/sites/shop`, to: `${token}.previous` })).error?.code).toBe(
         'HostRefused',
       );
-      expect((await to('rename', { from: `${own}/sites/shop`, to: `${token}/2` })).error).toBeUndefined();
+      expect((await to('rename', { from: `${own}/sites/shop`, to: `${token}/2` })).error?.code).toBe('HostRefused');
+      const before = `${token}.previous`;
+      expect((await to('makeFolder', { path: before, attributes: { mode: 0o700 } })).error).toBeUndefined();
+      expect((await to('rename', { from: `${own}/sites/shop`, to: `${before}/site` })).error).toBeUndefined();
       expect((await to('rename', { from: `${token}/1`, to: `${own}/sites/shop` })).error).toBeUndefined();
       expect(readFileSync(`${own}/sites/shop/index.php`, 'utf8')).toBe('new\n');
       const shown = { readOnly: [{ from: `${own}/sites/shop`, to: '/it' }] };
