@@ -131,9 +131,9 @@ export const ACTIVITIES: readonly Plant[] = [
   {
     name: 'a flag is raised before the journal says so',
     file: 'src/activities/maintenance.ts',
-    text: '        await record({ maintenance });\n        await whileMine(async () => {\n          // The limit counts from the flag: nobody is kept waiting by what Kedge itself waited for until now.\n          if (!(await web.maintenanceIsOn(uri))) {\n            maintenance = { ...maintenance, ...limitAfter(target.maintenanceLimitMs) };\n            await record({ maintenance });\n          }\n          await web.raiseMaintenance(uri);\n',
+    text: '        await record({ maintenance });\n        await whileMine(async () => {\n          // The limit counts from the flag',
     instead:
-      '        await whileMine(async () => {\n          await web.raiseMaintenance(uri);\n          await record({ maintenance });\n',
+      '        await whileMine(async () => {\n          await web.raiseMaintenance(uri);\n          await record({ maintenance });\n          // The limit counts from the flag',
     caughtBy: ['test/activities/acts.test.ts'],
     named: 'is in the journal before it is made',
   },
@@ -214,9 +214,9 @@ export const ACTIVITIES: readonly Plant[] = [
   {
     name: 'folders are switched before the journal says so',
     file: 'src/activities/deploy.ts',
-    text: '        await record({ switched: true });\n        await whileMine(async ({ signal, name }) => {\n          await switchFolders(site.host, staged);\n',
+    text: '        await record({ switched: true });\n        await whileMine(async ({ signal, name }) => {\n          // What visitors would see',
     instead:
-      '        await whileMine(async ({ signal, name }) => {\n          await switchFolders(site.host, staged);\n          await record({ switched: true });\n',
+      '        await whileMine(async ({ signal, name }) => {\n          await switchFolders(site.host, staged);\n          await record({ switched: true });\n          // What visitors would see',
     caughtBy: ['test/activities/acts.test.ts'],
     named: 'is in the journal before it is made',
   },

@@ -51,8 +51,15 @@ export const RULES: readonly Plant[] = [
   {
     name: 'files are opened by their numbers',
     file: 'src/core/hosts/rules/system-calls.ts',
-    text: '    refused: [304, 41,',
-    instead: '    refused: [41,',
+    text: '...[304, 41, 42,',
+    instead: '...[41, 42,',
+    caughtBy: RULED,
+  },
+  {
+    name: 'pairs of sockets are of any type',
+    file: 'src/core/hosts/rules/system-calls.ts',
+    text: '  on(calls.socketpair, oneOf(1, STREAMS));\n',
+    instead: '',
     caughtBy: RULED,
   },
   {
