@@ -13,7 +13,7 @@ import type { LockHold } from '../core/tasks/site-locks';
 import type { SiteDatabase } from '../core/tasks/site-state';
 import { spooledBy } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
-import { accountHostsOf, createdDatabase, createdOf, sourceOf } from './journal-parts';
+import { accountHostsOf, createdDatabase, createdOf, isSwitched, sourceOf } from './journal-parts';
 import { type Reported, type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** What a restore kept of the database before. */
@@ -212,8 +212,6 @@ function keptSentences(site: string, { database, account }: SiteDatabase, locked
     `to unlock it: ${accounts.map((name) => `ALTER USER ${name} ACCOUNT UNLOCK;`).join(' ')}`,
   ];
 }
-
-const isSwitched = ({ switched }: Journal): boolean => switched;
 
 const BEHIND_COMMIT = { assert: assertFinishing, closed: null };
 

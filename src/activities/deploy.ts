@@ -28,7 +28,7 @@ import type { VhostChange } from '../core/web/web-server';
 import { pushFolder } from '../core/sync/push-folder';
 import { makeAttemptFolders, spoolOf, spoolPlace, spooling } from './attempt-folder';
 import type { ActivityDependencies } from './dependencies';
-import { createdDatabase, isShutElsewhere, sourceOf, stagedOf } from './journal-parts';
+import { createdDatabase, isShutElsewhere, isSwitched, sourceOf, stagedOf } from './journal-parts';
 import { type TaskRef, finishingStep, forwardStep, undoStep } from './step';
 
 /** Nothing that may be the only copy of a site's folder is removed. @throws KedgeError StepRefused */
@@ -202,7 +202,6 @@ export function createDeployActivities(deps: ActivityDependencies) {
 
     /** Undo of switchSite: the previous folders are live again, wherever the renames stopped. */
     async switchBack(ref: TaskRef) {
-      const isSwitched = ({ switched }: Journal): boolean => switched;
       return undoStep(deps, ref, isSwitched, (step) => switchBack(deps, step));
     },
 

@@ -49,6 +49,11 @@ export async function accountHostsOf(
   return LOOPBACK.includes(seen) ? LOOPBACK : [seen];
 }
 
+/** Folders of the site may have been switched. */
+export function isSwitched({ switched }: Journal): boolean {
+  return switched;
+}
+
 /**
  * The site is shut for the task, and its web server is another machine, which may have opened it again: also where the task found it shut, by
  * what an earlier one left.

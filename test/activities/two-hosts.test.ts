@@ -10,6 +10,7 @@ import type { MasterHost } from '../../src/core/hosts/master-host';
 import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
 import { DrivenTasks } from '../helpers/driven-tasks';
+import { restoresElsewhere } from '../helpers/restores-elsewhere';
 import { testOperation } from '../helpers/operation';
 import { ANSWERS, type SilentHost, UNREACHABLE, silentHost } from '../helpers/silent-host';
 import { IN_A_NAMESPACE, type TwoHosts, onTheWrongHost, placeOnTwoHosts } from '../helpers/two-hosts';
@@ -117,26 +118,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     rmSync(odd, { recursive: true });
   });
 
-  test('a site that is gone is brought back, and its folder is made where it belongs', async () => {
-    const before = await look();
-    const backup = await tasks.backUp({ quiesce: true });
-    rmSync(root, { recursive: true });
-    const restore = tasks.begin('restore', { backup });
-    await tasks.take(restore, null);
-    await tasks.finish(restore);
-    expect(differences(before, await look())).toEqual([]);
-  });
-
-  test.each(['syncRemote', 'switchSite'] as const)('a restore is taken back behind %s', async (step) => {
-    const backup = await tasks.backUp();
-    const [before, nothing] = [await look(), await left()];
-    const given = tasks.begin('restore', { backup });
-    await tasks.take(given, step);
-    await tasks.undo(given);
-    expect(differences(before, await look())).toEqual([]);
-    expect(await left()).toEqual(nothing);
-    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
-  });
+  restoresElsewhere(() => ({ ring, tasks, root, look, left }));
 
   /** Hosts for which the account of the site is locked. */
   async function lockedAt(): Promise<readonly string[]> {

@@ -5,6 +5,7 @@ import { leftovers } from '../../scripts/lab/leftovers';
 import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
 import { DrivenTasks } from '../helpers/driven-tasks';
+import { restoresElsewhere } from '../helpers/restores-elsewhere';
 import { ON_THE_NETWORK, type WebMachine, onTheWrongMachine, placeOnMachine } from '../../scripts/lab/web-machine';
 
 /*
@@ -60,15 +61,7 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
     );
   });
 
-  test('a site that is gone is brought back, and its folder is made where it belongs', async () => {
-    const before = await look();
-    const backup = await tasks.backUp({ quiesce: true });
-    rmSync(root, { recursive: true });
-    const restore = tasks.begin('restore', { backup });
-    await tasks.take(restore, null);
-    await tasks.finish(restore);
-    expect(differences(before, await look())).toEqual([]);
-  });
+  restoresElsewhere(() => ({ ring, tasks, root, look, left }));
 
   test.each([
     ['fenceWrites', 200],
@@ -85,11 +78,10 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
       const visit = async (): Promise<number> => (await get(ring.lab.nginx.port, uri, '/')).status;
       expect(await visit()).toBe(503);
       const flag = join(web.there.nginx.address.flags, uri);
-      const { until: _until, ...left } = JSON.parse(readFileSync(flag, 'utf8')) as { leftMs: number; until?: object };
+      const left = JSON.parse(readFileSync(flag, 'utf8')) as { leftMs: number };
       expect(left.leftMs).toBeGreaterThan(60_000);
       // As when its time had passed.
       writeFileSync(flag, JSON.stringify({ ...left, leftMs: 0 }));
-      web.endOverdue();
       web.endOverdue();
       expect(await visit()).toBe(status);
       await expect(tasks.call(given, next)).rejects.toMatchObject({ code: 'MaintenanceLimitReached' });
@@ -104,7 +96,6 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
     const given = tasks.begin('restore', { backup });
     await tasks.take(given, 'switchSite');
     expect(readFileSync(join(web.there.nginx.address.flags, ring.site.uri), 'utf8')).toBe('');
-    web.endOverdue();
     web.endOverdue();
     expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(503);
     await tasks.undo(given);
@@ -121,16 +112,5 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
     await tasks.undo(given);
     web.endOverdue();
     expect(differences(before, await look())).toEqual([]);
-  });
-
-  test.each(['syncRemote', 'switchSite'] as const)('a restore is taken back behind %s', async (step) => {
-    const backup = await tasks.backUp();
-    const [before, nothing] = [await look(), await left()];
-    const given = tasks.begin('restore', { backup });
-    await tasks.take(given, step);
-    await tasks.undo(given);
-    expect(differences(before, await look())).toEqual([]);
-    expect(await left()).toEqual(nothing);
-    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
   });
 });

@@ -160,13 +160,12 @@ async function giveBack(
       return error;
     }
   };
-  const left: string[] = [];
-  let lost: Error | null = unended && unended.error;
+  const unreached: { readonly what: string; readonly error: Error }[] = [];
   const onItsMachine = async (...part: Parameters<typeof attempt>): Promise<void> => {
-    const error = unended === null ? await attempt(...part) : unended.error;
-    if (unended === null && !(isKedgeError(error) && error.code === 'HostUnreachable')) return;
-    lost ??= error as Error;
-    left.push(part[0]);
+    const [what] = part;
+    const failure = unended === null ? await attempt(...part) : null;
+    if (unended !== null) unreached.push({ what, error: unended.error });
+    else if (isKedgeError(failure) && failure.code === 'HostUnreachable') unreached.push({ what, error: failure });
   };
   if (!journal.committed) {
     if (journal.switched) await onItsMachine('the folders from before', (task) => switchBack(parts, task));
@@ -178,8 +177,10 @@ async function giveBack(
       );
   }
   if (journal.maintenance?.ended === null) await onItsMachine('the end of maintenance', act(showSite));
-  if (unended !== null) problems.push(describeUnended(unended, left));
-  return { problems, left: lost && left.length > 0 ? { server: site.host.name, parts: left, error: lost } : null };
+  const names = unreached.map(({ what }) => what);
+  if (unended !== null) problems.push(describeUnended(unended, names));
+  const [first] = unreached;
+  return { problems, left: first ? { server: site.host.name, parts: names, error: first.error } : null };
 }
 
 /** Whoever looks again finds that it was done: an account that somebody locks meanwhile is his. */

@@ -249,10 +249,9 @@ export class RuledHost implements Host {
     if (!isOurs && !(isOwners && place.kind === 'site'))
       throw this.refused(what, `account ${uid} is no owner of sites there`);
     if (place.kind === 'staging' && place.names.length < 2 && mode !== 0o700) throw this.refused(what, 'others get in');
+    if (place.kind === 'site' || place.names.length < 2) return this.folders.make(place, attributes);
     const operation = this.marked(known, unheard('makeFolder', AbortSignal.timeout(STAGING_LIMIT_MS)));
-    const make = (): Promise<void> => this.folders.make(place, attributes);
-    if (place.kind === 'site' || place.names.length < 2) return make();
-    await this.alone(place, operation, make);
+    await this.alone(place, operation, () => this.folders.make(place, attributes));
   }
 
   async rename(from: string, to: string): Promise<void> {
