@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ErrorCode } from '../contract/error-codes';
 import { assertForward, assertOwn } from '../core/tasks/authority';
-import { leaseKindOf } from '../core/tasks/leases';
+import { leaseKindOf, serversOf } from '../core/tasks/leases';
 import type { ActivityDependencies } from './dependencies';
 import { type Reported, type TaskRef, callerOf, decodeTaskRef } from './step';
 
@@ -36,13 +36,19 @@ export function createLeaseActivities(deps: ActivityDependencies) {
       const log = deps.logs.of(task, 'awaitLease', attempt);
       const runs = async ({ workflowId, runId }: { workflowId: string; runId: string }): Promise<boolean> =>
         (await deps.runStateOf(workflowId, runId)) === 'running';
-      const before = kind === null ? null : await deps.leases.ask(task, kind, runs);
-      if (before === null) {
+      const servers = serversOf(journal);
+      const wait = kind === null ? null : await deps.leases.ask({ task, kind, servers }, runs);
+      if (wait === null) {
         if (attempt > 1) log.info(`waited ${Math.round((asked - began) / 1000)} s for its turn among the ${kind}`);
         await log.settled();
         return { value: null, warnings: [] };
       }
-      const message = `${before} ${before === 1 ? 'task comes' : 'tasks come'} first: limits.${kind} says how many run at one time`;
+      const { before, server } = wait;
+      const limit =
+        server === null
+          ? `limits.${kind} says how many run at one time`
+          : `servers.${server}.limit says how many run on ${server} at one time`;
+      const message = `${before} ${before === 1 ? 'task comes' : 'tasks come'} first: ${limit}`;
       if (attempt === 1) log.info(message);
       await log.settled();
       const pause = Math.min(NEXT_ASKS_MS + (before - 1) * OTHERS_ASK_MS, LONGEST_PAUSE_MS);

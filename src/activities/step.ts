@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { z } from 'zod';
-import { KedgeError } from '../contract/errors';
+import type { ErrorCode } from '../contract/error-codes';
+import { KedgeError, isKedgeError } from '../contract/errors';
 import type { StepName } from '../contract/steps';
 import { MAXIMUM_TEXT_BYTES, shortened } from '../contract/payload-bounds';
 import { pausedText } from '../contract/step-pause';
@@ -12,6 +13,7 @@ import { endWhereReached } from '../core/recovery/end-where-reached';
 import { type TaskContext, type LockedTask, underLock } from '../core/recovery/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
+import { leaseKindOf, serversOf } from '../core/tasks/leases';
 import type { LockHold } from '../core/tasks/site-locks';
 import { taskLives } from '../core/tasks/task-life';
 import { monotonicMs } from '../core/clock';
@@ -88,6 +90,7 @@ export async function forwardStep<T>(
   const { journal } = step;
   const site = siteOf(deps, journal);
   const attempt = { name: activity, mark: `${markOf(journal)}/${activity}`, revokes: 'step' } as const;
+  await tellAway(deps, journal, false);
   return reported(deps, { task }, attempt, signal, async (whole) => {
     await endProcessesOf(site, whole.mark);
     const value = await inTime(journal, name, whole, (operation) =>
@@ -108,7 +111,20 @@ export async function forwardStep<T>(
     );
     await step.end();
     return value;
+  }).catch(async (error: unknown) => {
+    if (isKedgeError(error) && AWAY.has(error.code)) await tellAway(deps, journal, true);
+    throw error;
   });
+}
+
+/** A step that fails so waits for a machine. */
+const AWAY: ReadonlySet<string> = new Set<ErrorCode>(['HostUnreachable', 'DatabaseUnreachable']);
+
+/** Nobody who has nothing to do with a machine that does not answer waits for those who do. Of no account for the step itself. */
+async function tellAway(deps: ActivityDependencies, { task, type, target }: Journal, isAway: boolean): Promise<void> {
+  const kind = leaseKindOf(type);
+  if (kind !== null && serversOf({ target }).length > 0)
+    await deps.leases.setAway({ task, kind }, isAway).catch(() => undefined);
 }
 
 /**

@@ -43,7 +43,12 @@ export function findContradictions(configuration: Configuration, exists: (path: 
   for (const [name, schedule] of Object.entries(configuration.schedules))
     for (const { key, message } of scheduleContradictions(configuration, schedule))
       say(['schedules', name, ...key], message);
-  for (const [name, { ssh, web }] of Object.entries(configuration.servers)) {
+  for (const [name, { ssh, web, limit }] of Object.entries(configuration.servers)) {
+    if (limit !== undefined && ssh === undefined)
+      say(
+        ['servers', name, 'limit'],
+        `${name} is the master itself, of which \`limits\` says how much it does at one time`,
+      );
     const template = web?.vhostTemplate;
     if (template !== undefined && ssh === undefined && !exists(template))
       say(['servers', name, 'web', 'vhostTemplate'], `there is no template ${template}`);

@@ -237,6 +237,8 @@ const sshSchema = z
 /** Without `ssh` it is the master itself. */
 const serverSchema = z.strictObject({
   ssh: sshSchema.optional(),
+  /** How many tasks of each kind dump, transfer and import there at one time. Default 2. Of the master, `limits` says it. */
+  limit: z.int().min(1).max(1000).optional(),
   web: webSchema.optional(),
   db: databaseSchema.optional(),
 });

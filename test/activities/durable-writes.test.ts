@@ -114,15 +114,18 @@ async function seldom(told: (what: string) => void): Promise<void> {
   const { state, backups } = ring.lab;
   const { master, journals, scratches, requestRecords, catalog, archives, epochs, mirrors, notices } = ring.parts;
   const { uri } = ring.site;
-  const limits = (): Promise<{ backups: number; restores: number }> => Promise.resolve({ backups: 1, restores: 1 });
+  const limits = async () => ({ backups: 1, restores: 1, servers: {} });
   const leases = new Leases(join(state, 'leases'), { master, journals, limits });
   const [holder, waiter] = [newTask({ site: 'holder.example' }), newTask({ site: 'waiter.example' })];
   for (const task of [holder, waiter]) await journals.begin(task);
   const runs = (): Promise<boolean> => Promise.resolve(true);
-  expect(await leases.ask(holder.task, 'backups', runs)).toBeNull();
+  const ask = (task: string) => leases.ask({ task, kind: 'backups', servers: [] }, runs);
+  expect(await ask(holder.task)).toBeNull();
   told('a lease');
-  expect(await leases.ask(waiter.task, 'backups', runs)).toBe(1);
+  expect(await ask(waiter.task)).toEqual({ before: 1, server: null });
   told('a turn for a lease');
+  await leases.setAway({ task: holder.task, kind: 'backups' }, true);
+  told('that a task waits for a machine');
   const outcome: Parameters<typeof journals.close>[1] = {
     status: 'failed',
     ended: new Date().toISOString(),

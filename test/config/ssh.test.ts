@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { targetOf } from '../../src/config/inventory';
+import { leaseLimitsOf } from '../../src/config/limits';
 import { parseConfiguration } from '../../src/config/load';
-import { assertSshServer, sshPlaceOf, sshPlacesOf, whyNotYet } from '../../src/config/ssh';
+import { assertSshServer, sshPlaceOf, sshPlacesOf, whyUnreached } from '../../src/config/ssh';
 
 const text = readFileSync(join(__dirname, 'good.yaml'), 'utf8');
 /** The good file, with what stands below a server. */
@@ -43,7 +44,7 @@ test('the master is reached by nothing, and a name that every object has is no s
     );
 });
 
-test('with a database server elsewhere no task begins on its sites, and it does on others', async () => {
+test('a database server elsewhere serves sites that reach it by an address', async () => {
   const configuration = withSsh('db1', '{ host: far.example, agent: /run/agent }');
   const resolve = (site: string) =>
     targetOf(configuration, site, {
@@ -52,13 +53,20 @@ test('with a database server elsewhere no task begins on its sites, and it does 
       kindOf: () => ({ defaultExcludes: [] }),
       readTemplate: async () => '',
     });
+  expect(await resolve('app.example')).toMatchObject({ elsewhere: { web: false, database: true } });
+  expect(await resolve('shop.example')).toMatchObject({ elsewhere: { web: false, database: false } });
+  // By a socket it is reached on its own machine alone.
+  const [, { db }] = Object.entries(configuration.servers).find(([name]) => name === 'db1') ?? ['', {}];
+  const { host: _host, port: _port, ...rest } = db ?? {};
+  Object.assign(configuration.servers['db1'] ?? {}, { db: { ...rest, socket: '/run/mysqld/mysqld.sock' } });
   await expect(resolve('app.example')).rejects.toMatchObject({
     code: 'ConfigurationInvalid',
     site: 'app.example',
     state: 'nothing was touched',
-    message: expect.stringContaining('the database server of app.example, db1, is another machine'),
+    message: expect.stringContaining('is another machine than the database server db1, whose socket it does not reach'),
   });
-  expect(await resolve('shop.example')).toMatchObject({ elsewhere: { web: false, database: false } });
+  Object.assign(configuration.sites['app.example'] ?? {}, { server: 'db1' });
+  expect(whyUnreached(configuration, 'app.example')).toBeNull();
 });
 
 test('a web server elsewhere reaches no socket of this machine', () => {
@@ -73,12 +81,25 @@ test('a web server elsewhere reaches no socket of this machine', () => {
         .replace(/(\n {2}shop\.example:\n(?: {4}.*\n)*? {4}db: )master/, `$1${db}`),
       'kedge.yaml',
     );
-  expect(whyNotYet(far('master'), 'shop.example')).toEqual({
+  expect(whyUnreached(far('master'), 'shop.example')).toEqual({
     key: 'db',
-    message: expect.stringContaining('web1, is another machine, which does not reach the socket'),
+    message: expect.stringContaining(
+      'web1, is another machine than the database server master, whose socket it does not reach',
+    ),
     hint: expect.stringContaining('servers.master.db.host'),
   });
-  expect(whyNotYet(far('db1'), 'shop.example')).toBeNull();
+  expect(whyUnreached(far('db1'), 'shop.example')).toBeNull();
+});
+
+test('how much is done at one time is said of another machine where it is, and of the master once', () => {
+  const limited = (server: string, ssh: string) =>
+    parseConfiguration(text.replace(`  ${server}:\n`, `  ${server}:\n${ssh}    limit: 7\n`), 'kedge.yaml');
+  const ssh = '    ssh: { host: far.example, agent: /run/agent }\n';
+  expect(leaseLimitsOf(limited('db1', ssh)).servers).toEqual({ db1: 7 });
+  expect(leaseLimitsOf(withSsh('db1', '{ host: far.example, agent: /run/agent }')).servers).toEqual({ db1: 2 });
+  expect(() => limited('db1', '')).toThrow(
+    expect.objectContaining({ message: expect.stringContaining('servers.db1.limit: db1 is the master itself') }),
+  );
 });
 
 test('a target says which of its servers are other machines', async () => {

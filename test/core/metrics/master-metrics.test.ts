@@ -30,7 +30,8 @@ let reads: string[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kedge-metrics-'));
   journals = new Journals(join(folder, 'tasks'), join(folder, 'open'), master, () => undefined);
-  leases = new Leases(join(folder, 'leases'), { master, journals, limits: async () => ({ backups: 1, restores: 1 }) });
+  const limits = { backups: 1, restores: 1, servers: {} };
+  leases = new Leases(join(folder, 'leases'), { master, journals, limits: async () => limits });
   sites = ['shop.example', 'new.example'];
   problems = [];
   reads = [];
@@ -155,7 +156,7 @@ it('open tasks, the sites that they keep shut and since when, and who waits for 
   await journals.recordUndo(restore, { target: targetIn(folder), maintenance, undoing: true });
   // Found shut by somebody else: no task keeps it so.
   await journals.recordUndo(backups[0] ?? '', { maintenance: { ...maintenance, foundOn: true } });
-  for (const task of backups) await leases.ask(task, 'backups', async () => true);
+  for (const task of backups) await leases.ask({ task, kind: 'backups', servers: [] }, async () => true);
   const values = await scrape(metrics());
   expect(valueOf(values, 'kedge_tasks_open', { type: 'backup' })).toBe(2);
   expect(valueOf(values, 'kedge_tasks_open', { type: 'restore' })).toBe(1);
