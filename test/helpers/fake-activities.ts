@@ -6,8 +6,8 @@ type Name = keyof Activities;
 
 /** What a fake step does instead of its work. */
 export type Behaviour =
-  /** Fails every time with this error code. */
-  | { fails: string }
+  /** Fails every time with this error code; the next attempt comes soon, or after so long. */
+  | { fails: string; again?: '1 hour' }
   /** Fails this often, then works. */
   | { failsTimes: number; code: string }
   /** Runs until it is cancelled, then takes `settlesAfterMs` to end; by this failure, where one is named. */
@@ -65,7 +65,7 @@ export class FakeActivities {
     this.running.add(name);
     try {
       const behaviour = this.behaviours.get(name);
-      if (behaviour && 'fails' in behaviour) throw failure(behaviour.fails, name);
+      if (behaviour && 'fails' in behaviour) throw failure(behaviour.fails, name, behaviour.again);
       if (behaviour && 'failsTimes' in behaviour) {
         const count = (this.failures.get(name) ?? 0) + 1;
         this.failures.set(name, count);
@@ -117,8 +117,12 @@ export class FakeActivities {
 }
 
 /** Whether and how often it is tried again is up to the workflow; how long that waits is not what these tests are about. */
-function failure(type: string, name: Name): ApplicationFailure {
-  return ApplicationFailure.create({ type, message: `${name} failed`, nextRetryDelay: '20 milliseconds' });
+function failure(
+  type: string,
+  name: Name,
+  again: '1 hour' | '20 milliseconds' = '20 milliseconds',
+): ApplicationFailure {
+  return ApplicationFailure.create({ type, message: `${name} failed`, nextRetryDelay: again });
 }
 
 /** One worker's activities for tasks on several sites at once: each site has fakes of its own. */

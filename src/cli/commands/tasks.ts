@@ -5,6 +5,7 @@ import { cancelTask } from '../../operations/cancel-task';
 import { findTask } from '../../operations/find-task';
 import { giveUpTask } from '../../operations/give-up-task';
 import { listTasks } from '../../operations/list-tasks';
+import { retryTask } from '../../operations/retry-task';
 import { readTaskLog } from '../../operations/read-task-log';
 import { confirm } from '../confirm';
 import { EXIT } from '../exit-codes';
@@ -15,9 +16,9 @@ import { sentenceOf } from '../../contract/steps';
 import { durationText, timeText } from '../../contract/units';
 import { usage } from '../usage';
 
-/** `kedge tasks`, `log`, `cancel` */
+/** `kedge tasks`, `tasks retry`, `log`, `cancel` */
 export function registerTasks(program: Command, run: Registration): void {
-  program
+  const tasks = program
     .command('tasks')
     .description('list tasks, newest first')
     .argument('[site]', 'URI of the site; without it those of all sites')
@@ -50,6 +51,32 @@ export function registerTasks(program: Command, run: Registration): void {
           paused.map(({ step, ...pause }) => `${task}: ${pausedStepText(siteWorkflowId(uri), step, pause)}`),
         );
         context.printer.result({ tasks: rows }, pauses.length === 0 ? lines : [...lines, '', ...pauses]);
+      }),
+    );
+
+  tasks
+    .command('retry')
+    .description('try again at once what failed and waits for its next attempt')
+    .argument('<task|site>', 'id of the task, or URI of the site')
+    .addHelpText(
+      'after',
+      '\nTemporal tries again by itself, after longer and longer pauses: this is for who knows that a server is back.\n' +
+        '\nExample:\n  kedge tasks retry example.com',
+    )
+    .action(
+      run<object>(async (context, [name = '']) => {
+        const retried = await retryTask(
+          await context.parts(),
+          await context.configuration(),
+          () => context.client(),
+          name,
+        );
+        const { task, steps } = retried;
+        context.printer.result(retried, [
+          steps.length === 0
+            ? `no step of ${task} waits for another attempt`
+            : `${task} tries again now: ${steps.map(sentenceOf).join(', ')}`,
+        ]);
       }),
     );
 
