@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const NOT_COPIED = new Set(['.git', 'node_modules', 'var', 'coverage']);
@@ -50,14 +60,24 @@ export class TreeCopy {
 
   /** Runs files of tests, those that match a name where one is given, up to the first that fails. */
   async test(files: readonly string[], named: string | undefined, signal: AbortSignal): Promise<TestOutcome> {
+    let outcome: TestOutcome = 'nothing';
+    // One by one: with `--bail` jest may be gone before it has written its report.
+    for (const file of files) {
+      const ofFile = await this.testFile(file, named, signal);
+      if (ofFile === 'failed') return ofFile;
+      if (ofFile === 'passed') outcome = ofFile;
+    }
+    return outcome;
+  }
+
+  private async testFile(file: string, named: string | undefined, signal: AbortSignal): Promise<TestOutcome> {
     const report = join(this.folder, 'var-report.json');
     rmSync(report, { force: true });
     const jest = join(this.folder, 'node_modules/jest/bin/jest.js');
     const names = named === undefined ? [] : ['--testNamePattern', named];
-    const options = ['--ci', '--bail', '--silent', '--json', `--outputFile=${report}`, '--forceExit'];
-    const exitCode = await this.run([jest, ...options, ...names, '--runTestsByPath', ...files], signal);
-    if (exitCode === null) return 'failed';
-    return outcomeOf(report);
+    const options = ['--ci', '--silent', '--json', `--outputFile=${report}`, '--forceExit'];
+    const exitCode = await this.run([jest, ...options, ...names, '--runTestsByPath', file], signal);
+    return exitCode === null ? 'failed' : outcomeOf(report);
   }
 
   remove(): void {
@@ -109,7 +129,9 @@ function endAllOf(folder: string): void {
   }
 }
 
+/** Who ends jest itself has been noticed by nobody's test. */
 function outcomeOf(report: string): TestOutcome {
+  if (!existsSync(report)) return 'nothing';
   const { numFailedTests, numPassedTests, numRuntimeErrorTestSuites } = JSON.parse(readFileSync(report, 'utf8')) as {
     numFailedTests: number;
     numPassedTests: number;
