@@ -72,7 +72,8 @@ export function createParts({ configuration, configurationPath, environment, hos
   const redact = <T>(value: T, site: string | null = null): T => redactor.value(value, site);
   const state = configuration.state;
   const webServers = new Map<string, { readonly host: Host; readonly server: WebServer }>();
-  const programs = new ClientPrograms(master);
+  const sockets = join(state, 'sockets');
+  const programs = new ClientPrograms(master, sockets);
   const file = new ConfigurationFile(configurationPath, configuration);
   const installCommand = (server: string): string => `kedge servers prepare ${server}`;
   const sshHosts = new SshHosts({
@@ -106,14 +107,15 @@ export function createParts({ configuration, configurationPath, environment, hos
     return known;
   };
   /**
-   * The machine of the web server of a task. Whoever writes `ssh:` beside that server meanwhile, or takes it away, sends no task to another
+   * The machine of a server of a task. Whoever writes `ssh:` beside that server meanwhile, or takes it away, sends no task to another
    * machine than it began on: while nobody says how that one is reached, it is one that nothing can be asked of.
    */
-  const webHostOf = ({ web, elsewhere }: Pick<Target, 'web' | 'elsewhere'>): Host => {
-    if (!elsewhere.web) return master;
-    const host = hostOf(web.name);
-    return host === master ? unnamedHost(web.name) : host;
+  const machineOf = (server: string, isElsewhere: boolean): Host => {
+    if (!isElsewhere) return master;
+    const host = hostOf(server);
+    return host === master ? unnamedHost(server) : host;
   };
+  const webHostOf = ({ web, elsewhere }: Pick<Target, 'web' | 'elsewhere'>): Host => machineOf(web.name, elsewhere.web);
   const journals = new Journals(join(state, 'tasks'), join(state, 'open'), master, onSecret);
   const states = new SiteStates(join(state, 'sites'), master, onSecret);
 
@@ -130,11 +132,11 @@ export function createParts({ configuration, configurationPath, environment, hos
   const receivers = async () => namedReceivers((await file.lastGood()).notify);
   const requestRecords = new RequestRecords(join(state, 'requests'), master);
 
-  const databaseServers = new OpenServers(async (address, signal, holder) => {
+  const databaseServers = new OpenServers(async ({ address, from }, signal, holder) => {
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
     if (adminPassword !== undefined) onSecret(adminPassword, null);
-    return openDatabaseServer({ address, adminPassword, host: master, programs, signal, holder });
+    return openDatabaseServer({ address, adminPassword, host: master, from, programs, signal, holder });
   });
 
   const webServer = (address: WebServerAddress, host: Host): WebServer => {
@@ -167,17 +169,19 @@ export function createParts({ configuration, configurationPath, environment, hos
         webHosts: new Map(named.flatMap(([name, { web }]) => (web ? [[name, hostOf(name)] as const] : []))),
         databaseServers: new Map(
           named.flatMap(([name, { db }]) =>
-            db && servers[name]?.ssh === undefined
+            db
               ? [
                   [
                     name,
-                    (signal?: AbortSignal, holder?: string) => databaseServers.get({ name, ...db }, signal, holder),
+                    (signal?: AbortSignal, holder?: string) =>
+                      databaseServers.get({ address: { name, ...db }, from: hostOf(name) }, signal, holder),
                   ] as const,
                 ]
               : [],
           ),
         ),
         folders: { state, backups },
+        sockets,
         flags: named.flatMap(([name, { web }]) => (web ? [{ host: hostOf(name), path: web.flags }] : [])),
       };
     }),
@@ -249,6 +253,8 @@ export function createParts({ configuration, configurationPath, environment, hos
     },
     siteAtWork(target: Target): SiteAtWork {
       const host = webHostOf(target);
+      const { database, elsewhere } = target;
+      const databaseHost = machineOf(database.name, elsewhere.database);
       return {
         target,
         uri: target.site.uri,
@@ -258,7 +264,8 @@ export function createParts({ configuration, configurationPath, environment, hos
         folder: liveFolder(host, target.site),
         kind: guardingSettings(withFurtherSettings(siteKindOf(target.site)), onSecret),
         webServer: webServer(target.web, host),
-        databaseServer: (signal, holder) => databaseServers.get(target.database, signal, holder),
+        databaseServer: (signal, holder) =>
+          databaseServers.get({ address: database, from: databaseHost }, signal, holder),
         hosts: () => [...new Set([master, host])],
       };
     },
@@ -269,7 +276,7 @@ export function createParts({ configuration, configurationPath, environment, hos
     hostOf,
     remoteHostOf,
     webServer: (address: WebServerAddress) => webServer(address, hostOf(address.name)),
-    databaseServer: (address: DatabaseServerAddress) => databaseServers.get(address),
+    databaseServer: (address: DatabaseServerAddress) => databaseServers.get({ address, from: hostOf(address.name) }),
     async close(): Promise<void> {
       await Promise.all([databaseServers.close(), sshHosts.close()]);
     },

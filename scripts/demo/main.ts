@@ -11,7 +11,7 @@ import {
 } from '../../src/contract/tasks';
 import { differences, fingerprint } from '../lab/fingerprint';
 import { type Lab, startLab } from '../lab/lab';
-import { ON_THE_NETWORK, placeOnMachine } from '../lab/web-machine';
+import { placeOnMachines } from '../lab/placed-lab';
 import { breakWordPress } from '../lab/wordpress';
 import { type WorkerProcess, kedge, startWorkerProcess } from './kedge';
 import { type Row, tableOf } from './table';
@@ -66,14 +66,14 @@ async function demo(document: DemoDocument): Promise<void> {
   const [lab] = await timed('build', () =>
     startLab({
       ...{ below, sites: [SITE], onProgress: (what: string) => say(`starting ${what}`), signal },
-      ...(options.remote ? { databaseOptions: ON_THE_NETWORK } : {}),
     }),
   );
   stops.push(() => lab.stop());
-  const [site] = (options.remote ? await moveToMachine(lab) : lab).sites;
+  const placed = options.remote ? await moveToMachines(lab) : lab;
+  const [site] = placed.sites;
   if (!site) throw new Error('the lab has no site');
   say(`everything lives in ${lab.folder}; Temporal Web UI: ${lab.temporal.uiAddress}`);
-  const look = () => fingerprint(site, lab.nginx.port, lab.mariadb);
+  const look = () => fingerprint(site, lab.nginx.port, placed.mariadb);
   let worker = await startWorkerProcess(lab.environment);
   // Nothing of this lab is needed any more after Ctrl-C, so the steps of a running task are not waited for.
   stops.push(() => (signal.aborted ? worker.kill() : worker.stop()));
@@ -89,7 +89,7 @@ async function demo(document: DemoDocument): Promise<void> {
   backupRow.bytes = backup.backup.bytes;
 
   say('\nbreaking the site: posts and uploads deleted, a table dropped, wp-config spoiled');
-  await breakWordPress(site, lab.mariadb);
+  await breakWordPress(site, placed.mariadb);
   const broken = differences(saved, await look());
   say(`${broken.length} pages, files and tables differ now`);
 
@@ -101,7 +101,7 @@ async function demo(document: DemoDocument): Promise<void> {
     const restoring = run(lab, ['restore', SITE, backup.backup.id, '--yes', '--json']);
     // Awaited below; a failure while the crash is prepared is not unhandled.
     restoring.catch(() => undefined);
-    if (options.crash) worker = await crashInImport(lab, worker);
+    if (options.crash) worker = await crashInImport(placed, worker);
     return restoreResultSchema.parse(await restoring);
   });
   document.restore = restore;
@@ -125,15 +125,18 @@ async function demo(document: DemoDocument): Promise<void> {
   }
 }
 
-/** The lab as it is found on the machine that its sites are moved to. */
-async function moveToMachine(lab: Lab): Promise<Lab> {
-  say('moving the site to a machine of its own, web1: nginx, PHP and sshd there, and kedge-host with its rules');
-  const web = await placeOnMachine(lab).catch((error: unknown) => {
+/** The lab as it is found on the machines that its site and its databases are moved to. */
+async function moveToMachines(lab: Lab): Promise<Lab> {
+  say(
+    'moving the site to a machine of its own, web1, with nginx and PHP, and its database to another, db1, with MariaDB;',
+  );
+  say('on both sshd, and kedge-host with its rules');
+  const placed = await placeOnMachines(lab, { web: 'web1', database: 'db1' }).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`no machine can be made: root, network namespaces and openssh-server are needed (${why})`);
+    throw new Error(`no machines can be made: root, network namespaces and openssh-server are needed (${why})`);
   });
-  stops.push(() => web.stop());
-  return web.there;
+  stops.push(() => placed.stop());
+  return placed.there;
 }
 
 /** Runs a command of the product, shows what it says, and returns its JSON document. */

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { DatabaseServerAddress } from '../../src/contract/target';
@@ -81,26 +81,7 @@ export async function startMariadb({
   });
   const port = await freePort();
   const log = join(sockets, 'error.log');
-  const command = [
-    'mariadbd',
-    '--no-defaults',
-    `--datadir=${data}`,
-    `--tmpdir=${temporary}`,
-    `--socket=${socket}`,
-    `--pid-file=${join(sockets, 'mariadb.pid')}`,
-    `--log-error=${log}`,
-    '--bind-address=127.0.0.1',
-    `--port=${port}`,
-    '--event-scheduler=ON',
-    '--skip-log-bin',
-    '--innodb-buffer-pool-size=32M',
-    LOG_SIZE,
-    '--innodb-flush-log-at-trx-commit=2',
-    '--key-buffer-size=1M',
-    '--aria-pagecache-buffer-size=1M',
-    '--performance-schema=OFF',
-    ...options,
-  ];
+  const command = mariadbdCommand({ data, temporary, socket, log, port, options });
   let server: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
@@ -112,7 +93,7 @@ export async function startMariadb({
     let failure = '';
     child.once('error', (error) => (failure = error.message));
     const deadline = Date.now() + DEADLINE_MS;
-    while (!(await answers(socket))) {
+    while (!(await answersAt(socket))) {
       if (failure !== '' || child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
         child.kill('SIGKILL');
         throw new Error(`mariadbd did not start: ${failure || `see ${log}`}`);
@@ -133,25 +114,7 @@ export async function startMariadb({
     }
   };
 
-  const query = async (sql: string): Promise<string> => {
-    const client = run(
-      'mariadb',
-      [
-        '--no-defaults',
-        `--socket=${socket}`,
-        `--user=${me}`,
-        '--batch',
-        '--skip-column-names',
-        '--binary-mode',
-        '--comments',
-        '--default-character-set=utf8mb4',
-      ],
-      { maxBuffer: 64 * 1024 * 1024 },
-    );
-    client.child.stdin?.end(sql);
-    return (await client).stdout;
-  };
-
+  const query = queryBy(socket);
   await start();
   const admin =
     adminPassword === undefined ? { user: me } : await makeAdmin(query, join(folder, 'admin.password'), adminPassword);
@@ -173,6 +136,66 @@ export async function startMariadb({
   };
 }
 
+/** The program, with arguments, that becomes such a server; its process id is in `mariadb.pid` beside its socket. */
+export function mariadbdCommand({
+  data,
+  temporary,
+  socket,
+  log,
+  port,
+  options,
+}: {
+  readonly data: string;
+  readonly temporary: string;
+  readonly socket: string;
+  readonly log: string;
+  readonly port: number;
+  readonly options: readonly string[];
+}): string[] {
+  return [
+    'mariadbd',
+    '--no-defaults',
+    `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
+    `--socket=${socket}`,
+    `--pid-file=${join(dirname(socket), 'mariadb.pid')}`,
+    `--log-error=${log}`,
+    '--bind-address=127.0.0.1',
+    `--port=${port}`,
+    '--event-scheduler=ON',
+    '--skip-log-bin',
+    '--innodb-buffer-pool-size=32M',
+    LOG_SIZE,
+    '--innodb-flush-log-at-trx-commit=2',
+    '--key-buffer-size=1M',
+    '--aria-pagecache-buffer-size=1M',
+    '--performance-schema=OFF',
+    ...options,
+  ];
+}
+
+/** Runs SQL by a socket, as the account of this process; see {@link PrivateMariadb.query}. */
+export function queryBy(socket: string): (sql: string) => Promise<string> {
+  return async (sql) => {
+    const client = run(
+      'mariadb',
+      [
+        '--no-defaults',
+        `--socket=${socket}`,
+        `--user=${userInfo().username}`,
+        '--batch',
+        '--skip-column-names',
+        '--binary-mode',
+        '--comments',
+        '--default-character-set=utf8mb4',
+      ],
+      { maxBuffer: 64 * 1024 * 1024 },
+    );
+    client.child.stdin?.end(sql);
+    return (await client).stdout;
+  };
+}
+
 async function makeAdmin(
   query: (sql: string) => Promise<string>,
   file: string,
@@ -184,7 +207,8 @@ async function makeAdmin(
   return { user: 'kedge', password: { file } };
 }
 
-async function answers(socket: string): Promise<boolean> {
+/** True when a database server greets who connects to its socket. */
+export async function answersAt(socket: string): Promise<boolean> {
   if (!(await stat(socket).catch(() => undefined))) return false;
   return new Promise((resolve) => {
     const connection = connect(socket);

@@ -121,9 +121,7 @@ export class NetworkHost {
   }
 
   /** Where a path of it lies on this machine, below one of its own folders. */
-  at(path: string): string {
-    return join(this.folder, path);
-  }
+  readonly at = (path: string): string => join(this.folder, path);
 
   /** The program and the arguments that run a program there. */
   command(argv: readonly string[]): [string, ...string[]] {

@@ -41,9 +41,10 @@ export async function accountHostsOf(
   server: DatabaseServer,
 ): Promise<string[]> {
   if (journal.before) return [...journal.before.account.hosts];
-  const seen = site.onMaster
-    ? await server.clientHost()
-    : await server.clientHostOf(site.host, loginAddressOf(journal, site.target), operation);
+  const seen =
+    server.from === site.host
+      ? await server.clientHost()
+      : await server.clientHostOf(site.host, loginAddressOf(journal, site.target), operation);
   // By the socket it is localhost; by the network, one or the other by whether the server resolves names. A new site may
   // come either way.
   return LOOPBACK.includes(seen) ? LOOPBACK : [seen];

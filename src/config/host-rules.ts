@@ -17,6 +17,9 @@ export interface SeenFolders {
   readonly owners: (folder: string) => readonly string[];
 }
 
+/** Where packages put the data of a database server, and its binary log. */
+const USUAL_DATA = '/var/lib/mysql';
+
 const UNSEEN: SeenFolders = { staging: (folder) => join(dirname(folder), '.kedge'), owners: () => [] };
 
 /**
@@ -81,6 +84,7 @@ export function hostRulesOf(
       (text) => JSON.parse(text) as unknown,
     ),
     connect: { sockets: [...sockets], ports: [...ports.values()] },
+    ...(server?.db ? { space: [USUAL_DATA] } : {}),
   };
 }
 

@@ -4,7 +4,7 @@ import { KedgeError } from '../contract/errors';
 import type { Owner, SiteLocation, Target, WebServerAddress } from '../contract/target';
 import { nearest } from './nearest';
 import type { Configuration, SiteConfiguration } from './schema';
-import { whyNotYet } from './ssh';
+import { whyUnreached } from './ssh';
 
 /** @throws KedgeError SiteUnknown, see `unknownSite` */
 export function assertKnownSite(configuration: Configuration, uri: string): SiteConfiguration {
@@ -53,7 +53,7 @@ export interface TargetSources {
 
 /**
  * Where a task on a site acts, from the configuration as it is now.
- * @throws KedgeError SiteUnknown; ConfigurationInvalid, also for a server that is another machine; what the sources throw
+ * @throws KedgeError SiteUnknown; ConfigurationInvalid, also for a database that the web server does not reach; what the sources throw
  */
 export async function targetOf(
   configuration: Configuration,
@@ -61,12 +61,12 @@ export async function targetOf(
   { lookUpOwner, isElsewhere, kindOf, readTemplate }: TargetSources,
 ): Promise<Target> {
   const site = assertKnownSite(configuration, uri);
-  const notYet = whyNotYet(configuration, uri);
-  if (notYet !== null)
-    throw new KedgeError('ConfigurationInvalid', notYet.message, {
+  const unreached = whyUnreached(configuration, uri);
+  if (unreached !== null)
+    throw new KedgeError('ConfigurationInvalid', unreached.message, {
       site: uri,
       state: 'nothing was touched',
-      hint: notYet.hint,
+      hint: unreached.hint,
     });
   const web = configuration.servers[site.server]?.web;
   const database = configuration.servers[site.db]?.db;

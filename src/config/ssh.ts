@@ -58,27 +58,18 @@ export function assertSshServer(
   });
 }
 
-/**
- * Why no task begins on a site as its servers are: its database server is another machine, where dumps are not made yet, or its web server is
- * one, which reaches no socket of this machine. Null for all others.
- */
-export function whyNotYet(
+/** Why no task begins on a site as its servers are: they are two machines, and it has a socket alone by which to reach its database. Null for all others. */
+export function whyUnreached(
   { servers, sites }: Pick<Configuration, 'servers' | 'sites'>,
   uri: string,
 ): { readonly key: 'db'; readonly message: string; readonly hint: string } | null {
   const site = sites[uri];
   const [web, database] = site === undefined ? [] : [servers[site.server], servers[site.db]];
-  if (!site || !database) return null;
-  const key = 'db';
-  if (database.ssh !== undefined) {
-    const what = `the database server of ${uri}, ${site.db}, is another machine with \`ssh:\``;
-    const hint = `Until then sites.${uri}.db names a server without \`ssh:\`.`;
-    return { key, message: `${what}, and dumps are not made there yet`, hint };
-  }
-  if (web?.ssh !== undefined && database.db?.socket !== undefined) {
-    const message = `the web server of ${uri}, ${site.server}, is another machine, which does not reach the socket of the database server ${site.db}`;
-    const hint = `Say servers.${site.db}.db.host, an address that ${site.server} reaches it by, in the place of its socket.`;
-    return { key, message, hint };
-  }
-  return null;
+  if (!site || !web || database?.db?.socket === undefined) return null;
+  if (site.server === site.db || (web.ssh === undefined && database.ssh === undefined)) return null;
+  return {
+    key: 'db',
+    message: `the web server of ${uri}, ${site.server}, is another machine than the database server ${site.db}, whose socket it does not reach`,
+    hint: `Say servers.${site.db}.db.host, an address that both ${site.server} and ${database.ssh === undefined ? 'the master' : site.db} reach it by, in the place of its socket.`,
+  };
 }

@@ -124,13 +124,9 @@ function installationOf(
   temporal: ConnectedTemporal | null,
 ): Installation {
   const { backups, state, spool = join(configuration.state, 'spool') } = configuration;
-  const servers = Object.entries(configuration.servers).filter(([, { ssh }]) => ssh === undefined);
+  const servers = Object.entries(configuration.servers);
   const databases = new Map(servers.flatMap(([name, { db }]) => (db ? [[name, { name, ...db }] as const] : [])));
-  const webs = new Map(
-    Object.entries(configuration.servers).flatMap(([name, { web }]) =>
-      web ? [[name, { name, ...web }] as const] : [],
-    ),
-  );
+  const webs = new Map(servers.flatMap(([name, { web }]) => (web ? [[name, { name, ...web }] as const] : [])));
   return {
     master: parts.master,
     configurationPath: examined.configurationPath(),

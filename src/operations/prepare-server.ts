@@ -8,7 +8,7 @@ import type { Host } from '../core/hosts/host';
 import { BUILT_PROGRAM } from '../core/hosts/prepare/built-program';
 import { loginKeys } from '../core/hosts/prepare/login-key';
 import { fileOwnersOf } from '../core/hosts/prepare/owners';
-import { NEEDED, NEEDED_OF, confinement, packages } from '../core/hosts/prepare/packages';
+import { NEEDED, NEEDED_OF_WEB, confinement, packages } from '../core/hosts/prepare/packages';
 import { type Travelling, hostProgram, launcher, lookAtFile, node } from '../core/hosts/prepare/program';
 import { stagingFoldersOf } from '../core/hosts/prepare/staging';
 import { type Step, type StepDone, carryOut } from '../core/hosts/prepare/step';
@@ -69,7 +69,7 @@ export async function prepareServer(
     operation,
   );
   const travelling = await whatTravels(master, operation);
-  const needed = [...NEEDED, ...(server.web ? NEEDED_OF.web : []), ...(server.db ? NEEDED_OF.db : [])];
+  const needed = [...NEEDED, ...(server.web ? NEEDED_OF_WEB : [])];
   const steps: Step[] = [
     packages(shell, needed, install),
     confinement(shell, place.user),

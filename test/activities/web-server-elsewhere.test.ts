@@ -6,7 +6,7 @@ import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
 import { DrivenTasks } from '../helpers/driven-tasks';
 import { restoresElsewhere } from '../helpers/restores-elsewhere';
-import { ON_THE_NETWORK, type WebMachine, onTheWrongMachine, placeOnMachine } from '../../scripts/lab/web-machine';
+import { ON_THE_NETWORK, type PlacedLab, placeOnMachines } from '../../scripts/lab/placed-lab';
 
 /*
  * A site whose web server is a machine of its own, reached by SSH, with the rules that `kedge servers prepare` writes: its files come by rsync
@@ -18,30 +18,30 @@ jest.setTimeout(240_000);
 describeAsRoot('the web server is a machine that is reached by SSH (needs root)', () => {
   let ring: ActivityLab;
   let tasks: DrivenTasks;
-  let web: WebMachine;
+  let placed: PlacedLab;
   let root: string;
 
   beforeAll(async () => {
     ring = await ActivityLab.start({}, (real) => real, {
       lab: { databaseOptions: ON_THE_NETWORK },
       place: async (lab) => {
-        web = await placeOnMachine(lab);
-        return new Map([[web.machine.name, web.host]]);
+        placed = await placeOnMachines(lab, { web: 'web1', database: null });
+        return placed.hosts;
       },
     });
     tasks = new DrivenTasks(ring);
-    root = web.rootOf(ring.site);
+    root = placed.there.sites[0]?.root ?? '';
   });
   afterEach(() => {
-    expect(onTheWrongMachine(ring.lab, web)).toEqual([]);
+    expect(placed.misplaced()).toEqual([]);
   });
   afterAll(async () => {
     await ring?.stop();
-    await web?.stop();
+    await placed?.stop();
   });
 
   const look = (): Promise<Fingerprint> => fingerprint({ ...ring.site, root }, ring.lab.nginx.port, ring.lab.mariadb);
-  const left = (): Promise<Record<string, string[]>> => leftovers(web.there);
+  const left = (): Promise<Record<string, string[]>> => leftovers(placed.there);
 
   test('a site is saved, broken and brought back', async () => {
     const before = await look();
@@ -57,7 +57,7 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
     expect(differences(before, await look())).toEqual([]);
     // As the database server sees that machine, and where the import came from, which defines views.
     expect((await left())['accounts']?.filter((name) => !nothing['accounts']?.includes(name))).toEqual(
-      expect.arrayContaining([expect.stringMatching(`@${web.machine.address.host}$`)]),
+      expect.arrayContaining([expect.stringMatching(`@${placed.machine('web1').address.host}$`)]),
     );
   });
 
@@ -77,12 +77,12 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
       const { uri } = ring.site;
       const visit = async (): Promise<number> => (await get(ring.lab.nginx.port, uri, '/')).status;
       expect(await visit()).toBe(503);
-      const flag = join(web.there.nginx.address.flags, uri);
+      const flag = join(placed.there.nginx.address.flags, uri);
       const left = JSON.parse(readFileSync(flag, 'utf8')) as { leftMs: number };
       expect(left.leftMs).toBeGreaterThan(60_000);
       // As when its time had passed.
       writeFileSync(flag, JSON.stringify({ ...left, leftMs: 0 }));
-      web.endOverdue();
+      placed.endOverdue();
       expect(await visit()).toBe(status);
       await expect(tasks.call(given, next)).rejects.toMatchObject({ code: 'MaintenanceLimitReached' });
       await tasks.undo(given);
@@ -95,8 +95,8 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
     const backup = await tasks.backUp();
     const given = tasks.begin('restore', { backup });
     await tasks.take(given, 'switchSite');
-    expect(readFileSync(join(web.there.nginx.address.flags, ring.site.uri), 'utf8')).toBe('');
-    web.endOverdue();
+    expect(readFileSync(join(placed.there.nginx.address.flags, ring.site.uri), 'utf8')).toBe('');
+    placed.endOverdue();
     expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(503);
     await tasks.undo(given);
     expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
@@ -104,13 +104,13 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
 
   test('no task shuts a site that nothing there would open again', async () => {
     const backup = await tasks.backUp();
-    const looked = join(web.there.nginx.address.flags, '.kedge.looked');
+    const looked = join(placed.there.nginx.address.flags, '.kedge.looked');
     const before = await look();
     utimesSync(looked, 1e9, 1e9);
     const given = tasks.begin('restore', { backup });
     await expect(tasks.call(given, 'preflight')).rejects.toMatchObject({ code: 'HostProgramUnfit', server: 'web1' });
     await tasks.undo(given);
-    web.endOverdue();
+    placed.endOverdue();
     expect(differences(before, await look())).toEqual([]);
   });
 });

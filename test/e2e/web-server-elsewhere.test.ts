@@ -9,7 +9,7 @@ import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
 import { describeAsRoot } from '../helpers/as-root';
 import { type Lab, type WordPressSite, cli, cliJson, journalsOf, leftovers, startLab } from '../helpers/e2e';
 import { until } from '../helpers/until';
-import { ON_THE_NETWORK, type WebMachine, onTheWrongMachine, placeOnMachine } from '../../scripts/lab/web-machine';
+import { ON_THE_NETWORK, type PlacedLab, placeOnMachines } from '../../scripts/lab/placed-lab';
 
 /* A worker whose sites are served by another machine, which it reaches by SSH. */
 
@@ -17,7 +17,7 @@ jest.setTimeout(300_000);
 
 describeAsRoot('a site on another machine (needs root)', () => {
   let lab: Lab;
-  let web: WebMachine;
+  let placed: PlacedLab;
   let worker: WorkerProcess;
   let site: WordPressSite;
   let backup: BackupResult;
@@ -25,19 +25,19 @@ describeAsRoot('a site on another machine (needs root)', () => {
 
   beforeAll(async () => {
     lab = await startLab({ sites: ['gazette.example'], databaseOptions: ON_THE_NETWORK });
-    web = await placeOnMachine(lab);
-    [site] = web.there.sites as [WordPressSite];
+    placed = await placeOnMachines(lab, { web: 'web1', database: null });
+    [site] = placed.there.sites as [WordPressSite];
     worker = await startWorkerProcess(lab.environment);
     await cliJson(lab, 'sites', 'adopt', site.uri);
     saved = await look();
     backup = await cliJson<BackupResult>(lab, 'backup', site.uri);
   });
   afterEach(() => {
-    expect(onTheWrongMachine(lab, web)).toEqual([]);
+    expect(placed.misplaced()).toEqual([]);
   });
   afterAll(async () => {
     await worker?.stop();
-    await web?.stop();
+    await placed?.stop();
     await lab?.stop();
   });
 
@@ -54,7 +54,7 @@ describeAsRoot('a site on another machine (needs root)', () => {
     const { downtimeMs } = await cliJson<RestoreResult>(lab, 'restore', site.uri, backup.backup.id, '--yes');
     expect(downtimeMs).toBeGreaterThan(0);
     expect(differences(saved, await look())).toEqual([]);
-    const { staging, spool, open, flags } = await leftovers(web.there);
+    const { staging, spool, open, flags } = await leftovers(placed.there);
     expect([staging, spool, open]).toEqual([[], [], []]);
     expect(flags?.filter((name) => name.startsWith(site.uri) && !name.endsWith('.probe'))).toEqual([]);
   });
@@ -62,14 +62,14 @@ describeAsRoot('a site on another machine (needs root)', () => {
   it('whose machine goes away in the middle of a restore and comes back within the limit is restored', async () => {
     const restoring = cli(lab, 'restore', site.uri, backup.backup.id, '--yes', '--json');
     await until('it unpacks', hasBegun('deploy'), 60_000);
-    await web.machine.unplug();
+    await placed.machine('web1').unplug();
     const client = await connectClient(lab.environment);
     const restore = new KedgeClient(client, 'lab').task(site.uri, newest()?.task ?? '');
     const fails = async (): Promise<boolean> =>
       (await restore.status()).steps.some(({ lastFailure }) => lastFailure?.includes('web1'));
     await until('the step is to be tried again', fails, 120_000);
     await client.connection.close();
-    await web.machine.plug();
+    await placed.machine('web1').plug();
     const { exitCode, stderr } = await restoring;
     expect([exitCode, stderr]).toEqual([0, expect.stringMatching(/failed: .*web1.*\. It is tried again until/)]);
     expect(differences(saved, await look())).toEqual([]);
@@ -80,11 +80,11 @@ describeAsRoot('a site on another machine (needs root)', () => {
     await until('it unpacks', hasBegun('deploy'), 60_000);
     await worker.kill();
     expect(await status()).toBe(503);
-    const flag = join(web.there.nginx.address.flags, site.uri);
+    const flag = join(placed.there.nginx.address.flags, site.uri);
     // As when its time had passed.
     const left = JSON.parse(readFileSync(flag, 'utf8')) as { leftMs: number };
     writeFileSync(flag, JSON.stringify({ ...left, leftMs: 0 }));
-    web.endOverdue();
+    placed.endOverdue();
     // Its database is the master's, which has locked the account.
     expect(await status()).toBe(500);
     worker = await startWorkerProcess(lab.environment);
@@ -96,11 +96,11 @@ describeAsRoot('a site on another machine (needs root)', () => {
   });
 
   it('that shows its maintenance page without a task is opened from the master', async () => {
-    writeFileSync(join(web.there.nginx.address.flags, site.uri), '');
+    writeFileSync(join(placed.there.nginx.address.flags, site.uri), '');
     expect(await status()).toBe(503);
     const { exitCode, stdout } = await cli(lab, 'sites', 'online', site.uri);
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining('its maintenance page is up; put right')]);
     expect(await status()).toBe(200);
-    rmSync(join(web.there.nginx.address.flags, site.uri), { force: true });
+    rmSync(join(placed.there.nginx.address.flags, site.uri), { force: true });
   });
 });

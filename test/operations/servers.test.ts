@@ -175,7 +175,9 @@ test('a site whose servers do not reach each other is refused where the configur
     const { exitCode, stderr } = await run(argv);
     expect([exitCode, stderr]).toEqual([
       2,
-      expect.stringContaining('web1, is another machine, which does not reach the socket of the database server local'),
+      expect.stringContaining(
+        'web1, is another machine than the database server local, whose socket it does not reach',
+      ),
     ]);
   }
   expect((await run(['sites'])).exitCode).toBe(0);
@@ -221,7 +223,7 @@ describe('the parts of a master', () => {
       change(({ servers }) => {
         servers['local'] = { ...servers['local'], ssh: { host: `x${host}`, port, user, identityFile } };
       });
-      await expect(parts.resolveTarget('gazette.example')).rejects.toMatchObject({ code: 'ConfigurationInvalid' });
+      await expect(parts.resolveTarget('gazette.example')).rejects.toMatchObject({ code: 'HostUnreachable' });
       const atWork = parts.siteAtWork(target);
       expect([atWork.host, atWork.onMaster]).toEqual([parts.master, true]);
     } finally {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type Configuration, configurationJsonSchema } from '../../config/schema';
-import { whyNotYet } from '../../config/ssh';
+import { whyUnreached } from '../../config/ssh';
 import { KedgeError } from '../../contract/errors';
 import { createLocalHost } from '../../core/hosts/local-host';
 import { webServerKindOf } from '../../core/web/web-server-kinds';
@@ -36,7 +36,7 @@ export function registerConfig(program: Command, run: Registration): void {
         const configuration = await context.configuration();
         const host = createLocalHost({ name: configuration.master });
         for (const file of await configuredFiles(configuration, host)) await host.assertTrusted(file);
-        if (options.fileOnly === true) refuseWhatIsNotYet(configuration, path);
+        if (options.fileOnly === true) refuseUnreached(configuration, path);
         else await checkSites(context, path, Object.keys(configuration.sites));
         const sites = Object.keys(configuration.sites).length;
         context.printer.result({ path, sites }, [`${path} is right: ${sites} ${sites === 1 ? 'site' : 'sites'}`]);
@@ -66,11 +66,11 @@ export function registerConfig(program: Command, run: Registration): void {
     );
 }
 
-/** @throws KedgeError ConfigurationInvalid, a line for each site that no task begins on yet */
-function refuseWhatIsNotYet(configuration: Configuration, path: string): void {
+/** @throws KedgeError ConfigurationInvalid, a line for each site whose web server does not reach its database server */
+function refuseUnreached(configuration: Configuration, path: string): void {
   const lines = Object.keys(configuration.sites).flatMap((uri) => {
-    const notYet = whyNotYet(configuration, uri);
-    return notYet === null ? [] : [`${path}: sites.${uri}.${notYet.key}: ${notYet.message}`];
+    const unreached = whyUnreached(configuration, uri);
+    return unreached === null ? [] : [`${path}: sites.${uri}.${unreached.key}: ${unreached.message}`];
   });
   if (lines.length > 0) throw new KedgeError('ConfigurationInvalid', lines.join('\n'));
 }

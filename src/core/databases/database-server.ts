@@ -165,6 +165,10 @@ export interface TextRow {
  */
 export interface DatabaseServer {
   readonly name: string;
+  /** The machine that its administrator comes from. */
+  readonly from: Host;
+  /** The machine that its files lie on; null where nobody knows which one that is. */
+  readonly disks: Host | null;
 
   facts(): Promise<ServerFacts>;
   /** What the admin account lacks of what this contract needs, by the names of GRANT. */

@@ -6,11 +6,12 @@ import { isKedgeError, KedgeError } from '../../contract/errors';
 import type { DatabaseServerAddress } from '../../contract/target';
 import { findingsOf, firstOf } from '../findings';
 import { diskFullOr } from '../hosts/disk-full';
+import type { Host } from '../hosts/host';
 import type { MasterHost } from '../hosts/master-host';
 import type { Operation } from '../operation';
 import { breakOff } from '../streams';
 import type { AdminConnection } from './admin-connection';
-import { type ClientPrograms, runClient } from './client-program';
+import type { ClientPrograms } from './client-program';
 import type { DatabaseFacts, DumpOptions, DumpResult, ServerFacts } from './database-server';
 import { statementsOfADump } from './dump-conditions';
 import { DefinitionsDigest } from './definitions-digest';
@@ -34,6 +35,8 @@ export interface ClientContext {
   readonly address: DatabaseServerAddress;
   readonly adminPassword: string | undefined;
   readonly host: MasterHost;
+  /** From where the server is reached. */
+  readonly from: Host;
   readonly programs: ClientPrograms;
 }
 
@@ -130,7 +133,7 @@ async function runDump(
     supplement,
   }: { without: readonly string[] | undefined; definitionsOnly: boolean; supplement: readonly string[] },
 ): Promise<FilteredDump & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
-  const { admin, address, host, programs } = context;
+  const { admin, address, host, from, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
   const tooLong = new Set<string>();
   const onLongValue = (table: string | undefined, bytes: number): void => {
@@ -190,8 +193,8 @@ async function runDump(
   await exact.hold();
   const written = pipeline(filter, output);
   const complaints = new DumpComplaints();
-  const run = runClient(host, address, {
-    program,
+  const run = programs.run({
+    ...{ address, from, program },
     arguments: [
       ...OPTIONS,
       // Clients of MySQL would add statements that only an admin can run, and ask for what MariaDB does not have.

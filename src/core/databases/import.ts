@@ -5,7 +5,6 @@ import { isKedgeError, KedgeError } from '../../contract/errors';
 import { firstOf } from '../findings';
 import type { MasterHost, OpenFile } from '../hosts/master-host';
 import type { Operation } from '../operation';
-import { runClient } from './client-program';
 import type { AdminConnection } from './admin-connection';
 import { endAccountConnections } from './connections';
 import type { ImportResult } from './database-server';
@@ -172,8 +171,9 @@ async function runImport(
     }
   });
   const read = pipeline(file, filter);
-  const run = runClient(context.host, context.address, {
-    program,
+  const { address, from, programs } = context;
+  const run = programs.run({
+    ...{ address, from, program },
     arguments: [
       '--binary-mode',
       '--local-infile=0',

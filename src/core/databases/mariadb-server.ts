@@ -56,9 +56,11 @@ export function openDatabaseServer({
   importSilenceMs,
 }: DatabaseServerOptions): DatabaseServer {
   const admin = new AdminConnection(from, address, adminPassword, signal, holder);
-  const context: ClientContext = { admin, address, adminPassword, host, programs };
+  const context: ClientContext = { admin, address, adminPassword, host, from, programs };
   return {
     name: address.name,
+    from,
+    disks: from !== host || isOfThisMachine(address) ? from : null,
     facts: () => readServerFacts(admin),
     missingPrivileges: () => missingPrivileges(admin),
     publicDatabases: () => publicDatabases(admin),
@@ -106,4 +108,9 @@ export function openDatabaseServer({
     canLogIn: (user, password, database) => canLogIn(admin, address, { user, password, database }),
     close: () => admin.close(),
   };
+}
+
+/** It is reached by a socket, or at an address that only this machine has. */
+function isOfThisMachine({ socket, host = 'localhost' }: DatabaseServerAddress): boolean {
+  return socket !== undefined || host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
 }

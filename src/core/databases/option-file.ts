@@ -8,6 +8,8 @@ export interface ClientLogin {
   readonly socket: string | undefined;
   readonly host: string | undefined;
   readonly port: number | undefined;
+  /** What goes over the connection is compressed. Default false. */
+  readonly compresses?: boolean;
 }
 
 /** Longest line the clients read from an option file. */
@@ -25,6 +27,8 @@ export function optionFile(login: ClientLogin): string {
   } else {
     lines.push('protocol=tcp', `host=${quoteOption(login.host ?? '127.0.0.1')}`, `port=${login.port ?? 3306}`);
   }
+  // Later clients of MySQL may do without this option.
+  if (login.compresses === true) lines.push('loose-compress');
   return `${lines.join('\n')}\n`;
 }
 

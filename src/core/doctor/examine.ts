@@ -18,12 +18,17 @@ export async function examine(installation: Installation, operation: Operation):
   );
   // What stands on one that is not reached would only repeat that.
   const silent = new Set(far.flat().flatMap(({ check, server }) => (check === REACHED ? [server] : [])));
-  const answering = webServers.filter(({ address }) => !silent.has(address.name));
+  const answering = {
+    webServers: webServers.filter(({ address }) => !silent.has(address.name)),
+    databaseServers: databaseServers.filter(({ name }) => !silent.has(name)),
+  };
   const servers = [
     runChecks(MACHINE_CHECKS, master, machine, operation),
     runChecks(MASTER_CHECKS, installation, machine, operation),
-    ...answering.map((web) => runChecks(WEB_SERVER_CHECKS, web, { server: web.address.name }, operation)),
-    ...databaseServers.map((server) => runChecks(DATABASE_SERVER_CHECKS, server, { server: server.name }, operation)),
+    ...answering.webServers.map((web) => runChecks(WEB_SERVER_CHECKS, web, { server: web.address.name }, operation)),
+    ...answering.databaseServers.map((server) =>
+      runChecks(DATABASE_SERVER_CHECKS, server, { server: server.name }, operation),
+    ),
   ];
   const findings = [...far, ...(await Promise.all(servers))].flat();
   // One after the other: each looks through a whole site folder.

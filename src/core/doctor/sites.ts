@@ -24,7 +24,8 @@ import { shutFor } from '../tasks/maintenance-limit';
 import { findShutters } from '../recovery/shut-sites';
 import { needsOfBackup } from '../preflight/safety-room';
 import { seenSettings } from '../preflight/settings';
-import { checkSpace } from '../preflight/space';
+import { needsOfDatabase } from '../preflight/database-room';
+import { type SpaceNeed, checkSpace } from '../preflight/space';
 import { proofOf } from '../web/proof';
 import type { FileFault, ProbeAnswer } from '../web/web-server';
 import type { ConfiguredSite } from './installation';
@@ -94,11 +95,11 @@ async function checkFolder(
   const { warnings, bytes, folders } = await checkSiteFolder(site.folder, operation);
   const hint = `Declare what belongs to the site by \`paths:\` of ${uri}, or save it by other means.`;
   const complaints = warnings.map((message): Complaint => ({ level: 'warning', message, hint }));
-  const database = await databaseNeeds(states, site);
+  const database = await databaseNeeds(states, site, operation);
   const needs = [
     ...(await needsOfBackup({ master, host, mirrors }, target, { files: bytes, database: database.bytes })),
     ...folders.map((folder) => ({ place: 'web staging', host, ...folder })),
-    { place: 'database server', host: master, path: database.folder, bytes: database.bytes },
+    ...database.needs,
   ];
   try {
     await checkSpace(needs, uri);
@@ -125,14 +126,15 @@ async function checkServed({ resolve }: ConfiguredSite, operation: Operation): P
 async function databaseNeeds(
   states: SiteStates,
   { uri, databaseServer }: SiteAtWork,
-): Promise<{ bytes: number; folder: string }> {
+  operation: Operation,
+): Promise<{ bytes: number; needs: readonly SpaceNeed[] }> {
   try {
     const state = await states.get(uri);
     const server = await databaseServer();
-    const [{ dataFolder }, { bytes }] = [await server.facts(), await server.describe(state.current.database)];
-    return { bytes, folder: dataFolder };
+    const { bytes, tables } = await server.describe(state.current.database);
+    return { bytes, needs: await needsOfDatabase(server, { bytes, tables: tables.length }, operation) };
   } catch {
-    return { bytes: 0, folder: '/' };
+    return { bytes: 0, needs: [] };
   }
 }
 

@@ -3,12 +3,13 @@ import { KedgeError } from '../../contract/errors';
 import { rootsOf } from '../../contract/target';
 import type { DumpInspection, Inspection } from '../archive/archive';
 import { checkImportable, checkRestorable, checkText, movedPaths } from '../archive/restorable';
-import type { ServerFacts } from '../databases/database-server';
+import type { DatabaseServer } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import { assertTrustedFile } from '../hosts/trusted-path';
 import type { Operation } from '../operation';
 import type { SiteAtWork } from '../sites/site-at-work';
 import type { Journal } from '../tasks/journal';
+import { needsOfDatabase } from './database-room';
 import { type SpaceNeed, roomAt } from './space';
 import type { PreflightParts } from './parts';
 
@@ -52,11 +53,11 @@ export async function checkSourceBackup(
     operation,
     await room(parts.master, site),
   );
-  const facts = await (await site.databaseServer(operation.signal)).facts();
-  checkRestorable(record, inspection, facts, location);
+  const server = await site.databaseServer(operation.signal);
+  checkRestorable(record, inspection, await server.facts(), location);
   tellText(checkText(record, inspection, asked), operation);
   for (const lost of record.incomplete ?? []) operation.log.warn(`the backup ${id} is incomplete: ${lost}`);
-  return sourceOf(parts.master, site, record, path, inspection, facts, operation);
+  return sourceOf(parts.master, site, server, { record, path, inspection }, operation);
 }
 
 /** Checks an archive that a site is deployed from: one that Kedge packed, of this site, and importable here. */
@@ -84,21 +85,19 @@ export async function checkSourceArchive(
       hint: 'Deploy it under the URI it was made of.',
     });
   }
-  const facts = await (await site.databaseServer(operation.signal)).facts();
-  checkImportable(record, inspection, facts, location);
+  const server = await site.databaseServer(operation.signal);
+  checkImportable(record, inspection, await server.facts(), location);
   tellText(checkText(record, inspection, asked), operation);
-  return sourceOf(parts.master, site, record, path, inspection, facts, operation);
+  return sourceOf(parts.master, site, server, { record, path, inspection }, operation);
 }
 
-function sourceOf(
+async function sourceOf(
   master: Host,
   { target, location, host }: SiteAtWork,
-  record: PackedRecord,
-  path: string,
-  inspection: Inspection,
-  facts: ServerFacts,
+  server: DatabaseServer,
+  { record, path, inspection }: { record: PackedRecord; path: string; inspection: Inspection },
   operation: Operation,
-): CheckedSource {
+): Promise<CheckedSource> {
   for (const warning of inspection.warnings) operation.log.warn(warning);
   for (const link of inspection.leavingLinks)
     operation.log.warn(`a link of the backup leads out of the site folder: ${link}`);
@@ -128,17 +127,7 @@ function sourceOf(
       ...(host === master ? [] : inspection.roots).map(({ bytes, members }) => ({
         ...{ place: 'spool', host: master, path: target.spool, bytes, files: members },
       })),
-      // A table is a file or two.
-      {
-        place: 'database server',
-        host: master,
-        path: facts.dataFolder,
-        bytes: dumpBytes,
-        files: 2 * record.database.tables.length,
-      },
-      ...(facts.binaryLogFolder === null
-        ? []
-        : [{ place: 'binary log', host: master, path: facts.binaryLogFolder, bytes: dumpBytes }]),
+      ...(await needsOfDatabase(server, { bytes: dumpBytes, tables: record.database.tables.length }, operation)),
     ],
   };
 }

@@ -22,8 +22,7 @@ const RESERVE_BYTES = 16 * 1024 * 1024;
 const RESERVE_INODES = 64;
 
 /**
- * Checks that every file system can be written and has room for all that will be written to it; needs on the same one are added up. A
- * place that cannot be looked at from here (the data folder of a database server elsewhere) is passed over.
+ * Checks that every file system can be written and has room for all that will be written to it; needs on the same one are added up.
  * @throws KedgeError DiskFull naming the places, what they need and what there is
  */
 export async function checkSpace(needs: readonly SpaceNeed[], site: string): Promise<void> {

@@ -51,7 +51,7 @@ export async function proveBackup(
   try {
     const warning = await proveDefinitions(
       {
-        ...{ site: site.uri, master, proofs, live, scratch, note },
+        ...{ site: site.uri, proofs, live, scratch, note },
         server: () => site.databaseServer(operation.signal),
         definitions: dump.definitions,
         elsewhere: dump.elsewhere,

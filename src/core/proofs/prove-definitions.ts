@@ -4,15 +4,14 @@ import type { DatabaseAccount, DatabaseServer } from '../databases/database-serv
 import { isPassing } from '../databases/sql-errors';
 import type { NameElsewhere } from '../databases/definition-names';
 import { generatedPassword } from '../databases/generated-name';
-import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import { Proofs, type Verdict } from './proofs';
+import { needsOfDatabase } from '../preflight/database-room';
 import { checkSpace } from '../preflight/space';
 
 /** A dump whose definitions are to be proved, and where. */
 export interface Proof {
   readonly site: string;
-  readonly master: Host;
   readonly server: () => Promise<DatabaseServer>;
   readonly proofs: Proofs;
   /** Returns the dump, a file on the master; its rows may be left out. Asked for only where it is needed. */
@@ -83,7 +82,7 @@ const REFUSED: ReadonlySet<string> = new Set(['ImportFailed', 'DumpIncompatible'
 
 async function tryImport(proof: Proof, server: DatabaseServer, operation: Operation): Promise<Verdict> {
   const { scratch } = proof;
-  await assertRoom(proof, server);
+  await assertRoom(proof, server, operation);
   const dump = await proof.dump();
   await proof.note(scratch);
   try {
@@ -107,10 +106,8 @@ async function tryImport(proof: Proof, server: DatabaseServer, operation: Operat
 const BYTES_OF_A_TABLE = 160 * 1024;
 
 /** A proof is to take no other site's room. @throws KedgeError DiskFull */
-async function assertRoom({ site, master, tables }: Proof, server: DatabaseServer): Promise<void> {
-  const path = (await server.facts()).dataFolder;
-  const need = { place: 'database server', host: master, path, bytes: tables * BYTES_OF_A_TABLE, files: 2 * tables };
-  await checkSpace([need], site);
+async function assertRoom({ site, tables }: Proof, server: DatabaseServer, operation: Operation): Promise<void> {
+  await checkSpace(await needsOfDatabase(server, { bytes: tables * BYTES_OF_A_TABLE, tables }, operation), site);
 }
 
 async function importInto(proof: Proof, server: DatabaseServer, dump: string, operation: Operation): Promise<void> {

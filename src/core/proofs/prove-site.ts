@@ -37,7 +37,7 @@ export async function proveLiveDefinitions(
 ): Promise<void> {
   const dump = await dumpDefinitions(parts, task, live.database, path);
   const warning = await proveDefinitions(
-    proofOf(parts, proofs, task, live, { dump, path: () => Promise.resolve(path) }),
+    proofOf(proofs, task, live, { dump, path: () => Promise.resolve(path) }),
     task.operation,
   );
   await task.record({ proof: { definitions: dump.definitions, warning } });
@@ -82,13 +82,12 @@ export async function proveSpooledDump(
   const path = (): Promise<string> => Promise.resolve(join(spool, 'database.sql'));
   const isShut = journal.maintenance !== null;
   return proveDefinitions(
-    { ...proofOf(parts, proofs, task, live, { dump, path }), ...(isShut ? { limitMs: SHUT_LIMIT_MS } : {}) },
+    { ...proofOf(proofs, task, live, { dump, path }), ...(isShut ? { limitMs: SHUT_LIMIT_MS } : {}) },
     operation,
   );
 }
 
 function proofOf(
-  parts: SiteProvingParts,
   proofs: Proofs,
   { journal, site, operation, record }: ProvingTask,
   { account: live }: SiteDatabase,
@@ -100,7 +99,7 @@ function proofOf(
   const name = generatedName(site.uri, `${journal.token}0`);
   const { charset, collation, tables } = summary;
   return {
-    ...{ site: site.uri, master: parts.master, proofs, live, definitions, elsewhere, charset, collation },
+    ...{ site: site.uri, proofs, live, definitions, elsewhere, charset, collation },
     server: () => site.databaseServer(operation.signal),
     tables: tables.length,
     dump: path,

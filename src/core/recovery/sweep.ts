@@ -12,6 +12,7 @@ import type { Leftover, SearchParts, SweepParts } from './left-behind/leftover';
 import { Machines, nameItAgain } from './left-behind/machines';
 import { findProbeFiles, findProbeFilesOf } from './left-behind/probe-files';
 import { findProcesses } from './left-behind/processes';
+import { findSockets } from './left-behind/sockets';
 import { findUnfinishedFiles, findUnfinishedFilesOf } from './left-behind/unfinished-files';
 import { Claims, type TaskLeftovers, reasonToKeep, leftoversOf } from './leftovers';
 
@@ -104,6 +105,7 @@ export class Sweeper {
         ...(await findUnfinishedFiles(parts)),
         ...(await findProbeFiles(parts, isBusy)),
         ...(await findDeletions(parts)),
+        ...(await findSockets(parts)),
       );
     return search;
   }

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import fc from 'fast-check';
 import type { Machine, MachineFactory } from './machine';
+import { hostileText } from '../../helpers/hostile-text';
 import { testOperation } from '../../helpers/operation';
 
 /** What the file methods of a host promise. */
@@ -32,6 +34,33 @@ export function describeFiles(makeMachine: MachineFactory): void {
       if (machine.canMount) await work();
       else console.warn(`not tested, since nothing can be mounted here: ${what}`);
     });
+
+  test('names and arguments of whatever characters are what they are', async () => {
+    const name = hostileText(/[/\0]/).filter(
+      (text) => !['', '.', '..'].includes(text) && Buffer.byteLength(text) <= 200,
+    );
+    const others = fc.tuple(name, name).filter(([one, other]) => one !== other);
+    const { host } = machine;
+    await fc.assert(
+      fc.asyncProperty(others, async ([one, other]) => {
+        const [made, moved] = [at(one), at(other)];
+        await host.makeFolder(made, { mode: 0o755 });
+        await host.writeFile(join(made, other), one, { mode: 0o600 });
+        expect(await host.list(made)).toEqual([other]);
+        expect((await host.readFile(join(made, other))).toString()).toBe(one);
+        const argv = ['printf', '%s', other] as const;
+        expect(await host.run({ argv, sandbox: {}, operation: testOperation() })).toMatchObject({ stdout: other });
+        await host.rename(made, moved);
+        expect(await host.status(made)).toBeUndefined();
+        expect(await host.status(join(moved, other))).toMatchObject({ type: 'file', mode: 0o600 });
+        await host.removeFile(join(moved, other));
+        expect(await host.list(moved)).toEqual([]);
+        await host.removeTree(moved, testOperation());
+        expect(sh('ls -A')).toBe('');
+      }),
+      { numRuns: 15 },
+    );
+  });
 
   describe('writeFile and readFile', () => {
     test('content and mode as given, whatever the umask; what was there is replaced', async () => {

@@ -23,13 +23,19 @@ afterAll(() => lab?.close());
 const LIVE = { user: 'shop', hosts: ['localhost'] };
 const SCRATCH: Scratch = { database: 'scratch0', account: { user: 'scratch0', hosts: ['localhost'] } };
 
-async function prove(operation: TestOperation = testOperation(), master: Host = lab.host, limitMs?: number) {
+async function prove(operation: TestOperation = testOperation(), disks: Host = lab.host, limitMs?: number) {
   const { path, definitions, elsewhere, summary } = await lab.dump('shop');
   const notes: Scratch[] = [];
   const started = await importsSoFar();
   const warning = await proveDefinitions(
     {
-      ...{ site: 'shop.example', master, server: async () => lab.server, proofs, dump: async () => path, limitMs },
+      ...{
+        site: 'shop.example',
+        server: async () => ({ ...lab.server, disks }),
+        proofs,
+        dump: async () => path,
+        limitMs,
+      },
       ...{ definitions, elsewhere, tables: summary.tables.length, live: LIVE, scratch: SCRATCH },
       ...{ charset: 'utf8mb4', collation: 'utf8mb4_general_ci' },
       note: async (scratch) => void notes.push(scratch),

@@ -6,6 +6,7 @@ import { KedgeError } from '../../../src/contract/errors';
 import type { Target } from '../../../src/contract/target';
 import { withFileLock } from '../../../src/core/hosts/file-lock';
 import type { Host } from '../../../src/core/hosts/host';
+import { identify } from '../../../src/core/hosts/processes';
 import type { MasterHost } from '../../../src/core/hosts/master-host';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { JOURNAL, type Journal, markOf } from '../../../src/core/tasks/journal';
@@ -70,6 +71,7 @@ const newSweeper = (
     webHosts: new Map<string, Host>([['web', master], ...(elsewhere.webHosts ?? [])]),
     databaseServers: new Map([['db', databaseServer]]),
     folders: { state: join(folder, 'state'), backups: join(folder, 'backups') },
+    sockets: join(folder, 'state/sockets'),
     flags: [{ host: master, path: join(folder, 'flags') }, ...(elsewhere.flags ?? [])],
   }));
 
@@ -544,6 +546,15 @@ describe('sweeper', () => {
     expect(sweeper.isSettled(first.task)).toBe(false);
     expect(problems).toEqual([expect.stringContaining(unfinished) as unknown]);
     expect(await remaining(second)).toEqual([]);
+  });
+
+  it('removes sockets that led to other machines, of processes that have ended', async () => {
+    const sockets = join(folder, 'state/sockets');
+    const own = (await identify(process.pid))?.started;
+    const [left, used] = [join(sockets, '4194304-17-Ab3dEf'), join(sockets, `${process.pid}-${own}-Ab3dEf`)];
+    for (const path of [left, used]) await mkdir(path, { recursive: true });
+    expect((await sweep()).removed).toEqual([expect.stringContaining(left)]);
+    expect([existsSync(left), existsSync(used)]).toEqual([false, true]);
   });
 
   it('removes old files of durable writes and of probes, and no young one, or that of a site in a task', async () => {

@@ -17,14 +17,8 @@ export const NEEDED: readonly NeededProgram[] = [
   { program: 'prlimit', debian: 'util-linux' },
   { program: 'lsattr', debian: 'e2fsprogs' },
 ];
-/** Beside them, by what a server offers. */
-export const NEEDED_OF = {
-  web: [{ program: 'php', debian: 'php-cli' }],
-  db: [
-    { program: 'mariadb', debian: 'mariadb-client' },
-    { program: 'mariadb-dump', debian: 'mariadb-client' },
-  ],
-} as const;
+/** Beside them, for sites. Clients of a database server run on the master. */
+export const NEEDED_OF_WEB: readonly NeededProgram[] = [{ program: 'php', debian: 'php-cli' }];
 
 const PACKAGES = 'packages';
 const MISSING =

@@ -31,6 +31,8 @@ export interface SweepParts {
   readonly scratches: Scratches;
   /** Folders of the master in which files are written durably; those below `backups` are looked through too. */
   readonly folders: { readonly state: string; readonly backups: string };
+  /** Folder of the master for sockets that lead to other machines. */
+  readonly sockets: string;
   /** Folders of maintenance flags. */
   readonly flags: readonly { readonly host: Host; readonly path: string }[];
 }
