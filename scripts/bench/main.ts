@@ -7,6 +7,7 @@ import { format, resolveConfig } from 'prettier';
 import { backupResultSchema, restoreResultSchema } from '../../src/contract/tasks';
 import { currentDatabase } from '../lab/fingerprint';
 import { type Lab, startLab } from '../lab/lab';
+import { placeOnMachines } from '../lab/placed-lab';
 import { kedge, startWorkerProcess } from '../demo/kedge';
 import { type DataSize, writeFiles, writeTables } from './data';
 import { residentBytes, watchMemory } from './memory';
@@ -40,6 +41,8 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 interface Measured {
   readonly name: string;
+  /** Is not measured. */
+  readonly before?: () => Promise<void>;
   /** One round, and what it took: ms. */
   readonly round: () => Promise<void>;
   readonly ms: number[];
@@ -73,10 +76,12 @@ async function bench(lab: Lab, size: DataSize): Promise<string[]> {
     memory.push([label, await memoryOfOneTask(lab)]);
     say(`memory over idle at ${label}: ${Math.round((memory.at(-1)?.[1] ?? 0) / 1e6)} MB`);
   }
-  return report(measured, memory);
+  await rm(uploads, { recursive: true });
+  await writeFiles(uploads, size);
+  return report([...measured, ...(await measureElsewhere(lab))], memory);
 }
 
-/** Every way in turn, round by round. */
+/** Every way on one machine in turn. */
 async function measure(lab: Lab, place: () => Promise<Place>): Promise<Measured[]> {
   // What a site defines is proved once.
   let backup = await backUp(lab);
@@ -87,10 +92,55 @@ async function measure(lab: Lab, place: () => Promise<Place>): Promise<Measured[
     { name: 'kedge restore', ms: [], round: () => restore(lab, backup) },
     { name: 'aegir restore', ms: [], round: async () => aegirRestore(await place()) },
   ];
+  await inRounds(measured, place);
+  return measured;
+}
+
+/** The same site with its files on another machine, and its databases on a third, both reached by SSH; none where none can be made. */
+async function measureElsewhere(lab: Lab): Promise<Measured[]> {
+  if (process.getuid?.() !== 0) return [];
+  say('moving the site and its databases to machines of their own');
+  const placed = await placeOnMachines(lab, { web: 'web1', database: 'db1' }, { databaseOptions: AS_INSTALLED });
+  try {
+    const [site] = placed.there.sites;
+    if (!site) throw new Error('the lab has no site');
+    const place = async (): Promise<Place> => ({
+      socket: placed.there.mariadb.socket,
+      database: await currentDatabase(site),
+      root: site.root,
+      scratch: join(lab.folder, 'scratch'),
+    });
+    const worker = await startWorkerProcess(lab.environment);
+    try {
+      await run(lab, ['sites', 'adopt', SITE]);
+      let backup = await backUp(lab);
+      const measured: Measured[] = [
+        {
+          name: 'kedge backup elsewhere, the first',
+          ms: [],
+          before: async () => void (await run(lab, ['sites', 'forget', SITE])),
+          round: async () => void (backup = await backUp(lab)),
+        },
+        { name: 'kedge backup elsewhere', ms: [], round: async () => void (backup = await backUp(lab)) },
+        { name: 'kedge restore elsewhere', ms: [], round: () => restore(lab, backup) },
+      ];
+      await inRounds(measured, place);
+      return measured;
+    } finally {
+      await worker.stop();
+    }
+  } finally {
+    await placed.stop();
+  }
+}
+
+/** Each in turn, round by round. */
+async function inRounds(measured: readonly Measured[], place: () => Promise<Place>): Promise<void> {
   for (let round = 1; round <= Number(options.rounds); round += 1) {
-    for (const { name, round: once, ms } of measured) {
+    for (const { name, before, round: once, ms } of measured) {
       const here = await place();
       await clear(here);
+      await before?.();
       await warm(here);
       execFileSync('sync');
       const began = performance.now();
@@ -99,7 +149,6 @@ async function measure(lab: Lab, place: () => Promise<Place>): Promise<Measured[
       say(`round ${round}: ${name.padEnd(14)} ${((ms.at(-1) ?? 0) / 1000).toFixed(1)} s`);
     }
   }
-  return measured;
 }
 
 /** The most memory a fresh worker takes over what it takes idle, for a backup and a restore: bytes. */
@@ -135,6 +184,9 @@ function report(measured: readonly Measured[], memory: readonly [string, number]
     ['backup / Aegir’s method', ratio('kedge backup', 'aegir backup'), '0.25'],
     ['backup / bare pipeline', ratio('kedge backup', 'pipeline'), '2.5'],
     ['restore / Aegir’s method', ratio('kedge restore', 'aegir restore'), '0.60'],
+    ...(measured.some(({ name }) => name === 'kedge backup elsewhere') ? ELSEWHERE : []).map(
+      ([what, one, other, wanted]): [string, string, string] => [what, ratio(one, other), wanted],
+    ),
     ...memory.map(([label, bytes]): [string, string, string] => [
       `memory of the worker over idle, ${label} of files`,
       `${Math.round(bytes / 1e6)} MB`,
@@ -156,6 +208,13 @@ function report(measured: readonly Measured[], memory: readonly [string, number]
   ];
 }
 
+/** What a site costs whose machines are others, each the local way beside it. */
+const ELSEWHERE = [
+  ['first backup elsewhere / here', 'kedge backup elsewhere, the first', 'kedge backup', '1.4'],
+  ['later backup elsewhere / here', 'kedge backup elsewhere', 'kedge backup', '1.3'],
+  ['restore elsewhere / here', 'kedge restore elsewhere', 'kedge restore', '1.4'],
+] as const;
+
 function frame(table: readonly string[], size: DataSize): string {
   const version = (program: string, ...args: string[]): string =>
     execFileSync(program, args).toString().split('\n')[0]?.trim() ?? '';
@@ -171,7 +230,8 @@ Written by \`npm run bench -- --write\`. Ratios travel from machine to machine, 
   round database and files are read once. Each way in turn, ${options.rounds} rounds.
 - Kedge: from the command to its exit, Temporal included; the restore with its safety backup. What the site defines was proved by a
   backup before, which is not counted. Aegir’s method: \`mysqldump\` into the
-  folder and \`tar cpfz\`; for a restore the same first, then unpack and import. Bare pipeline: dump to \`zstd -1\` beside
+  folder and \`tar cpfz\`; for a restore the same first, then unpack and import. Elsewhere: its files on one machine, its databases on
+  another, namespaces of this one, all by SSH; a first backup brings every file, later ones what is new; both compare content. Bare pipeline: dump to \`zstd -1\` beside
   \`tar | zstd -T0 -1\`, nothing checked.
 
 ${table.join('\n')}

@@ -63,6 +63,7 @@ test('a server of databases alone has neither sites nor a web server', () => {
     sites: [],
     commands: [],
     connect: { sockets: [], ports: [{ host: '192.0.2.20', port: 3307 }] },
+    space: ['/var/lib/mysql'],
   });
 });
 
