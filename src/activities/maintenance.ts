@@ -12,7 +12,7 @@ import {
   type LockedTask,
   assertSwitchedBack,
   endMaintenance,
-  liftFence,
+  unlockForGood,
 } from '../core/recovery/give-back';
 import {
   type Maintenance,
@@ -188,9 +188,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         () => false,
         async (step) => {
           await step.underLock(async (now) => {
-            const { fence } = now.journal;
-            await liftFence(now);
-            if (fence) await step.record({ fence: { ...fence, lowered: true } });
+            await unlockForGood(deps.journals, now);
           });
         },
       );

@@ -9,8 +9,8 @@ import type { Progress, RunState } from '../contract/tasks';
 import type { Operation } from '../core/operation';
 import { type SiteAtWork, endProcessesOf } from '../core/sites/site-at-work';
 import { type Caller, assertForward, assertHoldsSite, assertOwn, stepNamed } from '../core/tasks/authority';
-import { endWhereReached } from '../core/recovery/end-where-reached';
-import { type TaskContext, type LockedTask, underLock } from '../core/recovery/give-back';
+import { type Unended, endWhereReached } from '../core/recovery/end-where-reached';
+import { type TaskContext, type LockedTask, mayBeUnlocked, underLock, unlockForGood } from '../core/recovery/give-back';
 import { type Journal, markOf } from '../core/tasks/journal';
 import { mayBeUndone } from '../core/tasks/journals';
 import { leaseKindOf, serversOf } from '../core/tasks/leases';
@@ -163,7 +163,8 @@ export async function assertMayEnd(deps: ActivityDependencies, journal: Journal)
  * Runs an undo of a task. Before the first one acts, the forward steps are revoked: their processes are ended, and the
  * journal refuses them from then on. Nothing happens when the task never came to have a journal or a target, is committed,
  * or closed. What needs nothing of the machine of the site's folders is undone while that does not answer: `needsMachine` says by
- * the journal whether `body` does anything there.
+ * the journal whether `body` does anything there. Where it does, the account of the site is unlocked all the same, before the attempt
+ * fails, unless the site is half switched.
  */
 export async function undoStep(
   deps: ActivityDependencies,
@@ -185,15 +186,15 @@ export async function undoStep(
     async (operation) => {
       // Whatever holds the lock for the task ends with its programs.
       const unended = await endWhereReached(siteOf(deps, known), markOf(known), operation);
-      const assertReached = (now: Journal): void => {
-        if (unended && needsMachine(now)) throw unended.error;
-      };
-      assertReached(known);
+      if (unended && needsMachine(known) && !mayBeUnlocked(known)) throw unended.error;
       // Under the lock: no step is in the middle of an act any more, and none will be.
       const journal = await deps.locks.hold(known.site, operation, () => deps.journals.beginUndo(task));
       if (!journal) return null;
-      assertReached(journal);
       const site = siteOf(deps, journal);
+      if (unended && needsMachine(journal)) {
+        await unlockMeanwhile(deps, { journal, site, operation }, unended);
+        throw unended.error;
+      }
       const reached = unended ? { hosts: () => site.hosts().filter((host) => host !== site.host) } : site;
       if (unended)
         operation.log.info(`${name} needs nothing of ${unended.server} and goes on: ${unended.error.message}`);
@@ -204,6 +205,23 @@ export async function undoStep(
       return null;
     },
   );
+}
+
+/** What comes behind an undo that waits for a machine, and needs nothing of it: nobody knows when that answers. */
+async function unlockMeanwhile(deps: ActivityDependencies, at: TaskContext, { server }: Unended): Promise<void> {
+  const { journal, operation } = at;
+  if (!mayBeUnlocked(journal)) return;
+  const what = `the account of ${journal.site}`;
+  try {
+    await underLock(deps, at, async (now) => {
+      if (mayBeUnlocked(now.journal)) await unlockForGood(deps.journals, now);
+    });
+    operation.log.info(`${what} is unlocked while ${server} is waited for`);
+  } catch (error) {
+    operation.signal.throwIfAborted();
+    // The machine is what the undo waits for: the next attempt tries both.
+    operation.log.info(`${what} could not be unlocked while ${server} is waited for: ${String(error)}`);
+  }
 }
 
 /** When a step that only goes forward may run, and what it returns when the task is closed: then nothing is left to do. */

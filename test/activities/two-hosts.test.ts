@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { type Fingerprint, differences, fingerprint, get } from '../../scripts/lab/fingerprint';
 import { leftovers } from '../../scripts/lab/leftovers';
 import { backupRecordSchema } from '../../src/contract/backup-record';
-import { UNDOS } from '../../src/contract/steps';
+import { UNDOS, type UndoName } from '../../src/contract/steps';
 import type { FileAttributes } from '../../src/core/hosts/host';
 import type { MasterHost } from '../../src/core/hosts/master-host';
 import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
-import { DrivenTasks } from '../helpers/driven-tasks';
+import { type DrivenTask, DrivenTasks } from '../helpers/driven-tasks';
 import { restoresElsewhere } from '../helpers/restores-elsewhere';
 import { testOperation } from '../helpers/operation';
 import { ANSWERS, type SilentHost, UNREACHABLE, silentHost } from '../helpers/silent-host';
@@ -54,6 +54,7 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
     root = hosts.web.at(ring.site.root);
   });
   afterEach(() => {
+    link.silence = ANSWERS;
     expect(onTheWrongHost(ring.lab, hosts)).toEqual([]);
   });
   afterAll(async () => {
@@ -155,6 +156,38 @@ describeAsRoot('web server and master are two machines (needs root)', () => {
       expect(await visit()).toBe(200);
     },
   );
+
+  /** Fails for the web server that does not answer; what became of the account of the site by then. */
+  async function accountBehind(given: DrivenTask, undo: UndoName): Promise<'locked' | 'unlocked'> {
+    link.silence = UNREACHABLE;
+    expect(await tasks.outcome(given, undo)).toBe('HostUnreachable');
+    link.silence = ANSWERS;
+    const isLocked = (await lockedAt()).length > 0;
+    expect((await ring.parts.journals.get(given.task)).fence?.lowered).toBe(!isLocked);
+    return isLocked ? 'locked' : 'unlocked';
+  }
+
+  test('an undo that waits for the web server has unlocked the account: at once before a switch, behind one once that is taken back', async () => {
+    const backup = await tasks.backUp();
+    const before = await look();
+    for (const [step, undos] of [
+      ['deploy', { discardStaged: 'unlocked' }],
+      ['switchSite', { switchBack: 'locked', discardStaged: 'locked' }],
+    ] as const) {
+      const given = tasks.begin('restore', { backup });
+      await tasks.take(given, step);
+      for (const [undo, state] of Object.entries(undos))
+        expect([step, undo, await accountBehind(given, undo as UndoName)]).toEqual([step, undo, state]);
+      if (step === 'switchSite') {
+        expect(await tasks.outcome(given, 'switchBack')).toEqual(DONE);
+        expect(await accountBehind(given, 'discardStaged')).toBe('unlocked');
+        // Once more: what somebody locks from here on is his.
+        expect(await accountBehind(given, 'discardStaged')).toBe('unlocked');
+      }
+      await tasks.undo(given);
+      expect(differences(before, await look())).toEqual([]);
+    }
+  });
 
   test('a web server of which the configuration does not say any more where it is holds up no more than that', async () => {
     const backup = await tasks.backUp();

@@ -270,4 +270,20 @@ export const TASKS: readonly Plant[] = [
     instead: '',
     caughtBy: ['test/core/archive/archives.test.ts', 'test/core/archive/foreign-archives.test.ts'],
   },
+  {
+    name: 'an account stays locked while a machine is waited for',
+    file: 'src/activities/step.ts',
+    text: '        await unlockMeanwhile(deps, { journal, site, operation }, unended);\n',
+    instead: '',
+    caughtBy: ['test/activities/two-hosts.test.ts'],
+    named: 'waits for the web server has unlocked',
+  },
+  {
+    name: 'a half switched site is written to while its machine is waited for',
+    file: 'src/core/recovery/give-back.ts',
+    text: "return !switched || (undone?.includes('switchBack') ?? false);",
+    instead: 'return true;',
+    caughtBy: ['test/activities/two-hosts.test.ts'],
+    named: 'waits for the web server has unlocked',
+  },
 ];

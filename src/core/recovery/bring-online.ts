@@ -9,9 +9,9 @@ import {
   assertSwitchedBack,
   endMaintenance,
   underLock,
-  liftFence,
   putVhostBack,
   switchBack,
+  unlockForGood,
 } from './give-back';
 import { type Journal, markOf } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
@@ -181,14 +181,6 @@ async function giveBack(
   if (unended !== null) problems.push(describeUnended(unended, names));
   const [first] = unreached;
   return { problems, left: first ? { server: site.host.name, parts: names, error: first.error } : null };
-}
-
-/** Whoever looks again finds that it was done: an account that somebody locks meanwhile is his. */
-async function unlockForGood(journals: Journals, now: LockedTask): Promise<void> {
-  const { task, committed } = now.journal;
-  if (committed) return;
-  await liftFence(now);
-  await journals.recordUndo(task, ({ fence }) => ({ fence: fence && { ...fence, lowered: true } }));
 }
 
 /** Visitors are to find one site or the other, and whole. */

@@ -82,10 +82,27 @@ export async function putVhostBack({ journal, site, operation }: LockedTask): Pr
 }
 
 /** The site's account can write again. */
-export async function liftFence({ journal, site, hold }: LockedTask): Promise<void> {
+async function liftFence({ journal, site, hold }: LockedTask): Promise<void> {
   if (!journal.fence || journal.fence.lowered || journal.committed) return;
   const server = await site.databaseServer(hold.signal, hold.name);
   await server.lowerFence(journal.fence);
+}
+
+/** The same, noted: whoever looks again finds that it was done, and an account that somebody locks meanwhile is his. */
+export async function unlockForGood(journals: Journals, now: LockedTask): Promise<void> {
+  const { task, committed } = now.journal;
+  if (committed) return;
+  await liftFence(now);
+  await journals.recordUndo(task, ({ fence }) => ({ fence: fence && { ...fence, lowered: true } }));
+}
+
+/**
+ * Whether the account is locked for the task, and may be unlocked before anything else is taken back: not while the folders of before
+ * are to be switched back.
+ */
+export function mayBeUnlocked({ fence, committed, switched, undone }: Journal): boolean {
+  if (fence === null || fence.lowered || committed) return false;
+  return !switched || (undone?.includes('switchBack') ?? false);
 }
 
 /** The site is out of maintenance, unless it was found in it. */
