@@ -16,6 +16,7 @@ import { printable } from './contract/printable';
 import type { Lookout } from './core/notices/lookout';
 import type { Log, Operation } from './core/operation';
 import { forgetOldTasks } from './core/tasks/retention';
+import type { Problem } from './core/recovery/problem';
 import { Reminders } from './core/recovery/reminders';
 import { Watchdog } from './core/recovery/watchdog';
 import { createLookout } from './lookout';
@@ -296,7 +297,7 @@ async function sweepNow(
   { sweeper, logs }: Pick<MasterParts, 'sweeper' | 'logs'>,
   signal: AbortSignal,
   only?: string,
-): Promise<readonly string[]> {
+): Promise<readonly Problem[]> {
   const silent = { info: () => undefined, warn: () => undefined };
   const { problems } = await sweeper.sweep(
     (task) => backgroundOperation(signal, `sweep/${task}`, task === null ? silent : logs.of(task, 'sweep', 1)),
@@ -306,8 +307,8 @@ async function sweepNow(
 }
 
 /** Warnings of the process. */
-function tellProblems({ redact }: Pick<MasterParts, 'redact'>, problems: readonly string[]): void {
-  for (const problem of problems) process.emitWarning(printable(redact(problem)), 'KedgeSweeper');
+function tellProblems({ redact }: Pick<MasterParts, 'redact'>, problems: readonly Problem[]): void {
+  for (const { text } of problems) process.emitWarning(printable(redact(text)), 'KedgeSweeper');
 }
 
 /** Looks right after each task for what it left, which nobody waits for: the site is free meanwhile. */

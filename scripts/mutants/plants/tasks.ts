@@ -286,4 +286,19 @@ export const TASKS: readonly Plant[] = [
     caughtBy: ['test/activities/two-hosts.test.ts'],
     named: 'waits for the web server has unlocked',
   },
+  {
+    name: 'what nobody answered is settled',
+    file: 'src/core/recovery/sweep.ts',
+    text: 'found.length === 0 && isLocked === false &&',
+    instead: 'found.length === 0 && isLocked !== true &&',
+    caughtBy: ['test/core/recovery/sweep.test.ts'],
+    named: 'of databases',
+  },
+  {
+    name: 'another reason for the same is told as new',
+    file: 'src/core/recovery/reminders.ts',
+    text: 'const isDue = ({ about }: Problem): boolean => now - (before.get(about) ?? -Infinity) >= AGAIN_AFTER_MS;',
+    instead: 'const isDue = ({ text }: Problem): boolean => now - (before.get(text) ?? -Infinity) >= AGAIN_AFTER_MS;',
+    caughtBy: ['test/core/recovery/reminders.test.ts'],
+  },
 ];

@@ -20,9 +20,9 @@ export async function checkLeftovers(
       message: `${task ?? 'a crash'} left ${what}`,
       hint: 'Run `kedge doctor --sweep`; the worker does the same every hour.',
     })),
-    ...problems.map((message): Complaint => ({
+    ...problems.map(({ text }): Complaint => ({
       level: 'warning',
-      message,
+      message: text,
       hint: 'Look at it yourself: the sweeper does not touch what it cannot judge.',
     })),
     ...former.map((site): Complaint => ({

@@ -1,4 +1,5 @@
 import { siteOfTask } from '../../contract/names';
+import type { Fence } from '../databases/database-server';
 import type { Host } from '../hosts/host';
 import type { Operation } from '../operation';
 import type { Journal } from '../tasks/journal';
@@ -15,19 +16,20 @@ import { findProcesses } from './left-behind/processes';
 import { findSockets } from './left-behind/sockets';
 import { findUnfinishedFiles, findUnfinishedFilesOf } from './left-behind/unfinished-files';
 import { Claims, type TaskLeftovers, reasonToKeep, leftoversOf } from './leftovers';
+import { type Problem, lastingProblem, problemOf } from './problem';
 
 export interface Search {
   readonly leftovers: readonly Leftover[];
   /** What is left for a person, and where the sweeper could not look. */
-  readonly problems: readonly string[];
+  readonly problems: readonly Problem[];
   /** Sites that are shut although no task is open. */
-  readonly shut: readonly string[];
+  readonly shut: readonly Problem[];
 }
 
 export interface Swept {
   /** What was removed, in words. */
   readonly removed: readonly string[];
-  readonly problems: readonly string[];
+  readonly problems: readonly Problem[];
 }
 
 /** A closed task: what it made, and what of its journal decides about that. */
@@ -50,8 +52,8 @@ interface Known {
 /** What a search comes to, as it goes. */
 interface Found {
   readonly leftovers: Leftover[];
-  readonly problems: string[];
-  readonly shut: string[];
+  readonly problems: Problem[];
+  readonly shut: Problem[];
 }
 
 /**
@@ -117,7 +119,7 @@ export class Sweeper {
   async sweep(operationFor: (task: string | null) => Operation, only?: string): Promise<Swept> {
     const { leftovers, problems, shut } = await this.search(operationFor(null).signal, only);
     const removed: string[] = [];
-    const failed: string[] = [];
+    const failed: Problem[] = [];
     for (const { what, task, remove } of leftovers) {
       const operation = operationFor(task);
       operation.signal.throwIfAborted();
@@ -127,7 +129,7 @@ export class Sweeper {
         operation.log.info(`removed ${what}, which was left behind`);
       } catch (error) {
         operation.signal.throwIfAborted();
-        failed.push(`${what} cannot be removed: ${textOf(error)}`);
+        failed.push(problemOf(`${what} cannot be removed`, error));
       }
     }
     return { removed, problems: [...problems, ...shut, ...failed] };
@@ -138,7 +140,7 @@ export class Sweeper {
     { journals, states }: SweepParts,
     signal: AbortSignal,
     only: string | undefined,
-    problems: string[],
+    problems: Problem[],
   ): Promise<Known> {
     const unreadable = new Set<string>();
     const open: Journal[] = [];
@@ -151,7 +153,7 @@ export class Sweeper {
       signal.throwIfAborted();
       if (this.settled.has(task)) continue;
       const journal = await journals.find(task).catch((error: unknown) => {
-        problems.push(`${siteOfTask(task) ?? task} is passed over: ${textOf(error)}`);
+        problems.push(problemOf(`${siteOfTask(task) ?? task} is passed over`, error));
         unreadable.add(siteOfTask(task) ?? task);
         return undefined;
       });
@@ -161,7 +163,7 @@ export class Sweeper {
     }
     const readable = await states.readable();
     for (const [site, problem] of readable.unreadable) {
-      problems.push(`${site} is passed over: ${problem}`);
+      problems.push(problemOf(`${site} is passed over`, problem));
       unreadable.add(site);
     }
     return { open, closed, states: readable.states, areStatesWhole: readable.unreadable.size === 0, unreadable };
@@ -177,10 +179,10 @@ export class Sweeper {
   ): Promise<void> {
     const onWeb = await lookAtWebHost(parts, made, journal);
     if (onWeb.reasonToKeep !== null) {
-      problems.push(onWeb.reasonToKeep);
+      problems.push(lastingProblem(onWeb.reasonToKeep));
       return;
     }
-    const fence = isInUse(journal.fence, made.site, states, open) ? journal.fence : null;
+    const fence = journal.fence && isInUse(journal.fence, made.site, states) ? journal.fence : null;
     const needsServer = made.databases.length + made.accounts.length > 0 || fence !== null;
     const server = needsServer ? await servers.at(made.databaseServer ?? '') : null;
     const found = [...onWeb.found, ...(await findFoldersOfMaster(parts, made))];
@@ -192,24 +194,44 @@ export class Sweeper {
     if (onWeb.isJudged || !isTorn || journal.abandoned) found.push(...(databases ?? []));
     else if (databases && databases.length > 0)
       // Only its folders tell whether the site lives on them.
-      problems.push(`${made.task} left ${namesOf(databases)}, which stay until ${made.webServer} can be looked at`);
+      problems.push(
+        lastingProblem(`${made.task} left ${namesOf(databases)}, which stay until ${made.webServer} can be looked at`),
+      );
     // A whole search finds them by their age.
     if (isAlone) found.push(...(await findUnfinishedFilesOf(parts, made, open)));
     if (found.length > 0 && journal.abandoned && isTorn) {
       // Nobody but who abandoned it knows which folder and which database the site lives on now.
-      problems.push(`${made.task} was abandoned in the middle of its switch and left ${namesOf(found)}`);
+      problems.push(
+        lastingProblem(`${made.task} was abandoned in the middle of its switch and left ${namesOf(found)}`),
+      );
       return;
     }
     leftovers.push(...found);
-    const isLocked = fence !== null && server !== null && (await isStillFenced(server.server, fence));
-    if (isLocked) {
+    const isLocked = await isLockedBy(fence, made, open, servers);
+    if (isLocked && fence) {
       const { task, site } = made;
-      const why = `${task} was closed and left the account ${fence.account.user} of ${site} locked`;
-      shut.push(`${why}: run \`kedge sites online ${site}\``);
+      const what = `${task} was closed and left the account ${fence.account.user} of ${site} locked`;
+      shut.push(problemOf(what, `run \`kedge sites online ${site}\``));
     }
-    const nothingThere = found.length === 0 && !isLocked && (server ? !hasAny(server, made) : !needsServer);
+    // A question that nobody answered settles nothing.
+    const nothingThere = found.length === 0 && isLocked === false && (server ? !hasAny(server, made) : !needsServer);
     if (onWeb.isWhole && nothingThere) this.settled.set(made.task, made.mark);
   }
+}
+
+/** Whether a closed task left the account of its site locked; null where that cannot be told now. */
+async function isLockedBy(
+  fence: Fence | null,
+  { site, databaseServer }: TaskLeftovers,
+  open: readonly Journal[],
+  servers: DatabaseServers,
+): Promise<boolean | null> {
+  if (!fence) return false;
+  // That one may have locked it.
+  if (open.some((journal) => journal.site === site)) return null;
+  const name = databaseServer ?? '';
+  const known = await servers.at(name);
+  return known && servers.ask(name, () => isStillFenced(known.server, fence));
 }
 
 /** What was seen of a closed task on the machine of its web server. */
@@ -266,8 +288,4 @@ function closedTask(journal: Journal): ClosedTask {
 
 function namesOf(leftovers: readonly Leftover[]): string {
   return leftovers.map(({ what }) => what).join(', ');
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -142,7 +142,11 @@ const close = (journal: Journal): Promise<void> =>
     warnings: [],
   });
 
-const sweep = async () => sweeper.sweep(() => operation);
+/** Sweeps, and gives what there is to be told as texts. */
+const sweep = async (only?: string, by = sweeper): Promise<{ removed: readonly string[]; problems: string[] }> => {
+  const { removed, problems } = await by.sweep(() => operation, only);
+  return { removed, problems: problems.map(({ text }) => text) };
+};
 const found = async (): Promise<string[]> => (await sweeper.search(operation.signal)).leftovers.map(({ what }) => what);
 
 const stagingOf = ({ staged }: Journal): string => stagingFolders(staged)[0] ?? '';
@@ -194,7 +198,7 @@ describe('sweeper', () => {
     const ofOther = cutShort(`tasks/.${other.task}.json`);
     await mkdir(join(folder, 'state/sites'), { recursive: true });
     await Promise.all([probe, late, another, ofTask, ofSite, ofOther].map((path) => writeFile(path, '')));
-    const { removed, problems } = await sweeper.sweep(() => operation, mine.task);
+    const { removed, problems } = await sweep(mine.task);
     expect([problems, removed]).toEqual([[], expect.arrayContaining([`the probe file ${probe}`])]);
     expect(removed).toHaveLength(9);
     expect([ofTask, ofSite, ofOther].map((path) => existsSync(path))).toEqual([false, false, true]);
@@ -247,7 +251,7 @@ describe('sweeper', () => {
     const note = JSON.parse(await readFile(path, 'utf8')) as { by: { pid: number; started: string } };
     await writeFile(path, JSON.stringify({ ...note, by: { ...note.by, started: '1' } }));
 
-    const { removed, problems } = await newSweeper().sweep(() => operation);
+    const { removed, problems } = await sweep(undefined, newSweeper());
     expect(problems).toEqual([]);
     expect(removed).toEqual([`the scratch database ${nameIt('dead1')} of db`]);
     expect(await lab.server.databaseNames()).not.toContain(nameIt('dead1'));
@@ -312,7 +316,7 @@ describe('sweeper', () => {
       ),
     ];
     for (const only of [undefined, closed.task])
-      expect([only, await newSweeper().sweep(() => operation, only)]).toEqual([
+      expect([only, await sweep(only, newSweeper())]).toEqual([
         only,
         { removed: [], problems: only === undefined ? named : [] },
       ]);
@@ -429,18 +433,61 @@ describe('sweeper', () => {
       expect(await lab.server.userNames()).toContain(nameIt(failed.token));
     });
 
-    it('a server that falls silent while it is asked is a problem, the rest is done, and the server later', async () => {
-      const failed = await begin();
-      await close(failed);
-      const away = new KedgeError('DatabaseUnreachable', 'the server is away', { server: 'db' });
-      const silent = new Proxy(lab.server, {
+    /** The server, which is away as soon as it is asked for that. */
+    const silentAt = (method: string): DatabaseLab['server'] =>
+      new Proxy(lab.server, {
         get(real, name) {
           const value: unknown = Reflect.get(real, name);
-          if (name === 'accountExists') return () => Promise.reject(away);
+          const away = new KedgeError('DatabaseUnreachable', 'the server is away', { server: 'db' });
+          if (name === method) return () => Promise.reject(away);
           return typeof value === 'function' ? (value.bind(real) as unknown) : value;
         },
       });
-      let server = silent;
+
+    /** A closed task of which nothing is left but that its site has a locked account. */
+    async function leftLocked(): Promise<{ journal: Journal; unlock: () => Promise<void>; told: string }> {
+      const user = nameIt('live');
+      await makeDatabase(user);
+      await save(siteDatabase(user, user));
+      const account = { user, hosts: ['localhost'] };
+      await lab.server.lockAccount(account);
+      const journal = await begin({
+        fence: { account, database: user, lockedBefore: [], eventPrivilegeAt: [], lowered: false },
+      });
+      await close(journal);
+      const told = `${journal.task} was closed and left the account ${user} of ${SITE} locked: run \`kedge sites online ${SITE}\``;
+      expect(await sweep()).toMatchObject({ removed: expect.arrayContaining([expect.anything()]), problems: [told] });
+      expect(await sweep()).toEqual({ removed: [], problems: [told] });
+      return { journal, unlock: () => lab.server.unlockAccount(account), told };
+    }
+
+    it('whether an account is locked still is not settled by a server that does not say', async () => {
+      const { journal, unlock, told } = await leftLocked();
+      let server = silentAt('planFence');
+      sweeper = newSweeper(async () => server);
+      expect((await sweep()).problems).toEqual(['db cannot be asked for what tasks left there: the server is away']);
+      expect(sweeper.isSettled(journal.task)).toBe(false);
+      server = lab.server;
+      expect((await sweep()).problems).toEqual([told]);
+      expect(sweeper.isSettled(journal.task)).toBe(false);
+      await unlock();
+      expect((await sweep()).problems).toEqual([]);
+      expect(sweeper.isSettled(journal.task)).toBe(true);
+    });
+
+    it('nor while another task of the site is open, which may have locked it', async () => {
+      const { journal, told } = await leftLocked();
+      const open = await begin();
+      expect((await sweep()).problems).toEqual([]);
+      expect(sweeper.isSettled(journal.task)).toBe(false);
+      await close(open);
+      expect((await sweep()).problems).toEqual([told]);
+    });
+
+    it('a server that falls silent while it is asked is a problem, the rest is done, and the server later', async () => {
+      const failed = await begin();
+      await close(failed);
+      let server = silentAt('accountExists');
       sweeper = newSweeper(async () => server);
       const { removed, problems } = await sweep();
       expect(removed).toHaveLength(3);

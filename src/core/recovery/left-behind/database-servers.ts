@@ -1,5 +1,6 @@
 import type { DatabaseServer } from '../../databases/database-server';
 import type { TaskLeftovers } from '../leftovers';
+import { type Problem, problemOf } from '../problem';
 import type { SweepParts } from './leftover';
 
 /** A database server, and what there was on it when it was asked. */
@@ -17,8 +18,8 @@ export function hasAny({ databases, users }: KnownServer, made: TaskLeftovers): 
 
 /** What there is on each server, asked once a search. */
 export class DatabaseServers {
-  /** Servers that could not be asked, a sentence each. */
-  readonly problems: string[] = [];
+  /** Servers that could not be asked. */
+  readonly problems: Problem[] = [];
   private readonly known = new Map<string, KnownServer | null>();
 
   constructor(private readonly configured: SweepParts['databaseServers']) {}
@@ -34,6 +35,7 @@ export class DatabaseServers {
 
   /** What `work` finds on a server that answered before; null where it does so no more. */
   async ask<T>(databaseServer: string, work: () => Promise<T>): Promise<T | null> {
+    if (this.known.get(databaseServer) === null) return null;
     try {
       return await work();
     } catch (error) {
@@ -61,7 +63,6 @@ export class DatabaseServers {
 
   private lose(name: string, error: unknown): void {
     this.known.set(name, null);
-    const why = error instanceof Error ? error.message : String(error);
-    this.problems.push(`${name} cannot be asked for what tasks left there: ${why}`);
+    this.problems.push(problemOf(`${name} cannot be asked for what tasks left there`, error));
   }
 }

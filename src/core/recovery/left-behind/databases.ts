@@ -3,6 +3,7 @@ import type { DatabaseServer } from '../../databases/database-server';
 import type { Operation } from '../../operation';
 import { dropScratch } from '../../proofs/prove-definitions';
 import { Claims, type TaskLeftovers } from '../leftovers';
+import { type Problem, lastingProblem } from '../problem';
 import type { KnownServer } from './database-servers';
 import type { Leftover, SweepParts } from './leftover';
 
@@ -55,10 +56,10 @@ export async function findDatabases(
 /** Scratch databases of commands that were killed. Nobody else uses what they are called. */
 export async function findScratches(
   { master, scratches, databaseServers }: SweepParts,
-  problems: string[],
+  problems: Problem[],
 ): Promise<Leftover[]> {
   const left = await scratches.left();
-  problems.push(...left.problems.map((problem) => `a scratch database is passed over: ${problem}`));
+  problems.push(...left.problems.map((problem) => lastingProblem(`a scratch database is passed over: ${problem}`)));
   return left.notes.map((note) => ({
     what: `the scratch database ${note.database} of ${note.databaseServer}`,
     task: null,

@@ -1,5 +1,6 @@
 import { isKedgeError } from '../../../contract/errors';
 import type { Host } from '../../hosts/host';
+import { type Problem, problemOf } from '../problem';
 
 /** Where machines are named. */
 interface Places {
@@ -26,7 +27,7 @@ export class Machines {
   /** `problems`: what is passed over, and why, is added there. */
   constructor(
     private readonly master: Host,
-    private readonly problems: string[],
+    private readonly problems: Problem[],
   ) {}
 
   /** The parts of a search, with the machines that it is about and that answer now. `wanted`: by the names of web servers; null for all. */
@@ -61,7 +62,7 @@ export class Machines {
       return true;
     } catch (error) {
       this.away.add(host);
-      this.problems.push(`${host.name} is passed over: ${textOf(error)}`);
+      this.problems.push(problemOf(`${host.name} is passed over`, error));
       return false;
     }
   }
@@ -72,7 +73,7 @@ export class Machines {
     this.told.add(what);
     const isRefused = isKedgeError(error) && error.code === 'HostRefused';
     const hint = isRefused ? whenRefused : isKedgeError(error) ? error.hint.replace(/\.$/, '') : null;
-    this.problems.push(`${what} is passed over: ${textOf(error)}${hint === null ? '' : `. ${hint}`}`);
+    this.problems.push(problemOf(`${what} is passed over`, `${textOf(error)}${hint === null ? '' : `. ${hint}`}`));
   }
 }
 
