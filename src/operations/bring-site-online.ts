@@ -15,7 +15,7 @@ import type { Parts, TakeOverParts } from './parts';
 
 export interface SiteBroughtOnline {
   /** Tasks the site was taken over from; they can only undo now. */
-  readonly tasks: readonly Pick<BroughtOnline, 'task' | 'problems'>[];
+  readonly tasks: readonly (Pick<BroughtOnline, 'task'> & { readonly problems: readonly string[] })[];
   /** What kept the site from its visitors with no task open. */
   readonly found: readonly RemovedObstacle[];
   /** Workflows that are not Kedge's and kept the site's tasks from beginning. */
@@ -40,7 +40,7 @@ export async function bringSiteOnline(
   const locks = breakGlassLocks(parts.locks, tell);
   const brought = await bringOnline({ ...parts, locks }, site, takeOver, operation);
   const tasks = parts.redact(
-    brought.map(({ task, problems }) => ({ task, problems })),
+    brought.map(({ task, problems }) => ({ task, problems: problems.map(({ text }) => text) })),
     site,
   );
   const problems = tasks.flatMap((task) => task.problems);

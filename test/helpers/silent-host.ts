@@ -4,8 +4,8 @@ import type { Host } from '../../src/core/hosts/host';
 /** A machine that a test makes silent, and lets answer again. */
 export interface SilentHost {
   readonly host: Host;
-  /** Whether it does not answer what it is asked now: it cannot be reached, or nothing ever comes of it. */
-  silence: (method: string) => 'unreachable' | 'hangs' | null;
+  /** Whether it does not answer what it is asked now: it cannot be reached, for a reason of the test's own too, or nothing ever comes of it. */
+  silence: (method: string) => 'unreachable' | 'hangs' | Error | null;
 }
 
 export const ANSWERS = (): null => null;
@@ -23,6 +23,7 @@ export function silentHost(real: Host): SilentHost {
           const silence = machine.silence(String(name));
           if (silence === 'hangs') return new Promise(() => undefined);
           if (silence === 'unreachable') return Promise.reject(unreachable(real.name));
+          if (silence !== null) return Promise.reject(silence);
           return (value as (...all: unknown[]) => unknown).apply(target, given);
         };
       },

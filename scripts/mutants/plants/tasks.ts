@@ -301,4 +301,25 @@ export const TASKS: readonly Plant[] = [
     instead: 'const isDue = ({ text }: Problem): boolean => now - (before.get(text) ?? -Infinity) >= AGAIN_AFTER_MS;',
     caughtBy: ['test/core/recovery/reminders.test.ts'],
   },
+  {
+    name: 'who takes a site over does not look again which tasks are open',
+    file: 'src/core/recovery/bring-online.ts',
+    text: '      open = await stillOpen();\n      if (await mayGoOn(open)) await epochs.raise(site, by, why);',
+    instead: '      await epochs.raise(site, by, why);',
+    caughtBy: ['test/core/recovery/bring-online.test.ts'],
+  },
+  {
+    name: 'a task is taken over anew each time that its machine is looked for',
+    file: 'src/core/recovery/bring-online.ts',
+    text: '    return open.some((journal) => journal.epoch >= epoch);',
+    instead: '    return open.length > 0 && epoch >= 0;',
+    caughtBy: ['test/core/recovery/watchdog.test.ts'],
+  },
+  {
+    name: 'who does not reach a machine ends who may reach it',
+    file: 'src/core/recovery/bring-online.ts',
+    text: 'isAway ? { ...parts, locks: parts.locks.patient() } : parts;',
+    instead: 'isAway ? { ...parts } : parts;',
+    caughtBy: ['test/core/recovery/bring-online.test.ts'],
+  },
 ];

@@ -16,8 +16,8 @@ export interface Abandoned {
 /**
  * Gives a task up whose undo cannot finish: the site is given back as far as that goes (a machine that does not answer keeps nothing
  * else), the journal is closed, and what the task made is left where it is, and named. Nothing is left to its workflow then.
- * @throws KedgeError HostUnreachable, and the task goes on to undo, where something is to be done yet on a machine that does not answer, unless
- *   `machineIsGone` says that it never will
+ * @throws KedgeError TaskUnknown for one that has ended meanwhile; HostUnreachable, and the task goes on to undo, where something is to be
+ *   done yet on a machine that does not answer, unless `machineIsGone` says that it never will
  */
 export async function abandonTask(
   parts: OnlineParts,
@@ -27,9 +27,11 @@ export async function abandonTask(
 ): Promise<Abandoned> {
   const brought = await bringOnline(parts, journal.site, takeOver, operation);
   const mine = brought.find(({ task }) => task === journal.task);
-  if (mine?.left && !machineIsGone) throw notYet(journal, mine.left);
-  // It may have passed its commit point meanwhile: what it made is the site's then.
+  // It may have ended meanwhile, or have passed its commit point: what it made is the site's then.
   const now = await parts.journals.get(journal.task);
+  if (now.outcome)
+    throw new KedgeError('TaskUnknown', `${now.task} has ended meanwhile: ${now.outcome.status}`, { site: now.site });
+  if (mine?.left && !machineIsGone) throw notYet(journal, mine.left);
   await parts.journals.close(journal.task, {
     status: 'abandoned',
     ended: new Date().toISOString(),
@@ -38,7 +40,7 @@ export async function abandonTask(
     warnings: [],
   });
   return {
-    problems: mine?.problems ?? [],
+    problems: mine?.problems.map(({ text }) => text) ?? [],
     leftovers: namesOf(now),
   };
 }

@@ -17,6 +17,7 @@ import { type Journal, markOf } from '../tasks/journal';
 import type { Journals } from '../tasks/journals';
 import type { SiteAtWork } from '../sites/site-at-work';
 import { type Unended, endWhereReached } from './end-where-reached';
+import { type Problem, problemOf } from './problem';
 import { type Obstacle, type ObstacleParts, findObstacles } from './shut-sites';
 import { withinLimit } from './within-limit';
 
@@ -34,9 +35,11 @@ export interface TakeOver {
 /** What was done for one task of the site. */
 export interface BroughtOnline {
   readonly task: string;
-  readonly problems: readonly string[];
+  readonly problems: readonly Problem[];
   /** What is still to be done on a machine that does not answer; null where it answers, or nothing is left there. */
   readonly left: LeftThere | null;
+  /** The problems are those of a machine that does not answer, and no others. */
+  readonly onlyWaits: boolean;
 }
 
 /** Parts of a site that wait for a machine. */
@@ -49,9 +52,11 @@ export interface LeftThere {
 
 /**
  * Gives a site back to its visitors from the journals of its open tasks alone, with Temporal away and whatever its worker
- * is doing: no task that is open now will switch it afterwards. A restore behind its commit point is shown as restored.
+ * is doing: none of these tasks will switch it afterwards. A restore behind its commit point is shown as restored. A call that finds them
+ * taken over already does what is left to be done, and takes over nothing anew.
  * Each part is tried, whatever became of the others; but a machine on which what runs for the task cannot be ended is left alone, and told
- * as a problem, and nothing is shown before its folders are back. What tasks made is left to their undo.
+ * as a problem, whoever has the lock of the site meanwhile is waited for longer, and nothing is shown before its folders are back. What
+ * tasks made is left to their undo.
  */
 export async function bringOnline(
   parts: OnlineParts,
@@ -67,15 +72,45 @@ export async function bringOnline(
     if (journal.target)
       unended.set(journal.task, await endWhereReached(parts.siteAtWork(journal.target), markOf(journal), operation));
   operation.signal.throwIfAborted();
-  // Under the lock: a switch or a commit is done or will be refused, and the journals read below say which.
-  await parts.locks.hold(site, operation, () => parts.epochs.raise(site, takeOver.by, takeOver.why));
+  // Whoever has the lock may reach a machine that this process does not: what it does there is to come to its end.
+  const isAway = [...unended.values()].some((one) => one !== null);
+  const patient = isAway ? { ...parts, locks: parts.locks.patient() } : parts;
   const brought: BroughtOnline[] = [];
-  for (const { task } of open) {
-    const given = await giveBack(parts, await parts.journals.get(task), unended.get(task) ?? null, operation);
+  for (const task of await supersede(patient, site, open, takeOver, operation)) {
+    const given = await giveBack(patient, await parts.journals.get(task), unended.get(task) ?? null, operation);
     if (given.problems.length === 0) await noteGivenBack(parts.journals, task);
     brought.push({ task, ...given });
   }
   return brought;
+}
+
+/**
+ * Sees to it that tasks of a site may only undo, once for each of them. Returns those that are open still: a machine that does not answer
+ * was waited for until now, and what has begun since is not taken over.
+ */
+async function supersede(
+  { locks, journals, epochs }: LockParts & Pick<OnlineParts, 'epochs'>,
+  site: string,
+  tasks: readonly Journal[],
+  { by, why }: TakeOver,
+  operation: Operation,
+): Promise<string[]> {
+  const stillOpen = async (): Promise<Journal[]> => {
+    const open = await journals.open(site);
+    return open.filter(({ task }) => tasks.some((known) => known.task === task));
+  };
+  const mayGoOn = async (open: readonly Journal[]): Promise<boolean> => {
+    const epoch = await epochs.current(site);
+    return open.some((journal) => journal.epoch >= epoch);
+  };
+  let open = await stillOpen();
+  if (await mayGoOn(open))
+    // Under the lock: a switch or a commit is done or will be refused, and the journals read behind it say which.
+    await locks.hold(site, operation, async () => {
+      open = await stillOpen();
+      if (await mayGoOn(open)) await epochs.raise(site, by, why);
+    });
+  return open.map(({ task }) => task);
 }
 
 async function noteGivenBack(journals: Journals, task: string): Promise<void> {
@@ -104,8 +139,11 @@ export async function removeObstacles(
 ): Promise<RemovedObstacle[]> {
   const { uri } = site;
   const done: RemovedObstacle[] = [];
+  const obstacles = await findObstacles(parts, site, operation);
+  // Whoever has the lock may see what this process could not look at.
+  const locks = obstacles.some(({ unseen }) => unseen) ? parts.locks.patient() : parts.locks;
   let isTorn = false;
-  for (const { part, what, hint, remove, unseen } of await findObstacles(parts, site, operation)) {
+  for (const { part, what, hint, remove, unseen } of obstacles) {
     if (remove === null) {
       isTorn ||= part === 'switch' || (part === 'folder' && unseen === true);
       done.push({ what, removed: false, problem: hint });
@@ -120,7 +158,7 @@ export async function removeObstacles(
       continue;
     }
     try {
-      await parts.locks.hold(uri, operation, async () => {
+      await locks.hold(uri, operation, async () => {
         const [open] = await parts.journals.open(uri);
         if (open) throw new KedgeError('SiteBusy', `${open.task} has begun meanwhile`, { site: uri });
         await remove(operation);
@@ -145,8 +183,8 @@ async function giveBack(
   operation: Operation,
 ): Promise<Omit<BroughtOnline, 'task'>> {
   const { target } = journal;
-  if (!target) return { problems: [], left: null };
-  const problems: string[] = [];
+  if (!target) return { problems: [], left: null, onlyWaits: false };
+  const problems: Problem[] = [];
   const site = parts.siteAtWork(target);
   const act = (work: (now: LockedTask) => Promise<void>) => (task: TaskContext) => underLock(parts, task, work);
   const attempt = async (what: string, work: (task: TaskContext) => Promise<void>): Promise<unknown> => {
@@ -156,7 +194,7 @@ async function giveBack(
       return null;
     } catch (error) {
       operation.signal.throwIfAborted();
-      problems.push(`${what}: ${isKedgeError(error) ? error.message : String(error)}`);
+      problems.push(problemOf(what, error));
       return error;
     }
   };
@@ -178,9 +216,15 @@ async function giveBack(
   }
   if (journal.maintenance?.ended === null) await onItsMachine('the end of maintenance', act(showSite));
   const names = unreached.map(({ what }) => what);
-  if (unended !== null) problems.push(describeUnended(unended, names));
+  // What was not begun for a machine is no problem of its own.
+  const others = problems.length - (unended === null ? unreached.length : 0);
+  if (unended !== null) problems.push(problemOf(describeUnended(unended, names), unended.error));
   const [first] = unreached;
-  return { problems, left: first ? { server: site.host.name, parts: names, error: first.error } : null };
+  return {
+    problems,
+    left: first ? { server: site.host.name, parts: names, error: first.error } : null,
+    onlyWaits: problems.length > 0 && others === 0,
+  };
 }
 
 /** Visitors are to find one site or the other, and whole. */
@@ -189,7 +233,7 @@ async function showSite(now: LockedTask): Promise<void> {
   await endMaintenance(now);
 }
 
-function describeUnended({ server, error }: Unended, left: readonly string[]): string {
-  const why = `what runs on ${server} for the task could not be ended: ${error.message}`;
-  return left.length === 0 ? why : `${left.join(', ')}: ${why}`;
+function describeUnended({ server }: Unended, left: readonly string[]): string {
+  const what = `what runs on ${server} for the task could not be ended`;
+  return left.length === 0 ? what : `${left.join(', ')}: ${what}`;
 }

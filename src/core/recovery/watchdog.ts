@@ -2,6 +2,7 @@ import { KedgeError } from '../../contract/errors';
 import { monotonicMs } from '../clock';
 import type { Operation } from '../operation';
 import { type OnlineParts, bringOnline } from './bring-online';
+import { Reminders } from './reminders';
 import { type Journal, markOf } from '../tasks/journal';
 import { WATCHDOG_GRACE_MS, shutFor } from '../tasks/maintenance-limit';
 
@@ -10,25 +11,31 @@ export interface WatchdogParts extends OnlineParts {
   readonly revoke: (task: string, reason: KedgeError) => Promise<unknown>;
 }
 
-/** A process that runs and does not give the lock of the site back in the meantime is ended, ms. */
+/**
+ * A process that runs and does not give the lock of the site back in the meantime is ended, ms. Not by a worker that does not reach the
+ * machine of the site: the one that has the lock may reach it.
+ */
 const PATIENCE_MS = 60_000;
 /** Then it is begun anew, and what is in the way is in the log of the task, ms. */
 const LONGEST_MS = 300_000;
 const FIRST_RETRY_MS = 5_000;
 const LONGEST_RETRY_MS = 60_000;
 
-/** A site that could not be given back whole is tried again: not before, and with what was in its way the last time. */
+/** A site that could not be given back whole is tried again: not before, and what is in its way is not told each time. */
 interface Failed {
   readonly notBefore: number;
   readonly waitedMs: number;
-  readonly problems: string;
+  readonly reminders: Reminders;
+  /** Nothing was in its way but a machine that did not answer. */
+  readonly onlyWaits: boolean;
 }
 
 /**
  * Ends maintenance that outlasted its limit, from the journals alone: at the limit while Temporal is away; and with Temporal
  * up when the workflow, which has a limit of its own, has not done it a little later, whatever holds it: a step or an undo
  * that is paused, a queue that nobody serves, code that cannot replay it, a worker that hangs. What the task still has to
- * undo stays its own affair; a restore that switched and has not committed is switched back.
+ * undo stays its own affair; a restore that switched and has not committed is switched back. A task is taken over once: what a machine
+ * that does not answer holds up is looked for again and again, and nothing that runs is ended for it.
  */
 export class Watchdog {
   private readonly atWork = new Map<string, Promise<void>>();
@@ -74,30 +81,35 @@ export class Watchdog {
   private async giveBack(journal: Journal, why: string, operation: Operation): Promise<void> {
     const { site, task } = journal;
     const taken = `${site} was taken over by the worker: ${why}`;
-    if (!this.failed.has(task)) operation.log.info(taken);
-    await this.parts.revoke(task, new KedgeError('TaskSuperseded', taken, { site }));
+    const before = this.failed.get(task);
+    if (!before) operation.log.info(taken);
+    // While a machine is away this only looks for it: what takes back meanwhile goes on.
+    if (!before?.onlyWaits) await this.parts.revoke(task, new KedgeError('TaskSuperseded', taken, { site }));
     const signal = AbortSignal.any([operation.signal, AbortSignal.timeout(LONGEST_MS)]);
     // What it leaves when the worker dies is the task's.
     const mark = `watchdog-${markOf(journal)}/give-back`;
-    const problems = await bringOnline(
-      this.parts,
-      site,
-      { by: 'the worker', why },
-      { ...operation, mark, signal },
-    ).then(
-      (brought) => brought.flatMap((one) => one.problems),
-      (error: unknown) => [error instanceof Error ? error.message : String(error)],
+    const given = await bringOnline(this.parts, site, { by: 'the worker', why }, { ...operation, mark, signal }).then(
+      (brought) => ({
+        problems: brought.flatMap(({ problems }) => problems),
+        onlyWaits: brought.every(({ problems, onlyWaits }) => onlyWaits || problems.length === 0),
+      }),
+      (error: unknown) => ({ problems: [{ about: 'all of it', text: textOf(error) }], onlyWaits: false }),
     );
     if (operation.signal.aborted) return;
+    const { problems, onlyWaits } = given;
     if (problems.length === 0) {
       this.failed.delete(task);
       return;
     }
-    const before = this.failed.get(task);
     const waitedMs = before ? Math.min(2 * before.waitedMs, LONGEST_RETRY_MS) : FIRST_RETRY_MS;
-    const said = problems.join('; ');
-    // Once for each new reason: it is tried again until it succeeds.
-    if (said !== before?.problems) operation.log.warn(`${site} could not be given back to its visitors: ${said}`);
-    this.failed.set(task, { notBefore: monotonicMs() + waitedMs, waitedMs, problems: said });
+    const reminders = before?.reminders ?? new Reminders();
+    // It is tried again until it succeeds.
+    const told = reminders.due(problems, monotonicMs()).map(({ text }) => text);
+    if (told.length > 0) operation.log.warn(`${site} could not be given back to its visitors: ${told.join('; ')}`);
+    this.failed.set(task, { notBefore: monotonicMs() + waitedMs, waitedMs, reminders, onlyWaits });
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

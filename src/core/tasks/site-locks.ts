@@ -32,6 +32,12 @@ export class SiteLocks {
     return new SiteLocks(this.folder, this.master, { ...this.defaults, ...wait });
   }
 
+  /** The same locks, for who waits for a holder that runs for as long as anything under a lock may take. */
+  patient(): SiteLocks {
+    const { patienceMs: _mine, ...others } = this.defaults;
+    return new SiteLocks(this.folder, this.master, others);
+  }
+
   /**
    * Waits for the lock and does `work` under it: nobody else's work for the site is under way then, and what was begun before is
    * never gone on with by a process that was stopped in it. `wait` says how long a holder that runs is waited for.

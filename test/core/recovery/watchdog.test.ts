@@ -1,12 +1,16 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KedgeError } from '../../../src/contract/errors';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { Epochs } from '../../../src/core/tasks/epochs';
 import { JOURNAL } from '../../../src/core/tasks/journal';
 import { Journals } from '../../../src/core/tasks/journals';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
 import { Watchdog, type WatchdogParts } from '../../../src/core/recovery/watchdog';
+import type { OnlineParts } from '../../../src/core/recovery/bring-online';
 import { testOperation } from '../../helpers/operation';
+import { type ShutElsewhere, withShutElsewhere } from '../../helpers/shut-elsewhere';
+import { ANSWERS } from '../../helpers/silent-host';
 
 /* What it does for a site: test/e2e/break-glass.test.ts. */
 it('leaves a task of a newer Kedge alone, however long its site is shut, and looks after the others', async () => {
@@ -43,4 +47,77 @@ it('leaves a task of a newer Kedge alone, however long its site is shut, and loo
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+describe('a machine that stays away', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  /** Looks once a minute, by a clock that a test sets. */
+  function watching(parts: OnlineParts) {
+    const revoked: string[] = [];
+    const operation = testOperation();
+    const revoke = async (task: string): Promise<number> => revoked.push(task);
+    const watchdog = new Watchdog({ ...parts, revoke }, async () => false);
+    let minutes = 0;
+    const now = performance.now.bind(performance);
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + minutes * 61_000);
+    const look = async (): Promise<void> => {
+      minutes += 1;
+      await watchdog.look(() => operation);
+      await watchdog.settled();
+    };
+    return { revoked, operation, look };
+  }
+
+  /** The machine cannot be reached, for another reason each time. Returns how often it was asked. */
+  const cut = ({ web }: ShutElsewhere): (() => number) => {
+    let times = 0;
+    web.silence = () => {
+      times += 1;
+      return new KedgeError('HostUnreachable', `web1 was asked ${times} times`);
+    };
+    return () => times;
+  };
+
+  it('has its task taken over once, and is then only looked for; it is told once, and all is done once it answers', () =>
+    withShutElsewhere(async (shut) => {
+      const { parts, site, task, web, state } = shut;
+      const { revoked, operation, look } = watching(parts);
+      const asked = cut(shut);
+      const hold = jest.spyOn(SiteLocks.prototype, 'hold');
+      await look();
+      expect(state()).toMatchObject({ isShut: true, isFenced: false });
+      hold.mockClear();
+      for (let minute = 1; minute < 5; minute += 1) await look();
+      expect(asked()).toBe(5);
+      expect(revoked).toEqual([task]);
+      expect(hold).not.toHaveBeenCalled();
+      expect(await parts.epochs.current(site)).toBe(1);
+      expect(operation.warnings).toEqual([
+        expect.stringMatching(/^shop\.example could not be given back .*web1 was asked 1 times$/),
+      ]);
+      web.silence = ANSWERS;
+      await look();
+      expect(state()).toEqual({ folder: ['of-before.php'], isShut: false, isFenced: false });
+      expect([revoked, await parts.epochs.current(site)]).toEqual([[task], 1]);
+    }));
+
+  it('is no reason to let be what else is in the way: that is tried anew, and what hangs is told to end again', () =>
+    withShutElsewhere(async (shut) => {
+      const { parts, site, task, state } = shut;
+      const { revoked, look } = watching(parts);
+      cut(shut);
+      const atWork = parts.siteAtWork({} as never);
+      const reached = atWork.databaseServer.bind(atWork);
+      const server = jest.spyOn(atWork, 'databaseServer').mockRejectedValue(new Error('the database is away'));
+      for (let minute = 0; minute < 2; minute += 1) await look();
+      expect([revoked, state().isFenced]).toEqual([[task, task], true]);
+      server.mockImplementation(reached);
+      await look();
+      expect(state()).toMatchObject({ isShut: true, isFenced: false });
+      await look();
+      expect([revoked, await parts.epochs.current(site)]).toEqual([[task, task, task], 1]);
+    }));
 });

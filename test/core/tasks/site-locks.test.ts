@@ -1,11 +1,10 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { removePrivateFolder } from '../../../scripts/lab/private-folder';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { SiteLocks } from '../../../src/core/tasks/site-locks';
+import { type LockHolder, startLockHolder } from '../../helpers/held-lock';
 import { testOperation } from '../../helpers/operation';
 import { until } from '../../helpers/until';
 
@@ -13,35 +12,21 @@ jest.setTimeout(60_000);
 
 const host = createLocalHost({ name: 'lab' });
 const SITE = 'example.com';
-interface Holder {
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly said: (text: string) => Promise<void>;
-  readonly ended: Promise<unknown>;
-}
 
 /** A folder of locks of its own, for tests that run side by side. */
 class Locks {
   readonly folder = mkdtempSync('/var/tmp/kedge-locks-');
   readonly of = new SiteLocks(this.folder, host, { hungAfterMs: 1_000 });
-  private readonly holders: Holder[] = [];
+  private readonly holders: LockHolder[] = [];
 
   /** Another process that takes the lock. */
-  start(): Holder {
-    const child = spawn(process.execPath, [join(__dirname, '../../helpers/lock-holder.js'), this.folder, SITE]);
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    const holder = {
-      child,
-      said: (text: string) =>
-        until(`the holder says ${text}`, () => output.split('\n').some((line) => line.includes(text))),
-      ended: once(child, 'exit').then(([code, signal]) => signal ?? code),
-    };
+  start(): LockHolder {
+    const holder = startLockHolder(this.folder, SITE);
     this.holders.push(holder);
     return holder;
   }
 
-  async held(): Promise<Holder> {
+  async held(): Promise<LockHolder> {
     const holder = this.start();
     await holder.said('held');
     return holder;
@@ -96,7 +81,7 @@ it.concurrent(
 for (const [what, hang] of [
   ['is stopped', ({ child }) => child.kill('SIGSTOP')],
   ['runs in circles', ({ child }) => child.stdin.write('loop\n')],
-] satisfies [string, (holder: Holder) => void][])
+] satisfies [string, (holder: LockHolder) => void][])
   it.concurrent(
     `a holder that ${what} is ended: what it was about to do is never done`,
     withLocks(async (locks) => {
@@ -133,7 +118,7 @@ it.concurrent(
 it.concurrent(
   'who waits for the lock, stopped, keeps nobody',
   withLocks(async (locks) => {
-    let waiting: Holder | undefined;
+    let waiting: LockHolder | undefined;
     await locks.of.hold(SITE, testOperation(), async () => {
       waiting = locks.start();
       await waiting.said('has the lock');
