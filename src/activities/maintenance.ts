@@ -14,6 +14,7 @@ import {
   endMaintenance,
   unlockForGood,
 } from '../core/recovery/give-back';
+import { isLeftByTask } from '../core/recovery/left-maintenance';
 import {
   type Maintenance,
   WATCHDOG_GRACE_MS,
@@ -69,7 +70,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
   return {
     /**
      * Puts the maintenance page up, sees it with a request of its own, and lets the requests end that passed before.
-     * Remembers whether it was up before.
+     * Remembers whether it was up before. What a task that is closed left up is nobody's, and becomes this one's.
      */
     async enterMaintenance(ref: TaskRef) {
       return forwardStep(deps, ref, async (step) => {
@@ -77,7 +78,7 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
         const { target, location, webServer: web } = site;
         const { uri, vhost, healthPath, unproven } = location;
         let maintenance = journal.maintenance ?? {
-          foundOn: await web.maintenanceIsOn(uri),
+          foundOn: (await web.maintenanceIsOn(uri)) && !(await isLeftByTask(deps.journals, site)),
           ...limitAfter(target.maintenanceLimitMs),
           seen: null,
           ended: null,
@@ -90,7 +91,10 @@ export function createMaintenanceActivities(deps: ActivityDependencies) {
             maintenance = { ...maintenance, foundOn: false, ...limitAfter(target.maintenanceLimitMs) };
             await record({ maintenance });
           }
-          await web.raiseMaintenance(uri, site.onMaster ? undefined : deadlineOf(maintenance, site));
+          const deadline = site.onMaster ? undefined : deadlineOf(maintenance, site);
+          // What a task before this one left is this one's now, and for as long.
+          if (deadline && !maintenance.foundOn) await web.renewMaintenance(uri, deadline, operation);
+          await web.raiseMaintenance(uri, deadline);
           await shutApplication(step);
         });
         if (vhost === 'none') {

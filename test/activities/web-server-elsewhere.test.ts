@@ -102,6 +102,47 @@ describeAsRoot('the web server is a machine that is reached by SSH (needs root)'
     expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
   });
 
+  test('a page that a task left which was given up goes with the next one, which has all its time', async () => {
+    const backup = await tasks.backUp();
+    const before = await look();
+    const flag = join(placed.there.nginx.address.flags, ring.site.uri);
+    const leftMs = (): number => (JSON.parse(readFileSync(flag, 'utf8')) as { leftMs: number }).leftMs;
+    const given = tasks.begin('restore', { backup });
+    await tasks.take(given, 'enterMaintenance');
+    // As when most of its time had passed.
+    const limitMs = leftMs();
+    writeFileSync(flag, readFileSync(flag, 'utf8').replace(/"leftMs":\d+/, '"leftMs":90000'));
+    utimesSync(flag, new Date(), new Date(Date.now() - 60_000));
+    await ring.parts.journals.close(given.task, {
+      ...{ status: 'abandoned', ended: new Date().toISOString(), code: null, message: null, warnings: [] },
+    });
+    const next = tasks.begin('restore', { backup });
+    await tasks.take(next, 'enterMaintenance');
+    expect(leftMs()).toBeGreaterThan(limitMs / 2);
+    expect((await ring.parts.journals.get(next.task)).maintenance?.foundOn).toBe(false);
+    for (const step of tasks.planOf(next).slice(tasks.planOf(next).indexOf('enterMaintenance') + 1))
+      await tasks.call(next, step);
+    await tasks.finish(next);
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
+    expect(differences(before, await look())).toEqual([]);
+  });
+
+  test('a page that an administrator put up since stays, whatever a task left before', async () => {
+    const flag = join(placed.there.nginx.address.flags, ring.site.uri);
+    const given = tasks.begin('backup', { quiesce: true });
+    await tasks.take(given, 'enterMaintenance');
+    await ring.parts.journals.close(given.task, {
+      ...{ status: 'abandoned', ended: new Date().toISOString(), code: null, message: null, warnings: [] },
+    });
+    writeFileSync(flag, 'down for repairs');
+    utimesSync(flag, new Date(), new Date(Date.now() + 60_000));
+    await tasks.backUp({ quiesce: true });
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(503);
+    expect(readFileSync(flag, 'utf8')).toBe('down for repairs');
+    rmSync(flag);
+    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
+  });
+
   test('no task shuts a site that nothing there would open again', async () => {
     const backup = await tasks.backUp();
     const looked = join(placed.there.nginx.address.flags, '.kedge.looked');

@@ -149,7 +149,7 @@ export const ACTIVITIES: readonly Plant[] = [
   {
     name: 'a page that was up before a task is taken down',
     file: 'src/activities/maintenance.ts',
-    text: 'foundOn: await web.maintenanceIsOn(uri),',
+    text: 'foundOn: (await web.maintenanceIsOn(uri)) && !(await isLeftByTask(deps.journals, site)),',
     instead: 'foundOn: false,',
     caughtBy: ['test/activities/acts.test.ts'],
     named: 'a page that was up',

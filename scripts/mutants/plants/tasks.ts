@@ -322,4 +322,20 @@ export const TASKS: readonly Plant[] = [
     instead: 'isAway ? { ...parts } : parts;',
     caughtBy: ['test/core/recovery/bring-online.test.ts'],
   },
+  {
+    name: "a page that a closed task left is an administrator's",
+    file: 'src/activities/maintenance.ts',
+    text: ' && !(await isLeftByTask(deps.journals, site))',
+    instead: '',
+    caughtBy: ['test/activities/web-server-elsewhere.test.ts'],
+    named: 'a page that',
+  },
+  {
+    name: 'a page of an administrator is taken for that of a closed task',
+    file: 'src/core/recovery/left-maintenance.ts',
+    text: '      since <= Date.parse(outcome.ended) + aheadMs,',
+    instead: '      since + aheadMs > 0,',
+    caughtBy: ['test/activities/web-server-elsewhere.test.ts'],
+    named: 'a page that',
+  },
 ];

@@ -49,6 +49,30 @@ export async function keepMaintenance(host: Host, flags: string, uri: string, op
   });
 }
 
+/**
+ * Since when a flag is up that says when it is over, by the clock of its machine, ms; null where none is. What is up besides is for a person:
+ * an administrator's flag says nothing, nor does the one that stands over a switch.
+ */
+export async function endsByItselfSince(host: Host, flags: string, uri: string): Promise<number | null> {
+  const status = await host.status(flagPath(flags, uri));
+  return status?.type === 'file' && status.bytes > 0 ? status.modifiedMs : null;
+}
+
+/** Has a flag that says when it is over say this from now on; nothing where none is. The page stays up all the while. */
+export async function renewMaintenance(
+  host: Host,
+  flags: string,
+  uri: string,
+  deadline: Deadline,
+  operation: Operation,
+): Promise<void> {
+  if ((await endsByItselfSince(host, flags, uri)) === null) return;
+  await host.withLock(flagLock(flags), operation, async () => {
+    if ((await endsByItselfSince(host, flags, uri)) === null) return;
+    await host.writeFile(flagPath(flags, uri), flagOf(deadline), { mode: 0o644 });
+  });
+}
+
 /** @throws KedgeError MaintenanceLimitReached */
 export async function assertStillShut(host: Host, flags: string, uri: string): Promise<void> {
   if (await maintenanceIsOn(host, flags, uri)) return;

@@ -9,11 +9,13 @@ import { hostName } from '../flags/host-name';
 import {
   assertOpensByItself,
   assertStillShut,
+  endsByItselfSince,
   keepMaintenance,
   lowerMaintenance,
   maintenanceIsOn,
   prepareFlags,
   raiseMaintenance,
+  renewMaintenance,
 } from '../flags/maintenance';
 import { isListening } from '../php/fast-cgi';
 import { assertOwnListener } from '../php/fpm-socket';
@@ -137,6 +139,14 @@ export class ConfiguredWebServer implements WebServer {
 
   raiseMaintenance(uri: string, deadline?: Deadline): Promise<void> {
     return raiseMaintenance(this.host, this.address.flags, uri, deadline);
+  }
+
+  endsByItselfSince(uri: string): Promise<number | null> {
+    return endsByItselfSince(this.host, this.address.flags, uri);
+  }
+
+  renewMaintenance(uri: string, deadline: Deadline, operation: Operation): Promise<void> {
+    return renewMaintenance(this.host, this.address.flags, uri, deadline, operation);
   }
 
   keepMaintenance(uri: string, operation: Operation): Promise<void> {

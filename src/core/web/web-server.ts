@@ -108,6 +108,10 @@ export interface WebServer {
    * itself, whatever has become of the master, unless `keepMaintenance` comes first.
    */
   raiseMaintenance(uri: string, deadline?: Deadline): Promise<void>;
+  /** Since when a flag is up that says when it is over, ms by the clock of its machine; null where none is: one of an administrator's does not. */
+  endsByItselfSince(uri: string): Promise<number | null>;
+  /** Has such a flag say this, from now on; nothing where none is. */
+  renewMaintenance(uri: string, deadline: Deadline, operation: Operation): Promise<void>;
   /** From here the flag stays until it is lowered. @throws KedgeError MaintenanceLimitReached when the machine has opened the site */
   keepMaintenance(uri: string, operation: Operation): Promise<void>;
   /** Sees that the flag still stands. @throws KedgeError MaintenanceLimitReached */

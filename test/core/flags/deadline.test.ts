@@ -18,10 +18,12 @@ import { lookedPath } from '../../../src/core/flags/flag-paths';
 import {
   assertOpensByItself,
   assertStillShut,
+  endsByItselfSince,
   keepMaintenance,
   lowerMaintenance,
   maintenanceIsOn,
   raiseMaintenance,
+  renewMaintenance,
 } from '../../../src/core/flags/maintenance';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
 import { HOST_PROGRAM } from '../../helpers/host-program';
@@ -109,6 +111,30 @@ test('stays for good once its task has begun to switch, and then it cannot begin
   await expect(keepMaintenance(host, flags, URI, testOperation())).rejects.toMatchObject(limit);
   await expect(assertStillShut(host, flags, URI)).rejects.toMatchObject(limit);
   expect(await isOn()).toBe(false);
+});
+
+test('of a task that is over is told by what it says, and given another time as it stands', async () => {
+  expect(await endsByItselfSince(host, flags, URI)).toBeNull();
+  await renewMaintenance(host, flags, URI, { leftMs: 3_600_000 }, testOperation());
+  expect(existsSync(flags)).toBe(false);
+  await raiseMaintenance(host, flags, URI, { leftMs: 60_000 });
+  age(3_600_000);
+  expect(await endsByItselfSince(host, flags, URI)).toBeCloseTo(Date.now() - 3_600_000, -5);
+  await renewMaintenance(host, flags, URI, { leftMs: 3_600_000 }, testOperation());
+  expect([await look(), await isOn()]).toEqual([[], true]);
+  age(3_600_001);
+  expect(await look()).toEqual([URI]);
+});
+
+test('of a person, and one that stands over a switch, is given no time', async () => {
+  await raiseMaintenance(host, flags, URI);
+  writeFileSync(join(folder, 'elsewhere'), 'down for repairs');
+  symlinkSync(join(folder, 'elsewhere'), join(flags, 'linked.example'));
+  for (const name of [URI, 'linked.example']) {
+    expect([name, await endsByItselfSince(host, flags, name)]).toEqual([name, null]);
+    await renewMaintenance(host, flags, name, { leftMs: 0 }, testOperation());
+  }
+  expect([await look(), await isOn()]).toEqual([[], true]);
 });
 
 test('either stays or goes, whoever comes first', async () => {
