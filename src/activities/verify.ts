@@ -1,5 +1,5 @@
 import { KedgeError, isKedgeError } from '../contract/errors';
-import type { SiteLocation, Target } from '../contract/target';
+import type { SiteLocation } from '../contract/target';
 import type { SiteLogin } from '../core/databases/database-server';
 import type { Operation } from '../core/operation';
 import { addressesOf, provenAddress } from '../core/sites/new-address';
@@ -22,13 +22,24 @@ import { WrongAnswers } from './wrong-answers';
 export function createVerifyActivities(deps: ActivityDependencies) {
   const wrongAnswers = new WrongAnswers();
 
-  /** @throws KedgeError ProbeFailed; AnswerWrong once the answer has stayed the same */
-  const refuse = (wrong: string, { site, web }: Target): never => {
+  /**
+   * What is said of a wrong answer: ProbeFailed; AnswerWrong once it has stayed the same.
+   * @throws KedgeError DatabaseUnreachable, HostUnreachable: without its database no site is judged
+   */
+  const refusalOf = async (
+    wrong: string,
+    { target: { site, web }, databaseServer }: SiteAtWork,
+    { signal }: Operation,
+  ): Promise<KedgeError> => {
+    await (await databaseServer(signal)).facts().catch((error: unknown) => {
+      wrongAnswers.forget();
+      throw error;
+    });
     const context = { site: site.uri, server: web.name };
     const seconds = wrongAnswers.finalAfterMs / 1000;
-    if (wrongAnswers.isFinal(wrong))
-      throw new KedgeError('AnswerWrong', `${wrong}, and nothing else for ${seconds} s`, context);
-    throw new KedgeError('ProbeFailed', `${wrong}; the same answer for ${seconds} s is final`, context);
+    return wrongAnswers.isFinal(wrong)
+      ? new KedgeError('AnswerWrong', `${wrong}, and nothing else for ${seconds} s`, context)
+      : new KedgeError('ProbeFailed', `${wrong}; the same answer for ${seconds} s is final`, context);
   };
 
   /** As before; a new site's as its backup had it, where the server is reached so. */
@@ -100,42 +111,42 @@ export function createVerifyActivities(deps: ActivityDependencies) {
 
     /**
      * Asks for a page through maintenance and holds it against the mark of the backup that was restored.
-     * @throws KedgeError ProbeFailed, AnswerWrong
+     * @throws KedgeError ProbeFailed, AnswerWrong; DatabaseUnreachable, HostUnreachable where the database is what is wrong
      */
     async probeSite(ref: TaskRef) {
-      return forwardStep(
-        deps,
-        ref,
-        async ({ journal, site: { target, location: site, host, webServer }, operation }) => {
-          if (site.vhost === 'none') {
-            operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
-            return { status: 0 };
-          }
-          if (site.unproven !== undefined && !(await isServed(webServer, site, operation))) return { status: 0 };
-          await assertStillLinked(host, site);
-          const answer = await webServer.probe(site, site.healthPath, operation).catch((error: unknown) => {
-            wrongAnswers.forget();
-            throw error;
-          });
-          const expected = journal.source?.contentMark ?? null;
-          const { mark, advice } =
-            expected && compareMarks(expected, answer.mark) === 'same'
-              ? { mark: answer.mark, advice: null }
-              : await proofOf(webServer, site, answer, operation);
-          if (mark.status >= 500) refuse(`${site.uri} answers ${answersOf(answer, mark)}`, target);
-          if (expected && mark !== answer.mark && refusesAnew(answer, journal.answered))
-            refuse(`${site.uri} answers ${answersOf(answer, mark)}; at backup it was ${expected.status}`, target);
-          const comparison = expected ? compareMarks(expected, mark) : 'same';
-          if (expected && comparison !== 'same') {
-            const message = `${site.uri} answers ${answersOf(answer, mark)} with the title ${JSON.stringify(mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
-            if (comparison === 'broken') refuse(message, target);
-            operation.log.warn(message);
-          }
-          if (advice !== null) operation.log.warn(advice);
+      return forwardStep(deps, ref, async ({ journal, site: at, operation }) => {
+        const { location: site, host, webServer } = at;
+        const refuse = async (wrong: string): Promise<never> => {
+          throw await refusalOf(wrong, at, operation);
+        };
+        if (site.vhost === 'none') {
+          operation.log.warn(`vhost of ${site.uri} is none: the site was not probed`);
+          return { status: 0 };
+        }
+        if (site.unproven !== undefined && !(await isServed(webServer, site, operation))) return { status: 0 };
+        await assertStillLinked(host, site);
+        const answer = await webServer.probe(site, site.healthPath, operation).catch((error: unknown) => {
           wrongAnswers.forget();
-          return { status: answer.status };
-        },
-      );
+          throw error;
+        });
+        const expected = journal.source?.contentMark ?? null;
+        const { mark, advice } =
+          expected && compareMarks(expected, answer.mark) === 'same'
+            ? { mark: answer.mark, advice: null }
+            : await proofOf(webServer, site, answer, operation);
+        if (mark.status >= 500) await refuse(`${site.uri} answers ${answersOf(answer, mark)}`);
+        if (expected && mark !== answer.mark && refusesAnew(answer, journal.answered))
+          await refuse(`${site.uri} answers ${answersOf(answer, mark)}; at backup it was ${expected.status}`);
+        const comparison = expected ? compareMarks(expected, mark) : 'same';
+        if (expected && comparison !== 'same') {
+          const message = `${site.uri} answers ${answersOf(answer, mark)} with the title ${JSON.stringify(mark.title)}; at backup it was ${expected.status} with ${JSON.stringify(expected.title)}`;
+          if (comparison === 'broken') await refuse(message);
+          operation.log.warn(message);
+        }
+        if (advice !== null) operation.log.warn(advice);
+        wrongAnswers.forget();
+        return { status: answer.status };
+      });
     },
   };
 }
