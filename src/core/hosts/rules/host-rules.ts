@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { dirname, join, normalize } from 'node:path/posix';
+import { join, normalize } from 'node:path/posix';
 import { z } from 'zod';
 import { listenSchema, siteUriSchema } from '../../../contract/target';
 
@@ -139,11 +139,20 @@ export const hostRulesSchema = partsSchema.pipe(
     for (const [at, site] of sites.entries()) {
       if (site.staging === site.folder || isWithin(site.staging, site.folder))
         refuse(['sites', at, 'staging'], 'holds the folder of sites itself');
-      for (const [otherAt, other] of sites.entries())
+      for (const [otherAt, other] of sites.entries()) {
         if (otherAt < at && overlap(site.folder, other.folder))
           refuse(['sites', at, 'folder'], `is also in the reach of ${other.folder}: name one of the two`);
-        else if (otherAt !== at && isWithin(other.folder, site.staging) && dirname(site.staging) !== other.folder)
-          refuse(['sites', at, 'staging'], `lies among the sites of ${other.folder}`);
+        if (otherAt !== at && overlap(site.staging, other.folder))
+          refuse(
+            ['sites', at, 'staging'],
+            `${site.staging} lies in the folder of sites ${other.folder}, or that in it`,
+          );
+        if (otherAt < at && site.staging !== other.staging && overlap(site.staging, other.staging))
+          refuse(
+            ['sites', at, 'staging'],
+            `${site.staging} lies in the staging folder ${other.staging}, or that in it`,
+          );
+      }
       for (const socket of rules.connect.sockets)
         if (isWithin(site.folder, socket) || isWithin(site.staging, socket))
           refuse(['connect', 'sockets'], `${socket} lies among sites: who owns one could lay a link there`);

@@ -30,7 +30,11 @@ const RULES: HostRulesFile = {
 };
 
 const errorsOf = (changes: object): string =>
-  JSON.stringify(hostRulesSchema.safeParse({ ...RULES, ...changes }).error?.issues.map(({ message }) => message));
+  JSON.stringify(
+    hostRulesSchema
+      .safeParse({ ...RULES, ...changes })
+      .error?.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
+  );
 
 test('what is left out has its default, and that is nothing', () => {
   const rules = hostRulesSchema.parse(RULES);
@@ -67,6 +71,32 @@ test.each([
     },
     'also in the reach of /srv',
   ],
+  ...(
+    [
+      ['at its top', '/srv/sites/.kedge', 'sites.1.staging'],
+      ['in one of them', '/srv/sites/shop/.kedge', 'sites.1.staging'],
+      ['that holds it', '/srv', 'sites.1.staging'],
+    ] as const
+  ).map(([where, staging, place]): [string, object, string] => [
+    `a staging folder among the sites of others, ${where}`,
+    {
+      sites: [
+        { folder: '/srv/sites', owners: ['a'], staging: '/srv/.kedge' },
+        { folder: '/home/b/www', owners: ['b'], staging },
+      ],
+    },
+    place,
+  ]),
+  [
+    'a staging folder within another',
+    {
+      sites: [
+        { folder: '/srv/a', owners: ['a'], staging: '/srv/.kedge' },
+        { folder: '/srv/b', owners: ['b'], staging: '/srv/.kedge/b' },
+      ],
+    },
+    'lies in the staging folder /srv/.kedge',
+  ],
   ['vhosts among sites', { web: { ...WEB, vhosts: '/srv/sites/vhosts' } }, 'who writes there would configure it'],
   ['sites among flags', { web: { ...WEB, flags: '/srv' } }, 'who writes there would configure it'],
   [
@@ -82,6 +112,11 @@ test.each([
   ['a name with a newline', { web: { ...WEB, names: ['a\nb'] } }, 'a host name'],
 ])('%s is refused', (_what, changes, message) => {
   expect(errorsOf(changes)).toContain(message);
+});
+
+test('several folders of sites side by side have one staging folder', () => {
+  const sites = ['/srv/a', '/srv/b'].map((folder) => ({ folder, owners: ['a'], staging: '/srv/.kedge' }));
+  expect(errorsOf({ sites })).toBeUndefined();
 });
 
 test('each path is what the rules have it for, as it is written', () => {
