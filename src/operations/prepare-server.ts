@@ -44,7 +44,7 @@ const RULES_FILE = '/etc/kedge/host.yaml';
  * Makes a server ready for its master over the login of an administrator: each thing is looked at, and done where it is not so. Twice does
  * nothing.
  * @throws KedgeError ServerUnknown, UsageInvalid; HostUnreachable, HostLoginRefused of the administrator's login; HostProgramUnfit where no Node
- *   runs the program; SecretUnavailable without a key of the master; ProgramFailed
+ *   runs the program; OwnerRefused where others than root could change it; SecretUnavailable without a key of the master; ProgramFailed
  */
 export async function prepareServer(
   parts: Pick<Parts, 'master' | 'remoteHostOf' | 'redact'>,
@@ -73,7 +73,7 @@ export async function prepareServer(
   const steps: Step[] = [
     packages(shell, needed, install),
     confinement(shell, place.user),
-    hostProgram(shell, travelling),
+    hostProgram(shell, name, travelling),
     node(shell, name, travelling),
     launcher(shell, name, travelling),
     rulesFile(shell, configuration, place),

@@ -176,6 +176,50 @@ describeAsRoot('a bare server', () => {
     expect(web1.sh(`cat ${LIBRARY}/kedge-host`)).toContain('exec /usr/bin/node ');
   });
 
+  test('has root run no Node that somebody else could change, by whatever way it is found', async () => {
+    const NODES = {
+      'his file': 'chown games node',
+      'his link to root’s': 'ln -sf /opt/spy node; chown -h games node',
+      'root’s, in a folder of his':
+        'mkdir -p /opt/tool/bin; mv node /opt/tool/bin; chown games /opt/tool; ln -s /opt/tool/bin/node',
+      'root’s, which a group may write': 'chmod 775 node',
+      'root’s, where all may write': 'chmod 777 .',
+      'root’s alone': 'true',
+    };
+    writeFileSync(web1.at('/opt/spy'), '#!/bin/sh\ntouch /opt/ran\nexec /usr/bin/node "$@"\n');
+    // Where root looks first.
+    web1.sh('chmod 755 /opt/spy; mkdir /opt/bin; mount --bind /opt/bin /usr/local/bin');
+    const taken: Record<string, unknown> = {};
+    try {
+      for (const [whose, make] of Object.entries(NODES)) {
+        web1.sh(`set -e; cd /opt/bin; rm -f *; chmod 755 .; cp /opt/spy node; ${make}`);
+        const { exitCode } = await prepare();
+        const [, started] = /^exec (\S+)/m.exec(web1.sh(`cat ${LIBRARY}/kedge-host`)) ?? [];
+        taken[whose] = [exitCode, started, existsSync(web1.at('/opt/ran'))];
+      }
+    } finally {
+      web1.sh('umount /usr/local/bin; rm -rf /opt/bin /opt/tool /opt/spy /opt/ran');
+    }
+    const others = Object.keys(NODES).slice(0, -1);
+    expect(taken).toEqual({
+      ...Object.fromEntries(others.map((whose) => [whose, [0, '/usr/bin/node', false]])),
+      'root’s alone': [0, '/usr/local/bin/node', true],
+    });
+    expect((await prepare()).stdout).toContain('what starts kedge-host: done');
+  });
+
+  test('is not made ready where others can change what root would run', async () => {
+    web1.sh('chmod 777 /opt/lib');
+    try {
+      const before = traces();
+      const { exitCode, stderr } = await prepare();
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining('/usr/local/lib/kedge on web1 can be changed')]);
+      expect(traces()).toBe(before);
+    } finally {
+      web1.sh('chmod 755 /opt/lib');
+    }
+  });
+
   test('without a package is not ready, and says which; --install would ask apt-get', async () => {
     web1.sh('mount --bind /opt/none /usr/bin/bwrap');
     try {
