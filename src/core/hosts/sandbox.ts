@@ -79,6 +79,7 @@ export function confine(
   // An owner cannot read them anyway.
   if (privileged && command.owner === undefined) argv.push(...hiddenConfiguration());
   argv.push('--proc', '/proc', ...readOnlyKernelSettings());
+  if (privileged && command.owner === undefined) argv.push('--remount-ro', '/proc');
   argv.push('--dev', '/dev', ...temporary('/dev/shm', SHARED_MEMORY_BYTES), '--remount-ro', '/dev');
   argv.push(...temporary('/tmp', command.limits?.temporaryBytes ?? TEMPORARY_BYTES));
   const binds = bindsOf(sandbox);
@@ -154,7 +155,9 @@ function hiddenIn(path: string): string[] {
 
 /**
  * Kernel settings go by uid, not by capability: root without any could still name the program that handles crashes of
- * the whole machine (`core_pattern`).
+ * the whole machine (`core_pattern`). These are file systems of their own; for root all else of /proc is read-only too,
+ * whatever drivers of this machine have put there (/proc/scsi, /proc/acpi, /proc/fs). Who runs a program as its owner is held by its modes,
+ * and may write to what is his, such as `oom_score_adj`.
  */
 function readOnlyKernelSettings(): string[] {
   return ['/proc/sys', '/proc/sysrq-trigger'].flatMap((path) => ['--ro-bind-try', path, path]);
