@@ -6,6 +6,10 @@ import type { Command } from './host';
  * Listens to the streams that a host is given with a command, from the call on: until its program runs nobody reads or writes
  * them, and they may fail meanwhile.
  */
-export function listenToStreams({ input, output }: Pick<Command, 'input' | 'output'>): void {
-  for (const stream of [input, output]) if (stream instanceof Stream) withListener(stream);
+export function listenToStreams({
+  input,
+  output,
+  resultOutput,
+}: Pick<Command, 'input' | 'output' | 'resultOutput'>): void {
+  for (const stream of [input, output, resultOutput]) if (stream instanceof Stream) withListener(stream);
 }

@@ -37,7 +37,7 @@ export interface Limits {
   /** The program is ended after this many ms: ProgramTimedOut, or ProgramLimitReached when it runs as an owner. */
   readonly timeoutMs?: number;
   /**
-   * Bytes of captured standard output and of the result, each. More ends the program: ProgramLimitReached. Default 1 MiB.
+   * Bytes of captured standard output, and of the result wherever it goes, each. More ends the program: ProgramLimitReached. Default 1 MiB.
    * Of standard error the last 8 KiB are kept, whatever the limit.
    */
   readonly captureBytes?: number;
@@ -82,6 +82,8 @@ export interface Command {
   readonly secret?: string;
   /** Capture what the program writes to {@link RESULT_DESCRIPTOR}, apart from its standard output. */
   readonly wantsResult?: boolean;
+  /** What `wantsResult` asks for goes here, with back-pressure, and is ended. Default: captured. */
+  readonly resultOutput?: Writable;
   readonly limits?: Limits;
   /** Exit codes that are no error. Default [0]. */
   readonly acceptExitCodes?: readonly number[];
@@ -97,6 +99,7 @@ export interface Completed {
   /** Empty when the output went elsewhere. */
   readonly stdout: string;
   readonly stderr: string;
+  /** Empty when it was not wanted, or went elsewhere. */
   readonly result: Buffer;
 }
 

@@ -21,7 +21,11 @@ export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): 
 }
 
 /** A program met a limit of its own: what it works on asks too much, and will the next time. */
-export function limitReached({ argv, owner }: Command, server: string, what: string): KedgeError {
+export function limitReached(
+  { argv, owner }: Pick<Command, 'argv' | 'owner'>,
+  server: string,
+  what: string,
+): KedgeError {
   return new KedgeError('ProgramLimitReached', `${argv[0]} on ${server} ${what}`, {
     server,
     ...(owner === undefined ? {} : { hint: `Look at what the site of ${owner.user} makes it do.` }),

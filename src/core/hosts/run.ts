@@ -10,7 +10,7 @@ import { breakOff, withListener } from '../streams';
 import { listenToStreams } from './command-streams';
 import { type ControlGroup, DEFAULT_GROUP_LIMITS } from './control-groups';
 import { diskFullOr } from './disk-full';
-import type { Command, Completed, Sandbox } from './host';
+import { type Command, type Completed, RESULT_DESCRIPTOR, type Sandbox } from './host';
 import type { MasterCommand } from './master-host';
 import type { Limiter } from './limiter';
 import { openPath } from './open-path';
@@ -37,7 +37,8 @@ export interface RunGuard {
   readonly systemCalls: Buffer | null;
 }
 
-const DEFAULT_CAPTURE_BYTES = 1024 * 1024;
+/** What of an output is captured where no limit is given. */
+export const DEFAULT_CAPTURE_BYTES = 1024 * 1024;
 const MESSAGE_BYTES = 8 * 1024;
 const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -194,7 +195,9 @@ async function supervise(running: Running): Promise<Completed> {
       feed(child.stdin, command.input, end),
       command.output ? deliver(child.stdout, command.output, cutShort, end) : collect(child.stdout, capture, tooMuch),
       collectTail(child.stderr, MESSAGE_BYTES, command.onErrorOutput),
-      command.wantsResult ? collect(readableOf(child.stdio[4]), capture, tooMuch) : Promise.resolve(Buffer.alloc(0)),
+      command.resultOutput
+        ? deliver(bounded(resultOf(running), capture, tooMuch), command.resultOutput, cutShort, end)
+        : collect(resultOf(running), capture, tooMuch),
     ]);
     // Both are awaited, whichever fails first: nothing of the program lives on when this returns.
     const [exited, streamed] = await Promise.allSettled([exit, streams]);
@@ -329,6 +332,20 @@ async function feed(stdin: Writable | null, input: Command['input'], end: (reaso
     end(error as Error);
     throw error;
   }
+}
+
+function resultOf({ child, command }: Running): Readable | null {
+  return command.wantsResult ? readableOf(child.stdio[RESULT_DESCRIPTOR]) : null;
+}
+
+/** The same stream, of which more than so much is told. */
+function bounded(stream: Readable | null, limit: number, onTooMuch: () => void): Readable | null {
+  let bytes = 0;
+  stream?.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > limit) onTooMuch();
+  });
+  return stream;
 }
 
 /**

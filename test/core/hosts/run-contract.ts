@@ -210,6 +210,23 @@ export function describeRun(makeMachine: MachineFactory): void {
       expect((await run(shell('printf out'), confinement)).result.length).toBe(0);
     });
 
+    test('the result goes where it is wanted, as it comes, and no more of it than the limit', async () => {
+      let bytes = 0;
+      const resultOutput = new Writable({
+        write(chunk: Buffer, _encoding, done) {
+          bytes += chunk.length;
+          done();
+        },
+      });
+      const wanted = { ...confinement, wantsResult: true, resultOutput };
+      const { stdout, result } = await run(shell('printf out; head -c 300000 /dev/zero >&4'), wanted);
+      expect([stdout, bytes, result.length, resultOutput.writableFinished]).toEqual(['out', 300_000, 0, true]);
+      const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+      const limits = { captureBytes: 10_000 };
+      const endless = run(shell('yes >&4'), { ...confinement, wantsResult: true, resultOutput: nowhere, limits });
+      await expect(endless).rejects.toMatchObject({ code: 'ProgramLimitReached' });
+    });
+
     test('a program that is not there is missing, and is named', async () => {
       for (const program of ['no-such-program', '/no/such/program']) {
         await expect(run([program], confinement)).rejects.toMatchObject({

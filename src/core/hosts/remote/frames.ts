@@ -4,6 +4,8 @@
  */
 export interface Frame {
   readonly header: unknown;
+  /** What the header had on the way. */
+  readonly headerBytes: number;
   readonly piece: Buffer;
 }
 
@@ -49,7 +51,7 @@ export class FrameReader {
       if (this.bytes < header + piece) return;
       const text = this.first(header);
       this.lengths = null;
-      yield { header: parsed(text), piece: this.first(piece) };
+      yield { header: parsed(text), headerBytes: header, piece: this.first(piece) };
     }
   }
 

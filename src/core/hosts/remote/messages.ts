@@ -26,7 +26,10 @@ export function kindOf(method: Method): KindOfRequest {
   return method === 'connectTo' ? 'connection' : 'request';
 }
 
-/** The largest file that is written as a whole. */
+/** What the requests may hold that are open at one time, as they came, bytes. */
+export const MAXIMUM_REQUEST_BYTES = 64 * 1024 ** 2;
+
+/** The largest file that is read or written as a whole. An end that serves has one such content at a time in its memory. */
 export const MAXIMUM_CONTENT_BYTES = 64 * 1024 ** 2;
 
 /** The longest line of a log. */
@@ -42,6 +45,7 @@ const mark = z
   .min(1)
   .max(4 * 1024);
 const bytes = z.int().nonnegative();
+const contentBytes = bytes.max(MAXIMUM_CONTENT_BYTES);
 /** A user or group, as the kernel counts them. */
 const account = z.int().min(0).max(0xffff_fffe);
 const text = z.string().max(2 * 1024 ** 2);
@@ -121,8 +125,8 @@ const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('connectTo'), address: socketAddress }),
   z.strictObject({ method: z.literal('now') }),
   /** The content comes as the stream `content`. */
-  z.strictObject({ method: z.literal('readFile'), path, maximumBytes: bytes.optional() }),
-  z.strictObject({ method: z.literal('readTrustedFile'), path, maximumBytes: bytes.optional() }),
+  z.strictObject({ method: z.literal('readFile'), path, maximumBytes: contentBytes.optional() }),
+  z.strictObject({ method: z.literal('readTrustedFile'), path, maximumBytes: contentBytes.optional() }),
   z.strictObject({ method: z.literal('assertTrusted'), path }),
   /** The content goes as the stream `content`. */
   z.strictObject({ method: z.literal('writeFile'), path, attributes }),

@@ -110,11 +110,13 @@ export class RemoteHost implements Host {
       command.output && new Delivery(command.output, () => fail(delivery?.failure));
     const captured = new Collector(capture, () => fail(this.tooMuch(capture)));
     const result = new Collector(capture, () => fail(this.tooMuch(capture)));
+    const resultDelivery: Delivery | undefined =
+      command.resultOutput && new Delivery(command.resultOutput, () => fail(resultDelivery?.failure));
     const source = sourceOf(command.input);
     const takers: Partial<Record<StreamBackwards, Taker>> = {
       output: delivery ?? captured,
       ...(command.onErrorOutput ? { error: shown(command.onErrorOutput) } : {}),
-      ...(command.wantsResult ? { result } : {}),
+      ...(command.wantsResult ? { result: resultDelivery ?? result } : {}),
     };
     try {
       const returned = await this.call({
@@ -152,12 +154,13 @@ export class RemoteHost implements Host {
       operation.signal.throwIfAborted();
       if (failure !== null) throw failure;
       if (delivery?.failure) throw delivery.failure;
+      if (resultDelivery?.failure) throw resultDelivery.failure;
       const { exitCode, stderr } = returned;
       return {
         exitCode,
         stdout: delivery ? '' : captured.whole().toString('utf8'),
         stderr,
-        result: command.wantsResult ? result.whole() : Buffer.alloc(0),
+        result: command.wantsResult && !resultDelivery ? result.whole() : Buffer.alloc(0),
       };
     } catch (error) {
       operation.signal.throwIfAborted();

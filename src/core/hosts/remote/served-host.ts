@@ -4,6 +4,8 @@ import { KedgeError } from '../../../contract/errors';
 import type { Operation } from '../../operation';
 import { withListener } from '../../streams';
 import type { Host, SocketAddress } from '../host';
+import { limitReached } from '../program-failure';
+import { DEFAULT_CAPTURE_BYTES } from '../run';
 import type { ByteChannel } from './byte-channel';
 import { Connection } from './connection';
 import { IncomingStream, OutgoingStream, type Taker } from './flow';
@@ -14,6 +16,7 @@ import {
   MAXIMUM_AT_ONCE,
   MAXIMUM_CONTENT_BYTES,
   MAXIMUM_LINE_CHARACTERS,
+  MAXIMUM_REQUEST_BYTES,
   PROTOCOL,
   type Request,
   type RunRequest,
@@ -24,6 +27,7 @@ import {
   fieldsSchema,
   kindOf,
 } from './messages';
+import { Slots } from './slots';
 import { Collector, sendAll, takenBy } from './streams';
 import { toWire } from './wire-error';
 
@@ -43,6 +47,8 @@ interface Served {
   readonly incoming: Map<StreamTowards, IncomingStream>;
   readonly outgoing: Map<string, OutgoingStream>;
   readonly kind: KindOfRequest;
+  /** What its words had. */
+  readonly bytes: number;
   /** Gives the lock back, once it is held. */
   unlock: () => void;
   /** When it has ended. */
@@ -63,6 +69,8 @@ export async function serveHost(channel: ByteChannel, options: ServedOptions): P
 class HostServer {
   private readonly connection: Connection;
   private readonly served = new Map<number, Served>();
+  /** What is held here as a whole, such as the content of a file, is one at a time: others wait, and what is sent for them waits with its sender. */
+  private readonly wholes = new Slots(1);
   private host: Host | null = null;
   private greeted = false;
   private refused = false;
@@ -96,7 +104,7 @@ class HostServer {
     await Promise.race([endings(), delay(this.options.endWithinMs ?? END_WITHIN_MS, undefined, { ref: false })]);
   }
 
-  private receive({ header, piece }: Frame): void {
+  private receive({ header, headerBytes, piece }: Frame): void {
     if (this.refused) return;
     if (!this.greeted) {
       this.greet(header);
@@ -112,7 +120,7 @@ class HostServer {
     }
     if (!this.host) throw new ProtocolViolation('a request before the beginning');
     if (message.type === 'request') {
-      this.begin(this.host, message.id, message.request);
+      this.begin(this.host, message.id, message.request, headerBytes);
       return;
     }
     const served = this.served.get(message.id);
@@ -163,22 +171,26 @@ class HostServer {
     }
   }
 
-  private begin(host: Host, id: number, request: Request): void {
+  private begin(host: Host, id: number, request: Request, bytes: number): void {
     if (id <= this.last) throw new ProtocolViolation('a number that was used');
     this.last = id;
     const kind = kindOf(request.method);
-    const open = [...this.served.values()].filter((one) => one.kind === kind).length;
-    if (open >= MAXIMUM_AT_ONCE[kind]) throw new ProtocolViolation('too much at one time');
+    const open = [...this.served.values()];
+    const held = open.reduce((sum, one) => sum + one.bytes, bytes);
+    const alike = open.filter((one) => one.kind === kind).length;
+    if (alike >= MAXIMUM_AT_ONCE[kind] || held > MAXIMUM_REQUEST_BYTES)
+      throw new ProtocolViolation('too much at one time');
     const served: Served = {
       controller: new AbortController(),
       incoming: new Map(),
       outgoing: new Map(),
       kind,
+      bytes,
       unlock: () => undefined,
       ended: Promise.resolve(),
     };
     this.served.set(id, served);
-    served.ended = this.answer(new Answering(this.connection, id, served), host, request);
+    served.ended = this.answer(new Answering(this.connection, id, served, this.wholes), host, request);
   }
 
   private async answer(answering: Answering, host: Host, request: Request): Promise<void> {
@@ -200,6 +212,7 @@ class Answering {
     private readonly connection: Connection,
     readonly id: number,
     private readonly served: Served,
+    private readonly wholes: Slots,
   ) {}
 
   get signal(): AbortSignal {
@@ -270,14 +283,40 @@ class Answering {
     this.say({ type: 'connected' });
   }
 
-  /** A stream from the master, as a whole. @throws why it is none */
-  content(): Promise<Buffer> {
+  /** Does `work` while nothing else is held as a whole for this connection. @throws the reason of the request's signal */
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const giveBack = await this.wholes.take(this.signal);
+    try {
+      return await work();
+    } finally {
+      giveBack();
+    }
+  }
+
+  /** Does `work` with a stream from the master, as a whole. Nothing of it is taken before its turn. @throws why it is none */
+  async content<T>(work: (content: Buffer) => Promise<T>): Promise<T> {
+    let begin = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const content = this.whole(begun);
+    // It may fail before its turn.
+    content.catch(() => undefined);
+    return this.inTurn(async () => {
+      begin();
+      return work(await content);
+    });
+  }
+
+  private whole(begun: Promise<void>): Promise<Buffer> {
     return new Promise((resolve, reject) => {
+      this.signal.addEventListener('abort', () => reject(this.signal.reason as Error), { once: true });
       const collector = new Collector(MAXIMUM_CONTENT_BYTES, () =>
         this.connection.close(new ProtocolViolation('more than a file may hold that is written as a whole')),
       );
       this.incoming('content', {
-        piece: (piece) => collector.piece(piece),
+        piece: async (piece) => {
+          await begun;
+          if (!this.signal.aborted) collector.piece(piece);
+        },
         end: () => resolve(collector.whole()),
         fail: reject,
         broke: (error) => {
@@ -325,13 +364,15 @@ async function perform(host: Host, request: Request, answering: Answering): Prom
       return host.now();
     case 'readFile':
     case 'readTrustedFile': {
-      const content = await host[request.method](request.path, request.maximumBytes);
-      return sendAll(content, answering.outgoing('content'));
+      return answering.inTurn(async () => {
+        const content = await host[request.method](request.path, request.maximumBytes);
+        await sendAll(content, answering.outgoing('content'));
+      });
     }
     case 'assertTrusted':
       return host.assertTrusted(request.path);
     case 'writeFile':
-      return host.writeFile(request.path, await answering.content(), request.attributes);
+      return answering.content((content) => host.writeFile(request.path, content, request.attributes));
     case 'putVhostFile': {
       const { path, site, sha256 } = request;
       if (host.putVhostFile) return host.putVhostFile({ path, site, sha256 });
@@ -342,7 +383,7 @@ async function perform(host: Host, request: Request, answering: Answering): Prom
     case 'realPath':
       return host.realPath(request.path);
     case 'list':
-      return host.list(request.path);
+      return answering.inTurn(() => host.list(request.path));
     case 'makeFolder':
       return host.makeFolder(request.path, request.attributes);
     case 'rename':
@@ -362,25 +403,32 @@ async function perform(host: Host, request: Request, answering: Answering): Prom
   }
 }
 
+/** Output and result go as they come, also where the master keeps them: nothing of them is kept here. */
 async function runFor(host: Host, request: RunRequest, answering: Answering): Promise<unknown> {
   const { mark, input, output, errorOutput, wantsResult, secret, owner, limits, ...rest } = request;
   const out = answering.outgoing('output');
   const error = errorOutput ? answering.outgoing('error') : null;
+  const result = wantsResult ? answering.outgoing('result') : null;
+  const mostBytes = limits?.captureBytes ?? DEFAULT_CAPTURE_BYTES;
+  const tooMuch = (): Error =>
+    limitReached({ argv: request.argv, ...(owner ? { owner } : {}) }, host.name, `wrote more than ${mostBytes} bytes`);
+  const captured = { mostBytes, tooMuch };
   const running = host.run({
     ...rest,
     ...(owner === undefined ? {} : { owner }),
     ...(limits === undefined ? {} : { limits }),
     ...(secret === undefined ? {} : { secret }),
     ...(input ? { input: answering.input() } : {}),
-    ...(output ? { output: writing(out) } : {}),
+    output: writing(out, output ? null : captured),
+    ...(result ? { resultOutput: writing(result, captured) } : {}),
     ...(error ? { onErrorOutput: (chunk: Buffer) => error.write(chunk) } : {}),
     wantsResult,
     operation: answering.operation(mark),
   });
   // Behind all of it, also when it fails.
-  const { exitCode, stdout, stderr, result } = await running.finally(() => error?.end());
-  if (!output) await sendAll(stdout, out);
-  if (wantsResult) await sendAll(result, answering.outgoing('result'));
+  const { exitCode, stderr } = await running.finally(() => error?.end());
+  // What was done without a program has none.
+  for (const stream of [out, result]) stream?.end();
   return { exitCode, stderr };
 }
 
@@ -396,10 +444,19 @@ async function connectFor(host: Host, address: SocketAddress, answering: Answeri
   if (socket.errored) throw socket.errored;
 }
 
-/** What a program writes, on its way to the master; what was cut short is said to be. */
-function writing(stream: OutgoingStream): Writable {
+/** What a program writes, on its way to the master; what was cut short is said to be. `bound`: how much of it the master keeps. */
+function writing(
+  stream: OutgoingStream,
+  bound: { readonly mostBytes: number; readonly tooMuch: () => Error } | null,
+): Writable {
+  let bytes = 0;
   return new Writable({
     write(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bound && bytes > bound.mostBytes) {
+        done(bound.tooMuch());
+        return;
+      }
       stream.write(chunk).then(() => done(), done);
     },
     final(done) {

@@ -14,6 +14,7 @@ test('what was sent comes, wherever it is cut on the way', () => {
     fc.property(fc.array(message, { maxLength: 5 }), fc.array(fc.nat()), (messages, cuts) => {
       const sent = messages.map(({ header, piece }) => ({
         header: JSON.parse(JSON.stringify(header)) as unknown,
+        headerBytes: Buffer.byteLength(JSON.stringify(header)),
         piece: Buffer.from(piece),
       }));
       const bytes = Buffer.concat(messages.map(({ header, piece }) => encodeFrame(header, Buffer.from(piece))));

@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs';
 import { type Socket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLocalHost } from '../../../../src/core/hosts/local-host';
@@ -129,6 +130,94 @@ test('more of a stream than there is room for ends the connection, and the progr
   for (let sent = 0; sent < 32; sent += 1) end.say({ type: 'piece', id: 1, stream: 'input' }, Buffer.alloc(64 * 1024));
   expect((await ended).message).toContain('more of a stream than there is room');
   expect(processesWith(machine, sleep)).toBe(0);
+});
+
+const heldOf = (end: ScriptedEnd, type: string): Record<string, unknown>[] =>
+  end.heard.map(({ header }) => header as Record<string, unknown>).filter((header) => header['type'] === type);
+
+test('of files that are sent at one time one is taken, and the others wait with who sends them', async () => {
+  const { end, ended } = serve(HELLO, BEGIN);
+  const file = (id: number): string => join(machine.folder, `sent-${id}`);
+  const ids = Array.from({ length: 12 }, (_, at) => at + 1);
+  for (const id of ids) {
+    end.say({ type: 'request', id, request: { method: 'writeFile', path: file(id), attributes: { mode: 0o600 } } });
+    for (let sent = 0; sent < 8; sent += 1) end.say({ type: 'piece', id, stream: 'content' }, Buffer.alloc(64 * 1024));
+  }
+  const taken = (): unknown[] => [...new Set(heldOf(end, 'credit').map(({ id }) => id))];
+  end.say(status(100));
+  await end.heardOf('returned');
+  expect(taken()).toEqual([1]);
+  // Whoever gives up his turn, or has ended, gives it to the next.
+  end.say({ type: 'cancel', id: 1 });
+  await until('the second is taken', () => taken().length === 2);
+  end.say({ type: 'end', id: 2, stream: 'content' });
+  await until('the third is taken', () => taken().length === 3);
+  expect(taken()).toEqual([1, 2, 3]);
+  expect([existsSync(file(1)), statSync(file(2)).size]).toEqual([false, 512 * 1024]);
+  end.channel.close();
+  await ended;
+});
+
+test('a file that is read waits for one that is sent, and comes when that has', async () => {
+  const { end, ended } = serve(HELLO, BEGIN);
+  const path = join(machine.folder, 'small');
+  end.say({ type: 'request', id: 1, request: { method: 'writeFile', path, attributes: { mode: 0o600 } } });
+  end.say({ type: 'request', id: 2, request: { method: 'readFile', path } });
+  end.say(status(3));
+  await end.heardOf('returned');
+  expect(heldOf(end, 'threw')).toEqual([]);
+  end.say({ type: 'piece', id: 1, stream: 'content' }, Buffer.from('content'));
+  end.say({ type: 'end', id: 1, stream: 'content' });
+  await until('it has come', () => heldOf(end, 'returned').some(({ id }) => id === 2));
+  expect(end.heard.map(({ piece }) => piece.toString()).join('')).toBe('content');
+  end.channel.close();
+  await ended;
+});
+
+test.each([
+  ['output', ''],
+  ['result', '>&4'],
+])('of the %s of a program, which the master keeps, nothing is kept here', async (stream, where) => {
+  const sleep = uniqueSleep();
+  const script = `head -c 8000000 /dev/zero ${where}; exec sleep ${sleep}`;
+  const limits = { captureBytes: 64 * 1024 ** 2 };
+  const { end, ended } = serve(
+    HELLO,
+    BEGIN,
+    run(1, ['sh', '-c', script], { wantsResult: stream === 'result', limits }),
+  );
+  const bytes = (): number => end.heard.reduce((sum, { piece }) => sum + piece.length, 0);
+  // As much as a window has, while the program waits.
+  await until('a part of it has come', () => bytes() >= 1024 ** 2);
+  expect(bytes()).toBe(1024 ** 2);
+  expect(heldOf(end, 'piece').every((header) => header['stream'] === stream)).toBe(true);
+  end.channel.close();
+  await ended;
+  expect(processesWith(machine, sleep)).toBe(0);
+});
+
+test('what requests hold at one time has a bound in common', async () => {
+  const end = new ScriptedEnd();
+  const never = new Promise<never>(() => undefined);
+  const ended = serveHost(end.channel, {
+    version: '1.2.3',
+    makeHost: (name) => Object.assign(createLocalHost({ name }), { run: () => never }),
+    endWithinMs: 0,
+  });
+  for (const message of [HELLO, BEGIN]) end.say(message);
+  // Each is as long as a message may be.
+  const long = Array.from({ length: 2 }, () => 'x'.repeat(2 * 1024 ** 2 - 1024));
+  for (let id = 1; id <= 16; id += 1) end.say(run(id, ['true', ...long]));
+  end.say(status(17));
+  await end.heardOf('returned');
+  end.say(run(18, ['true', ...long]));
+  expect((await ended).message).toContain('too much at one time');
+});
+
+test('more of a file than is read as a whole is not understood', async () => {
+  const read = { method: 'readTrustedFile', path: '/etc/hostname', maximumBytes: 2 ** 40 };
+  const { ended } = serve(HELLO, BEGIN, { type: 'request', id: 1, request: read });
+  expect((await ended).message).toContain('not understood: request.maximumBytes');
 });
 
 test('what is not understood is told by its place, and holds no secret', async () => {
