@@ -4,7 +4,7 @@ import type { FileStatus, Host } from '../hosts/host';
 import { belongsToUs } from '../hosts/trusted-path';
 
 /**
- * Sees to it that nobody but root and the worker can change what lies in a folder.
+ * Sees to it that nobody but root and the worker can change what lies in a folder, or put another folder in its place.
  * @throws KedgeError FileRefused when it is missing or no folder, OwnerRefused
  */
 export async function assertOwnFolder(host: Host, path: string): Promise<FileStatus> {
@@ -22,10 +22,11 @@ export async function assertOwnFolder(host: Host, path: string): Promise<FileSta
       hint: `Run \`chown root: ${path}\` and \`chmod 0755 ${path}\`.`,
     });
   }
+  await host.assertTrusted(path);
   return status;
 }
 
-/** Whether a folder is there, and nobody but root and the worker can change what lies in it. */
+/** Whether a folder is there, and nobody but root and the worker can change what lies in it, or put another in its place. */
 export async function isOwnFolder(host: Host, path: string): Promise<boolean> {
   return assertOwnFolder(host, path).then(
     () => true,

@@ -3,8 +3,8 @@ import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { KedgeError } from '../../contract/errors';
 import { ownUid } from '../../trust/trusted-path';
-import { statusOf } from './file-status';
-import { belongsToUs, isTrustedFolder } from './trusted-path';
+import { isMissing, statusOf } from './file-status';
+import { WRITABLE_BY_OTHERS, belongsToUs, isTrustedFolder } from './trusted-path';
 
 /** As Linux defines it on the architectures of Node; Node does not name it. */
 const O_PATH = 0o10000000;
@@ -22,18 +22,19 @@ export const ON_THIS_MACHINE = {
  * @throws KedgeError FileRefused when it is missing, cannot be reached, or lies behind a link that others may have laid
  */
 export async function openPath(path: string, server: string): Promise<FileHandle> {
-  const refuse = (why: string): KedgeError => new KedgeError('FileRefused', `${path} on ${server} ${why}`, { server });
+  const refuse = (why: string, cause?: unknown): KedgeError =>
+    new KedgeError('FileRefused', `${path} on ${server} ${why}`, { server, cause });
   let wanted = resolve('/', path);
   for (let links = 0; links <= MAXIMUM_LINKS; links += 1) {
     const found = await walk(wanted).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw refuse('does not exist');
-      throw refuse(`cannot be opened: ${error.code ?? error.message}`);
+      if (isMissing(error)) throw refuse('does not exist', error);
+      throw refuse(`cannot be opened: ${error.code ?? error.message}`, error);
     });
     if (!('link' in found)) return found.handle;
     const { link, rest } = found;
     // Nobody but us changes the folder, so that path and link are still what was met.
-    const trusted = (await isTrustedFolder(ON_THIS_MACHINE, dirname(link))) && (await isOurs(link));
-    if (!trusted) throw refuse(`lies behind ${link}, a symbolic link that others than root and the worker can lay`);
+    if (!(await isLaidByUs(link)))
+      throw refuse(`lies behind ${link}, a symbolic link that others than root and the worker can lay`);
     wanted = resolve(dirname(link), await readlink(link), ...rest);
   }
   throw refuse('leads through too many symbolic links');
@@ -48,7 +49,7 @@ export async function openBelow(folder: string, names: readonly string[], server
   const path = join(folder, ...names);
   if (names.length === 0 && (await statusOf(folder)) === undefined) return null;
   const found = await descend(await openPath(folder, server), '', names).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    if (isMissing(error)) return null;
     throw error;
   });
   if (found === null || !('link' in found)) return found?.handle ?? null;
@@ -117,7 +118,9 @@ async function openEntry(path: string): Promise<{ handle: FileHandle; isLink: bo
   }
 }
 
-async function isOurs(link: string): Promise<boolean> {
-  const status = await statusOf(link);
-  return status !== undefined && belongsToUs({ uid: ownUid() }, status);
+/** Also a sticky folder is one that others can bring a link of ours to, which we had laid elsewhere. */
+async function isLaidByUs(link: string): Promise<boolean> {
+  const [folder, status] = [await statusOf(dirname(link)), await statusOf(link)];
+  if (folder === undefined || status === undefined || (folder.mode & WRITABLE_BY_OTHERS) !== 0) return false;
+  return belongsToUs({ uid: ownUid() }, status) && isTrustedFolder(ON_THIS_MACHINE, dirname(link));
 }

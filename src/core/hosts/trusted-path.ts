@@ -3,7 +3,7 @@ import { KedgeError } from '../../contract/errors';
 import type { FileStatus, Host, HostAccount } from './host';
 
 const STICKY = 0o1000;
-const WRITABLE_BY_OTHERS = 0o022;
+export const WRITABLE_BY_OTHERS = 0o022;
 
 /** True when only root or the worker's user can change the folder and every folder above it. */
 export async function isTrustedFolder(host: Pick<Host, 'account' | 'status'>, folder: string): Promise<boolean> {

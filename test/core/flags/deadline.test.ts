@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -26,6 +28,7 @@ import {
   renewMaintenance,
 } from '../../../src/core/flags/maintenance';
 import { createLocalHost } from '../../../src/core/hosts/local-host';
+import { itAsRoot } from '../../helpers/as-root';
 import { HOST_PROGRAM } from '../../helpers/host-program';
 import { testOperation } from '../../helpers/operation';
 
@@ -135,6 +138,16 @@ test('of a person, and one that stands over a switch, is given no time', async (
     await renewMaintenance(host, flags, name, { leftMs: 0 }, testOperation());
   }
   expect([await look(), await isOn()]).toEqual([[], true]);
+});
+
+itAsRoot('is not looked for where others can put another folder in the place of theirs', async () => {
+  mkdirSync(join(folder, 'owned/flags'), { recursive: true });
+  flags = join(folder, 'owned/flags');
+  writeFileSync(flag(), JSON.stringify({ leftMs: 0 }));
+  chownSync(join(folder, 'owned'), 5, 60);
+  await expect(look()).rejects.toMatchObject({ code: 'OwnerRefused' });
+  await expect(raiseMaintenance(host, flags, 'other.example')).rejects.toMatchObject({ code: 'OwnerRefused' });
+  expect(readdirSync(flags)).toEqual([URI]);
 });
 
 test('either stays or goes, whoever comes first', async () => {

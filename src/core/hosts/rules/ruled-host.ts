@@ -32,7 +32,17 @@ import { assertHarmless } from './exposure';
 import type { HostRules } from './host-rules';
 import { commandsOf, mayRunUnconfined } from './known-commands';
 import { KnownRules } from './known-rules';
-import { flagPlace, holdsFilesOfVhosts, isFileOfVhosts, isOfBefore, isVhostFile, isVhostLock, placeOf } from './places';
+import { connectToListedSocket } from './listed-socket';
+import {
+  type Place,
+  flagPlace,
+  holdsFilesOfVhosts,
+  isFileOfVhosts,
+  isOfBefore,
+  isVhostFile,
+  isVhostLock,
+  placeOf,
+} from './places';
 import { refused } from './refusal';
 import { withStagingLocks } from './staging-locks';
 import { systemCallFilter } from './system-calls';
@@ -88,6 +98,8 @@ export class RuledHost implements Host {
     if (sandbox === undefined) {
       if (!mayRunUnconfined(known.rules, marked) || marked.secret !== undefined || marked.input !== undefined)
         throw this.refused(`running ${JSON.stringify(argv.join(' '))} without a sandbox`);
+      // Who asks is not believed that he has looked.
+      for (const file of filesOfCommand(argv)) await this.machine.assertTrusted(file);
       return this.machine.run(marked);
     }
     const emptyFolder = emptyFolderOf(marked);
@@ -131,6 +143,7 @@ export class RuledHost implements Host {
   async connectTo(address: SocketAddress, signal: AbortSignal): Promise<Duplex> {
     const { rules } = await this.known();
     const allowed = allowedAddress(rules, address);
+    if (allowed && 'socketPath' in allowed) return connectToListedSocket(this.machine, allowed.socketPath, signal);
     if (allowed) return this.machine.connectTo(allowed, signal);
     const where = 'socketPath' in address ? address.socketPath : `${address.host} port ${address.port}`;
     throw this.refused(`connecting to ${where}`);
@@ -143,7 +156,7 @@ export class RuledHost implements Host {
 
   async readFile(path: string, maximumBytes?: number): Promise<Buffer> {
     const { rules } = await this.known();
-    const place = placeOf(rules, path);
+    const place = await this.safePlaceOf(rules, path);
     const isVhost = place.kind === 'vhosts' && isVhostFile(place.web, place.names);
     if (!isVhost && !KERNEL_TABLES.includes(path)) throw this.refused(`reading ${path}`);
     return this.machine.readFile(path, maximumBytes);
@@ -158,7 +171,8 @@ export class RuledHost implements Host {
   async assertTrusted(path: string): Promise<void> {
     const { rules } = await this.known();
     const { web } = rules;
-    const isOfVhosts = web !== undefined && (web.templates.includes(path) || isFileOfVhosts(web, path));
+    const isOfVhosts =
+      web !== undefined && ([web.vhosts, web.flags, ...web.templates].includes(path) || isFileOfVhosts(web, path));
     if (!isOfVhosts && !commandsOf(rules).flatMap(filesOfCommand).includes(path))
       throw this.refused(`looking at ${path}`);
     return this.machine.assertTrusted(path);
@@ -167,7 +181,7 @@ export class RuledHost implements Host {
   /** Flags and probe files alone. What the web server reads as its configuration is written by nobody from elsewhere. */
   async writeFile(path: string, content: string | Buffer, attributes: FileAttributes): Promise<void> {
     const { rules } = await this.known();
-    const place = placeOf(rules, path);
+    const place = await this.safePlaceOf(rules, path);
     const flag = place.kind === 'flags' ? flagPlace(place.web, place.names) : null;
     const isWord = content.length === 0 || mayEnd(rules, deadlineOf(content));
     const isFlag = (flag === 'flag' && isWord) || flag === 'probe';
@@ -184,7 +198,7 @@ export class RuledHost implements Host {
 
   async status(path: string): Promise<FileStatus | undefined> {
     const { rules } = await this.known();
-    const place = placeOf(rules, path);
+    const place = await this.safePlaceOf(rules, path);
     switch (place.kind) {
       case 'site':
       case 'staging':
@@ -223,7 +237,7 @@ export class RuledHost implements Host {
 
   async list(path: string): Promise<string[]> {
     const { rules } = await this.known();
-    const place = placeOf(rules, path);
+    const place = await this.safePlaceOf(rules, path);
     if (place.kind === 'site' || place.kind === 'staging')
       return (await this.folders.inPlace(place, (folder) => namesIn(within(folder)))) ?? [];
     const flag = place.kind === 'flags' ? flagPlace(place.web, place.names) : null;
@@ -234,7 +248,7 @@ export class RuledHost implements Host {
 
   async makeFolder(path: string, attributes: FileAttributes): Promise<void> {
     const known = await this.known();
-    const place = placeOf(known.rules, path);
+    const place = await this.safePlaceOf(known.rules, path);
     const { mode, uid = this.uid, gid } = attributes;
     const what = `making the folder ${path}`;
     if ((mode & (SPECIAL_BITS | WRITABLE_BY_OTHERS)) !== 0) throw this.refused(what, 'others could write there');
@@ -296,7 +310,7 @@ export class RuledHost implements Host {
   /** Of flags and probe files alone. */
   async removeFile(path: string): Promise<void> {
     const { rules } = await this.known();
-    const place = placeOf(rules, path);
+    const place = await this.safePlaceOf(rules, path);
     const flag = place.kind === 'flags' ? flagPlace(place.web, place.names) : null;
     if (flag !== 'flag' && flag !== 'probe' && flag !== 'unfinished') throw this.refused(`removing ${path}`);
     return this.machine.removeFile(path);
@@ -328,7 +342,7 @@ export class RuledHost implements Host {
   async withLock<T>(path: string, operation: Operation, work: () => Promise<T>): Promise<T> {
     const known = await this.known();
     const { web } = known.rules;
-    const place = placeOf(known.rules, path);
+    const place = await this.safePlaceOf(known.rules, path);
     const isFlagLock = place.kind === 'flags' && flagPlace(place.web, place.names) === 'lock';
     if (!web || !(isFlagLock || isVhostLock(web, path))) throw this.refused(`the lock ${path}`);
     return this.machine.withLock(path, this.marked(known, operation), work);
@@ -336,7 +350,7 @@ export class RuledHost implements Host {
 
   async freeSpace(path: string): Promise<FreeSpace> {
     const { rules } = await this.known();
-    const place = placeOf(rules, path);
+    const place = await this.safePlaceOf(rules, path);
     if (place.kind === 'other') throw this.refused(`looking at ${path}`);
     if (place.kind !== 'site' && place.kind !== 'staging') return this.machine.freeSpace(path);
     const found = await this.folders.inPlace(place, (folder) => freeSpaceOf(within(folder)));
@@ -383,6 +397,16 @@ export class RuledHost implements Host {
       if (owner && owner.uid !== 0 && owner.gid !== 0) accounts.set(user, owner);
     }
     return new KnownRules(rules, accounts);
+  }
+
+  /**
+   * What a path is to the rules. One in a folder of the web server is taken there as it is written, as root: so nobody but root can have
+   * changed that folder, or put another one in its place. @throws KedgeError OwnerRefused
+   */
+  private async safePlaceOf(rules: HostRules, path: string): Promise<Place> {
+    const place = placeOf(rules, path);
+    if (place.kind === 'vhosts' || place.kind === 'flags') await this.machine.assertTrusted(place.web[place.kind]);
+    return place;
   }
 
   private refused(what: string, because?: string): KedgeError {

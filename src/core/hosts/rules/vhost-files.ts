@@ -29,6 +29,8 @@ export async function putVhostFile(
   const name = basename(path);
   const file = web && mayAnswerTo(web, site.uri) ? fileNamed(web, site, name) : undefined;
   if (!web || file === undefined || join(web.vhosts, name) !== path) throw refused(machine.name, `writing ${path}`);
+  // Root writes there by the path as it is written: nobody else may have it lead elsewhere.
+  await machine.assertTrusted(web.vhosts);
   const kept = new KeptFiles(machine, join(web.vhosts, KEPT));
   const found = (await machine.status(path)) ? await machine.readFile(path, MAXIMUM_BYTES) : null;
   const before = sha256 === null ? null : await kept.find(name, sha256);

@@ -1,5 +1,18 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { type AddressInfo, type Server, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { execFileSync } from 'node:child_process';
 import { removeEmptyFolder } from '../../../../src/core/hosts/empty-folder';
@@ -22,11 +35,13 @@ import {
   switchFoldersBack,
 } from '../../../../src/core/sites/switch-folders';
 import { pushFolder } from '../../../../src/core/sync/push-folder';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { describeAsRoot } from '../../../helpers/as-root';
 import { testOperation } from '../../../helpers/operation';
 import { OWNER, type RuledMachine, STRANGER, ruledMachine, ruledMachineOver } from '../../../helpers/ruled-machine';
 import { until } from '../../../helpers/until';
+import type { RuledHost } from '../../../../src/core/hosts/rules/ruled-host';
 import { uniqueSleep } from '../machine';
 
 /* What the rules of a server allow: that what Kedge does can be done, and what each of them refuses. */
@@ -495,6 +510,185 @@ describeAsRoot('the rules of a server', () => {
     } finally {
       await new Promise((resolve) => server.close(resolve));
     }
+  });
+
+  describe('a socket of the rules', () => {
+    let folder: string;
+    /** The path that stands in the rules. */
+    let listed: string;
+    let servers: Server[];
+    beforeEach(() => {
+      servers = [];
+      folder = mkdtempSync(at('sockets-'));
+      machine.sh('chmod 755 "$1"; mkdir "$1/app" "$1/app/run"', folder);
+      listed = join(folder, 'app/php.sock');
+    });
+    afterEach(async () => {
+      for (const server of servers) await new Promise((resolve) => server.close(resolve));
+    });
+
+    const listen = async (path: string, words: string): Promise<void> => {
+      const server = createServer((socket) => socket.end(words));
+      servers.push(server);
+      await new Promise<void>((resolve) => server.listen(path, resolve));
+    };
+    const docker = async (): Promise<string> => {
+      const path = join(folder, 'docker.sock');
+      await listen(path, 'docker');
+      return path;
+    };
+    const answer = async (signal = testOperation().signal): Promise<string> => {
+      const rules = { ...machine.rules, connect: { sockets: [listed] } };
+      return text(await ruledMachineOver({ ...machine, rules }).connectTo({ socketPath: listed }, signal));
+    };
+    const give = (...paths: string[]): void => {
+      for (const path of paths) chownSync(path, OWNER.uid, OWNER.gid);
+    };
+
+    test('may be anybody’s, as may its folder, and leaves nothing open', async () => {
+      await listen(listed, 'php');
+      give(listed, join(folder, 'app'));
+      const open = (): number => readdirSync('/proc/self/fd').length;
+      const before = open();
+      expect([await answer(), await answer()]).toEqual(['php', 'php']);
+      await until('what was opened is closed', () => open() <= before);
+    });
+
+    test('is found by links that root laid', async () => {
+      await listen(listed, 'php');
+      symlinkSync('app', join(folder, 'linked'));
+      symlinkSync('linked/php.sock', join(folder, 'now.sock'));
+      listed = join(folder, 'now.sock');
+      expect(await answer()).toBe('php');
+    });
+
+    test('that is gone, and one that its server has left, are told by the system’s words, with the path', async () => {
+      await listen(listed, 'php');
+      renameSync(listed, `${listed}.kept`);
+      await expect(answer()).rejects.toMatchObject({
+        code: 'ENOENT',
+        server: 'web1',
+        message: `connect ENOENT ${listed}`,
+      });
+      renameSync(`${listed}.kept`, listed);
+      machine.sh(
+        `perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' "$1"`,
+        `${listed}.left`,
+      );
+      listed = `${listed}.left`;
+      const refusedThere = { code: 'ECONNREFUSED', server: 'web1', message: `connect ECONNREFUSED ${listed}` };
+      await expect(answer()).rejects.toMatchObject(refusedThere);
+    });
+
+    const HOSTILE: Record<string, (docker: string) => void> = {
+      'a link to another': (docker) => symlinkSync(docker, listed),
+      'a link that is root’s, brought there': (docker) => {
+        symlinkSync(docker, join(folder, 'link'));
+        give(join(folder, 'app'));
+        renameSync(join(folder, 'link'), listed);
+      },
+      'a link that is root’s, where all may bring theirs': (docker) => {
+        symlinkSync(docker, listed);
+        chownSync(join(folder, 'app'), 0, 0);
+        chmodSync(join(folder, 'app'), 0o1777);
+      },
+      'another name of another': (docker) => linkSync(docker, listed),
+      'no socket': () => writeFileSync(listed, ''),
+    };
+    test.each(Object.keys(HOSTILE))('is not reached where its owner has laid %s', async (what) => {
+      give(join(folder, 'app'));
+      HOSTILE[what]?.(await docker());
+      await expect(answer()).rejects.toMatchObject({ code: 'FileRefused', message: expect.stringContaining(listed) });
+    });
+
+    test('is not reached by way of a folder that others put in the place of one', async () => {
+      await docker();
+      listed = join(folder, 'app/run/docker.sock');
+      give(join(folder, 'app'));
+      renameSync(join(folder, 'app/run'), join(folder, 'app/before'));
+      symlinkSync(folder, join(folder, 'app/run'));
+      await expect(answer()).rejects.toMatchObject({ code: 'FileRefused' });
+      unlinkSync(join(folder, 'app/run'));
+      // One that was there before, elsewhere.
+      mkdirSync(join(folder, 'app/run'));
+      await listen(listed, 'another');
+      await expect(answer()).rejects.toMatchObject({
+        code: 'OwnerRefused',
+        message: `${listed} on web1 lies in a folder that others than root can move`,
+        hint: expect.stringContaining(join(folder, 'app')),
+      });
+    });
+
+    test('is not waited for when nobody wants it any more', async () => {
+      await listen(listed, 'php');
+      await expect(answer(AbortSignal.abort(new Error('no longer wanted')))).rejects.toThrow('no longer wanted');
+    });
+  });
+
+  describe('folders of the web server, below one that others may change', () => {
+    /** The same machine, whose flags and vhosts lie in a folder of an account. */
+    const moved = (): RuledHost => {
+      const web = { ...machine.rules.web!, vhosts: at('owned/vhosts'), flags: at('owned/flags') };
+      return ruledMachineOver({ ...machine, rules: { ...machine.rules, web } });
+    };
+    const attributes = { mode: 0o644 };
+    const token = '0123456789abcdef0123456789abcdef';
+    const site = { uri: 'shop.example', aliases: [], kind: 'php' as const, root: '', phpSocket: '' };
+    const ATTEMPTS: Record<string, (host: RuledHost) => Promise<unknown>> = {
+      'to make the folder of flags': (host) => host.makeFolder(at('owned/flags'), { mode: 0o755 }),
+      'to raise a flag': (host) => host.writeFile(at('owned/flags/shop.example'), '', attributes),
+      'to lower it': (host) => host.removeFile(at('owned/flags/shop.example')),
+      'to lay a probe': (host) => host.writeFile(at(`owned/flags/shop.example.probe/${token}`), 'x', attributes),
+      'to make a folder of probes': (host) => host.makeFolder(at('owned/flags/shop.example.probe'), { mode: 0o711 }),
+      'to list flags': (host) => host.list(at('owned/flags')),
+      'to look at a flag': (host) => host.status(at('owned/flags/shop.example')),
+      'to take the lock of flags': (host) =>
+        host.withLock(at('owned/flags/.kedge.lock'), testOperation(), async () => undefined),
+      'to take the lock of vhosts': (host) =>
+        host.withLock(at('owned/vhosts/.kedge.lock'), testOperation(), async () => undefined),
+      'to read a vhost': (host) => host.readFile(at('owned/vhosts/shop.example.conf')),
+      'to remove a vhost': (host) =>
+        host.putVhostFile({ path: at('owned/vhosts/shop.example.conf'), site, sha256: null }),
+      'to learn of room': (host) => host.freeSpace(at('owned/flags')),
+      'to open what is overdue': (host) => host.assertTrusted(at('owned/flags')),
+    };
+    const everything = (): string =>
+      machine.sh('cd "$1"; find owned outside -printf "%p %y %s\n" | sort', machine.folder);
+    afterEach(() => machine.sh('cd "$1"; rm -rf owned outside/vhosts outside/flags', machine.folder));
+
+    test.each([
+      ['who owns it', 'mkdir "$1"; chown 5:60 "$1"; mkdir "$1/vhosts" "$1/flags"'],
+      ['everybody', 'mkdir "$1"; chmod 777 "$1"; mkdir "$1/vhosts" "$1/flags"'],
+      ['who has laid it as a link', 'ln -s outside "$1"; chown -h 5:60 "$1"; mkdir -p "$1/vhosts" "$1/flags"'],
+      ['who may make what is missing', 'mkdir "$1"; chown 5:60 "$1"'],
+    ])('are not written to, nor read: %s', async (_whom, make) => {
+      machine.sh(make, at('owned'));
+      const before = everything();
+      const host = moved();
+      for (const [what, attempt] of Object.entries(ATTEMPTS)) {
+        const error = await attempt(host).then(
+          () => null,
+          (thrown: unknown) => thrown,
+        );
+        expect([what, error]).toEqual([what, expect.objectContaining({ code: 'OwnerRefused' })]);
+      }
+      expect(everything()).toBe(before);
+    });
+
+    test('are, where root has laid a link to them', async () => {
+      machine.sh('ln -s . "$1"', at('owned'));
+      await raiseMaintenance(moved(), at('owned/flags'), 'shop.example');
+      await lowerMaintenance(moved(), at('owned/flags'), 'shop.example');
+    });
+  });
+
+  test('a command of the rules runs while root alone can change what it names', async () => {
+    machine.sh('printf "#!/bin/sh\n" > "$1"; chmod 755 "$1"', at('reload'));
+    const argv = [at('reload'), `--file=${at('reload')}`] as const;
+    const host = ruledMachineOver({ ...machine, rules: { ...machine.rules, commands: [[...argv]] } });
+    await host.run({ argv, operation: testOperation() });
+    chownSync(at('reload'), OWNER.uid, OWNER.gid);
+    await expect(host.run({ argv, operation: testOperation() })).rejects.toMatchObject({ code: 'OwnerRefused' });
   });
 
   test('a vhost is made of what the rules name', async () => {
