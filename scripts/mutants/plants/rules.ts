@@ -3,6 +3,9 @@ import type { Plant } from '../plant';
 const RULED = ['test/core/hosts/rules/ruled-host.test.ts'];
 const CONFINEMENT = 'src/core/hosts/rules/confinement.ts';
 const HOST = 'src/core/hosts/rules/ruled-host.ts';
+const SOCKET = 'src/core/hosts/rules/listed-socket.ts';
+const SERVED = 'src/core/hosts/remote/served-host.ts';
+const HOSTILE_MASTER = ['test/core/hosts/remote/hostile-master.test.ts'];
 
 /** In what a server lets its master do. */
 export const RULES: readonly Plant[] = [
@@ -139,5 +142,82 @@ export const RULES: readonly Plant[] = [
     text: '  await assertValues(machine, rules, web, site);\n',
     instead: '',
     caughtBy: ['test/core/hosts/rules/ruled-host.test.ts'],
+  },
+  {
+    name: 'a socket is reached by whatever its path leads to',
+    file: HOST,
+    text: "    if (allowed && 'socketPath' in allowed) return connectToListedSocket(this.machine, allowed.socketPath, signal);\n",
+    instead: '',
+    caughtBy: RULED,
+  },
+  {
+    name: 'a socket has another name elsewhere',
+    file: SOCKET,
+    text: "  if (status.nlink > 1) throw refuse('is a socket with another name elsewhere');\n",
+    instead: '',
+    caughtBy: RULED,
+  },
+  {
+    name: 'a socket lies wherever somebody has moved its folder',
+    file: SOCKET,
+    text: '  if (await isTrustedFolder(ON_THIS_MACHINE, above)) return;\n',
+    instead: '  if (above) return;\n',
+    caughtBy: RULED,
+  },
+  {
+    name: 'flags and vhosts are where others have their folders lead to',
+    file: HOST,
+    text: "    if (place.kind === 'vhosts' || place.kind === 'flags') await this.machine.assertTrusted(place.web[place.kind]);\n",
+    instead: '',
+    caughtBy: RULED,
+  },
+  {
+    name: 'a vhost is written to where others have its folder lead to',
+    file: 'src/core/hosts/rules/vhost-files.ts',
+    text: '  await machine.assertTrusted(web.vhosts);\n',
+    instead: '',
+    caughtBy: RULED,
+  },
+  {
+    name: 'a command of the rules is whatever others have put there',
+    file: HOST,
+    text: '      for (const file of filesOfCommand(argv)) await this.machine.assertTrusted(file);\n',
+    instead: '',
+    caughtBy: RULED,
+  },
+  {
+    name: 'root writes to /proc',
+    file: 'src/core/hosts/sandbox.ts',
+    text: "  if (privileged && command.owner === undefined) argv.push('--remount-ro', '/proc');\n",
+    instead: '',
+    caughtBy: ['test/core/hosts/local-host.test.ts'],
+  },
+  {
+    name: 'contents of files are taken all at one time',
+    file: SERVED,
+    text: '          await begun;\n',
+    instead: '',
+    caughtBy: HOSTILE_MASTER,
+  },
+  {
+    name: 'requests hold as much as they like',
+    file: SERVED,
+    text: ' || held > MAXIMUM_REQUEST_BYTES',
+    instead: '',
+    caughtBy: HOSTILE_MASTER,
+  },
+  {
+    name: 'what a program writes is kept until it has ended',
+    file: SERVED,
+    text: '    output: writing(out, output ? null : captured),\n',
+    instead: '    ...(output ? { output: writing(out, null) } : {}),\n',
+    caughtBy: HOSTILE_MASTER,
+  },
+  {
+    name: 'what is staged lies among the sites of others',
+    file: 'src/core/hosts/rules/host-rules.ts',
+    text: 'otherAt !== at && overlap(site.staging, other.folder)',
+    instead: 'otherAt !== at && site.staging === other.folder',
+    caughtBy: ['test/core/hosts/rules/host-rules.test.ts'],
   },
 ];
