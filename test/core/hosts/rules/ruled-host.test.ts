@@ -550,8 +550,8 @@ describeAsRoot('the rules of a server', () => {
       give(listed, join(folder, 'app'));
       const open = (): number => readdirSync('/proc/self/fd').length;
       const before = open();
-      expect([await answer(), await answer()]).toEqual(['php', 'php']);
-      await until('what was opened is closed', () => open() <= before);
+      for (let times = 0; times < 30; times += 1) expect(await answer()).toBe('php');
+      await until('what was opened is closed', () => open() < before + 10);
     });
 
     test('is found by links that root laid', async () => {
