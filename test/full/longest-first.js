@@ -11,6 +11,7 @@ const LONGEST = [
   'hostile-archives',
   'hostile-owner',
   'buttons',
+  'away-machines',
   'disks',
   'hundred-sites',
   'month-of-schedules',
