@@ -136,7 +136,8 @@ export function createParts({ configuration, configurationPath, environment, hos
     const { password } = address.admin;
     const adminPassword = password === undefined ? undefined : await readSecret(password, { environment });
     if (adminPassword !== undefined) onSecret(adminPassword, null);
-    return openDatabaseServer({ address, adminPassword, host: master, from, programs, signal, holder });
+    const compresses = from !== master && sshPlaceOf(file.lastRead, address.name)?.compress === true;
+    return openDatabaseServer({ address, adminPassword, host: master, from, compresses, programs, signal, holder });
   });
 
   const webServer = (address: WebServerAddress, host: Host): WebServer => {

@@ -226,6 +226,8 @@ const sshSchema = z
     identityFile: pathOf('a private key').optional(),
     /** The socket of an agent that has keys. */
     agent: pathOf('the socket of an agent').optional(),
+    /** Whether dumps and imports of its databases cross compressed, which is worth it on links below some 300 Mbit/s. */
+    compress: z.boolean().default(false),
     /** The keys that this machine is known by; default `<state>/known_hosts`. */
     knownHosts: pathOf('a file of known hosts').optional(),
   })

@@ -12,6 +12,8 @@ export interface SshPlace {
   readonly user: string;
   readonly identityFile?: string;
   readonly agent?: string;
+  /** Whether what its database server is sent, and sends, is compressed. */
+  readonly compress: boolean;
   /** The file of known hosts, on the master. */
   readonly knownHosts: string;
 }

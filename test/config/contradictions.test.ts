@@ -65,7 +65,7 @@ test("the master's own folders lie in no site, on whichever server, and / holds 
 });
 
 describe('a server that is another machine', () => {
-  const place = { port: 22, user: 'root', identityFile: '/etc/kedge/key' };
+  const place = { port: 22, compress: false, user: 'root', identityFile: '/etc/kedge/key' };
   const far = (host: string, more: object = {}) => ({ ...GOOD.servers['master'], ssh: { ...place, host, ...more } });
   const saidWith = (servers: object, shop: Placed = { server: 'master', root: '/srv/x' }) =>
     said(

@@ -18,12 +18,14 @@ test('how a server is reached: what is not said has a default', () => {
     port: 22,
     user: 'root',
     identityFile: '/etc/kedge/key',
+    compress: false,
     knownHosts: '/var/lib/kedge/state/known_hosts',
   });
   expect([...sshPlacesOf(configuration).keys()]).toEqual(['db1']);
-  const all = '{ host: "2001:db8::1", port: 2222, user: kedge, agent: /run/agent, knownHosts: /etc/kedge/known }';
+  const all =
+    '{ host: "2001:db8::1", port: 2222, user: kedge, agent: /run/agent, compress: true, knownHosts: /etc/kedge/known }';
   expect(sshPlaceOf(withSsh('db1', all), 'db1')).toEqual({
-    ...{ server: 'db1', host: '2001:db8::1', port: 2222, user: 'kedge', agent: '/run/agent' },
+    ...{ server: 'db1', host: '2001:db8::1', port: 2222, user: 'kedge', agent: '/run/agent', compress: true },
     knownHosts: '/etc/kedge/known',
   });
 });

@@ -13,6 +13,8 @@ export interface ClientRun {
   readonly address: DatabaseServerAddress;
   /** The machine that reaches the server at this address. */
   readonly from: Host;
+  /** Whether what it sends and gets is compressed where that is another machine than the one it runs on. */
+  readonly compresses: boolean;
   readonly program: string;
   readonly arguments: readonly string[];
   readonly user: string;
@@ -45,12 +47,11 @@ export class ClientPrograms {
 
   /**
    * Runs a client, confined: it sees the folder of the socket, or the network when there is none, and its login by descriptor. One whose
-   * server another machine reaches sees a socket that leads there, through the connection to that machine, and what it sends and gets
-   * is compressed.
+   * server another machine reaches sees a socket that leads there, through the connection to that machine.
    * @throws as `Host.run`; KedgeError HostUnreachable when that machine is lost, DatabaseUnreachable when nobody listens there
    */
   async run(client: ClientRun): Promise<Completed> {
-    const { address, from } = client;
+    const { address, from, compresses } = client;
     const { socket, host, port } = address;
     if (from === this.host) {
       const sandbox = socket === undefined ? { network: true } : { readOnly: [{ from: dirname(socket) }] };
@@ -63,7 +64,7 @@ export class ClientPrograms {
       return await withRelay(listener, this.sockets, client.operation, ({ folder, name }) =>
         this.runIn(
           { readOnly: [{ from: folder, to: RELAYED }] },
-          { socket: `${RELAYED}/${name}`, host: undefined, port: undefined, compresses: true },
+          { socket: `${RELAYED}/${name}`, host: undefined, port: undefined, compresses },
           client,
         ),
       );

@@ -37,6 +37,7 @@ export interface ClientContext {
   readonly host: MasterHost;
   /** From where the server is reached. */
   readonly from: Host;
+  readonly compresses: boolean;
   readonly programs: ClientPrograms;
 }
 
@@ -133,7 +134,7 @@ async function runDump(
     supplement,
   }: { without: readonly string[] | undefined; definitionsOnly: boolean; supplement: readonly string[] },
 ): Promise<FilteredDump & Pick<DumpResult, 'definitions' | 'elsewhere'>> {
-  const { admin, address, host, from, programs } = context;
+  const { admin, address, host, from, compresses, programs } = context;
   const { program, help } = await programs.find(['mariadb-dump', 'mysqldump'], operation);
   const tooLong = new Set<string>();
   const onLongValue = (table: string | undefined, bytes: number): void => {
@@ -194,7 +195,7 @@ async function runDump(
   const written = pipeline(filter, output);
   const complaints = new DumpComplaints();
   const run = programs.run({
-    ...{ address, from, program },
+    ...{ address, from, compresses, program },
     arguments: [
       ...OPTIONS,
       // Clients of MySQL would add statements that only an admin can run, and ask for what MariaDB does not have.

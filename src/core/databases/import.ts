@@ -171,9 +171,9 @@ async function runImport(
     }
   });
   const read = pipeline(file, filter);
-  const { address, from, programs } = context;
+  const { address, from, compresses, programs } = context;
   const run = programs.run({
-    ...{ address, from, program },
+    ...{ address, from, compresses, program },
     arguments: [
       '--binary-mode',
       '--local-infile=0',

@@ -34,6 +34,8 @@ export interface DatabaseServerOptions {
   readonly host: MasterHost;
   /** From where it is connected to, its socket and its names being those of that machine. Default: `host`. */
   readonly from?: Host;
+  /** Whether what client programs send and get is compressed, where they reach the server through another machine. Default false. */
+  readonly compresses?: boolean;
   /** What the client programs can do, kept by whoever opens several. */
   readonly programs?: ClientPrograms;
   /** The work it is opened for: its statements and connections end with it. */
@@ -50,13 +52,14 @@ export function openDatabaseServer({
   adminPassword,
   host,
   from = host,
+  compresses = false,
   programs = new ClientPrograms(host),
   signal,
   holder,
   importSilenceMs,
 }: DatabaseServerOptions): DatabaseServer {
   const admin = new AdminConnection(from, address, adminPassword, signal, holder);
-  const context: ClientContext = { admin, address, adminPassword, host, from, programs };
+  const context: ClientContext = { admin, address, adminPassword, host, from, compresses, programs };
   return {
     name: address.name,
     from,
