@@ -1,11 +1,9 @@
-import { differences, fingerprint, get } from '../../scripts/lab/fingerprint';
-import { leftovers } from '../../scripts/lab/leftovers';
-import { type PlacedLab, placeOnMachines } from '../../scripts/lab/placed-lab';
+import { differences, get } from '../../scripts/lab/fingerprint';
 import { STEPS } from '../../src/contract/steps';
-import { ActivityLab } from '../helpers/activity-lab';
 import { describeAsRoot } from '../helpers/as-root';
-import { CLOSED, DONE, DrivenTasks, type DrivenTask, FINISHING } from '../helpers/driven-tasks';
+import { CLOSED, DONE, type DrivenTask, FINISHING } from '../helpers/driven-tasks';
 import { SEED_OF_TODAY } from '../helpers/part-of-today';
+import { PlacedSite } from '../helpers/placed-site';
 import { until } from '../helpers/until';
 
 /*
@@ -22,31 +20,7 @@ const WAITS = new Set(['HostUnreachable', 'DatabaseUnreachable']);
 const PROBE_WAITS = new Set([...WAITS, 'ProbeFailed']);
 
 describeAsRoot(`KEDGE_SEED=${SEED_OF_TODAY}: machines that go away and come back (needs root)`, () => {
-  let ring: ActivityLab;
-  let tasks: DrivenTasks;
-  let placed: PlacedLab;
-  let root: string;
-
-  beforeAll(async () => {
-    ring = await ActivityLab.start({}, (real) => real, {
-      place: async (lab) => {
-        placed = await placeOnMachines(lab, { web: 'web1', database: 'db1' }, { rhythm: RHYTHM });
-        return placed.hosts;
-      },
-    });
-    tasks = new DrivenTasks(ring);
-    root = placed.there.sites[0]?.root ?? '';
-  });
-  afterEach(() => {
-    expect(placed.misplaced()).toEqual([]);
-  });
-  afterAll(async () => {
-    await ring?.stop();
-    await placed?.stop();
-  });
-
-  const look = () => fingerprint({ ...ring.site, root }, ring.lab.nginx.port, placed.there.mariadb);
-  const left = () => leftovers(placed.there);
+  const site = PlacedSite.of({ web: 'web1', database: 'db1' }, { rhythm: RHYTHM });
 
   /** Calls something while a machine is away, and again when it is back; says how it went meanwhile. */
   const without = async (name: string, what: string, call: () => Promise<unknown>): Promise<string> => {
@@ -56,8 +30,8 @@ describeAsRoot(`KEDGE_SEED=${SEED_OF_TODAY}: machines that go away and come back
         () => 'done',
         (error: Error & { code?: string }) => error.code ?? `${error.name}: ${error.message}`,
       );
-    await placed.machine(name).unplug();
-    const outcome = await outcomeOf().finally(() => placed.machine(name).plug());
+    await site.placed.machine(name).unplug();
+    const outcome = await outcomeOf().finally(() => site.placed.machine(name).plug());
     if (outcome === 'done') return `${what}: done`;
     if (!waits.has(outcome)) throw new Error(`${what} without ${name}: ${outcome}`);
     await until(
@@ -74,47 +48,48 @@ describeAsRoot(`KEDGE_SEED=${SEED_OF_TODAY}: machines that go away and come back
   };
   const stepsWithout = async (name: string, given: DrivenTask, last: string | null): Promise<string[]> => {
     const told: string[] = [];
-    for (const step of tasks.planOf(given)) {
-      told.push(await without(name, step, () => tasks.call(given, step)));
+    for (const step of site.tasks.planOf(given)) {
+      told.push(await without(name, step, () => site.tasks.call(given, step)));
       if (step === last) break;
     }
     return told;
   };
 
   test.each(['web1', 'db1'])('%s, in a backup of a quiet site', async (name) => {
-    const [before, nothing] = [await look(), await left()];
-    const given = tasks.begin('backup', { quiesce: true });
+    const [before, nothing] = [await site.look(), await site.left()];
+    const given = site.tasks.begin('backup', { quiesce: true });
     const told = await stepsWithout(name, given, null);
     expect(told).toContain(name === 'web1' ? 'syncRemote: waited' : 'dumpDatabase: waited');
-    for (const undo of ['liftFence', 'leaveMaintenance']) await without(name, undo, () => tasks.call(given, undo));
-    for (const finish of ['discardSpool', 'runLastHook']) await without(name, finish, () => tasks.call(given, finish));
-    await tasks.close(given, DONE);
-    expect(differences(before, await look())).toEqual([]);
-    expect(await left()).toEqual(nothing);
+    for (const undo of ['liftFence', 'leaveMaintenance']) await without(name, undo, () => site.tasks.call(given, undo));
+    for (const finish of ['discardSpool', 'runLastHook'])
+      await without(name, finish, () => site.tasks.call(given, finish));
+    await site.tasks.close(given, DONE);
+    expect(differences(before, await site.look())).toEqual([]);
+    expect(await site.left()).toEqual(nothing);
   });
 
   test.each(['web1', 'db1'])('%s, in a restore', async (name) => {
-    const backup = await tasks.backUp();
-    const before = await look();
-    const given = tasks.begin('restore', { backup });
+    const backup = await site.tasks.backUp();
+    const before = await site.look();
+    const given = site.tasks.begin('restore', { backup });
     const told = await stepsWithout(name, given, null);
     expect(told).toContain(name === 'web1' ? 'deploy: waited' : 'importDatabase: waited');
-    for (const finish of FINISHING) await without(name, finish, () => tasks.call(given, finish));
-    await tasks.close(given, DONE);
-    expect(differences(before, await look())).toEqual([]);
-    expect((await get(ring.lab.nginx.port, ring.site.uri, '/')).status).toBe(200);
-    expect((await left())['staging']).toEqual([]);
+    for (const finish of FINISHING) await without(name, finish, () => site.tasks.call(given, finish));
+    await site.tasks.close(given, DONE);
+    expect(differences(before, await site.look())).toEqual([]);
+    expect((await get(site.ring.lab.nginx.port, site.ring.site.uri, '/')).status).toBe(200);
+    expect((await site.left())['staging']).toEqual([]);
   });
 
   test.each(['web1', 'db1'])('%s, in the undo of a restore that has switched', async (name) => {
-    const backup = await tasks.backUp();
-    const [before, nothing] = [await look(), await left()];
-    const given = tasks.begin('restore', { backup });
-    await tasks.take(given, 'switchSite');
-    const undos = new Set([...tasks.planOf(given)].reverse().flatMap((step) => STEPS[step].undoneBy ?? []));
-    for (const undo of undos) await without(name, undo, () => tasks.call(given, undo));
-    await tasks.close(given, CLOSED);
-    expect(differences(before, await look())).toEqual([]);
-    expect(await left()).toEqual(nothing);
+    const backup = await site.tasks.backUp();
+    const [before, nothing] = [await site.look(), await site.left()];
+    const given = site.tasks.begin('restore', { backup });
+    await site.tasks.take(given, 'switchSite');
+    const undos = new Set([...site.tasks.planOf(given)].reverse().flatMap((step) => STEPS[step].undoneBy ?? []));
+    for (const undo of undos) await without(name, undo, () => site.tasks.call(given, undo));
+    await site.tasks.close(given, CLOSED);
+    expect(differences(before, await site.look())).toEqual([]);
+    expect(await site.left()).toEqual(nothing);
   });
 });

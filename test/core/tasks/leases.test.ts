@@ -167,15 +167,20 @@ it('tasks that wait for a machine which does not answer hold up nobody elsewhere
   expect(await ask(leases, away, 'backups', everyRun, ['web1'])).toBeNull();
   expect(await ask(leases, elsewhere, 'backups', everyRun)).toBe(1);
   await leases.setAway({ task: away, kind: 'backups' }, true);
+  // The place of the master is theirs who asked before.
+  expect(await leases.ask({ task: there, kind: 'backups', servers: ['web1'] }, everyRun)).toEqual({
+    before: 1,
+    server: null,
+  });
+  expect(await ask(leases, elsewhere, 'backups', everyRun)).toBeNull();
+  await close(elsewhere);
   expect(await leases.ask({ task: there, kind: 'backups', servers: ['web1'] }, everyRun)).toEqual({
     before: 1,
     server: 'web1',
   });
-  expect(await ask(leases, elsewhere, 'backups', everyRun)).toBeNull();
   // It is back, and goes on.
   await leases.setAway({ task: away, kind: 'backups' }, false);
   expect(await ask(leases, away, 'backups', everyRun, ['web1'])).toBeNull();
-  await close(elsewhere);
   expect(await ask(leases, await begin(4), 'backups', everyRun)).toBe(2);
   // Who has none keeps nobody waiting.
   await leases.setAway({ task: there, kind: 'backups' }, true);
