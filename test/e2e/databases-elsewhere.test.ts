@@ -1,5 +1,7 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type WorkerProcess, startWorkerProcess } from '../../scripts/demo/kedge';
-import { type Fingerprint, differences, fingerprint } from '../../scripts/lab/fingerprint';
+import { type Fingerprint, currentDatabase, differences, fingerprint } from '../../scripts/lab/fingerprint';
 import { type PlacedLab, placeOnMachines } from '../../scripts/lab/placed-lab';
 import { breakWordPress } from '../../scripts/lab/wordpress';
 import type { BackupResult, RestoreResult } from '../../src/contract/tasks';
@@ -72,5 +74,21 @@ describeAsRoot('two sites on one machine, their databases on another (needs root
     const { exitCode } = await restoring;
     expect(exitCode).toBe(0);
     expect(differences(saved.get(uri) as Fingerprint, await look(uri))).toEqual([]);
+  });
+
+  it('one of which is lost, with all that Kedge knew of it, is deployed anew, and logs in from its own machine', async () => {
+    const uri = sites().at(-1) ?? '';
+    const { root } = siteOf(uri);
+    const lost = await look(uri);
+    rmSync(root, { recursive: true });
+    rmSync(join(lab.state, 'sites', `${uri}.json`));
+    await cliJson(lab, 'deploy', join(lab.backups, uri, `${backups.get(uri)}.tar.zst`), uri);
+    // A deploy gives all files to the owner of the site.
+    expect(differences(lost, await look(uri))).toEqual([expect.stringContaining('by-another.bin')]);
+    const database = await currentDatabase(siteOf(uri));
+    const hosts = await placed.there.mariadb.query(
+      `SELECT host FROM mysql.db WHERE db = '${database.replaceAll('_', '\\\\_')}'`,
+    );
+    expect(hosts.trim().split('\n')).toContain(placed.machine('web1').address.host);
   });
 });
