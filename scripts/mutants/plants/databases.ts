@@ -118,7 +118,7 @@ export const DATABASES: readonly Plant[] = [
     name: 'a statement that no dump may hold is sent',
     file: 'src/core/databases/import.ts',
     text: '    onRefused: (refusal) =>\n      refuse(',
-    instead: '    onRefused: (refusal) =>\n      void (',
+    instead: '    onRefused: (refusal) =>\n      Boolean(',
     caughtBy: ['test/core/databases/hostile-dumps.test.ts'],
   },
   {
