@@ -1,8 +1,7 @@
 import type { KedgeClient } from '../client';
 import type { Configuration } from '../config/schema';
-import { KedgeError } from '../contract/errors';
 import { WORKFLOW_TYPES, isTaskIdOf, taskQueueOf } from '../contract/names';
-import { findTask } from './find-task';
+import { findOpenTask } from './find-task';
 import type { Parts } from './parts';
 
 export interface Cancelled {
@@ -33,8 +32,7 @@ export async function cancelTask(
   const waiting = await siteOfWaitingTask(parts, configuration, name);
   if (waiting !== null && (await (await client()).task(waiting, name).giveUpTurn()))
     return { task: name, cancelling: false };
-  const { task, site, outcome, workflowId, runId } = await findTask(parts, configuration, name);
-  if (outcome) throw new KedgeError('TaskUnknown', `${task} has ended: ${outcome.status}`, { site });
+  const { task, site, workflowId, runId } = await findOpenTask(parts, configuration, name);
   const { temporal } = await client();
   await temporal.workflow
     .getHandle(workflowId, runId)

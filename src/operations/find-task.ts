@@ -20,3 +20,11 @@ export async function findTask(
   if (newest) return newest;
   throw new KedgeError('TaskUnknown', `${site} had no task yet`, { site });
 }
+
+/** As {@link findTask}, for what can be done to a task that goes on alone. @throws KedgeError TaskUnknown also for one that has ended */
+export async function findOpenTask(...asked: Parameters<typeof findTask>): Promise<Journal> {
+  const journal = await findTask(...asked);
+  const { task, site, outcome } = journal;
+  if (outcome) throw new KedgeError('TaskUnknown', `${task} has ended: ${outcome.status}`, { site });
+  return journal;
+}

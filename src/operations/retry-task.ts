@@ -1,7 +1,6 @@
 import type { KedgeClient } from '../client';
 import type { Configuration } from '../config/schema';
-import { KedgeError } from '../contract/errors';
-import { findTask } from './find-task';
+import { findOpenTask } from './find-task';
 import type { Parts } from './parts';
 
 export interface Retried {
@@ -20,8 +19,7 @@ export async function retryTask(
   client: () => Promise<KedgeClient>,
   name: string,
 ): Promise<Retried> {
-  const { task, site, outcome, workflowId, runId } = await findTask(parts, configuration, name);
-  if (outcome) throw new KedgeError('TaskUnknown', `${task} has ended: ${outcome.status}`, { site });
+  const { task, site, workflowId, runId } = await findOpenTask(parts, configuration, name);
   const { temporal } = await client();
   const { retryNow } = await import('../temporal/retry.js');
   const steps = await retryNow(temporal, workflowId, runId).catch(async (error: unknown) => {

@@ -79,8 +79,7 @@ export class Leases {
     return withFileLock(join(folder, LOCK), master, async () => {
       const { held, waiting, away } = await this.look(folder);
       if (held.some((holder) => holder.task === task)) return null;
-      const room = new Room(limits[kind], limits.servers);
-      for (const holder of held.filter((each) => !idle.has(each.task))) room.fill(holder, away.has(holder.task));
+      const room = Room.beside({ held: held.filter((each) => !idle.has(each.task)), away }, kind, limits);
       const wait = turnOf(request, waiting, room);
       if (wait !== null) {
         await this.wait(folder, request);
@@ -143,11 +142,10 @@ export class Leases {
     runs: Runs,
   ): Promise<Set<string>> {
     const idle = new Set<string>();
-    const room = new Room(limits[request.kind], limits.servers);
-    for (const holder of held) room.fill(holder, away.has(holder.task));
-    const isNext = (): boolean => turnOf(request, waiting, new Room(limits[request.kind], limits.servers)) === null;
+    const hasTurn = (holders: readonly Asked[]): boolean =>
+      turnOf(request, waiting, Room.beside({ held: holders, away }, request.kind, limits)) === null;
     const hasIt = held.some(({ task }) => task === request.task);
-    if (hasIt || turnOf(request, waiting, room) === null || !isNext()) return idle;
+    if (hasIt || hasTurn(held) || !hasTurn([])) return idle;
     for (const { task } of held) {
       const journal = await this.parts.journals.find(task).catch(() => undefined);
       if (!journal || !goesForward(journal) || !(await runs(journal))) idle.add(task);
@@ -179,11 +177,22 @@ interface Queue {
 class Room {
   private readonly onServers = new Map<string, number>();
 
-  constructor(
+  private constructor(
     private onMaster: number,
     servers: Readonly<Record<string, number>>,
   ) {
     for (const [server, limit] of Object.entries(servers)) this.onServers.set(server, limit);
+  }
+
+  /** What these holders of a lease leave. */
+  static beside(
+    { held, away }: { readonly held: readonly Asked[]; readonly away: ReadonlySet<string> },
+    kind: LeaseKind,
+    limits: LeaseLimits,
+  ): Room {
+    const room = new Room(limits[kind], limits.servers);
+    for (const holder of held) room.fill(holder, away.has(holder.task));
+    return room;
   }
 
   /** Gives a place away, whether there is one or not; one who is away needs none on the master until he is back. */

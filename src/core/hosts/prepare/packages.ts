@@ -1,4 +1,4 @@
-import type { AdminShell } from '../ssh/admin-shell';
+import { ANY_EXIT_CODE, type AdminShell } from '../ssh/admin-shell';
 import { IS_SO, type Step } from './step';
 
 /** A program that is needed at a server, and the package of Debian and Ubuntu that has it. */
@@ -72,7 +72,7 @@ export function confinement(shell: AdminShell, user: string): Step {
               ? ['sh', '-c', CONFINE, 'confine']
               : ['runuser', '-u', user, '--', 'sh', '-c', CONFINE, 'confine', '--unshare-user'],
         },
-        Array.from({ length: 255 }, (_, code) => code),
+        ANY_EXIT_CODE,
       );
       if (exitCode === 0) return IS_SO;
       const said = stderr.trim().split('\n').at(-1) ?? '';

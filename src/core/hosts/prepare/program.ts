@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { KedgeError } from '../../../contract/errors';
-import type { AdminShell } from '../ssh/admin-shell';
+import { ANY_EXIT_CODE, type AdminShell } from '../ssh/admin-shell';
 import { NODE_FILE, PROGRAM_FILE, PROGRAM_FOLDER, PROGRAM_LAUNCHER } from '../ssh/program-file';
 import { IS_SO, type Look, type Step, writing } from './step';
 import { isTrustedAt, isTrustedSoFar } from './trusted';
@@ -18,7 +18,6 @@ export interface Travelling {
   };
 }
 
-const ANY_CODE = Array.from({ length: 255 }, (_, code) => code);
 /** Programs of a server that may be Node, the one that Kedge brought last. */
 const FIND_NODE = `PATH=$PATH:/usr/local/bin:/usr/bin
 set -f; IFS=:
@@ -119,7 +118,7 @@ async function nodesThere(shell: AdminShell, program: Travelling['program']): Pr
       ofOthers.push(file);
       continue;
     }
-    const tried = await shell.run({ argv: [file, '-', '--version'], input: { file: program.file } }, ANY_CODE);
+    const tried = await shell.run({ argv: [file, '-', '--version'], input: { file: program.file } }, ANY_EXIT_CODE);
     if (tried.exitCode === 0 && tried.stdout.trim() === program.version) return { fit: file, ofOthers };
   }
   return { fit: null, ofOthers };

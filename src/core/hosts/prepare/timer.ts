@@ -1,4 +1,4 @@
-import type { AdminCommand, AdminShell } from '../ssh/admin-shell';
+import { ANY_EXIT_CODE, type AdminCommand, type AdminShell } from '../ssh/admin-shell';
 import { PROGRAM_LAUNCHER } from '../ssh/program-file';
 import { lookAtFile } from './program';
 import { IS_SO, type Look, type Step } from './step';
@@ -67,7 +67,7 @@ async function lookAtUnits(shell: AdminShell, server: string, user: string): Pro
         `${UNIT}.timer`,
       ],
     },
-    Array.from({ length: 255 }, (_, code) => code),
+    ANY_EXIT_CODE,
   );
   if (commands.length === 0 && exitCode === 0) return IS_SO;
   return {

@@ -1,6 +1,5 @@
-import type { AdminShell } from '../ssh/admin-shell';
+import { ANY_EXIT_CODE, type AdminShell } from '../ssh/admin-shell';
 
-const ANY_CODE = Array.from({ length: 255 }, (_, code) => code);
 /** Type and mode of something on the way, and who owns it. */
 const MET = /^(\S)(.{9})\s+(\S+)\s/;
 
@@ -21,7 +20,7 @@ export async function isTrustedSoFar(shell: AdminShell, path: string): Promise<b
 
 /** One path at a time: what others have named on one way could pass for a part of another. */
 async function walk(shell: AdminShell, path: string): Promise<{ readonly isThere: boolean; readonly met: string[] }> {
-  const { exitCode, stdout } = await shell.run({ argv: ['namei', '-l', '--', path] }, ANY_CODE);
+  const { exitCode, stdout } = await shell.run({ argv: ['namei', '-l', '--', path] }, ANY_EXIT_CODE);
   const [, ...lines] = stdout.split('\n').filter((line) => line !== '');
   // What is missing is told by its name alone, below those of the others.
   return { isThere: exitCode === 0, met: exitCode === 0 ? lines : lines.slice(0, -1) };

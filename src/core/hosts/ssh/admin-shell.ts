@@ -34,6 +34,9 @@ interface SharedConnection {
 
 /** OpenSSH's word for its own failures. */
 const SSH_FAILED = 255;
+
+/** However a command there ended, where that is an answer. */
+export const ANY_EXIT_CODE: readonly number[] = Array.from({ length: SSH_FAILED }, (_, code) => code);
 const CONNECT_WITHIN_S = 15;
 const WITHIN_MS = 15 * 60_000;
 /** Nothing that `ssh` would take for an option. */
